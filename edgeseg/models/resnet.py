@@ -1,0 +1,167 @@
+"""Residual networks: turn an image into four feature maps C2..C5, at strides 4, 8, 16 and 32.
+
+He et al., "Deep Residual Learning for Image Recognition", 2015. A block computes `relu(x + f(x))`, so that a
+stage learns a correction to its input. Stages 2 to 4 begin by halving the map; with *atrous* convolution
+(Chen et al., DeepLab, 2017) a stage keeps its resolution and spreads its kernels instead, so that each still
+sees what it would have seen. State-dict names are torchvision's, without the classifier `fc`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from torch import Tensor, nn
+
+from edgeseg.models.backbone import Backbone, NormLayer, initialise_convolutions
+
+STEM_WIDTH = 64  # channels after the first convolution, in the paper's networks
+STEM_STRIDE = 4  # the stem convolution halves the image, its max-pool halves it again
+STAGE_STRIDES = (1, 2, 2, 2)
+BOTTLENECK_EXPANSION = 4
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions; the block of ResNet-18 and ResNet-34."""
+
+    expansion = 1
+
+    def __init__(
+        self, in_channels: int, width: int, *, stride: int, dilation: int, norm_layer: NormLayer
+    ) -> None:
+        super().__init__()
+        self.conv1 = _conv3x3(in_channels, width, stride, dilation)
+        self.bn1 = norm_layer(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = _conv3x3(width, width, 1, dilation)
+        self.bn2 = norm_layer(width)
+        self.downsample = _projection(in_channels, width * self.expansion, stride, norm_layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x if self.downsample is None else self.downsample(x)
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        out: Tensor = self.relu(y + shortcut)
+        return out
+
+
+class Bottleneck(nn.Module):
+    """1x1 to `width` channels, 3x3, 1x1 to four times as many; the block of ResNet-50 and ResNet-101.
+
+    The stride is in the 3x3 convolution ("ResNet v1.5", as in torchvision); the paper has it in the first.
+    """
+
+    expansion = BOTTLENECK_EXPANSION
+
+    def __init__(
+        self, in_channels: int, width: int, *, stride: int, dilation: int, norm_layer: NormLayer
+    ) -> None:
+        super().__init__()
+        out_channels = width * self.expansion
+        self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
+        self.bn1 = norm_layer(width)
+        self.conv2 = _conv3x3(width, width, stride, dilation)
+        self.bn2 = norm_layer(width)
+        self.conv3 = nn.Conv2d(width, out_channels, 1, bias=False)
+        self.bn3 = norm_layer(out_channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _projection(in_channels, out_channels, stride, norm_layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x if self.downsample is None else self.downsample(x)
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        out: Tensor = self.relu(y + shortcut)
+        return out
+
+
+class ResNet(Backbone):
+    """The stem and four stages of residual blocks.
+
+    Args:
+        block: `BasicBlock` or `Bottleneck`.
+        layers: number of blocks in each of the four stages.
+        width: channels of the stem; stage i works at `width * 2**i` (a bottleneck returns four times that).
+        replace_stride_with_dilation: whether stages 2, 3 and 4 keep their resolution and dilate.
+        norm_layer: makes the normalisation after each convolution.
+    """
+
+    def __init__(
+        self,
+        block: type[BasicBlock] | type[Bottleneck],
+        layers: Sequence[int],
+        *,
+        width: int = STEM_WIDTH,
+        replace_stride_with_dilation: Sequence[bool] = (False, False, False),
+        norm_layer: NormLayer = nn.BatchNorm2d,
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
+        self.bn1 = norm_layer(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+
+        stages: list[nn.Module] = []
+        channels: list[int] = []
+        strides: list[int] = []
+        in_channels, total_stride, dilation = width, STEM_STRIDE, 1
+        keep_resolution = (False, *replace_stride_with_dilation)
+        for i, (blocks, stride, dilate) in enumerate(
+            zip(layers, STAGE_STRIDES, keep_resolution, strict=True)
+        ):
+            stage_width = width << i
+            # The stage's first block still sees the finer grid of the stage before: it keeps that dilation.
+            first_dilation = dilation
+            if dilate:
+                dilation *= stride
+            first_stride = 1 if dilate else stride
+            first = block(
+                in_channels, stage_width, stride=first_stride, dilation=first_dilation, norm_layer=norm_layer
+            )
+            in_channels = stage_width * block.expansion
+            rest = [
+                block(in_channels, stage_width, stride=1, dilation=dilation, norm_layer=norm_layer)
+                for _ in range(blocks - 1)
+            ]
+            total_stride *= first_stride
+            stages.append(nn.Sequential(first, *rest))
+            channels.append(in_channels)
+            strides.append(total_stride)
+
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages
+        self.channels = tuple(channels)
+        self.strides = tuple(strides)
+        initialise_convolutions(self)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Turn a normalised image (N, 3, H, W) into the maps C2, C3, C4, C5."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(image))))  # (N, width, H/4, W/4)
+        c2 = self.layer1(x)
+        c3 = self.layer2(c2)
+        c4 = self.layer3(c3)
+        c5 = self.layer4(c4)
+        return c2, c3, c4, c5
+
+
+resnet18 = partial(ResNet, BasicBlock, (2, 2, 2, 2))
+resnet34 = partial(ResNet, BasicBlock, (3, 4, 6, 3))
+resnet50 = partial(ResNet, Bottleneck, (3, 4, 6, 3))
+resnet101 = partial(ResNet, Bottleneck, (3, 4, 23, 3))
+
+
+def _conv3x3(in_channels: int, out_channels: int, stride: int, dilation: int) -> nn.Conv2d:
+    return nn.Conv2d(
+        in_channels, out_channels, 3, stride=stride, padding=dilation, dilation=dilation, bias=False
+    )
+
+
+def _projection(
+    in_channels: int, out_channels: int, stride: int, norm_layer: NormLayer
+) -> nn.Sequential | None:
+    """Make the shortcut's own 1x1 convolution, where the block changes the map's size or channels."""
+    if stride == 1 and in_channels == out_channels:
+        return None
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False), norm_layer(out_channels)
+    )
