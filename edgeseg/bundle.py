@@ -1,0 +1,140 @@
+"""Write and read engines: a folder with `manifest.json`, the files it names by hash, and a parity report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgeseg.errors import EngineError, SpecError
+from edgeseg.records import from_plain, to_plain
+from edgeseg.spec import ModelSpec, Precision
+
+SPEC_KEY = "edgeseg.spec"  # of the ONNX metadata: the ModelSpec as JSON
+PARITY_KEY = "edgeseg.parity"  # of the ONNX metadata: the parity report against PyTorch as JSON
+GOLDEN_KEY = "edgeseg.golden"  # of the ONNX metadata: what PyTorch computed for generated images
+MANIFEST_NAME = "manifest.json"
+PARITY_NAME = "parity.json"
+MANIFEST_VERSION = 1
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What an engine is: made from which model, by which backend, for which device, with which options.
+
+    `files` maps file names within the folder to their sha256. `options` belongs to the backend.
+    """
+
+    backend: str
+    backend_version: str
+    precision: Precision
+    device: str
+    spec: ModelSpec
+    model_sha256: str
+    files: Mapping[str, str]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    schema_version: int = MANIFEST_VERSION
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def write_engine(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
+    """Make an engine folder at once or not at all.
+
+    Args:
+        folder: where the engine goes; an engine that is there already is replaced, anything else is refused.
+        fill: writes the engine's files into the folder it is given and returns the manifest.
+            Hashes of `files` are computed here: `fill` only has to name them.
+
+    Raises:
+        EngineError: if `folder` holds something that is not an engine, or cannot be written.
+    """
+    folder = folder.resolve()
+    if (
+        folder.exists()
+        and not (folder / MANIFEST_NAME).is_file()
+        and (not folder.is_dir() or any(folder.iterdir()))
+    ):
+        raise EngineError(f"{folder} exists and is not an engine; choose another path or remove it")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise EngineError(f"cannot write {folder}: {error.strerror or error}") from error
+    try:
+        manifest = fill(staging)
+        plain = to_plain(manifest)
+        plain["files"] = {name: sha256_of(staging / name) for name in sorted(manifest.files)}
+        (staging / MANIFEST_NAME).write_text(json.dumps(plain, indent=2, sort_keys=True) + "\n")
+        staging.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        staging.rename(folder)
+    except OSError as error:
+        raise EngineError(f"cannot write {folder}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return read_manifest(folder)
+
+
+def read_manifest(folder: Path, *, check_files: bool = False) -> Manifest:
+    """Read an engine's manifest.
+
+    Args:
+        check_files: also compare every file with its hash.
+
+    Raises:
+        EngineError: if there is no engine, its schema is another, or a file is missing or changed.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        plain = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise EngineError(
+            f"{folder} is not an engine: it has no {MANIFEST_NAME}; make one with edgeseg build"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise EngineError(f"{path} cannot be read: {error}") from error
+    version = plain.get("schema_version") if isinstance(plain, dict) else None
+    if version != MANIFEST_VERSION:
+        raise EngineError(
+            f"{path} has schema version {version!r}, this edgeseg reads "
+            f"{MANIFEST_VERSION}; build the engine again"
+        )
+    try:
+        spec = ModelSpec.from_plain(plain.get("spec"))
+        manifest = from_plain(Manifest, {**plain, "spec": to_plain(spec)})
+    except SpecError as error:
+        raise EngineError(f"{path} is not a manifest: {error}; build the engine again") from error
+    if check_files:
+        _check_files(folder, manifest)
+    return manifest
+
+
+def _check_files(folder: Path, manifest: Manifest) -> None:
+    for name, expected in manifest.files.items():
+        if Path(name).name != name:
+            raise EngineError(f"{folder / MANIFEST_NAME} names a file outside its folder: {name!r}")
+        try:
+            found = sha256_of(folder / name)
+        except OSError as error:
+            raise EngineError(
+                f"{folder / name} cannot be read: {error.strerror or error}; build the engine again"
+            ) from error
+        if found != expected:
+            raise EngineError(
+                f"{folder / name} is not the file that was built (its sha256 differs); build the engine again"
+            )

@@ -1,0 +1,70 @@
+"""Every error edgeseg raises on purpose; each carries one line that says what is wrong and how to mend it.
+
+EdgesegError
+├── UsageError            the caller asked for something that does not exist or does not fit (exit status 2)
+├── ShapeError            an array has the wrong shape or dtype (also a ValueError)
+├── MissingExtraError     an optional dependency is not installed
+├── SpecError             a ModelSpec is malformed, or of a schema this version does not read
+├── CheckpointError       weights cannot be read, or do not fit the network
+├── ExportError           a network cannot be turned into a portable model
+├── ParityError           an artifact does not compute what PyTorch computes
+├── EngineError           an engine cannot be built, opened or run
+├── SourceError           frames cannot be read
+└── SinkError             results cannot be written
+"""
+
+from __future__ import annotations
+
+
+class EdgesegError(Exception):
+    """Base of all errors edgeseg raises on purpose."""
+
+
+class UsageError(EdgesegError):
+    """The caller asked for something that does not exist or does not fit."""
+
+
+class ShapeError(EdgesegError, ValueError):
+    """An array has the wrong shape or dtype."""
+
+
+class MissingExtraError(EdgesegError, ImportError):
+    """An optional dependency is not installed.
+
+    Args:
+        package: the import that failed, such as `onnxruntime`.
+        extra: the extra of edgeseg that installs it, such as `cpu`.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed; run: pip install 'edgeseg[{extra}]'")
+        self.package = package
+        self.extra = extra
+
+
+class SpecError(EdgesegError):
+    """A ModelSpec is malformed, or of a schema that this version does not read."""
+
+
+class CheckpointError(EdgesegError):
+    """Weights cannot be read, or do not fit the network."""
+
+
+class ExportError(EdgesegError):
+    """A network cannot be turned into a portable model."""
+
+
+class ParityError(EdgesegError):
+    """An artifact does not compute what PyTorch computes."""
+
+
+class EngineError(EdgesegError):
+    """An engine cannot be built, opened or run."""
+
+
+class SourceError(EdgesegError):
+    """Frames cannot be read."""
+
+
+class SinkError(EdgesegError):
+    """Results cannot be written."""

@@ -1,0 +1,190 @@
+"""Describe a portable model: everything a runtime must know that the graph itself does not say.
+
+A ModelSpec travels as JSON in the metadata of the `.onnx` file and in the manifest of every engine.
+It is the whole contract between the training side and the device.
+
+Graph input:  `image`   uint8    (N, H, W, 3)  BGR, as cameras give it
+Graph output: `labels`  uint8    (N, H, W)     semantic, or
+              `logits`  float32  (N, C, h, w)  semantic, at the network's own stride; or
+              `boxes`   float32  (N, D, 4)     instance, xyxy in input pixels, with
+              `scores`  float32  (N, D)        (0 marks padding in the dense lowering),
+              `class_ids` int64  (N, D)        indices into `class_names`, and
+              `masks`   float32  (N, D, M, M)  probability of the predicted class within its box
+"""
+
+from __future__ import annotations
+
+import colorsys
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from edgeseg.errors import SpecError
+from edgeseg.records import from_plain, to_plain
+
+SCHEMA_VERSION = 1
+MAX_CLASSES = 255  # labels are uint8 and 255 means "not sure"
+MAX_SIDE = 16384  # pixels; larger inputs are a mistake in the numbers, not a network
+
+Task = Literal["semantic", "instance"]
+ResizePolicy = Literal["stretch", "letterbox", "shortest_edge"]
+OutputKind = Literal["labels", "logits", "instances"]
+Lowering = Literal["onnx", "dense"]
+Precision = Literal["fp32", "fp16", "int8"]
+
+OUTPUT_NAMES: Mapping[OutputKind, tuple[str, ...]] = {
+    "labels": ("labels",),
+    "logits": ("logits",),
+    "instances": ("boxes", "scores", "class_ids", "masks"),
+}
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What the graph takes, and how a frame becomes it.
+
+    `resize` says how a frame of any size fills `height` x `width`:
+    `stretch` ignores the aspect ratio; `letterbox` keeps it and centres the picture between bars;
+    `shortest_edge` keeps it, scales the short side as torchvision's detection models do, puts the
+    picture at the top left and pads right and bottom. Bars and padding have the colour `pad_bgr`.
+    """
+
+    height: int
+    width: int
+    batch: int = 1
+    resize: ResizePolicy = "stretch"
+    pad_bgr: tuple[int, int, int] = (0, 0, 0)
+    channel_order: Literal["bgr"] = "bgr"
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """What the graph already does, so that nothing outside does it again.
+
+    Pixels are scaled to 0..1, brought to `network_channel_order`, and normalised with mean and std.
+    """
+
+    mean_rgb: tuple[float, float, float]
+    std_rgb: tuple[float, float, float]
+    lowering: Lowering = "onnx"
+    network_channel_order: Literal["rgb", "bgr"] = "rgb"
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """One graph output; None in `shape` stands for a size that depends on the data."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Instances below `score` are dropped; a pixel is inside a mask at `mask` and above."""
+
+    score: float = 0.5
+    mask: float = 0.5
+
+
+@dataclass(frozen=True)
+class CRFSpec:
+    """The fully connected CRF (Krähenbühl and Koltun 2011); widths hold for a frame of `height` pixels."""
+
+    height: int
+    appearance_position_px: float = 80.0
+    appearance_colour: float = 13.0
+    appearance_weight: float = 10.0
+    smoothness_position_px: float = 3.0
+    smoothness_weight: float = 3.0
+    iterations: int = 5
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the graph came from: network, weights and the tools that made it."""
+
+    network: str
+    checkpoint_sha256: str | None = None
+    tools: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The contract between a graph and its runtime; see the module's docstring for inputs and outputs.
+
+    Raises:
+        SpecError: where fields contradict each other.
+    """
+
+    task: Task
+    class_names: tuple[str, ...]
+    input: InputSpec
+    graph: GraphSpec
+    output_kind: OutputKind
+    outputs: tuple[OutputSpec, ...]
+    source: Provenance
+    palette_rgb: tuple[tuple[int, int, int], ...] = ()
+    thresholds: Thresholds = Thresholds()
+    crf: CRFSpec | None = None
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        """Check what types cannot say, and fill an empty palette."""
+        if not 1 <= len(self.class_names) <= MAX_CLASSES:
+            raise SpecError(f"class_names must hold 1 to {MAX_CLASSES} names, got {len(self.class_names)}")
+        if not self.palette_rgb:
+            object.__setattr__(self, "palette_rgb", default_palette(len(self.class_names)))
+        if len(self.palette_rgb) != len(self.class_names):
+            raise SpecError(
+                f"palette_rgb must hold one colour a class: {len(self.class_names)} classes, "
+                f"{len(self.palette_rgb)} colours"
+            )
+        for side in (self.input.height, self.input.width, self.input.batch):
+            if not 1 <= side <= MAX_SIDE:
+                raise SpecError(f"input sizes must be 1 to {MAX_SIDE}, got {self.input}")
+        if (self.output_kind == "instances") != (self.task == "instance"):
+            raise SpecError(f"output_kind {self.output_kind!r} does not fit task {self.task!r}")
+        if (names := tuple(output.name for output in self.outputs)) != OUTPUT_NAMES[self.output_kind]:
+            raise SpecError(
+                f"outputs of {self.output_kind!r} must be {OUTPUT_NAMES[self.output_kind]}, got {names}"
+            )
+
+    def to_json(self) -> str:
+        """Return the spec as JSON with sorted keys: equal specs give equal bytes."""
+        return json.dumps(to_plain(self), sort_keys=True, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelSpec:
+        """Read what `to_json` wrote.
+
+        Raises:
+            SpecError: if the text is not JSON, not a spec, or of another schema version.
+        """
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise SpecError(f"the spec is not JSON: {error}") from error
+        return cls.from_plain(value)
+
+    @classmethod
+    def from_plain(cls, value: Any) -> ModelSpec:
+        """Read what `json.loads` made of a spec; raises as `from_json`."""
+        version = value.get("schema_version") if isinstance(value, Mapping) else None
+        if version != SCHEMA_VERSION:
+            raise SpecError(
+                f"the spec has schema version {version!r}, this edgeseg reads {SCHEMA_VERSION}; "
+                "export the model again"
+            )
+        return from_plain(cls, value)
+
+
+def default_palette(count: int) -> tuple[tuple[int, int, int], ...]:
+    """Give `count` well separated RGB colours; the first is black, for the background."""
+    golden_angle = 0.618033988749895  # of the hue circle: consecutive hues never come close
+    colours = [(0, 0, 0)]
+    for i in range(count - 1):
+        red, green, blue = colorsys.hsv_to_rgb((0.02 + i * golden_angle) % 1.0, 0.75, 0.95)
+        colours.append((round(red * 255), round(green * 255), round(blue * 255)))
+    return tuple(colours[:count])
