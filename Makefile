@@ -1,0 +1,44 @@
+# make demo   sets up, then walks the whole road on the shipped checkpoints
+# make test   sets up, then runs the tests
+#
+# Needs python3 (3.10 or newer, with venv) and make. PIP_FLAGS reaches every pip call, for example
+#   make test PIP_FLAGS="-c constraints.txt"     the exact versions that CI uses
+
+PYTHON ?= python3
+VENV ?= .venv
+PIP_FLAGS ?=
+DEMO_FLAGS ?=
+TEST_FLAGS ?=
+
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/.ready-demo
+	$(BIN)/edgeseg demo $(DEMO_FLAGS)
+
+test: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest $(TEST_FLAGS)
+
+lint: $(VENV)/.ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.ready-dev
+	for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf $(VENV) build dist demo-output
+
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.ready-demo: $(BIN)/pip pyproject.toml
+	$(BIN)/pip install $(PIP_FLAGS) --quiet --editable ".[cpu,export]"
+	touch $@
+
+$(VENV)/.ready-dev: $(BIN)/pip pyproject.toml
+	$(BIN)/pip install $(PIP_FLAGS) --quiet --editable ".[cpu,export,dev]"
+	touch $@

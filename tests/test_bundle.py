@@ -1,0 +1,75 @@
+"""An engine folder is made whole or not at all, and a changed file is noticed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgeseg.bundle import MANIFEST_NAME, Manifest, read_manifest, write_engine
+from edgeseg.errors import EngineError
+from tests.test_spec import SPEC
+
+
+def _fill(staging: Path) -> Manifest:
+    (staging / "model.bin").write_bytes(b"weights")
+    return Manifest("onnxruntime", "1.0", "fp32", "cpu", SPEC, "ab", {"model.bin": ""}, {"threads": 2})
+
+
+def test_written_engine_reads_back(tmp_path: Path) -> None:
+    written = write_engine(tmp_path / "deep" / "engine", _fill)
+    assert read_manifest(tmp_path / "deep" / "engine", check_files=True) == written
+    assert written.spec == SPEC
+    assert len(written.files["model.bin"]) == 64
+
+
+def test_an_engine_is_replaced_but_nothing_else_is(tmp_path: Path) -> None:
+    write_engine(tmp_path / "engine", _fill)
+    write_engine(tmp_path / "engine", _fill)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.png").touch()
+    with pytest.raises(EngineError, match="is not an engine; choose another path"):
+        write_engine(tmp_path / "photos", _fill)
+    assert (tmp_path / "photos" / "cat.png").exists()
+
+
+def test_a_failed_build_leaves_nothing_and_keeps_the_old_engine(tmp_path: Path) -> None:
+    old = write_engine(tmp_path / "engine", _fill)
+
+    def fail(staging: Path) -> Manifest:
+        (staging / "half").touch()
+        raise EngineError("no")
+
+    with pytest.raises(EngineError, match="no"):
+        write_engine(tmp_path / "engine", fail)
+    assert [path.name for path in tmp_path.iterdir()] == ["engine"]
+    assert read_manifest(tmp_path / "engine") == old
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda e: (e / "model.bin").write_bytes(b"Weights"), "its sha256 differs"),
+        (lambda e: (e / "model.bin").unlink(), "cannot be read"),
+        (lambda e: (e / MANIFEST_NAME).unlink(), "is not an engine"),
+        (lambda e: (e / MANIFEST_NAME).write_text("{"), "cannot be read"),
+        (lambda e: (e / MANIFEST_NAME).write_text("[]"), "schema version None"),
+        (lambda e: (e / MANIFEST_NAME).write_text('{"schema_version": 1}'), "is not a manifest"),
+    ],
+)
+def test_a_damaged_engine_is_refused(tmp_path: Path, damage: object, message: str) -> None:
+    write_engine(tmp_path / "engine", _fill)
+    damage(tmp_path / "engine")  # type: ignore[operator]
+    with pytest.raises(EngineError, match=message):
+        read_manifest(tmp_path / "engine", check_files=True)
+
+
+def test_a_manifest_cannot_reach_outside_its_folder(tmp_path: Path) -> None:
+    write_engine(tmp_path / "engine", _fill)
+    path = tmp_path / "engine" / MANIFEST_NAME
+    manifest = json.loads(path.read_text())
+    manifest["files"] = {"../secret": "00"}
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(EngineError, match="outside its folder"):
+        read_manifest(tmp_path / "engine", check_files=True)
