@@ -1,0 +1,103 @@
+"""The command line: errors become one line and an exit status (0 done, 1 failed, 2 usage)."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from edgeseg import __version__
+from edgeseg.errors import EdgesegError, MissingExtraError, UsageError
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+# Command -> its one line of help. The module `edgeseg.cli.<command>` is imported when the command is
+# used, so that a device without torch or onnx runs `run` and `profile`, and help is quick.
+COMMANDS = {
+    "export": "Turn trained weights into a portable ONNX model that is proven to compute the same.",
+    "build": "Turn a portable model into an engine for this machine.",
+    "run": "Segment a camera, video, image or folder with an engine.",
+    "profile": "Measure an engine: inference alone, and capture to result.",
+    "verify": "Prove again that an engine or a portable model computes what PyTorch computed.",
+    "inspect": "Say what an .onnx, an engine or a checkpoint holds.",
+    "doctor": "Say what this machine can run, and what to install for the rest.",
+    "demo": "Walk the whole road on the shipped checkpoints; nothing to download.",
+}
+
+# Package -> the extra that installs it, for the message when it is missing.
+EXTRA_OF = {
+    "torch": "export",
+    "onnx": "export",
+    "onnxscript": "export",
+    "safetensors": "export",
+    "onnxruntime": "cpu",
+}
+
+
+class LazyCommands(click.Group):
+    """A group whose commands are imported when they are named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands in the order of the road."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"edgeseg.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="edgeseg")
+def app() -> None:
+    """Bring trained segmentation networks from PyTorch to real devices, with proof."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(status_of(arguments))
+
+
+def status_of(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit status; what went wrong is one line on stderr."""
+    try:
+        _run(arguments)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; what was finished is kept", err=True)
+        return INTERRUPTED
+    except UsageError as error:
+        click.echo(f"error: {error}", err=True)
+        return USAGE
+    except EdgesegError as error:
+        click.echo(f"error: {error}", err=True)
+        return FAILED
+    except BrokenPipeError:
+        # the reader went away (`| head`): nothing is wrong, and nothing more can be said
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        click.echo(f"error: {error.filename or 'system'}: {error.strerror or error}", err=True)
+        return FAILED
+    return 0
+
+
+def _run(arguments: list[str] | None) -> None:
+    try:
+        app.main(args=arguments, prog_name="edgeseg", standalone_mode=False)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRA_OF:
+            raise
+        raise MissingExtraError(package, EXTRA_OF[package]) from error

@@ -1,0 +1,122 @@
+"""`edgeseg doctor`: what this machine can run, and what to install for the rest."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from edgeseg import __version__
+from edgeseg.cli.options import PATH, write_json
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something edgeseg can do, the modules that it needs, and the extra that installs them."""
+
+    purpose: str
+    modules: tuple[str, ...]
+    extra: str
+
+
+PARTS = (
+    Part("run, profile: ONNX Runtime engines", ("onnxruntime",), "cpu"),
+    Part(
+        "export, build, verify, demo", ("torch", "onnx", "onnxscript", "onnxruntime", "safetensors"), "export"
+    ),
+)
+
+# Execution providers that edgeseg opens engines on, and the extra whose wheel holds them.
+PROVIDERS = {
+    "CPUExecutionProvider": ("--device cpu", "cpu"),
+    "CUDAExecutionProvider": ("--device cuda", "gpu"),
+    "TensorrtExecutionProvider": ("--device tensorrt", "gpu"),
+}
+
+
+@click.command()
+@click.option(
+    "--json", "json_path", type=PATH, help="Write the findings as JSON ('-' for the standard output)."
+)
+def command(json_path: Path | None) -> None:
+    """Say what this machine can run, and what to install for the rest."""
+    findings = examine()
+    if json_path is not None:
+        write_json(json_path, findings)
+        return
+    console = Console()
+    console.print(f"edgeseg {__version__}, Python {findings['python']}, {findings['machine']}")
+    console.print(f"{findings['cpu']}, {findings['cores']} cores")
+    table = Table("what", "state", "to mend")
+    for part in findings["parts"]:
+        missing = ", ".join(name for name, version in part["versions"].items() if version is None)
+        found = ", ".join(f"{name} {version}" for name, version in part["versions"].items() if version)
+        table.add_row(
+            part["purpose"],
+            f"missing: {missing}" if missing else found,
+            f"pip install 'edgeseg\\[{part['extra']}]'" if missing else "",
+        )
+    for name, (flag, extra) in PROVIDERS.items():
+        here = name in findings["providers"]
+        table.add_row(
+            f"{name} ({flag})",
+            "ready" if here else "not here",
+            "" if here else f"pip install 'edgeseg\\[{extra}]'",
+        )
+    table.add_row("cameras", ", ".join(findings["cameras"]) or "none found under /dev/video*", "")
+    console.print(table)
+
+
+def examine() -> dict[str, Any]:
+    """Collect what `doctor` prints, as plain values."""
+    return {
+        "edgeseg": __version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "parts": [
+            {
+                "purpose": part.purpose,
+                "extra": part.extra,
+                "versions": {m: version_of(m) for m in part.modules},
+            }
+            for part in PARTS
+        ],
+        "providers": _providers(),
+        "cameras": sorted(str(path) for path in Path("/dev").glob("video*")),
+    }
+
+
+def cpu_name() -> str:
+    """Return the processor's name as the system gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def version_of(module: str) -> str | None:
+    """Return the version of a module without importing it, or None where it is not installed."""
+    if importlib.util.find_spec(module) is None:
+        return None
+    owners = importlib.metadata.packages_distributions().get(module)
+    return importlib.metadata.version(owners[0]) if owners else "?"
+
+
+def _providers() -> list[str]:
+    if version_of("onnxruntime") is None:
+        return []
+    import onnxruntime
+
+    return list(onnxruntime.get_available_providers())

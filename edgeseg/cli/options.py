@@ -1,0 +1,98 @@
+"""Parameter types and helpers that several commands share: sizes, numbers in ranges, progress, JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from edgeseg.errors import SinkError
+
+PLAIN_LINE_EVERY = 10  # a progress line per so many percent where no terminal is
+
+
+class Size(click.ParamType[tuple[int, int]]):
+    """`HxW` in pixels, such as 480x640."""
+
+    name = "HxW"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Return (height, width)."""
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).lower().split("x")
+        if len(parts) != 2 or not all(part.isdigit() and int(part) > 0 for part in parts):  # noqa: PLR2004
+            self.fail(f"{value!r} is not a size; write height x width in pixels, such as 480x640", param, ctx)
+        return int(parts[0]), int(parts[1])
+
+
+class Triple(click.ParamType[tuple[float, float, float]]):
+    """Three numbers with commas between, red first, such as 0.485,0.456,0.406."""
+
+    name = "R,G,B"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, float, float]:
+        """Return the three numbers."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            red, green, blue = (float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not three numbers such as 0.485,0.456,0.406", param, ctx)
+        return red, green, blue
+
+
+PROBABILITY = click.FloatRange(0.0, 1.0)
+COUNT = click.IntRange(min=1)
+PATH = click.Path(path_type=Path)
+
+
+class Advance(Protocol):
+    """Called after each step of long work."""
+
+    def __call__(self, steps: int = 1, /) -> None: ...
+
+
+@contextmanager
+def progress(title: str, total: int | None) -> Iterator[Advance]:
+    """Show a bar on a terminal and a plain line now and then elsewhere, both on stderr."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task(title, total=total)
+            yield lambda steps=1, /: bar.advance(task, steps)
+        return
+    done = 0
+
+    def advance(steps: int = 1, /) -> None:
+        nonlocal done
+        before, done = done, done + steps
+        if total and (before * 100 // total) // PLAIN_LINE_EVERY != (done * 100 // total) // PLAIN_LINE_EVERY:
+            print(f"{title}: {done}/{total}", file=sys.stderr)
+
+    yield advance
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON to `path`, or to the standard output for `-`."""
+    text = json.dumps(value, indent=2)
+    if str(path) == "-":
+        print(text)
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+    except OSError as error:
+        raise SinkError(f"cannot write {path}: {error.strerror or error}") from error

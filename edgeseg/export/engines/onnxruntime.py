@@ -1,0 +1,151 @@
+"""Turn a portable model into an ONNX Runtime engine: graph optimised once, session options measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.bundle import Manifest, sha256_of
+from edgeseg.errors import EngineError, MissingExtraError
+from edgeseg.export.engines import OpenEngine, Runner
+from edgeseg.export.engines.tuning import Measured, measure
+from edgeseg.spec import ModelSpec
+
+MODEL_FILE = "model.onnx"
+LOG_ERRORS_ONLY = 3  # ONNX Runtime warns that an optimised graph fits this machine only, which is its purpose
+
+# --device -> execution providers in the order of preference. The CPU stands behind every accelerator
+# for the nodes that it does not take.
+PROVIDERS: Mapping[str, tuple[str, ...]] = {
+    "cpu": ("CPUExecutionProvider",),
+    "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
+    "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
+}
+
+
+def fill_engine(
+    staging: Path,
+    model: Path,
+    spec: ModelSpec,
+    *,
+    device: str,
+    open_engine: OpenEngine,
+    image: NDArray[np.uint8],
+    threads: int | None = None,
+) -> tuple[Manifest, list[Measured]]:
+    """Write the files of an engine into `staging` and decide its session options.
+
+    Args:
+        device: `cpu`, `cuda` or `tensorrt`: which execution provider runs it.
+        open_engine: opens the engine under construction for measuring.
+        image: (N, H, W, 3) uint8, a realistic input: post-processing inside the graph depends on the data.
+        threads: threads per inference; None measures.
+
+    Returns:
+        The manifest, and what was measured, fastest first.
+
+    Raises:
+        EngineError: if the provider is not in this build of ONNX Runtime, or refuses the graph.
+        MissingExtraError: if ONNX Runtime is not installed.
+    """
+    providers = _available_providers(device)
+    optimised = device == "cpu"
+    if optimised:
+        _save_optimised(model, staging / MODEL_FILE)
+    else:
+        shutil.copyfile(model, staging / MODEL_FILE)
+    manifest = Manifest(
+        backend="onnxruntime",
+        backend_version=_onnxruntime().__version__,
+        precision="fp32",
+        device=device,
+        spec=spec,
+        model_sha256=sha256_of(model),
+        files={MODEL_FILE: ""},
+        options={
+            "model_file": MODEL_FILE,
+            "providers": list(providers),
+            # the saved graph is optimised already; doing it again would only slow down opening
+            "graph_optimization": "disabled" if optimised else "all",
+        },
+    )
+    candidates = [{**manifest.options, **choice} for choice in _choices(device, threads)]
+    measured = _measure(staging, manifest, candidates, open_engine, image)
+    return dataclasses.replace(manifest, options=measured[0].options), measured
+
+
+def _choices(device: str, threads: int | None) -> list[dict[str, Any]]:
+    """List the session options worth measuring: thread counts, and running branches side by side."""
+    if device != "cpu":
+        return [{"intra_op_threads": threads or 1, "execution_mode": "sequential"}]
+    counts = [threads] if threads else sorted({1, max(1, _cores() // 2), _cores()})
+    choices = [{"intra_op_threads": count, "execution_mode": "sequential"} for count in counts]
+    if counts[-1] > 1:
+        choices.append({"intra_op_threads": counts[-1], "execution_mode": "parallel"})
+    return choices
+
+
+def _measure(
+    staging: Path,
+    manifest: Manifest,
+    candidates: list[dict[str, Any]],
+    open_engine: OpenEngine,
+    image: NDArray[np.uint8],
+) -> list[Measured]:
+    runners: list[Runner] = []
+    try:
+        for options in candidates:  # one by one: what is open when another fails must still be closed
+            runners.append(open_engine(staging, dataclasses.replace(manifest, options=options)))  # noqa: PERF401
+        calls = [lambda runner=runner: runner.infer(image) for runner in runners]
+        return measure(list(zip(candidates, calls, strict=True)))
+    finally:
+        for runner in runners:
+            runner.close()
+
+
+def _save_optimised(model: Path, target: Path) -> None:
+    """Let ONNX Runtime fuse and lay out the graph for this CPU, and keep the result."""
+    ort = _onnxruntime()
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.optimized_model_filepath = str(target)
+    options.log_severity_level = LOG_ERRORS_ONLY
+    try:
+        ort.InferenceSession(str(model), options, providers=list(PROVIDERS["cpu"]))
+    except Exception as error:  # ONNX Runtime raises classes of its own without a common base
+        raise EngineError(f"ONNX Runtime refuses {model}: {_first_line(error)}") from error
+
+
+def _available_providers(device: str) -> tuple[str, ...]:
+    wanted = PROVIDERS[device]
+    present = _onnxruntime().get_available_providers()
+    if wanted[0] not in present:
+        raise EngineError(
+            f"this ONNX Runtime has no {wanted[0]} (it has {', '.join(present)}); run: "
+            "pip uninstall onnxruntime && pip install 'edgeseg[gpu]'"
+        )
+    return tuple(name for name in wanted if name in present)
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise MissingExtraError("onnxruntime", "cpu") from None
+    return onnxruntime
+
+
+def _cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

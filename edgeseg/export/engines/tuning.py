@@ -1,0 +1,47 @@
+"""Pick the fastest of a few engine options by measuring them side by side on this machine."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+MIN_ROUNDS = 3
+MAX_ROUNDS = 15
+BUDGET_S = 8.0  # for all candidates together; a slow network gets MIN_ROUNDS all the same
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One candidate's options and its median time per inference."""
+
+    options: Mapping[str, Any]
+    median_ms: float
+    samples: int
+
+
+def measure(candidates: Sequence[tuple[Mapping[str, Any], Callable[[], object]]]) -> list[Measured]:
+    """Time candidates in turn, A B C A B C, so that a drift of the machine's speed hits all alike.
+
+    Args:
+        candidates: options, and a call that runs one inference with them; each is warmed up once.
+
+    Returns:
+        One entry a candidate, the fastest first.
+    """
+    for _, infer in candidates:
+        infer()
+    samples: list[list[float]] = [[] for _ in candidates]
+    deadline = time.monotonic() + BUDGET_S
+    while len(samples[0]) < MIN_ROUNDS or (len(samples[0]) < MAX_ROUNDS and time.monotonic() < deadline):
+        for (_, infer), times in zip(candidates, samples, strict=True):
+            start = time.perf_counter()
+            infer()
+            times.append(1000 * (time.perf_counter() - start))
+    measured = [
+        Measured(options, statistics.median(times), len(times))
+        for (options, _), times in zip(candidates, samples, strict=True)
+    ]
+    return sorted(measured, key=lambda entry: entry.median_ms)
