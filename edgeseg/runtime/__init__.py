@@ -1,0 +1,23 @@
+"""Run engines on frames: the device's side, which needs numpy, OpenCV and one engine library."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgeseg.runtime.results import InstanceResult, MaskCrop, SemanticResult
+
+_HOMES = {
+    "InstanceResult": "results",
+    "MaskCrop": "results",
+    "SemanticResult": "results",
+}
+__all__ = ["InstanceResult", "MaskCrop", "SemanticResult"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name at its first use, so that this package alone loads neither cv2 nor an engine."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

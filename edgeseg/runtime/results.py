@@ -1,0 +1,136 @@
+"""Turn what a network found in one frame into values a program works with, in the frame's own pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.errors import UsageError
+from edgeseg.runtime.rle import RLE, encode_crop, encode_labels
+
+
+class MaskCrop(NamedTuple):
+    """One mask within its box: every pixel outside the window is outside the mask.
+
+    `mask` is (h, w) bool; its first pixel is the frame's pixel in column `left`, row `top`. The window lies
+    inside the frame; it has no pixels where the box has none in the frame.
+    """
+
+    left: int
+    top: int
+    mask: NDArray[np.bool_]
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns of the window: `frame[crop.window]` is (h, w, 3)."""
+        height, width = self.mask.shape
+        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+
+class Segment(TypedDict):
+    """All pixels of one class in a frame, ready for JSON."""
+
+    category_id: int
+    area: int
+    segmentation: RLE
+
+
+class CocoResult(TypedDict):
+    """One detection in the COCO results format, ready for JSON; `bbox` is x, y, width, height in pixels."""
+
+    image_id: int
+    category_id: int
+    bbox: list[float]
+    score: float
+    segmentation: RLE
+
+
+@dataclass(frozen=True, eq=False)
+class SemanticResult:
+    """A class for every pixel.
+
+    `labels` is (H, W) uint8, indices into the spec's `class_names`. `confidence` is (H, W) float32, the
+    softmax probability of the pixel's class in 0..1, or None where it was not asked for. The arrays belong
+    to the result: the next frame does not change them.
+    """
+
+    labels: NDArray[np.uint8]
+    confidence: NDArray[np.float32] | None = None
+
+    @property
+    def frame_hw(self) -> tuple[int, int]:
+        """Height and width of the frame in pixels."""
+        return self.labels.shape[0], self.labels.shape[1]
+
+    def to_segments(self) -> list[Segment]:
+        """Give the pixels of every class that occurs as run-length encoding, class ids ascending."""
+        areas = np.bincount(self.labels.ravel())
+        return [
+            {"category_id": class_id, "area": int(areas[class_id]), "segmentation": rle}
+            for class_id, rle in encode_labels(self.labels).items()
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class InstanceResult:
+    """The objects found in a frame, best score first.
+
+    `boxes` is (D, 4) float32, xyxy in pixels within the frame; `scores` (D,) float32 in 0..1; `class_ids`
+    (D,) int64, indices into the spec's `class_names`. The arrays belong to the result: the next frame does
+    not change them.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    class_ids: NDArray[np.int64]
+    frame_hw: tuple[int, int]
+    mask_crops: tuple[MaskCrop, ...]
+
+    def __len__(self) -> int:
+        """Return the number of objects, D."""
+        return len(self.scores)
+
+    def crops(self) -> tuple[MaskCrop, ...]:
+        """Give the masks within their boxes: the cheap form, and all that drawing and encoding need."""
+        return self.mask_crops
+
+    @cached_property
+    def masks(self) -> NDArray[np.bool_]:
+        """The masks (D, H, W) at frame size, made at the first use and kept."""
+        masks = np.zeros((len(self), *self.frame_hw), dtype=np.bool_)
+        for mask, crop in zip(masks, self.mask_crops, strict=True):
+            mask[crop.window] = crop.mask
+        return masks
+
+    def to_coco(self, *, image_id: int = 0) -> list[CocoResult]:
+        """Give the objects in the COCO results format; the category id is the class id."""
+        return [
+            {
+                "image_id": image_id,
+                "category_id": int(class_id),
+                "bbox": [float(x1), float(y1), float(x2 - x1), float(y2 - y1)],
+                "score": float(score),
+                "segmentation": encode_crop(crop.mask, crop.left, crop.top, self.frame_hw),
+            }
+            for (x1, y1, x2, y2), score, class_id, crop in zip(
+                self.boxes, self.scores, self.class_ids, self.mask_crops, strict=True
+            )
+        ]
+
+    def to_supervision(self) -> Any:
+        """Give the objects as `supervision.Detections`, masks at frame size.
+
+        Raises:
+            UsageError: if supervision is not installed.
+        """
+        try:
+            import supervision
+        except ImportError as error:
+            raise UsageError("supervision is not installed; run: pip install supervision") from error
+        return supervision.Detections(
+            xyxy=self.boxes, mask=self.masks, confidence=self.scores, class_id=self.class_ids
+        )

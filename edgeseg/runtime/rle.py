@@ -1,0 +1,78 @@
+"""Turn masks into COCO run-length encodings without a full-frame array for each mask.
+
+COCO counts pixels down the columns, first column first: so many outside, so many inside, and so on.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class RLE(TypedDict):
+    """A compressed COCO run-length encoding, ready for JSON: `size` is height and width in pixels."""
+
+    size: list[int]
+    counts: str
+
+
+def encode_crop(mask: NDArray[np.bool_], left: int, top: int, frame_hw: tuple[int, int]) -> RLE:
+    """Encode one mask that is known only within a window of the frame.
+
+    Args:
+        mask: (h, w), the window's pixels; all others are outside the mask.
+        left, top: where the window lies in the frame; it must lie inside.
+    """
+    starts, ends, inside = _column_runs(mask)
+    starts, ends = starts[inside], ends[inside]
+    height = max(mask.shape[0], 1)
+    # The n-th pixel of the window, down its columns, lies in window column n // h, row n % h. A run may
+    # reach over several columns of the window; in the frame it is cut at each of them.
+    first, last = starts // height, (ends - 1) // height
+    pieces = last - first + 1
+    run = np.repeat(np.arange(len(starts)), pieces)
+    column = first[run] + np.arange(len(run)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    row_from = np.maximum(starts[run] - column * height, 0)
+    row_to = np.minimum(ends[run] - column * height, height)
+    base = (left + column) * frame_hw[0] + top
+    return _encode_runs(base + row_from, base + row_to, frame_hw)
+
+
+def encode_labels(labels: NDArray[np.uint8]) -> dict[int, RLE]:
+    """Encode every class that occurs in a label map (H, W): class id to its pixels, ids ascending."""
+    starts, ends, values = _column_runs(labels)
+    size_hw = (labels.shape[0], labels.shape[1])
+    return {
+        int(value): _encode_runs(starts[values == value], ends[values == value], size_hw)
+        for value in np.unique(values)
+    }
+
+
+def _column_runs(
+    image: NDArray[np.generic],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.generic]]:
+    """Cut (H, W) into runs of equal pixels down the columns: first pixel, one past the last, value."""
+    flat = image.T.ravel()
+    if not len(flat):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), flat
+    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    starts = np.concatenate(([0], edges))
+    return starts, np.concatenate((edges, [len(flat)])), flat[starts]
+
+
+def _encode_runs(starts: NDArray[np.int64], ends: NDArray[np.int64], frame_hw: tuple[int, int]) -> RLE:
+    """Encode disjoint ascending runs [start, end) of the frame's column-major pixels."""
+    from pycocotools import mask as coco_mask
+
+    if len(starts):  # runs that touch, from one column's foot to the next one's head, are one run
+        apart = starts[1:] > ends[:-1]
+        starts, ends = starts[np.append(True, apart)], ends[np.append(apart, True)]
+    height, width = frame_hw
+    borders = np.concatenate(([0], np.column_stack((starts, ends)).ravel(), [height * width]))
+    counts = np.diff(borders)
+    if not counts[-1]:
+        counts = counts[:-1]
+    packed = coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
+    return {"size": [height, width], "counts": packed["counts"].decode("ascii")}
