@@ -1,0 +1,109 @@
+"""Turn `edgeseg::roi_align` and `edgeseg::nms` into RoiAlign and NonMaxSuppression nodes.
+
+For runtimes that have them. Data-dependent sizes (the regions of one pyramid level, the boxes that were
+selected) stay between these nodes: the results have the operators' static shapes. Everything is ai.onnx,
+opset 18; the exporter traces the functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx_ir as ir
+from onnxscript import opset18
+
+from edgeseg.export.lowering.levels import least_areas
+
+op: Any = opset18  # typed for evaluated tensors, not for the traced values, lists and numbers it also takes
+Value: TypeAlias = Any  # an onnx_ir.Value; computing with it records nodes
+
+
+def roi_align(
+    features: Sequence[Value],
+    boxes: Value,
+    strides: Sequence[int],
+    output_size: int,
+    sampling_ratio: int,
+) -> Value:
+    """Sample each level's own regions with one RoiAlign and put the results back in order.
+
+    Args:
+        features: L maps (N, C, H_l, W_l), finest first.
+        boxes: (N, K, 4) xyxy in input pixels; K may depend on the data, and be 0.
+        strides: input pixels per cell of each map.
+        output_size: P, bins per side.
+        sampling_ratio: samples per side of a bin.
+
+    Returns:
+        (N, K, C, P, P).
+    """
+    batch, channels = features[0].shape[:2]
+    regions = op.Reshape(boxes, [-1, 4])  # (R, 4) with R = N * K
+    image_of_region = op.Reshape(
+        op.Expand(_tensor(np.arange(batch)[:, None]), op.Shape(boxes, start=0, end=2)), [-1]
+    )
+    indices, pooled = [], []
+    for feature, stride, mask in zip(features, strides, _level_masks(regions, strides), strict=True):
+        index = op.Reshape(op.NonZero(mask), [-1])  # (R_l,)
+        indices.append(index)
+        pooled.append(
+            op.RoiAlign(
+                feature,
+                op.Gather(regions, index, axis=0),
+                op.Gather(image_of_region, index, axis=0),
+                coordinate_transformation_mode="output_half_pixel",  # cell centres at whole coordinates
+                mode="avg",
+                output_height=output_size,
+                output_width=output_size,
+                sampling_ratio=sampling_ratio,
+                spatial_scale=1.0 / stride,
+            )
+        )
+    order = op.Concat(*indices, axis=0)  # row r of the results by level belongs to region order[r]
+    row = op.Range(0, op.Squeeze(op.Shape(order), [0]), 1)
+    row_of_region = op.ScatterElements(order, order, row, axis=0)
+    in_order = op.Gather(op.Concat(*pooled, axis=0), row_of_region, axis=0)  # (R, C, P, P)
+    return op.Reshape(in_order, [batch, -1, channels, output_size, output_size])
+
+
+def nms(boxes: Value, scores: Value, class_ids: Value, iou_threshold: float, num_classes: int) -> Value:
+    """Select with NonMaxSuppression, classes on its class axis, and mark what was selected.
+
+    Args:
+        boxes: (B, K, 4) xyxy, best first.
+        scores: (B, K), descending; <= 0 is padding.
+        class_ids: (B, K) int64.
+        iou_threshold: 0..1.
+        num_classes: C.
+
+    Returns:
+        keep: (B, K) bool.
+    """
+    batch, count = scores.shape
+    class_scores = op.Unsqueeze(scores, [1])  # (B, 1, K)
+    if num_classes > 1:
+        classes = _tensor(np.arange(num_classes)[None, :, None])
+        own = op.Equal(classes, op.Unsqueeze(class_ids, [1]))  # (B, C, K)
+        class_scores = op.Where(own, class_scores, 0.0)
+    selected = op.NonMaxSuppression(boxes, class_scores, [count], [iou_threshold], [0.0])
+    where = op.Gather(selected, [0, 2], axis=1)  # of (M, 3): image, class, box
+    kept = op.Expand(_tensor([True]), op.Shape(selected, start=0, end=1))
+    return op.ScatterND(_tensor(np.zeros((batch, count), np.bool_)), where, kept)
+
+
+def _level_masks(regions: Value, strides: Sequence[int]) -> list[Any]:
+    """One (R,) bool mask a level: the regions that are pooled from it."""
+    x1, y1, x2, y2 = op.Split(regions, num_outputs=4, axis=1)
+    area = op.Squeeze((x2 - x1) * (y2 - y1), [1])
+    reaches = [op.GreaterOrEqual(area, least) for least in least_areas(strides)]  # of the coarser levels
+    if not reaches:
+        return [op.Expand(_tensor([True]), op.Shape(area))]
+    between = [op.And(low, op.Not(high)) for low, high in pairwise(reaches)]
+    return [op.Not(reaches[0]), *between, reaches[-1]]
+
+
+def _tensor(value: object) -> ir.TensorProtocol:
+    return ir.Tensor(np.asarray(value))
