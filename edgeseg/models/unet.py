@@ -276,3 +276,8 @@ def read_parameters(weights: Mapping[str, Tensor]) -> dict[str, int | bool | str
         "batch_norm": "inc.double_conv.1.running_mean" in weights,
         "bias": "inc.double_conv.0.bias" in weights,
     }
+
+
+def is_unet(weights: Mapping[str, Tensor]) -> bool:
+    """Tell whether a state dict has a U-Net's first and last layer."""
+    return "inc.double_conv.0.weight" in weights and "outc.conv.weight" in weights

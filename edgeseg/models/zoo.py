@@ -1,0 +1,203 @@
+"""The zoo: turn a name, or the place of a user's function, into a network and what its weights expect."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from edgeseg.errors import UsageError
+from edgeseg.models import class_names, unet
+from edgeseg.models.checkpoint import Checkpoint, num_classes_of
+from edgeseg.models.deeplab import (
+    deeplabv3_mobilenet_v3_large,
+    deeplabv3_resnet,
+    deeplabv3plus_mobilenet_v3_large,
+    deeplabv3plus_resnet,
+)
+from edgeseg.models.mask_rcnn import (
+    MaskRCNN,
+    mask_rcnn_mobilenet_v3_large_fpn,
+    mask_rcnn_resnet18_fpn,
+    mask_rcnn_resnet50_fpn,
+    mask_rcnn_resnet50_fpn_v2,
+)
+from edgeseg.models.semantic_logits import SemanticLogits
+from edgeseg.models.user_function import call_user_function
+from edgeseg.spec import ResizePolicy, Task
+
+RGB = tuple[float, float, float]
+
+IMAGENET_MEAN_RGB: RGB = (0.485, 0.456, 0.406)
+IMAGENET_STD_RGB: RGB = (0.229, 0.224, 0.225)
+PLAIN_MEAN_RGB: RGB = (0.0, 0.0, 0.0)
+PLAIN_STD_RGB: RGB = (1.0, 1.0, 1.0)
+
+TORCHVISION_COCO_V1_SHA256 = "bf2d0c1e"
+"""How the hash of torchvision's published `maskrcnn_resnet50_fpn` weights begins, as in their file name."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network and what it expects of the pixels.
+
+    Attributes:
+        module: turns a normalised RGB image (N, 3, H, W) into logits (N, C, h, w), or into `Detections`.
+        task: `semantic` or `instance`.
+        mean_rgb: taken from pixels scaled to 0..1 ...
+        std_rgb: ... which are then divided by this.
+        class_names: by class id, background included; None where only the user knows them.
+        default_size_hw: input size in pixels the weights were trained near; None if any will do.
+        resize: how a frame should fill the input.
+    """
+
+    module: nn.Module
+    task: Task
+    mean_rgb: RGB = IMAGENET_MEAN_RGB
+    std_rgb: RGB = IMAGENET_STD_RGB
+    class_names: tuple[str, ...] | None = None
+    default_size_hw: tuple[int, int] | None = None
+    resize: ResizePolicy = "stretch"
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A name of the zoo: how to make its module, and the rest of its `Network`."""
+
+    make: Callable[..., nn.Module]
+    default_names: tuple[str, ...] | None  # of the published weights; their number is the default num_classes
+    task: Task = "semantic"
+    mean_rgb: RGB = IMAGENET_MEAN_RGB
+    std_rgb: RGB = IMAGENET_STD_RGB
+    default_size_hw: tuple[int, int] | None = None
+    resize: ResizePolicy = "stretch"
+
+
+_SEGMENTER = partial(_Kind, default_names=class_names.VOC, default_size_hw=(520, 520))
+_DETECTOR = partial(
+    _Kind,
+    default_names=class_names.COCO,
+    task="instance",
+    default_size_hw=(800, 1066),  # 480 x 640 after torchvision's own resizing
+    resize="shortest_edge",
+)
+_DEMO = partial(_Kind, default_names=class_names.DEMO, default_size_hw=(240, 320))
+
+UNET_CLASSES = 2  # milesial's Carvana weights: car and background
+
+_KINDS: Mapping[str, _Kind] = {
+    "unet": _Kind(unet.UNet, None, mean_rgb=PLAIN_MEAN_RGB, std_rgb=PLAIN_STD_RGB),
+    "deeplabv3_resnet50": _SEGMENTER(partial(deeplabv3_resnet, "resnet50")),
+    "deeplabv3_resnet101": _SEGMENTER(partial(deeplabv3_resnet, "resnet101")),
+    "deeplabv3_mobilenet_v3_large": _SEGMENTER(deeplabv3_mobilenet_v3_large),
+    "deeplabv3plus_resnet18": _SEGMENTER(partial(deeplabv3plus_resnet, "resnet18")),
+    "deeplabv3plus_resnet50": _SEGMENTER(partial(deeplabv3plus_resnet, "resnet50")),
+    "deeplabv3plus_resnet101": _SEGMENTER(partial(deeplabv3plus_resnet, "resnet101")),
+    "deeplabv3plus_mobilenet_v3_large": _SEGMENTER(deeplabv3plus_mobilenet_v3_large),
+    "maskrcnn_resnet50_fpn": _DETECTOR(mask_rcnn_resnet50_fpn),
+    "maskrcnn_resnet50_fpn_v2": _DETECTOR(mask_rcnn_resnet50_fpn_v2),
+    "maskrcnn_mobilenet_v3_large_fpn": _DETECTOR(mask_rcnn_mobilenet_v3_large_fpn),
+    # The demo's networks, small enough to train on a CPU.
+    "demo_unet": _DEMO(partial(unet.UNet, width=16), mean_rgb=PLAIN_MEAN_RGB, std_rgb=PLAIN_STD_RGB),
+    "demo_deeplab": _DEMO(
+        partial(deeplabv3plus_resnet, "resnet18", width=32, aspp_channels=96, low_level_channels=24)
+    ),
+    "demo_maskrcnn": _DEMO(
+        partial(
+            mask_rcnn_resnet18_fpn,
+            width=32,
+            pyramid_channels=64,
+            anchor_sizes=((24,), (40,), (64,), (92,), (128,)),
+            rpn_pre_nms=200,
+            rpn_post_nms=100,
+            representation_size=256,
+            mask_channels=(64, 64),
+            mask_hidden_channels=64,
+            detections_per_image=20,
+        ),
+        task="instance",
+        resize="shortest_edge",
+    ),
+}
+
+
+def names() -> list[str]:
+    """List the names that `create` knows."""
+    return list(_KINDS)
+
+
+def create(name: str, *, num_classes: int | None = None, **parameters: Any) -> Network:
+    """Make a network with random weights, in evaluation mode.
+
+    Args:
+        name: one of `names()`, or `package.module:function` or `path/to/file.py:function`. Such a function is
+            called with `parameters` (and `num_classes`, if given); it returns an `nn.Module` with semantic
+            logits (see `SemanticLogits` for what counts), edgeseg's `MaskRCNN`, or a `Network` of its own,
+            where pixels are not normalised by ImageNet's mean and deviation.
+        num_classes: background included; that of the published weights by default.
+        parameters: keyword arguments of the network's own function.
+
+    Raises:
+        UsageError: if there is no such network, or it cannot be made with these parameters.
+    """
+    if num_classes is not None:
+        parameters["num_classes"] = num_classes
+    if ":" in name:
+        return _user_network(name, parameters)
+    if name not in _KINDS:
+        close = difflib.get_close_matches(name, _KINDS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(_KINDS)}."
+        raise UsageError(
+            f"no network {name!r}; {hint} Your own is package.module:function or file.py:function"
+        )
+    kind = _KINDS[name]
+    fallback = UNET_CLASSES if kind.default_names is None else len(kind.default_names)
+    parameters.setdefault("num_classes", fallback)
+    try:
+        module = kind.make(**parameters)
+    except TypeError as error:
+        raise UsageError(f"{name} cannot be made with {parameters}: {error}") from error
+    fits = kind.default_names is not None and len(kind.default_names) == parameters["num_classes"]
+    return Network(
+        module=module.eval(),
+        task=kind.task,
+        mean_rgb=kind.mean_rgb,
+        std_rgb=kind.std_rgb,
+        class_names=kind.default_names if fits else None,
+        default_size_hw=kind.default_size_hw,
+        resize=kind.resize,
+    )
+
+
+def read_parameters(name: str, checkpoint: Checkpoint) -> dict[str, Any]:
+    """Read from a checkpoint the parameters with which `create(name, ...)` makes the network it fits.
+
+    Returns:
+        The number of classes; for a U-Net also width, depth and the rest; empty for a user's own function
+        and where these are not the weights of such a network.
+    """
+    if ":" in name:
+        return {}
+    if name == "unet" and unet.is_unet(checkpoint.weights):
+        return unet.read_parameters(checkpoint.weights)
+    classes = num_classes_of(checkpoint.weights)
+    parameters: dict[str, Any] = {} if classes is None else {"num_classes": classes}
+    if name == "maskrcnn_resnet50_fpn" and checkpoint.sha256.startswith(TORCHVISION_COCO_V1_SHA256):
+        parameters["norm_eps"] = 0.0
+    return parameters
+
+
+def _user_network(place: str, parameters: Mapping[str, Any]) -> Network:
+    made = call_user_function(place, parameters)
+    if isinstance(made, Network):
+        made.module.eval()
+        return made
+    if isinstance(made, MaskRCNN):
+        return Network(made.eval(), "instance", resize="shortest_edge")
+    if isinstance(made, nn.Module):
+        return Network(SemanticLogits(made).eval(), "semantic")
+    raise UsageError(f"{place} must return an nn.Module with semantic logits, got {type(made).__name__}")
