@@ -1,0 +1,158 @@
+"""Turn a feature pyramid into region proposals: boxes that may hold an object of any class.
+
+Ren et al., "Faster R-CNN", 2015. A small convolutional head slides over every level and gives each anchor an
+*objectness* and four deltas. The best anchors of each level are moved by their deltas, near-duplicates are
+removed by non-maximum suppression within the level, and the best of all levels are the proposals.
+
+The head looks at every cell, so its maps are large: at 800x1088 there are 217,413 anchors. They are
+therefore chosen by objectness alone first, and only the chosen few thousand are gathered and decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from edgeseg.models import boxes as box
+from edgeseg.models.anchors import Sizes, pyramid_anchors
+from edgeseg.models.operators import nms
+
+MIN_SIDE = 1e-3  # pixels; thinner proposals, clipped away at the border, are dropped
+INITIAL_STD = 0.01  # of the head's weights
+
+
+class Proposals(NamedTuple):
+    """Regions that may hold an object, best first.
+
+    Attributes:
+        boxes: (N, P, 4) xyxy input pixels.
+        scores: (N, P) objectness in 0..1; 0 marks padding, whose boxes mean nothing.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+
+
+class RPNHead(nn.Module):
+    """The convolutions that slide over every level: `conv_depth` 3x3, then one 1x1 for each output.
+
+    Args:
+        channels: of the pyramid's maps.
+        anchors_per_cell: A, the same on all levels, since they share the head.
+        conv_depth: 1 in the paper, 2 in torchvision's "v2".
+    """
+
+    def __init__(self, channels: int, anchors_per_cell: int, conv_depth: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(
+            *(
+                nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU())
+                for _ in range(conv_depth)
+            )
+        )
+        self.cls_logits = nn.Conv2d(channels, anchors_per_cell, 1)
+        self.bbox_pred = nn.Conv2d(channels, anchors_per_cell * 4, 1)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d) and layer.bias is not None:
+                nn.init.normal_(layer.weight, std=INITIAL_STD)
+                nn.init.zeros_(layer.bias)
+
+    def forward(self, level: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn one map (N, C, H, W) into objectness logits (N, A * H * W) and deltas (N, 4, A * H * W)."""
+        hidden = self.conv(level)
+        logits = self.cls_logits(hidden)  # (N, A, H, W)
+        deltas = self.bbox_pred(hidden)  # (N, A * 4, H, W)
+        batch, anchors_per_cell = logits.shape[:2]
+        # Swapping A and 4 moves whole planes, and makes one index serve logits and deltas.
+        planes = deltas.reshape(batch, anchors_per_cell, 4, -1).transpose(1, 2)
+        return logits.flatten(1), planes.reshape(batch, 4, -1)
+
+
+class RegionProposalNetwork(nn.Module):
+    """The head, the anchors, and the choice of proposals.
+
+    Args:
+        channels: of the pyramid's maps.
+        anchor_sizes: in pixels, one tuple a level, finest level first, all equally long.
+        aspect_ratios: of the anchors, height over width.
+        conv_depth: 3x3 convolutions in the head.
+        pre_nms: anchors taken from each level, best first.
+        post_nms: proposals kept.
+        nms_threshold: IoU above which the worse of two proposals of a level goes.
+        score_threshold: objectness in 0..1 below which an anchor is no proposal.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        anchor_sizes: Sequence[Sequence[float]],
+        aspect_ratios: Sequence[float],
+        conv_depth: int,
+        pre_nms: int,
+        post_nms: int,
+        nms_threshold: float,
+        score_threshold: float,
+    ) -> None:
+        super().__init__()
+        self.anchor_sizes: tuple[Sizes, ...] = tuple(tuple(sizes) for sizes in anchor_sizes)
+        self.aspect_ratios: Sizes = tuple(aspect_ratios)
+        self.pre_nms = pre_nms
+        self.post_nms = post_nms
+        self.nms_threshold = nms_threshold
+        self.score_threshold = score_threshold
+        self.head = RPNHead(channels, len(self.anchor_sizes[0]) * len(self.aspect_ratios), conv_depth)
+
+    def forward(
+        self, levels: Sequence[Tensor], padded_hw: tuple[int, int], image_hw: tuple[int, int]
+    ) -> Proposals:
+        """Propose regions.
+
+        Args:
+            levels: L maps (N, C, H_l, W_l), finest first.
+            padded_hw: size of the image that the maps were computed from.
+            image_hw: size without the padding; proposals are clipped to it.
+
+        Returns:
+            min(post_nms, anchors chosen) proposals an image.
+        """
+        scores, boxes = self._best_anchors(levels, padded_hw)  # (N, L, K), (N, L, K, 4)
+        boxes = box.clip(boxes, image_hw)
+        valid = (scores >= self.score_threshold) & box.has_sides(boxes, MIN_SIDE)
+        scores = torch.where(valid, scores, 0.0)
+        # Levels do not compete: they are items of the suppression's batch, with one class each.
+        folded = scores.flatten(0, 1)
+        one_class = torch.zeros_like(folded, dtype=torch.int64)
+        keep = nms(boxes.flatten(0, 1), folded, one_class, self.nms_threshold, 1)
+        kept_scores = torch.where(keep, folded, 0.0).reshape(len(scores), -1)  # (N, L * K)
+        best, index = kept_scores.topk(min(self.post_nms, kept_scores.shape[1]), dim=1)
+        return Proposals(box.take(boxes.flatten(1, 2), index), best)
+
+    def _best_anchors(self, levels: Sequence[Tensor], padded_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Choose each level's anchors by objectness and move them by their deltas.
+
+        Returns:
+            Objectness (N, L, K), best first, and boxes (N, L, K, 4), not clipped. A level with fewer than K
+            anchors is filled up with objectness 0.
+        """
+        grids = tuple((level.shape[2], level.shape[3]) for level in levels)
+        tables = pyramid_anchors(self.anchor_sizes, self.aspect_ratios, grids, padded_hw)
+        count = min(self.pre_nms, max(len(table) for table in tables))
+        scores, deltas, anchors = [], [], []
+        for level, table in zip(levels, tables, strict=True):
+            logits, level_deltas = self.head(level)
+            best, index = logits.topk(min(count, len(table)), dim=1)  # (N, k)
+            missing = count - len(table)
+            filler = (0, max(0, missing))
+            scores.append(F.pad(best.sigmoid(), filler))
+            chosen = torch.gather(level_deltas, 2, index[:, None].expand(-1, 4, -1))  # (N, 4, k)
+            deltas.append(F.pad(chosen, filler))
+            rows = F.embedding(index, torch.tensor(table, device=level.device))  # (N, k, 4)
+            anchors.append(F.pad(rows, (0, 0, *filler)))
+        planes = torch.stack(deltas, dim=1)  # (N, L, 4, K)
+        boxes = box.decode(planes.transpose(2, 3), torch.stack(anchors, dim=1))
+        return torch.stack(scores, dim=1), boxes

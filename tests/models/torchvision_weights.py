@@ -1,0 +1,168 @@
+"""Give torchvision's own Mask R-CNN random weights that behave like trained ones.
+
+Freshly drawn weights find nothing: all scores are alike. Here batch norm's statistics are measured on an
+image, every output layer is scaled so that its values spread as a trained network's do, and the background's
+bias is searched for until the wanted number of detections comes out. Tests and benchmarks share this.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.detection import (
+    MaskRCNN,
+    maskrcnn_resnet50_fpn,
+    maskrcnn_resnet50_fpn_v2,
+)
+from torchvision.models.detection.image_list import ImageList
+
+BUILDERS = {
+    "maskrcnn_resnet50_fpn": maskrcnn_resnet50_fpn,
+    "maskrcnn_resnet50_fpn_v2": maskrcnn_resnet50_fpn_v2,
+}
+OBJECTNESS_STD = 3.0
+ANCHOR_DELTA_STD = 0.3
+CLASS_LOGIT_STD = 4.0
+BOX_DELTA_STD = 0.7
+MASK_LOGIT_STD = 3.0
+BISECTIONS = 30
+LARGEST_BACKGROUND_BIAS = 60.0
+
+
+def photo_like(height: int, width: int, *, seed: int = 0) -> Tensor:
+    """Make (3, height, width) in 0..1 with detail at every scale, as photographs have."""
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.zeros(1, 3, height, width)
+    cell = max(height, width) // 2
+    while cell >= 1:
+        noise = torch.rand(1, 3, height // cell + 2, width // cell + 2, generator=generator)
+        image += cell**0.5 * F.interpolate(noise, size=(height, width), mode="bicubic", align_corners=False)
+        cell //= 2
+    image -= image.amin()
+    return (image / image.amax())[0]
+
+
+def arranged(
+    name: str,
+    image: Tensor,
+    *,
+    detections: int,
+    score_threshold: float = 0.05,
+    seed: int = 0,
+    **parameters: Any,
+) -> MaskRCNN:
+    """Build torchvision's network `name`, in eval mode, so that it finds `detections` objects in `image`.
+
+    Args:
+        name: a key of BUILDERS.
+        image: (3, H, W) in 0..1.
+        detections: how many should score above `score_threshold` after suppression; the cap per image
+            (`box_detections_per_img`) applies on top of it.
+        score_threshold: the network's `box_score_thresh`.
+        seed: of the weights.
+        parameters: for torchvision's builder, such as `min_size`.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = BUILDERS[name](
+            weights=None, weights_backbone=None, box_score_thresh=score_threshold, **parameters
+        )
+        arrange(model, image, detections)
+    return model
+
+
+@torch.no_grad()
+def arrange(model: MaskRCNN, image: Tensor, detections: int) -> None:
+    """Give a freshly built network weights as described above, in place."""
+    for norm in norms(model):
+        norm.weight.uniform_(0.6, 1.4)
+        norm.bias.normal_(std=0.2)
+        norm.momentum = None  # running statistics become the plain mean over what is seen
+    model.eval()
+    images = model.transform([image])[0]
+
+    features = measured(model.backbone, images.tensors)
+    levels = list(features.values())
+    hidden = [model.rpn.head.conv(level) for level in levels]
+    spread(model.rpn.head.cls_logits, hidden, OBJECTNESS_STD)
+    spread(model.rpn.head.bbox_pred, hidden, ANCHOR_DELTA_STD)
+    proposals, _ = model.rpn(images, features)
+
+    heads = model.roi_heads
+    pooled = heads.box_roi_pool(features, proposals, images.image_sizes)
+    vectors = measured(heads.box_head, pooled)
+    spread(heads.box_predictor.cls_score, [vectors], CLASS_LOGIT_STD)
+    spread(heads.box_predictor.bbox_pred, [vectors], BOX_DELTA_STD)
+    set_background_bias(model, images, proposals, vectors, detections)
+
+    regions = [proposals[0][:64]]
+    pooled = heads.mask_roi_pool(features, regions, images.image_sizes)
+    fine = heads.mask_predictor.conv5_mask(measured(heads.mask_head, pooled)).relu()
+    spread(heads.mask_predictor.mask_fcn_logits, [fine], MASK_LOGIT_STD)
+
+
+def norms(module: nn.Module) -> list[nn.BatchNorm2d]:
+    return [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
+
+
+def measured(module: nn.Module, x: Any) -> Any:
+    """Set the module's running statistics to those of `x`, then run it on `x`."""
+    if norms(module):
+        for norm in norms(module):
+            norm.reset_running_stats()
+        module.train()
+        module(x)
+        module.eval()
+    return module(x)
+
+
+def spread(layer: nn.Conv2d | nn.Linear, inputs: list[Tensor], std: float) -> None:
+    """Scale and shift each output channel of a layer to mean 0 and the wanted deviation over its inputs."""
+    outputs = torch.cat([layer(x).transpose(0, 1).flatten(1) for x in inputs], dim=1)  # (channels, values)
+    mean, scale = outputs.mean(dim=1), std / outputs.std(dim=1).clamp(min=1e-6)
+    layer.bias.copy_((layer.bias - mean) * scale)
+    layer.weight.mul_(scale.reshape(-1, *[1] * (layer.weight.dim() - 1)))
+
+
+def set_background_bias(
+    model: MaskRCNN, images: ImageList, proposals: list[Tensor], vectors: Tensor, detections: int
+) -> None:
+    """Find by bisection the background bias that leaves `detections` objects."""
+    heads = model.roi_heads
+    logits, deltas = heads.box_predictor(vectors)
+    cap, heads.detections_per_img = heads.detections_per_img, len(vectors)
+
+    def count(bias: float) -> int:
+        shifted = logits.clone()
+        shifted[:, 0] += bias
+        boxes, _, _ = heads.postprocess_detections(shifted, deltas, proposals, images.image_sizes)
+        return len(boxes[0])
+
+    low, high = -LARGEST_BACKGROUND_BIAS, LARGEST_BACKGROUND_BIAS  # count(low) > wanted > count(high)
+    for _ in range(BISECTIONS):
+        bias = (low + high) / 2
+        found = count(bias)
+        if found == detections:
+            break  # well inside the range of biases that fit, so that no score lies on the threshold
+        low, high = (bias, high) if found > detections else (low, bias)
+    heads.box_predictor.cls_score.bias[0] += bias
+    heads.detections_per_img = cap
+
+
+@torch.no_grad()
+def detect(model: MaskRCNN, image: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Run torchvision's network up to, and without, pasting the masks.
+
+    Returns:
+        The resized and normalised image (1, 3, H, W), without padding, and the detections in its pixels:
+        boxes (D, 4), scores (D,), labels (D,), masks (D, 1, 28, 28).
+    """
+    images = model.transform([image])[0]
+    features = model.backbone(images.tensors)
+    proposals, _ = model.rpn(images, features)
+    found, _ = model.roi_heads(features, proposals, images.image_sizes)
+    height, width = images.image_sizes[0]
+    return images.tensors[:, :, :height, :width], found[0]
