@@ -228,14 +228,18 @@ def deeplabv3plus_resnet(
     *,
     width: int = 64,
     output_stride: int = 16,
+    rates: Sequence[int] | None = None,
     aspp_channels: int = ASPP_CHANNELS,
     low_level_channels: int = LOW_LEVEL_CHANNELS,
 ) -> DeepLabV3Plus:
-    """Make DeepLabV3+ on a ResNet; `name`, `width` and strides as in `deeplabv3_resnet`."""
+    """Make DeepLabV3+ on a ResNet; `name`, `width` and strides as in `deeplabv3_resnet`.
+
+    `rates` are those of the ASPP; by default the paper's for the output stride.
+    """
     return DeepLabV3Plus(
         _dilated_resnet(name, width, output_stride),
         num_classes,
-        rates=PLUS_RATES[output_stride],
+        rates=PLUS_RATES[output_stride] if rates is None else rates,
         aspp_channels=aspp_channels,
         low_level_channels=low_level_channels,
     )
