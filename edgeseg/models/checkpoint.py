@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,9 +161,15 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_torch(path: Path) -> Any:
+    if _is_torchscript(path):
+        raise CheckpointError(
+            f"{path} is a TorchScript program, not weights; save them with "
+            "torch.save(torch.jit.load(PATH).state_dict(), NEW_PATH)"
+        )
     try:
-        with torch.serialization.safe_globals(HARMLESS_TYPES):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        # Open: by its name alone, torch would take any `.safetensors` for one.
+        with path.open("rb") as file, torch.serialization.safe_globals(HARMLESS_TYPES):
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         objects = re.findall(r"(?:GLOBAL|global:?|`?Unsupported class) `?([\w.]+\.\w+)", str(error))
         held = f" such as {objects[0]}" if objects else ""
@@ -171,13 +178,15 @@ def _read_torch(path: Path) -> Any:
             "save the weights alone: torch.save(model.state_dict(), PATH)"
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        if "TorchScript" in str(error):
-            raise CheckpointError(
-                f"{path} is a TorchScript program, not weights; save them with "
-                "torch.save(torch.jit.load(PATH).state_dict(), NEW_PATH)"
-            ) from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path} is damaged ({reason}); download or save it again") from error
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def _find_weights(content: Any, path: Path, *, ema: bool) -> tuple[str, dict[str, Tensor]]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from edgeseg.errors import UsageError
 from edgeseg.models import class_names, unet
-from edgeseg.models.checkpoint import Checkpoint, num_classes_of
+from edgeseg.models.checkpoint import num_classes_of
 from edgeseg.models.deeplab import (
     deeplabv3_mobilenet_v3_large,
     deeplabv3_resnet,
@@ -102,9 +102,16 @@ _KINDS: Mapping[str, _Kind] = {
     "maskrcnn_resnet50_fpn_v2": _DETECTOR(mask_rcnn_resnet50_fpn_v2),
     "maskrcnn_mobilenet_v3_large_fpn": _DETECTOR(mask_rcnn_mobilenet_v3_large_fpn),
     # The demo's networks, small enough to train on a CPU.
-    "demo_unet": _DEMO(partial(unet.UNet, width=16), mean_rgb=PLAIN_MEAN_RGB, std_rgb=PLAIN_STD_RGB),
+    "demo_unet": _DEMO(partial(unet.UNet, width=16)),
     "demo_deeplab": _DEMO(
-        partial(deeplabv3plus_resnet, "resnet18", width=32, aspp_channels=96, low_level_channels=24)
+        partial(
+            deeplabv3plus_resnet,
+            "resnet18",
+            width=32,
+            rates=(2, 4, 6),  # 6 cells are 96 pixels; the largest object has 90
+            aspp_channels=64,
+            low_level_channels=24,
+        )
     ),
     "demo_maskrcnn": _DEMO(
         partial(
@@ -173,8 +180,13 @@ def create(name: str, *, num_classes: int | None = None, **parameters: Any) -> N
     )
 
 
-def read_parameters(name: str, checkpoint: Checkpoint) -> dict[str, Any]:
-    """Read from a checkpoint the parameters with which `create(name, ...)` makes the network it fits.
+def read_parameters(name: str, weights: Mapping[str, Tensor], *, sha256: str = "") -> dict[str, Any]:
+    """Read from a state dict the parameters with which `create(name, ...)` makes the network it fits.
+
+    Args:
+        name: as in `create`.
+        weights: tensors by name.
+        sha256: of the file they came in; published weights that need their own parameters are known by it.
 
     Returns:
         The number of classes; for a U-Net also width, depth and the rest; empty for a user's own function
@@ -182,11 +194,11 @@ def read_parameters(name: str, checkpoint: Checkpoint) -> dict[str, Any]:
     """
     if ":" in name:
         return {}
-    if name == "unet" and unet.is_unet(checkpoint.weights):
-        return unet.read_parameters(checkpoint.weights)
-    classes = num_classes_of(checkpoint.weights)
+    if name == "unet" and unet.is_unet(weights):
+        return unet.read_parameters(weights)
+    classes = num_classes_of(weights)
     parameters: dict[str, Any] = {} if classes is None else {"num_classes": classes}
-    if name == "maskrcnn_resnet50_fpn" and checkpoint.sha256.startswith(TORCHVISION_COCO_V1_SHA256):
+    if name == "maskrcnn_resnet50_fpn" and sha256.startswith(TORCHVISION_COCO_V1_SHA256):
         parameters["norm_eps"] = 0.0
     return parameters
 

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from edgeseg.errors import CheckpointError
+from edgeseg.models.checkpoint import num_classes_of, read_checkpoint
+from edgeseg.models.deeplab import deeplabv3_mobilenet_v3_large, deeplabv3plus_resnet
+from edgeseg.models.unet import UNet
+
+WEIGHTS = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.zeros(2)}
+AVERAGE = {key: value + 1.0 for key, value in WEIGHTS.items()}
+
+
+def with_prefix(prefix: str, weights: dict[str, Tensor] = WEIGHTS) -> dict[str, Tensor]:
+    return {prefix + key: value for key, value in weights.items()}
+
+
+@pytest.mark.parametrize(
+    ("content", "entry"),
+    [
+        (WEIGHTS, ""),
+        (OrderedDict(WEIGHTS), ""),
+        ({**WEIGHTS, "mask_values": [0, 255]}, ""),  # milesial/Pytorch-UNet
+        ({"state_dict": WEIGHTS, "epoch": 3}, "state_dict"),
+        ({"model_state": WEIGHTS, "best_score": np.float64(0.5)}, "model_state"),  # VainF/DeepLabV3Plus
+        (
+            {"model": WEIGHTS, "optimizer": {}, "args": argparse.Namespace(lr=0.1), "model_ema": AVERAGE},
+            "model",
+        ),  # torchvision's reference scripts
+        ({"model_state_dict": with_prefix("module.")}, "model_state_dict"),
+        (with_prefix("_orig_mod."), ""),
+        (with_prefix("module._orig_mod."), ""),
+        ({"a._orig_mod.weight": WEIGHTS["a.weight"], "a.bias": WEIGHTS["a.bias"]}, ""),
+        ({"model": {"state_dict": WEIGHTS}}, "model.state_dict"),
+    ],
+)
+def test_weights_are_found_wherever_training_scripts_put_them(
+    tmp_path: Path, content: Any, entry: str
+) -> None:
+    path = tmp_path / "weights.bin"
+    torch.save(content, path)
+
+    checkpoint = read_checkpoint(path)
+
+    assert same(checkpoint.weights, WEIGHTS)
+    assert (checkpoint.entry, checkpoint.averaged) == (entry, False)
+    assert checkpoint.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("content", "entry"),
+    [
+        ({"ema": {"module": AVERAGE}, "model": WEIGHTS}, "ema.module"),
+        ({"model_ema": {"n_averaged": torch.tensor(9), **with_prefix("module.", AVERAGE)}}, "model_ema"),
+        ({"state_dict_ema": AVERAGE, "state_dict": WEIGHTS}, "state_dict_ema"),
+    ],
+)
+def test_average_is_taken_when_asked_for(tmp_path: Path, content: Any, entry: str) -> None:
+    torch.save(content, tmp_path / "w.pt")
+
+    checkpoint = read_checkpoint(tmp_path / "w.pt", ema=True)
+
+    assert same(checkpoint.weights, AVERAGE)
+    assert (checkpoint.entry, checkpoint.averaged) == (entry, True)
+
+
+def test_average_alone_is_taken_and_said(tmp_path: Path) -> None:
+    torch.save({"ema_state_dict": AVERAGE, "epoch": 3}, tmp_path / "w.pt")
+
+    checkpoint = read_checkpoint(tmp_path / "w.pt")
+
+    assert same(checkpoint.weights, AVERAGE)
+    assert checkpoint.averaged
+
+
+def test_real_averaged_model_is_read(tmp_path: Path) -> None:
+    net = nn.Linear(3, 2)
+    averaged = torch.optim.swa_utils.AveragedModel(net)
+    averaged.update_parameters(net)
+    torch.save({"model_ema": averaged.state_dict()}, tmp_path / "w.pt")
+
+    assert same(read_checkpoint(tmp_path / "w.pt").weights, net.state_dict())
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+def test_format_is_told_by_content_not_by_name(tmp_path: Path, name: str) -> None:
+    safetensors.torch.save_file(WEIGHTS, tmp_path / name)
+    assert same(read_checkpoint(tmp_path / name).weights, WEIGHTS)
+
+    for zipped in (True, False):  # today's format and the one before PyTorch 1.6
+        torch.save(WEIGHTS, tmp_path / name, _use_new_zipfile_serialization=zipped)
+        assert same(read_checkpoint(tmp_path / name).weights, WEIGHTS)
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("exploded"),)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("content", [{"model": Bomb()}, nn.Linear(2, 2)])
+def test_file_with_code_is_refused_unopened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any, zipped: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(content, "w.pt", _use_new_zipfile_serialization=zipped)
+
+    with pytest.raises(CheckpointError, match=r"holds Python objects.*save the weights alone"):
+        read_checkpoint("w.pt")
+
+    assert not Path("exploded").exists()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning", "ignore:`torch.jit:DeprecationWarning")
+def test_torchscript_program_is_refused(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)), str(tmp_path / "w.pt"))
+
+    with pytest.raises(CheckpointError, match="TorchScript program"):
+        read_checkpoint(tmp_path / "w.pt")
+
+
+def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path) -> None:
+    def refused(content: bytes, message: str) -> None:
+        (tmp_path / "w.pt").write_bytes(content)
+        with pytest.raises(CheckpointError, match=message):
+            read_checkpoint(tmp_path / "w.pt")
+
+    torch.save({"model": WEIGHTS}, tmp_path / "good.pt")
+    good = (tmp_path / "good.pt").read_bytes()
+    safetensors.torch.save_file(WEIGHTS, tmp_path / "good.safetensors")
+    good_safetensors = (tmp_path / "good.safetensors").read_bytes()
+    refused(b"", "is empty")
+    refused(b"\x89PNG and so on", "neither a safetensors nor a PyTorch file")
+    refused(good[: len(good) // 2], "is damaged")
+    refused(good_safetensors[:-4], "is damaged")
+    with pytest.raises(CheckpointError, match="No such file"):
+        read_checkpoint(tmp_path / "nowhere.pt")
+    with pytest.raises(CheckpointError, match="Is a directory"):
+        read_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "ema", "message"),
+    [
+        ([1, 2], False, "holds a list"),
+        ({"epoch": 3, "config": {"lr": 0.1}}, False, "its entries are epoch, config"),
+        ({"model": WEIGHTS}, True, "holds no moving average, only model"),
+        (WEIGHTS, True, "holds weights alone"),
+    ],
+)
+def test_files_without_the_wanted_weights_are_refused(
+    tmp_path: Path, content: Any, ema: bool, message: str
+) -> None:
+    torch.save(content, tmp_path / "w.pt")
+
+    with pytest.raises(CheckpointError, match=message):
+        read_checkpoint(tmp_path / "w.pt", ema=ema)
+
+
+def test_number_of_classes_is_read_from_the_last_layer() -> None:
+    assert num_classes_of(UNet(1, width=2).state_dict()) == 1
+    assert num_classes_of(deeplabv3_mobilenet_v3_large(7, width=0.25, aspp_channels=8).state_dict()) == 7
+    assert num_classes_of(deeplabv3plus_resnet("resnet18", 5, width=8, aspp_channels=8).state_dict()) == 5
+    assert num_classes_of({"roi_heads.box_predictor.cls_score.weight": torch.zeros(91, 4)}) == 91
+    assert num_classes_of(WEIGHTS) is None
+
+
+def same(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> bool:
+    return found.keys() == wanted.keys() and all(torch.equal(found[key], wanted[key]) for key in wanted)

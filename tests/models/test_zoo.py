@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from edgeseg.errors import ShapeError, UsageError
+from edgeseg.models import class_names, zoo
+from edgeseg.models.semantic_logits import logits_of
+
+PROMISED = {
+    "unet",
+    "deeplabv3_resnet50",
+    "deeplabv3_resnet101",
+    "deeplabv3_mobilenet_v3_large",
+    "maskrcnn_resnet50_fpn",
+    "maskrcnn_resnet50_fpn_v2",
+    "demo_unet",
+    "demo_deeplab",
+    "demo_maskrcnn",
+}
+
+USER_FILE = """
+import torch
+from torch import nn
+from neighbour import CHANNELS
+from edgeseg.models.zoo import Network
+
+class Net(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.conv = nn.Conv2d(CHANNELS, num_classes, 1)
+
+    def forward(self, image):
+        return {"out": self.conv(image), "aux": None}
+
+def make(num_classes=4):
+    return Net(num_classes)
+
+def make_network():
+    return Network(Net(2), "semantic", mean_rgb=(0.5, 0.5, 0.5))
+
+def broken():
+    raise RuntimeError("out of cheese")
+
+def wrong():
+    return 5
+"""
+
+
+def test_every_promised_network_can_be_made_with_any_number_of_classes() -> None:
+    assert set(zoo.names()) >= PROMISED
+    for name in zoo.names():
+        with torch.device("meta"):
+            network = zoo.create(name, num_classes=7)
+        assert network.class_names is None
+        assert not network.module.training
+        assert network.task == ("instance" if "maskrcnn" in name else "semantic")
+
+
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [
+        ("unet", None),
+        ("deeplabv3_resnet50", class_names.VOC),
+        ("maskrcnn_resnet50_fpn", class_names.COCO),
+        ("demo_deeplab", class_names.DEMO),
+    ],
+)
+def test_class_names_belong_to_the_default_number_of_classes(
+    name: str, names: tuple[str, ...] | None
+) -> None:
+    with torch.device("meta"):
+        assert zoo.create(name).class_names == names
+
+
+def test_published_class_names_stand_at_their_ids() -> None:
+    assert (len(class_names.VOC), class_names.VOC[15]) == (21, "person")
+    assert (len(class_names.COCO), class_names.COCO[1], class_names.COCO[90]) == (91, "person", "toothbrush")
+
+
+@pytest.mark.parametrize("name", ["demo_unet", "demo_deeplab", "demo_maskrcnn"])
+def test_demo_networks_run_at_the_demos_size(name: str) -> None:
+    network = zoo.create(name)
+    assert network.default_size_hw is not None
+
+    with torch.inference_mode():
+        output = network.module(torch.zeros(1, 3, *network.default_size_hw))
+
+    if network.task == "semantic":
+        assert output.shape[:2] == (1, 6)
+    else:
+        assert output.masks.shape[2:] == (28, 28)
+
+
+def test_pixels_are_normalised_as_the_weights_were_trained() -> None:
+    with torch.device("meta"):
+        assert zoo.create("unet").mean_rgb == (0.0, 0.0, 0.0)
+        assert zoo.create("deeplabv3_resnet50").std_rgb == (0.229, 0.224, 0.225)
+
+
+def test_published_mask_rcnn_weights_are_known_by_their_hash() -> None:
+    read = zoo.read_parameters("maskrcnn_resnet50_fpn", {}, sha256="bf2d0c1e" + "0" * 56)
+
+    assert read == {"norm_eps": 0.0}
+    assert zoo.read_parameters("maskrcnn_resnet50_fpn", {}, sha256="0" * 64) == {}
+
+
+def test_user_function_in_a_file(tmp_path: Path) -> None:
+    place = write_user_file(tmp_path)
+    path_before = list(sys.path)
+
+    network = zoo.create(f"{place}:make", num_classes=3)
+
+    assert network.module(torch.zeros(1, 3, 4, 5)).shape == (1, 3, 4, 5)
+    assert network.task == "semantic"
+    assert network.mean_rgb == zoo.IMAGENET_MEAN_RGB
+    assert zoo.create(f"{place}:make_network").mean_rgb == (0.5, 0.5, 0.5)
+    assert sys.path == path_before
+
+
+def test_user_function_in_a_package() -> None:
+    network = zoo.create("edgeseg.models.unet:UNet", num_classes=2, width=4)
+
+    assert network.module(torch.zeros(1, 3, 16, 16)).shape == (1, 2, 16, 16)
+
+
+def test_users_own_mask_rcnn_is_an_instance_network() -> None:
+    network = zoo.create("edgeseg.models.mask_rcnn:mask_rcnn_resnet18_fpn", num_classes=2, width=8)
+
+    assert (network.task, network.resize) == ("instance", "shortest_edge")
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("missing", "has no function 'missing'"),
+        ("broken", "broken failed: RuntimeError: out of cheese"),
+        ("wrong", "must return an nn.Module with semantic logits, got int"),
+    ],
+)
+def test_user_function_that_fails_is_named(tmp_path: Path, function: str, message: str) -> None:
+    place = write_user_file(tmp_path)
+
+    with pytest.raises(UsageError, match=message):
+        zoo.create(f"{place}:{function}")
+
+
+def test_unknown_names_are_refused_with_a_hint(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean deeplabv3_resnet50"):
+        zoo.create("deeplabv3_resnet5")
+    with pytest.raises(UsageError, match="there are unet, "):
+        zoo.create("zebra")
+    with pytest.raises(UsageError, match=r"there is no file .*net\.py"):
+        zoo.create(f"{tmp_path}/net.py:make")
+    with pytest.raises(UsageError, match="cannot import no_such_package: ModuleNotFoundError"):
+        zoo.create("no_such_package:make")
+    with pytest.raises(UsageError, match=r"unet cannot be made with .*'colour'"):
+        zoo.create("unet", colour="red")
+
+
+LOGITS = torch.zeros(1, 2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    "output", [LOGITS, {"out": LOGITS}, {"logits": LOGITS, "loss": 1.0}, (LOGITS, 5), [LOGITS]]
+)
+def test_logits_are_found_in_what_networks_return(output: object) -> None:
+    assert logits_of(output) is LOGITS
+
+
+@pytest.mark.parametrize("output", [{"masks": LOGITS}, (), None, torch.zeros(1, 2, 3)])
+def test_output_without_logits_is_refused(output: object) -> None:
+    with pytest.raises(ShapeError, match=r"must return logits \(N, C, h, w\)"):
+        logits_of(output)
+
+
+def write_user_file(folder: Path) -> Path:
+    (folder / "neighbour.py").write_text("CHANNELS = 3\n")
+    path = folder / "net.py"
+    path.write_text(USER_FILE)
+    return path
