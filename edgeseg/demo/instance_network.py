@@ -1,0 +1,84 @@
+"""Build the demo's Mask R-CNN from torchvision's parts around our backbone, so that it can be trained.
+
+The state dict is the one of `edgeseg.models.mask_rcnn`; edgeseg's own network is made for inference alone.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from contextlib import nullcontext
+
+from torch import Tensor
+from torchvision.models.detection import MaskRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.ops import MultiScaleRoIAlign
+
+from edgeseg.demo.fitting import mixed_precision
+from edgeseg.models.fpn import BackboneWithFPN
+from edgeseg.models.resnet import resnet18
+
+BODY_WIDTH = 32
+FPN_CHANNELS = 64
+ANCHOR_SIZES = ((24,), (40,), (64,), (92,), (128,))  # P2 .. P5 and "pool", pixels
+ANCHOR_RATIOS = (0.5, 1.0, 2.0)
+REPRESENTATION = 256
+MASK_LAYERS = (64, 64)
+BOX_POOL, MASK_POOL, SAMPLING_RATIO = 7, 14, 2
+PROPOSALS_PER_LEVEL, PROPOSALS = 200, 100
+DETECTIONS = 20
+SCORE_THRESHOLD = 0.05
+NMS_IOU = 0.5
+
+# Only the losses see these: fewer samples than torchvision's defaults, because the scenes are small.
+TRAIN_PROPOSALS_PER_LEVEL, TRAIN_PROPOSALS = 300, 100
+RPN_SAMPLES, BOX_SAMPLES = 96, 48
+
+
+class _Pyramid(BackboneWithFPN):
+    """Our backbone with torchvision's answer: a dict of named maps.
+
+    Attributes:
+        finest: the finest map of the last image, for a loss of its own.
+    """
+
+    finest: Tensor
+
+    def forward(self, image: Tensor) -> OrderedDict[str, Tensor]:  # type: ignore[override]
+        with mixed_precision() if self.training else nullcontext():
+            maps = super().forward(image)
+        maps = [level.float() for level in maps]
+        self.finest = maps[0]
+        return OrderedDict(zip(("0", "1", "2", "3", "pool"), maps, strict=True))
+
+
+def trainable_mask_rcnn(num_classes: int) -> MaskRCNN:
+    """Make the network with random weights.
+
+    Args:
+        num_classes: background included.
+    """
+    ratios = (ANCHOR_RATIOS,) * len(ANCHOR_SIZES)
+    levels = ["0", "1", "2", "3"]
+    return MaskRCNN(
+        _Pyramid(resnet18(width=BODY_WIDTH), FPN_CHANNELS),
+        rpn_anchor_generator=AnchorGenerator(ANCHOR_SIZES, ratios),
+        rpn_pre_nms_top_n_train=TRAIN_PROPOSALS_PER_LEVEL,
+        rpn_pre_nms_top_n_test=PROPOSALS_PER_LEVEL,
+        rpn_post_nms_top_n_train=TRAIN_PROPOSALS,
+        rpn_post_nms_top_n_test=PROPOSALS,
+        rpn_batch_size_per_image=RPN_SAMPLES,
+        rpn_fg_iou_thresh=0.6,
+        box_roi_pool=MultiScaleRoIAlign(levels, BOX_POOL, SAMPLING_RATIO),
+        box_head=TwoMLPHead(FPN_CHANNELS * BOX_POOL**2, REPRESENTATION),
+        box_predictor=FastRCNNPredictor(REPRESENTATION, num_classes),
+        box_score_thresh=SCORE_THRESHOLD,
+        box_nms_thresh=NMS_IOU,
+        box_detections_per_img=DETECTIONS,
+        box_batch_size_per_image=BOX_SAMPLES,
+        mask_roi_pool=MultiScaleRoIAlign(levels, MASK_POOL, SAMPLING_RATIO),
+        mask_head=MaskRCNNHeads(FPN_CHANNELS, MASK_LAYERS, 1),
+        mask_predictor=MaskRCNNPredictor(MASK_LAYERS[-1], MASK_LAYERS[-1], num_classes),
+        _skip_resize=True,
+    )

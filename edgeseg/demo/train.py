@@ -1,0 +1,178 @@
+"""Turn synthetic scenes into the demo's checkpoints: `python -m edgeseg.demo.train [NETWORK]`.
+
+NETWORK is `unet`, `deeplab`, `maskrcnn` or `all`. Needs the extras `export` and `dev` (Mask R-CNN trains by
+torchvision's losses). The weights are rounded to half precision, measured as such on unseen scenes, and
+written with what was measured in the file's metadata.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from edgeseg.demo.datasets import training_scenes
+from edgeseg.demo.fitting import Budget
+from edgeseg.demo.instance_network import trainable_mask_rcnn
+from edgeseg.demo.measure import instance_accuracy, semantic_accuracy
+from edgeseg.demo.scenes import CLASS_NAMES, Scene, generate
+from edgeseg.demo.train_instance import train_mask_rcnn
+from edgeseg.demo.train_semantic import train_semantic
+from edgeseg.models import zoo
+
+CHECKPOINTS = Path(__file__).parent / "checkpoints"
+SEED = 0
+TRAINING_SCENES = 3000
+UNSEEN_SCENES = 200  # seeds 0, 1, ..: below every training seed
+REPORT_EVERY = 50  # steps
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network of the demo is made.
+
+    Attributes:
+        budget: how long to train, at most.
+        build: makes it with random weights.
+        train: gives it its weights.
+        measure: of the trained network, on unseen scenes.
+    """
+
+    budget: Budget
+    build: Callable[[], nn.Module]
+    train: Callable[[nn.Module, list[Scene], Budget, int, Callable[[int, float], None]], nn.Module]
+    measure: Callable[[nn.Module, list[Scene]], dict[str, float]]
+
+
+RECIPES = {
+    "unet": Recipe(
+        Budget(steps=1500, minutes=60.0, batch=8, peak_rate=2e-3),
+        lambda: zoo.create("demo_unet", num_classes=len(CLASS_NAMES)).module,
+        train_semantic,
+        semantic_accuracy,
+    ),
+    "deeplab": Recipe(
+        Budget(steps=3000, minutes=60.0, batch=8, peak_rate=2e-3),
+        lambda: zoo.create("demo_deeplab", num_classes=len(CLASS_NAMES)).module,
+        train_semantic,
+        semantic_accuracy,
+    ),
+    "maskrcnn": Recipe(
+        Budget(steps=5000, minutes=90.0, batch=8, peak_rate=2e-3),
+        lambda: trainable_mask_rcnn(len(CLASS_NAMES)),
+        train_mask_rcnn,
+        instance_accuracy,
+    ),
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train what the command line asks for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m edgeseg.demo.train", description="Train the demo's checkpoints."
+    )
+    parser.add_argument("network", nargs="?", default="all", choices=[*RECIPES, "all"])
+    parser.add_argument("--minutes", type=float, help="stop each training after so long")
+    parser.add_argument("--steps", type=int, help="optimiser steps of each training")
+    parser.add_argument("--scenes", type=int, default=TRAINING_SCENES, help="scenes to train on")
+    parser.add_argument("--unseen", type=int, default=UNSEEN_SCENES, help="scenes to measure on")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of PyTorch")
+    parser.add_argument("-o", "--output", type=Path, default=CHECKPOINTS, help="folder of the checkpoints")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    cv2.setNumThreads(options.threads)
+    names = list(RECIPES) if options.network == "all" else [options.network]
+    print(f"making {options.scenes} scenes to train on", flush=True)
+    scenes = training_scenes(options.scenes)
+    unseen = [generate(seed) for seed in range(options.unseen)]
+    options.output.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        changes = {"steps": options.steps, "minutes": options.minutes}
+        budget = replace(
+            RECIPES[name].budget, **{key: value for key, value in changes.items() if value is not None}
+        )
+        make_checkpoint(name, budget, scenes, unseen, options.output / f"{name}.safetensors")
+
+
+def make_checkpoint(
+    name: str, budget: Budget, scenes: list[Scene], unseen: list[Scene], path: Path
+) -> dict[str, float]:
+    """Train one network, measure it, and write its checkpoint.
+
+    Returns:
+        The accuracy of the written weights on the unseen scenes.
+    """
+    recipe = RECIPES[name]
+    torch.manual_seed(SEED)
+    network = recipe.build()
+    progress = _Progress(name, budget)
+    network = recipe.train(network, scenes, budget, SEED, progress)
+    return write_checkpoint(name, network, unseen, path, steps=progress.steps)
+
+
+def write_checkpoint(
+    name: str, network: nn.Module, unseen: list[Scene], path: Path, *, steps: int
+) -> dict[str, float]:
+    """Round the weights to half precision, measure them, and write them with what was measured."""
+    weights = half_precision(network.state_dict())
+    network.load_state_dict(weights)
+    accuracy = RECIPES[name].measure(network, unseen)
+    metadata = {
+        "class_names": json.dumps(CLASS_NAMES),
+        "seed": str(SEED),
+        "steps": str(steps),
+        "accuracy": json.dumps({key: round(value, 4) for key, value in accuracy.items()}),
+    }
+    save_file(weights, path, metadata)
+    figures = ", ".join(f"{key} {value:.3f}" for key, value in accuracy.items())
+    print(f"{name}: {figures}; {path}, {path.stat().st_size / 1e6:.1f} MB", flush=True)
+    return accuracy
+
+
+def half_precision(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Round floating-point weights to float16.
+
+    Raises:
+        OverflowError: if a weight does not fit.
+    """
+    halves = {key: w.half() if w.is_floating_point() else w for key, w in weights.items()}
+    for key, weight in halves.items():
+        if not torch.isfinite(weight).all():
+            raise OverflowError(
+                f"{key} holds values beyond float16's 65504; this training diverged, change the seed"
+            )
+    return {key: weight.contiguous() for key, weight in halves.items()}
+
+
+class _Progress:
+    """Print the mean loss and the time now and then."""
+
+    def __init__(self, name: str, budget: Budget) -> None:
+        self.name, self.budget = name, budget
+        self.started = time.monotonic()
+        self.steps = 0
+        self.losses: list[float] = []
+
+    def __call__(self, step: int, loss: float) -> None:
+        self.steps = step
+        self.losses.append(loss)
+        if step % REPORT_EVERY == 0 or step == self.budget.steps:
+            minutes = (time.monotonic() - self.started) / 60.0
+            mean = sum(self.losses) / len(self.losses)
+            print(
+                f"{self.name}: step {step} of {self.budget.steps}, loss {mean:.3f}, {minutes:.1f} min",
+                flush=True,
+            )
+            self.losses.clear()
+
+
+if __name__ == "__main__":
+    main()
