@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -181,7 +181,7 @@ class MaskRCNN(nn.Module):
 
 def drop_padding(boxes: Tensor, scores: Tensor, class_ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Cut one image's detections, best first, off where score 0 begins: (1, D, ..) -> (1, found, ..)."""
-    found = int((scores[0] > 0).sum().item())
+    found = cast(int, (scores[0] > 0).sum().item())  # symbolic under torch.export; int() would pin it
     torch._check(found >= 0)
     torch._check(found <= scores.shape[1])
     return boxes[:, :found], scores[:, :found], class_ids[:, :found]
