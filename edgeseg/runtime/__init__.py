@@ -6,14 +6,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgeseg.runtime.pipeline import stream
     from edgeseg.runtime.results import InstanceResult, MaskCrop, SemanticResult
+    from edgeseg.runtime.segmenter import Segmenter
 
 _HOMES = {
     "InstanceResult": "results",
     "MaskCrop": "results",
+    "Segmenter": "segmenter",
     "SemanticResult": "results",
+    "stream": "pipeline",
 }
-__all__ = ["InstanceResult", "MaskCrop", "SemanticResult"]
+__all__ = ["InstanceResult", "MaskCrop", "Segmenter", "SemanticResult", "stream"]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,8 +26,8 @@ def encode_crop(mask: NDArray[np.bool_], left: int, top: int, frame_hw: tuple[in
         mask: (h, w), the window's pixels; all others are outside the mask.
         left, top: where the window lies in the frame; it must lie inside.
     """
-    starts, ends, inside = _column_runs(mask)
-    starts, ends = starts[inside], ends[inside]
+    starts, ends, values = _column_runs(mask.view(np.uint8))
+    starts, ends = starts[values > 0], ends[values > 0]
     height = max(mask.shape[0], 1)
     # The n-th pixel of the window, down its columns, lies in window column n // h, row n % h. A run may
     # reach over several columns of the window; in the frame it is cut at each of them.
@@ -51,18 +52,18 @@ def encode_labels(labels: NDArray[np.uint8]) -> dict[int, RLE]:
 
 
 def _column_runs(
-    image: NDArray[np.generic],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.generic]]:
+    image: NDArray[np.uint8],
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.uint8]]:
     """Cut (H, W) into runs of equal pixels down the columns: first pixel, one past the last, value."""
-    flat = image.T.ravel()
-    if not len(flat):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), flat
+    if not image.size:
+        return np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0, np.uint8)
+    flat = np.asarray(cv2.transpose(image), np.uint8).reshape(-1)
     edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     starts = np.concatenate(([0], edges))
     return starts, np.concatenate((edges, [len(flat)])), flat[starts]
 
 
-def _encode_runs(starts: NDArray[np.int64], ends: NDArray[np.int64], frame_hw: tuple[int, int]) -> RLE:
+def _encode_runs(starts: NDArray[np.intp], ends: NDArray[np.intp], frame_hw: tuple[int, int]) -> RLE:
     """Encode disjoint ascending runs [start, end) of the frame's column-major pixels."""
     from pycocotools import mask as coco_mask
 

@@ -1,0 +1,75 @@
+"""Turn an engine's folder into something that infers: one module a backend, all of the same small shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.bundle import Manifest
+from edgeseg.errors import EngineError
+
+BACKENDS = ("onnxruntime",)  # each a module of this package with a function `open`
+
+
+class Tensor(NamedTuple):
+    """What a graph says of an input or output; None in `shape` is a size that depends on the data."""
+
+    dtype: str
+    shape: tuple[int | None, ...]
+
+
+class Backend(Protocol):
+    """An opened engine."""
+
+    @property
+    def inputs(self) -> Mapping[str, Tensor]:
+        """The graph's inputs by name."""
+        ...
+
+    @property
+    def outputs(self) -> Mapping[str, Tensor]:
+        """The graph's outputs by name."""
+        ...
+
+    def infer(self, image: NDArray[np.uint8], /) -> dict[str, NDArray[Any]]:
+        """Run one batch of images (N, H, W, 3) and return the outputs by name.
+
+        `image` is read during the call only. The outputs belong to the caller: the next call does not change
+        them.
+
+        Raises:
+            EngineError: if the engine fails or is closed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free what the engine holds; closing twice is allowed."""
+        ...
+
+
+def open_backend(
+    folder: Path, manifest: Manifest, *, device: str | None = None, threads: int | None = None
+) -> Backend:
+    """Open the engine in `folder` with the backend that its manifest names.
+
+    Args:
+        device: where to run, if not where the manifest says: a word of the backend's, such as `cpu`.
+        threads: CPU threads per inference, if not as many as the manifest says.
+
+    Raises:
+        EngineError: if the backend is unknown, refuses the engine, or lacks the device.
+        MissingExtraError: if the backend's library is not installed.
+    """
+    if manifest.backend not in BACKENDS:
+        raise EngineError(
+            f"{folder} was built for the backend {manifest.backend!r}, this edgeseg runs "
+            f"{', '.join(BACKENDS)}; build the engine for one of these"
+        )
+    module = import_module(f"{__name__}.{manifest.backend}")
+    opened: Backend = module.open(folder, manifest, device=device, threads=threads)
+    return opened

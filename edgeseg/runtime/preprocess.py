@@ -1,0 +1,87 @@
+"""Turn a frame of any size into the network's input: (1, H, W, 3) uint8 BGR; all else is in the graph."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.errors import ShapeError
+from edgeseg.runtime.geometry import Placement, place
+from edgeseg.spec import InputSpec
+
+_CHANNELS = 3
+_COLOUR_DIMENSIONS = 3
+
+
+class Prepared(NamedTuple):
+    """A frame in the network's input: `image` is (1, H, W, 3) uint8 BGR, C-contiguous.
+
+    `image` belongs to the `Preprocessor`, which overwrites it with the next frame, or is the frame itself
+    where that fits as it is. Use it up, or copy it, before the next frame is prepared.
+    """
+
+    image: NDArray[np.uint8]
+    placement: Placement
+
+
+class Preprocessor:
+    """Put frames into the input that `spec` describes.
+
+    Frames are resized with INTER_LINEAR, as the networks' own training and evaluation resized them: no
+    smoothing before shrinking, which would show the network pictures it was not trained on.
+    """
+
+    def __init__(self, spec: InputSpec) -> None:
+        self._place = lru_cache(maxsize=1)(lambda frame_hw: place(frame_hw, spec))
+        self._pad_bgr = spec.pad_bgr
+        self._buffer = np.empty((1, spec.height, spec.width, _CHANNELS), np.uint8)
+        self._padded_for: Placement | None = None  # whose padding the buffer holds
+
+    def __call__(self, frame: NDArray[np.uint8]) -> Prepared:
+        """Prepare a frame (H, W, 3) uint8 BGR of any size and any strides.
+
+        Raises:
+            ShapeError: if the frame has another shape or dtype.
+        """
+        _check(frame)
+        placement = self._place((frame.shape[0], frame.shape[1]))
+        if placement.frame_hw == placement.input_hw and frame.flags.c_contiguous:
+            return Prepared(frame[None], placement)
+        if self._padded_for != placement:
+            self._buffer[:] = self._pad_bgr
+            self._padded_for = placement
+        window = self._buffer[0][placement.window]
+        if placement.frame_hw == (placement.height, placement.width):
+            np.copyto(window, frame)
+        else:
+            cv2.resize(frame, (placement.width, placement.height), dst=window, interpolation=cv2.INTER_LINEAR)
+        return Prepared(self._buffer, placement)
+
+
+def _check(frame: NDArray[np.uint8]) -> None:
+    if not isinstance(frame, np.ndarray):
+        raise ShapeError(f"a frame must be a numpy array (H, W, 3) of uint8, got {type(frame).__name__}")
+    fits = frame.ndim == _COLOUR_DIMENSIONS and frame.shape[2] == _CHANNELS and frame.size
+    if fits and frame.dtype == np.uint8:
+        return
+    message = f"a frame must be (H, W, 3) uint8 BGR, got {frame.shape} {frame.dtype}"
+    raise ShapeError(message + _mend(frame))
+
+
+def _mend(frame: NDArray[np.uint8]) -> str:
+    """Say how to make a frame of an array that is nearly one."""
+    if frame.ndim == _COLOUR_DIMENSIONS - 1:
+        return "; for a grey image: cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)"
+    if frame.ndim == _COLOUR_DIMENSIONS and frame.shape[2] == _CHANNELS + 1:
+        return "; for an image with alpha: frame[:, :, :3]"
+    if frame.ndim == _COLOUR_DIMENSIONS + 1:
+        return "; for a batch, pass one item: frame[0]"
+    if frame.dtype == np.uint16:
+        return "; for 16-bit values: (frame >> 8).astype(np.uint8)"
+    if np.issubdtype(frame.dtype, np.floating):
+        return "; for values in 0..1: (frame * 255).round().astype(np.uint8)"
+    return ""
