@@ -7,7 +7,6 @@ width or height as their extremes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -15,29 +14,24 @@ from torch import Tensor
 MAX_LOG_SCALE = math.log(1000 / 16)  # a delta may enlarge a side at most so; keeps exp() finite
 
 
-def decode(deltas: Tensor, anchors: Tensor, *, weights: Sequence[float] = (1.0, 1.0)) -> Tensor:
-    """Move and scale anchors by what a regression layer predicts.
+def decode(deltas: Tensor, anchors: Tensor) -> Tensor:
+    """Move and scale anchors by predicted deltas.
 
-    With an anchor's centre c and side s, the box has centre c + d * s and side s * exp(e); d and e are the
-    deltas over their weights (R-CNN, Girshick et al. 2014, appendix C).
+    An anchor of centre c and side s becomes a box of centre c + d * s and side s * exp(e) (R-CNN, Girshick et
+    al. 2014, appendix C).
 
     Args:
-        deltas: (..., 4): dx, dy, dw, dh.
+        deltas: (..., 4): d along x and y, e along x and y.
         anchors: (..., 4) xyxy.
-        weights: divisors of (dx, dy) and of (dw, dh) that bring the layer's targets to unit variance.
 
     Returns:
         (..., 4) xyxy.
     """
-    shift_weight, scale_weight = weights
     low, high = anchors[..., :2], anchors[..., 2:]
     side = high - low
     centre = low + 0.5 * side
-    shift, scale = deltas[..., :2], deltas[..., 2:]
-    if weights != (1.0, 1.0):
-        shift, scale = shift / shift_weight, scale / scale_weight
-    centre = shift * side + centre
-    half_side = 0.5 * (torch.exp(scale.clamp(max=MAX_LOG_SCALE)) * side)
+    centre = deltas[..., :2] * side + centre
+    half_side = 0.5 * (torch.exp(deltas[..., 2:].clamp(max=MAX_LOG_SCALE)) * side)
     return torch.cat([centre - half_side, centre + half_side], dim=-1)
 
 

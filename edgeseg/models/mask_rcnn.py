@@ -24,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edgeseg.errors import ShapeError
 from edgeseg.models.backbone import NormLayer, initialise_convolutions
 from edgeseg.models.fpn import FPN_CHANNELS, BackboneWithFPN
 from edgeseg.models.mobilenet_v3 import MobileNetV3Large
@@ -165,11 +166,21 @@ class MaskRCNN(nn.Module):
 
         Returns:
             D detections an image, in pixels of the H x W image.
+
+        Raises:
+            ShapeError: if the batch is not 1 in a network that is not `padded`.
         """
+        if not self.padded and len(image) != 1:
+            raise ShapeError(
+                f"without padding each image has its own number of detections: got a batch of {len(image)}; "
+                "pass one image at a time, or build the network with padded=True"
+            )
         image_hw = (image.shape[2], image.shape[3])
         bottom, right = (-side % self.size_multiple for side in image_hw)
         padded_hw = (image_hw[0] + bottom, image_hw[1] + right)
-        pyramid = self.backbone(F.pad(image, (0, right, 0, bottom)))
+        if image_hw != padded_hw:
+            image = F.pad(image, (0, right, 0, bottom))
+        pyramid = self.backbone(image)
         proposals = self.rpn(pyramid, padded_hw, image_hw)
         pooled_levels = pyramid[:-1]
         boxes, scores, class_ids = self.roi_heads.detect(pooled_levels, proposals, image_hw)
@@ -181,7 +192,7 @@ class MaskRCNN(nn.Module):
 
 def drop_padding(boxes: Tensor, scores: Tensor, class_ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Cut one image's detections, best first, off where score 0 begins: (1, D, ..) -> (1, found, ..)."""
-    found = cast(int, (scores[0] > 0).sum().item())  # symbolic under torch.export; int() would pin it
+    found = cast(int, (scores > 0).sum().item())  # symbolic under torch.export; int() would pin it
     torch._check(found >= 0)
     torch._check(found <= scores.shape[1])
     return boxes[:, :found], scores[:, :found], class_ids[:, :found]

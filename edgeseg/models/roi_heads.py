@@ -15,6 +15,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgeseg.models import boxes as box
@@ -23,7 +24,7 @@ from edgeseg.models.operators import nms, roi_align
 from edgeseg.models.rpn import Proposals
 
 MIN_SIDE = 1e-2  # pixels; thinner detections are dropped
-BOX_WEIGHTS = (10.0, 5.0)  # divisors of the deltas, for shift and scale (Fast R-CNN)
+DELTA_WEIGHTS = (10.0, 10.0, 5.0, 5.0)  # the layer is trained on deltas times these, of about unit variance
 SAMPLING_RATIO = 2  # ROI-Align samples per side of a bin
 MASK_UPSAMPLING = 2  # the mask is so many times finer than the features it is drawn from
 
@@ -74,10 +75,11 @@ class MaskPredictor(nn.Module):
         """Turn features (K, C, P, P) of boxes with classes (K,) into probabilities (K, 2P, 2P)."""
         fine = self.conv5_mask(features).relu()  # (K, hidden, 2P, 2P)
         side = fine.shape[-1]
-        filters = nn.functional.embedding(class_ids, self.mask_fcn_logits.weight.flatten(1))  # (K, hidden)
-        assert self.mask_fcn_logits.bias is not None
-        bias = nn.functional.embedding(class_ids, self.mask_fcn_logits.bias[:, None])  # (K, 1)
-        logits = torch.bmm(filters[:, None], fine.flatten(2))[:, 0] + bias  # (K, 4P²)
+        weight, bias = self.mask_fcn_logits.weight, self.mask_fcn_logits.bias
+        assert bias is not None
+        class_weight = F.embedding(class_ids, weight.flatten(1))[:, None]  # (K, 1, hidden)
+        class_bias = F.embedding(class_ids, bias[:, None])[:, None]  # (K, 1, 1)
+        logits = torch.bmm(class_weight, fine.flatten(2)) + class_bias  # (K, 1, 4P²)
         return logits.sigmoid().reshape(-1, side, side)
 
 
@@ -181,12 +183,8 @@ class RoIHeads(nn.Module):
 
         proposal, class_ids = pair // foreground, pair % foreground
         row = pair + proposal + 1  # of the (proposal, class) pairs with background, class 0, among them
-        boxes = box.decode(
-            box.take(deltas.reshape(batch, -1, 4), row),
-            box.take(proposals.boxes, proposal),
-            weights=BOX_WEIGHTS,
-        )
-        boxes = box.clip(boxes, image_hw)
+        shifts = box.take(deltas.reshape(batch, -1, 4), row) / deltas.new_tensor(DELTA_WEIGHTS)
+        boxes = box.clip(box.decode(shifts, box.take(proposals.boxes, proposal)), image_hw)
         valid = (best > self.score_threshold) & box.has_sides(boxes, MIN_SIDE)
         best = torch.where(valid, best, 0.0)
         keep = nms(boxes, best, class_ids, self.nms_threshold, foreground)

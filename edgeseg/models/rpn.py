@@ -120,39 +120,44 @@ class RegionProposalNetwork(nn.Module):
         Returns:
             min(post_nms, anchors chosen) proposals an image.
         """
-        scores, boxes = self._best_anchors(levels, padded_hw)  # (N, L, K), (N, L, K, 4)
-        boxes = box.clip(boxes, image_hw)
+        logits, boxes = self._best_anchors(levels, padded_hw)  # (N, L * K), (N, L * K, 4)
+        scores, boxes = logits.sigmoid(), box.clip(boxes, image_hw)
         valid = (scores >= self.score_threshold) & box.has_sides(boxes, MIN_SIDE)
         scores = torch.where(valid, scores, 0.0)
-        # Levels do not compete: they are items of the suppression's batch, with one class each.
-        folded = scores.flatten(0, 1)
-        one_class = torch.zeros_like(folded, dtype=torch.int64)
-        keep = nms(boxes.flatten(0, 1), folded, one_class, self.nms_threshold, 1)
-        kept_scores = torch.where(keep, folded, 0.0).reshape(len(scores), -1)  # (N, L * K)
+        # Levels do not compete: each is an item of the suppression's batch.
+        batch, rows = len(scores), len(scores) * len(levels)
+        level_scores = scores.reshape(rows, -1)  # (N * L, K)
+        one_class = torch.zeros_like(level_scores, dtype=torch.int64)
+        keep = nms(boxes.reshape(rows, -1, 4), level_scores, one_class, self.nms_threshold, 1)
+        kept_scores = torch.where(keep, level_scores, 0.0).reshape(batch, -1)
         best, index = kept_scores.topk(min(self.post_nms, kept_scores.shape[1]), dim=1)
-        return Proposals(box.take(boxes.flatten(1, 2), index), best)
+        return Proposals(box.take(boxes, index), best)
 
     def _best_anchors(self, levels: Sequence[Tensor], padded_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Choose each level's anchors by objectness and move them by their deltas.
 
         Returns:
-            Objectness (N, L, K), best first, and boxes (N, L, K, 4), not clipped. A level with fewer than K
-            anchors is filled up with objectness 0.
+            Objectness logits (N, L * K), level by level, best first within each, and boxes (N, L * K, 4), not
+            clipped. A level with fewer than K anchors is filled up with boxes without sides.
         """
         grids = tuple((level.shape[2], level.shape[3]) for level in levels)
         tables = pyramid_anchors(self.anchor_sizes, self.aspect_ratios, grids, padded_hw)
         count = min(self.pre_nms, max(len(table) for table in tables))
-        scores, deltas, anchors = [], [], []
+        best, deltas, anchors = [], [], []
         for level, table in zip(levels, tables, strict=True):
             logits, level_deltas = self.head(level)
-            best, index = logits.topk(min(count, len(table)), dim=1)  # (N, k)
-            missing = count - len(table)
-            filler = (0, max(0, missing))
-            scores.append(F.pad(best.sigmoid(), filler))
+            chosen, index = logits.topk(min(count, len(table)), dim=1)
+            best.append(_fill(chosen, count, dim=1))
             chosen = torch.gather(level_deltas, 2, index[:, None].expand(-1, 4, -1))  # (N, 4, k)
-            deltas.append(F.pad(chosen, filler))
-            rows = F.embedding(index, torch.tensor(table, device=level.device))  # (N, k, 4)
-            anchors.append(F.pad(rows, (0, 0, *filler)))
-        planes = torch.stack(deltas, dim=1)  # (N, L, 4, K)
-        boxes = box.decode(planes.transpose(2, 3), torch.stack(anchors, dim=1))
-        return torch.stack(scores, dim=1), boxes
+            deltas.append(_fill(chosen, count, dim=2))
+            chosen = F.embedding(index, torch.tensor(table, device=level.device))  # (N, k, 4)
+            anchors.append(_fill(chosen, count, dim=1))
+        boxes = box.decode(torch.cat(deltas, dim=2).transpose(1, 2), torch.cat(anchors, dim=1))
+        return torch.cat(best, dim=1), boxes
+
+
+def _fill(values: Tensor, length: int, dim: int) -> Tensor:
+    """Append zeros along an axis up to the given length."""
+    missing = length - values.shape[dim]
+    axes_after = values.dim() - 1 - dim
+    return F.pad(values, (0, 0) * axes_after + (0, missing)) if missing else values
