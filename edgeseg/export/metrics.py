@@ -1,0 +1,175 @@
+"""Turn two sets of outputs for the same image into errors in the words of the task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MATCH_IOU = 0.99  # boxes of the same detection overlap more
+MASK_LEVEL = 0.5  # probability from which a pixel is inside
+LEAST_CLASS_PIXELS = 100  # classes that cover fewer, in all images, hinge on single pixels: not in mIoU
+
+
+class SemanticErrors:
+    """Errors over several images.
+
+    Args:
+        classes: C, how many labels there are.
+
+    Attributes:
+        relative_logit_errors: (largest, mean) of each image: |difference| over its largest |reference logit|.
+        confusion: (C, C + 1) pixels by reference label and candidate label; the last column is no class.
+    """
+
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+        self.relative_logit_errors: list[tuple[float, float]] = []
+        self.confusion = np.zeros((classes, classes + 1), np.int64)
+
+    def add_logits(self, reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> None:
+        """Compare two arrays of logits of equal shape; logits that are not finite are infinitely wrong."""
+        peak = max(float(np.abs(reference).max()), float(np.finfo(np.float32).tiny))
+        with np.errstate(invalid="ignore", over="ignore"):
+            error = np.abs(candidate.astype(np.float64) - reference) / peak
+        error[~np.isfinite(error)] = np.inf
+        self.relative_logit_errors.append((float(error.max()), float(error.mean())))
+
+    def add_labels(self, reference: NDArray[np.uint8], candidate: NDArray[np.uint8]) -> None:
+        """Compare two label maps of equal shape."""
+        columns = self.classes + 1
+        pairs = reference.astype(np.int64) * columns + np.minimum(candidate, self.classes)
+        self.confusion += np.bincount(pairs.ravel(), minlength=self.confusion.size).reshape(-1, columns)
+
+    @property
+    def label_agreement(self) -> float:
+        """Share of pixels with the same label, 0..1."""
+        return float(np.trace(self.confusion) / max(int(self.confusion.sum()), 1))
+
+    @property
+    def mean_iou(self) -> float:
+        """Intersection over union of the labels, averaged over the classes the reference shows."""
+        intersection = np.diag(self.confusion)
+        sizes = self.confusion.sum(axis=1)
+        union = sizes + self.confusion[:, : self.classes].sum(axis=0) - intersection
+        shown = sizes >= min(LEAST_CLASS_PIXELS, int(sizes.max()))
+        return float((intersection[shown] / np.maximum(union[shown], 1)).mean())
+
+
+@dataclass(frozen=True)
+class Instances:
+    """The detections in one image, without padding.
+
+    Attributes:
+        boxes: (D, 4) float32 xyxy pixels.
+        scores: (D,) float32.
+        class_ids: (D,) int64.
+        masks: (E, M, M) float32 of the first E <= D detections.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    class_ids: NDArray[np.int64]
+    masks: NDArray[np.float32]
+
+
+@dataclass
+class InstanceErrors:
+    """Errors over several images; figures of pairs are the worst over all pairs.
+
+    A detection that only one side has is `borderline`, not missed or extra, when its score lies within
+    `score_margin` of where detections are cut off: at the threshold, or at the last of `max_detections`.
+
+    Attributes:
+        detections: in the reference.
+        matched: pairs of the same class whose boxes overlap by IoU > MATCH_IOU.
+        missed, extra: in the reference alone, in the candidate alone.
+        max_box_px: largest difference of a coordinate.
+        max_mask: largest mean absolute difference of a mask.
+        min_mask_iou: smallest IoU of masks binarised at 0.5; pixels of the reference within `mask_margin` of
+            0.5 count as agreeing.
+    """
+
+    score_threshold: float
+    score_margin: float
+    mask_margin: float
+    max_detections: int | None = None
+    detections: int = 0
+    matched: int = 0
+    missed: int = 0
+    extra: int = 0
+    borderline: int = 0
+    max_score: float = 0.0
+    max_box_px: float = 0.0
+    max_mask: float = 0.0
+    min_mask_iou: float = 1.0
+
+    def add(self, reference: Instances, candidate: Instances) -> None:
+        """Compare the detections of one image."""
+        pairs = match(reference, candidate)
+        cut = max(self._cut(reference), self._cut(candidate)) + self.score_margin
+        alone = [
+            np.delete(side.scores, indices.astype(np.int64))
+            for side, indices in zip((reference, candidate), pairs.T, strict=True)
+        ]
+        self.detections += len(reference.scores)
+        self.matched += len(pairs)
+        self.missed += int((alone[0] > cut).sum())
+        self.extra += int((~(alone[1] <= cut)).sum())  # a score that is not a number is extra
+        self.borderline += int((alone[0] <= cut).sum() + (alone[1] <= cut).sum())
+        for i, j in pairs:
+            self._add_pair(reference, candidate, int(i), int(j))
+
+    def _cut(self, side: Instances) -> float:
+        is_full = self.max_detections is not None and len(side.scores) >= self.max_detections
+        return max(self.score_threshold, float(side.scores.min())) if is_full else self.score_threshold
+
+    def _add_pair(self, reference: Instances, candidate: Instances, i: int, j: int) -> None:
+        self.max_score = _worse(self.max_score, np.abs(reference.scores[i] - candidate.scores[j]))
+        self.max_box_px = _worse(self.max_box_px, np.abs(reference.boxes[i] - candidate.boxes[j]).max())
+        if i >= len(reference.masks) or j >= len(candidate.masks):
+            return
+        expected, found = reference.masks[i], candidate.masks[j]
+        self.max_mask = _worse(self.max_mask, np.abs(expected - found).mean())
+        inside = expected >= MASK_LEVEL
+        agreed = np.where(np.abs(expected - MASK_LEVEL) < self.mask_margin, inside, found >= MASK_LEVEL)
+        union = int((inside | agreed).sum())
+        iou = float((inside & agreed).sum() / union) if union else 1.0
+        self.min_mask_iou = min(self.min_mask_iou, iou)
+
+
+def match(reference: Instances, candidate: Instances) -> NDArray[np.int64]:
+    """Pair detections greedily, best reference first, each with the unpaired one of its class nearest to it.
+
+    Returns:
+        (P, 2) indices into reference and candidate.
+    """
+    if not len(reference.scores) or not len(candidate.scores):
+        return np.zeros((0, 2), np.int64)
+    iou = box_iou(reference.boxes, candidate.boxes)
+    iou[reference.class_ids[:, None] != candidate.class_ids[None]] = 0.0
+    pairs = []
+    for i in np.argsort(-reference.scores, kind="stable"):
+        j = int(iou[i].argmax())
+        if iou[i, j] > MATCH_IOU:
+            pairs.append((int(i), j))
+            iou[:, j] = 0.0
+    return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def box_iou(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Intersection over union of (A, 4) with (B, 4) xyxy boxes: (A, B); anything not finite is 0."""
+    a, b = first.astype(np.float64)[:, None], second.astype(np.float64)[None]
+    side = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    intersection = side.clip(min=0).prod(axis=-1)
+    areas = [(box[..., 2:] - box[..., :2]).prod(axis=-1) for box in (a, b)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        iou: NDArray[np.float64] = intersection / (areas[0] + areas[1] - intersection)
+    return np.nan_to_num(iou, nan=0.0)
+
+
+def _worse(worst: float, error: np.floating[Any]) -> float:
+    """The larger error; what is not finite is infinitely wrong."""
+    return max(worst, float(error)) if np.isfinite(error) else float(np.inf)

@@ -1,0 +1,115 @@
+"""Turn a portable model's file into its graph, its spec, its golden outputs, or something that runs."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.bundle import GOLDEN_KEY, SPEC_KEY
+from edgeseg.errors import ExportError, MissingExtraError, SpecError
+from edgeseg.export.golden import Golden
+from edgeseg.export.parity import Run
+from edgeseg.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import onnx
+
+LOG_ERRORS_ONLY = 3
+
+
+def load_portable(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
+    """Read a portable model and its spec.
+
+    Raises:
+        ExportError: if the file cannot be read, is not ONNX, or was not made by `edgeseg export`.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        model = onnx.load(path)
+    except OSError as error:
+        raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
+    except DecodeError as error:
+        raise ExportError(f"{path} is not an ONNX file, or a broken one") from error
+    if not model.graph.node:
+        raise ExportError(f"{path} is not an ONNX file, or an empty one")
+    text = metadata_of(model).get(SPEC_KEY)
+    if text is None:
+        raise ExportError(f"{path} was not made by edgeseg; make one from the checkpoint with edgeseg export")
+    try:
+        return model, ModelSpec.from_json(text)
+    except SpecError as error:
+        raise ExportError(f"{path}: {error}") from error
+
+
+def read_spec(path: Path) -> ModelSpec:
+    """Read the spec of a portable model; raises as `load_portable`."""
+    return load_portable(path)[1]
+
+
+def read_golden(path: Path) -> Golden:
+    """Read the golden outputs of a portable model.
+
+    Raises:
+        ExportError: as `load_portable`, and if there are none or they cannot be read.
+    """
+    return golden_of(load_portable(path)[0], str(path))
+
+
+def golden_of(model: onnx.ModelProto, name: str) -> Golden:
+    """Take the golden outputs out of a loaded model; `name` is for messages."""
+    text = metadata_of(model).get(GOLDEN_KEY)
+    if text is None:
+        raise ExportError(f"{name} has no golden outputs; export it again")
+    try:
+        return Golden.from_json(text)
+    except SpecError as error:
+        raise ExportError(f"{name}: {error}") from error
+
+
+def metadata_of(model: onnx.ModelProto) -> dict[str, str]:
+    """Give the model's metadata as a dictionary."""
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def weights_sha256(model: onnx.ModelProto) -> str:
+    """Hash all weights and constants: initialisers by name, with type, shape and bytes."""
+    from onnx import numpy_helper
+
+    digest = hashlib.sha256()
+    for tensor in sorted(model.graph.initializer, key=lambda tensor: tensor.name):
+        array = np.ascontiguousarray(numpy_helper.to_array(tensor))
+        digest.update(f"{tensor.name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def open_run(model: Path | bytes) -> Run:
+    """Open a model in ONNX Runtime on the CPU.
+
+    Raises:
+        ExportError: if ONNX Runtime refuses the graph.
+        MissingExtraError: if ONNX Runtime is not installed.
+    """
+    try:
+        import onnxruntime as ort
+    except ImportError:
+        raise MissingExtraError("onnxruntime", "cpu") from None
+    options = ort.SessionOptions()
+    options.log_severity_level = LOG_ERRORS_ONLY
+    try:
+        source = model if isinstance(model, bytes) else str(model)
+        session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises classes of its own without a common base
+        raise ExportError(f"ONNX Runtime refuses the graph: {str(error).splitlines()[0]}") from error
+    names = [output.name for output in session.get_outputs()]
+
+    def run(images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        return dict(zip(names, session.run(names, {"image": images}), strict=True))
+
+    return run

@@ -1,0 +1,136 @@
+"""Turn a network on normalised images into one that takes camera images and gives a task's outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from edgeseg.errors import ExportError
+from edgeseg.models.mask_rcnn import MaskRCNN
+from edgeseg.models.semantic_logits import logits_of
+from edgeseg.models.zoo import Network
+from edgeseg.spec import Lowering
+
+PIXEL_RANGE = 255.0
+
+
+class Preprocessing(nn.Module):
+    """Camera image to network input: cast, channels first, BGR to RGB, mean and deviation in one step.
+
+    The cast comes first because TensorRT takes uint8 as an input but does not compute with it.
+    """
+
+    def __init__(self, mean_rgb: Sequence[float], std_rgb: Sequence[float]) -> None:
+        super().__init__()
+        mean, std = (
+            torch.tensor(value, dtype=torch.float64).reshape(1, 3, 1, 1) for value in (mean_rgb, std_rgb)
+        )
+        # (x / 255 - mean) / std = x * scale + shift
+        self.register_buffer("scale", (1.0 / (PIXEL_RANGE * std)).float())
+        self.register_buffer("shift", (-mean / std).float())
+        self.register_buffer("rgb_from_bgr", torch.tensor([2, 1, 0]))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Turn uint8 BGR (N, H, W, 3) into float32 RGB (N, 3, H, W)."""
+        planes = image.to(torch.float32).permute(0, 3, 1, 2)
+        rgb = planes.index_select(1, cast(Tensor, self.rgb_from_bgr))
+        return rgb * cast(Tensor, self.scale) + cast(Tensor, self.shift)
+
+
+class SemanticProgram(nn.Module):
+    """Camera image to logits or labels. A single logit z becomes the two classes 0 and z.
+
+    Args:
+        preprocessing: makes the network's input.
+        network: returns logits in any of the forms `logits_of` knows.
+        labels: whether labels are computed besides logits.
+    """
+
+    def __init__(self, preprocessing: Preprocessing, network: nn.Module, *, labels: bool) -> None:
+        super().__init__()
+        self.preprocessing = preprocessing
+        self.network = network
+        self.labels = labels
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of what `forward` returns."""
+        return ("labels", "logits") if self.labels else ("logits",)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Score every pixel.
+
+        Args:
+            image: (N, H, W, 3) uint8 BGR.
+
+        Returns:
+            labels (N, H, W) uint8, if wanted, and logits (N, C, h, w) float32 at the network's own stride.
+        """
+        scores = logits_of(self.network(self.preprocessing(image))).to(torch.float32)
+        is_binary = scores.shape[1] == 1
+        logits = torch.cat([torch.zeros_like(scores), scores], dim=1) if is_binary else scores
+        if not self.labels:
+            return (logits,)
+        size_hw = image.shape[1:3]
+        if scores.shape[2:] != size_hw:
+            scores = F.interpolate(scores, size=size_hw, mode="bilinear", align_corners=False)
+        labels = scores[:, 0] > 0 if is_binary else scores.argmax(dim=1)
+        return labels.to(torch.uint8), logits
+
+
+class InstanceProgram(nn.Module):
+    """Camera image to detections."""
+
+    output_names = ("boxes", "scores", "class_ids", "masks")
+
+    def __init__(self, preprocessing: Preprocessing, network: MaskRCNN) -> None:
+        super().__init__()
+        self.preprocessing = preprocessing
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Find the objects in uint8 BGR (N, H, W, 3); returns the fields of `Detections`."""
+        return tuple(self.network(self.preprocessing(image)))
+
+
+Program = SemanticProgram | InstanceProgram
+
+
+@contextmanager
+def open_program(
+    network: Network,
+    *,
+    lowering: Lowering,
+    labels: bool,
+    score_threshold: float,
+    max_detections: int,
+) -> Iterator[Program]:
+    """Make the program of a network; a Mask R-CNN gets these limits, and its own back at the end.
+
+    Args:
+        labels: whether a semantic program computes labels besides logits.
+        score_threshold, max_detections: of instance networks.
+
+    Raises:
+        ExportError: if an instance network is no Mask R-CNN of ours.
+    """
+    preprocessing = Preprocessing(network.mean_rgb, network.std_rgb)
+    module = network.module
+    if network.task == "semantic":
+        yield SemanticProgram(preprocessing, module, labels=labels).eval()
+        return
+    if not isinstance(module, MaskRCNN):
+        raise ExportError(f"instance segmentation needs edgeseg's MaskRCNN, got {type(module).__name__}")
+    heads = module.roi_heads
+    own = module.padded, heads.score_threshold, heads.detections
+    try:
+        module.padded = lowering == "dense"
+        heads.score_threshold, heads.detections = score_threshold, max_detections
+        yield InstanceProgram(preprocessing, module).eval()
+    finally:
+        module.padded, heads.score_threshold, heads.detections = own

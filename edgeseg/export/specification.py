@@ -1,0 +1,154 @@
+"""Turn an export request and one eager result into the ModelSpec that goes with the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, cast
+
+import onnx
+import onnxscript
+import torch
+
+import edgeseg
+from edgeseg.errors import ExportError, UsageError
+from edgeseg.export.parity import Outputs
+from edgeseg.models.mask_rcnn import MaskRCNN
+from edgeseg.models.zoo import Network
+from edgeseg.spec import (
+    MAX_CLASSES,
+    MAX_SIDE,
+    OUTPUT_NAMES,
+    GraphSpec,
+    InputSpec,
+    Lowering,
+    ModelSpec,
+    OutputKind,
+    OutputSpec,
+    Provenance,
+    Thresholds,
+)
+
+MOST_DETECTIONS = 1000  # an image; far more than any mask head is run on
+WHITE = 255
+
+
+def check_request(
+    network: Network,
+    *,
+    size_hw: tuple[int, int],
+    lowering: Lowering,
+    batch: int,
+    score_threshold: float,
+    max_detections: int,
+) -> None:
+    """Refuse what cannot be exported before any work is done.
+
+    Raises:
+        UsageError: saying what to ask for instead.
+    """
+    if not all(1 <= side <= MAX_SIDE for side in size_hw):
+        raise UsageError(f"the input must be 1 to {MAX_SIDE} pixels a side, got {size_hw[0]}x{size_hw[1]}")
+    if batch < 1:
+        raise UsageError(f"the batch must be at least 1, got {batch}")
+    if network.task == "semantic":
+        return
+    if lowering == "onnx" and batch != 1:
+        raise UsageError(
+            f"the onnx lowering gives as many detections as it finds, so it takes 1 image, not {batch}; use "
+            " the dense lowering for a batch"
+        )
+    if not 0.0 <= score_threshold < 1.0:
+        raise UsageError(f"the score threshold must be at least 0 and below 1, got {score_threshold:g}")
+    if not 1 <= max_detections <= MOST_DETECTIONS:
+        raise UsageError(f"detections must be limited to 1 to {MOST_DETECTIONS}, got {max_detections}")
+
+
+def specify(
+    network: Network,
+    outputs: Outputs,
+    *,
+    name: str,
+    size_hw: tuple[int, int],
+    batch: int,
+    lowering: Lowering,
+    output_kind: Literal["labels", "logits"],
+    score_threshold: float,
+    class_names: Sequence[str] | None,
+    checkpoint_sha256: str | None,
+) -> ModelSpec:
+    """Describe the graph.
+
+    Args:
+        outputs: what PyTorch computed for one image, for the shapes.
+
+    Raises:
+        ExportError: if the logits do not cover the image.
+        UsageError: if there is not one name a class.
+    """
+    kind: OutputKind = "instances" if network.task == "instance" else output_kind
+    if network.task == "semantic":
+        _check_stride(outputs["logits"].shape[1:], size_hw)
+        classes = outputs["logits"].shape[0]
+        thresholds = Thresholds()
+    else:
+        classes = cast(MaskRCNN, network.module).roi_heads.box_predictor.cls_score.out_features
+        thresholds = Thresholds(score=score_threshold)
+    red, green, blue = (round(WHITE * value) for value in network.mean_rgb)  # 0 after normalisation
+    return ModelSpec(
+        task=network.task,
+        class_names=_class_names(network, classes, class_names),
+        input=InputSpec(
+            height=size_hw[0],
+            width=size_hw[1],
+            batch=batch,
+            resize=network.resize,
+            pad_bgr=(blue, green, red),
+        ),
+        graph=GraphSpec(mean_rgb=network.mean_rgb, std_rgb=network.std_rgb, lowering=lowering),
+        output_kind=kind,
+        outputs=tuple(_output(name, outputs, batch, kind, lowering) for name in OUTPUT_NAMES[kind]),
+        source=Provenance(
+            network=name,
+            checkpoint_sha256=checkpoint_sha256,
+            tools={
+                "edgeseg": edgeseg.__version__,
+                "onnx": onnx.__version__,
+                "onnxscript": onnxscript.__version__,
+                "torch": torch.__version__,
+            },
+        ),
+        thresholds=thresholds,
+    )
+
+
+def _output(name: str, outputs: Outputs, batch: int, kind: OutputKind, lowering: Lowering) -> OutputSpec:
+    shape: list[int | None] = [batch, *outputs[name].shape]
+    if kind == "instances" and lowering == "onnx":
+        shape[1] = None  # as many as are found
+    return OutputSpec(name=name, dtype=outputs[name].dtype.name, shape=tuple(shape))
+
+
+def _class_names(network: Network, classes: int, given: Sequence[str] | None) -> tuple[str, ...]:
+    if classes > MAX_CLASSES:
+        raise ExportError(f"labels are bytes: the network has {classes} classes, at most {MAX_CLASSES} fit")
+    names = given if given is not None else network.class_names
+    if names is None:
+        return ("background", *(f"class {index}" for index in range(1, classes)))
+    if len(names) != classes:
+        raise UsageError(
+            f"the network knows {classes} classes, background among them, but {len(names)} names are given; "
+            f"give {classes}, background first"
+        )
+    return tuple(names)
+
+
+def _check_stride(logits_hw: tuple[int, ...], size_hw: tuple[int, int]) -> None:
+    """Refuse logits that are not the image seen at a whole stride, such as those of unpadded convolutions."""
+    for given, side in zip(logits_hw, size_hw, strict=True):
+        stride = max(1, round(side / given))
+        if not side // stride <= given <= -(-side // stride):
+            raise ExportError(
+                f"the network's logits are {logits_hw[0]}x{logits_hw[1]} for an image of {size_hw[0]}x"
+                f"{size_hw[1]}, so they do not cover it evenly; pad inside the network (U-Net: "
+                'border="mirror")'
+            )

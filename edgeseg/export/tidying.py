@@ -1,0 +1,76 @@
+"""Turn a freshly traced graph into a clean one: no host paths, no tool chatter, every node with its origin.
+
+Of what the exporter notes on each node two things stay, as metadata: the PyTorch source line it comes from
+(`models/unet.py:60`) and the module (`down1.maxpool_conv.1`).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx_ir as ir
+from onnx_ir.passes import common
+
+import edgeseg
+
+SOURCE_KEY = "edgeseg.source"  # of a node's metadata: file and line of the PyTorch code
+MODULE_KEY = "edgeseg.module"  # of a node's metadata: the submodule's name in its network
+
+PACKAGE_FOLDER = Path(edgeseg.__file__).parent
+_STACK_KEY = "pkg.torch.onnx.stack_trace"
+_SCOPES_KEY = "pkg.torch.onnx.name_scopes"
+_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+_FOREIGN = re.compile(r"[/\\](torch|onnxscript)[/\\]")
+_NETWORK_PREFIX = "network."  # of modules below a program
+
+
+def tidy(model: ir.Model) -> ir.Model:
+    """Clean the graph in place and return it."""
+    origins = {node: _origin(node) for node in model.graph.all_nodes()}
+    common.ClearMetadataAndDocStringPass()(model)
+    for node, origin in origins.items():
+        node.metadata_props.update(origin)
+        for value in node.outputs:
+            value.metadata_props.clear()
+    for value in (*model.graph.inputs, *model.graph.initializers.values()):
+        value.metadata_props.clear()
+        if value.const_value is not None:
+            value.const_value.metadata_props.clear()
+    model.metadata_props.clear()
+    model.graph.metadata_props.clear()
+    model.graph.name = "edgeseg"
+    model.producer_name, model.producer_version = "edgeseg", edgeseg.__version__
+    model.domain = model.doc_string = None
+    return model
+
+
+def keep_outputs(model: ir.Model, names: Sequence[str]) -> ir.Model:
+    """Drop all graph outputs but these, and what only the dropped ones needed, in place."""
+    kept = [output for output in model.graph.outputs if output.name in names]
+    model.graph.outputs.clear()
+    model.graph.outputs.extend(kept)
+    common.RemoveUnusedNodesPass()(model)
+    return model
+
+
+def _origin(node: ir.Node) -> dict[str, str]:
+    origin = {}
+    if source := _source_line(node.metadata_props.get(_STACK_KEY, "")):
+        origin[SOURCE_KEY] = source
+    scopes = ast.literal_eval(node.metadata_props.get(_SCOPES_KEY, "[]"))
+    if scopes[:-1] and scopes[-2]:  # the last scope is the operator itself
+        origin[MODULE_KEY] = scopes[-2].removeprefix(_NETWORK_PREFIX)
+    return origin
+
+
+def _source_line(stack: str) -> str | None:
+    """Name the innermost frame outside PyTorch: relative to this package, or by the file's name alone."""
+    own = [(Path(file), line) for file, line in _FRAME.findall(stack) if not _FOREIGN.search(file)]
+    if not own:
+        return None
+    file, line = own[-1]
+    inside = file.is_relative_to(PACKAGE_FOLDER)
+    return f"{file.relative_to(PACKAGE_FOLDER).as_posix() if inside else file.name}:{line}"

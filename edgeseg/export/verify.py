@@ -1,0 +1,57 @@
+"""Turn an artifact and its golden outputs into a verdict: does it compute what PyTorch computed? No torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.export.golden import Golden, sample_all
+from edgeseg.export.parity import FP32, ParityReport, Run, Tolerances, compare, run_all
+from edgeseg.export.pictures import pictures
+from edgeseg.export.portable import golden_of, load_portable, open_run, weights_sha256
+from edgeseg.spec import ModelSpec
+
+
+def verify_model(path: Path) -> ParityReport:
+    """Prove a portable model: its weights are those that were exported, and it gives the golden outputs.
+
+    Raises:
+        ExportError: if the file is no portable model, or ONNX Runtime refuses it.
+    """
+    model, spec = load_portable(path)
+    golden = golden_of(model, str(path))
+    report = verify(open_run(path), spec, golden)
+    if weights_sha256(model) == golden.weights_sha256:
+        return report
+    failure = "the weights are not those that were exported (their sha256 differs)"
+    return dataclasses.replace(report, passed=False, failures=(failure, *report.failures))
+
+
+def verify(
+    run: Run,
+    spec: ModelSpec,
+    golden: Golden,
+    *,
+    reference: Run | None = None,
+    images: NDArray[np.uint8] | None = None,
+    tolerances: Tolerances = FP32,
+) -> ParityReport:
+    """Prove anything that runs a portable model, such as an engine.
+
+    Args:
+        run: the artifact; takes uint8 (N, H, W, 3) with the spec's batch and size.
+        golden: what PyTorch computed for generated pictures.
+        reference: the portable model (`portable.open_run`), to be run on `images` beside the artifact.
+        images: (M, H, W, 3) uint8 BGR of the spec's size; needs `reference`.
+    """
+    size_hw = (spec.input.height, spec.input.width)
+    batch = spec.input.batch
+    expected = list(golden.outputs)
+    found = list(sample_all(run_all(run, pictures(golden.seeds, size_hw), batch)))
+    if reference is not None and images is not None:
+        expected += run_all(reference, images, batch)
+        found += run_all(run, images, batch)
+    return compare(expected, found, spec, tolerances=tolerances, max_detections=golden.max_detections)
