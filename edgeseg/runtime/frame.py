@@ -1,0 +1,61 @@
+"""Turn one image of any common kind into a frame: BGR uint8 with its index and capture time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.errors import ShapeError
+
+BITS_TO_DROP = 8  # a 16-bit value v becomes v // 256: 65535 gives 255, and no two 8-bit steps fall together
+GREY, COLOUR, COLOUR_ALPHA = 1, 3, 4  # channels
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One image from a source.
+
+    Attributes:
+        image: (H, W, 3) uint8 BGR.
+        index: position in the source from 0; frames that were dropped keep theirs, so gaps show drops.
+        time_s: `time.monotonic()` when a live source handed the frame over, or reading a stored one began.
+        name: file name of an image file, None for frames of videos, cameras and synthetic scenes.
+    """
+
+    image: NDArray[np.uint8]
+    index: int
+    time_s: float
+    name: str | None = None
+
+
+def to_bgr8(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Turn a grey, colour or colour-with-alpha image of 8 or 16 bits into BGR uint8.
+
+    Alpha is dropped, not composited: the colour under a transparent pixel stays. 16-bit values are
+    divided by 256.
+
+    Args:
+        image: (H, W), (H, W, 1), (H, W, 3) BGR or (H, W, 4) BGRA; uint8 or uint16.
+
+    Returns:
+        (H, W, 3) uint8 BGR, C-contiguous; `image` itself where it is that already.
+
+    Raises:
+        ShapeError: for any other shape or dtype.
+    """
+    channels = 1 if image.ndim == 2 else image.shape[-1]  # noqa: PLR2004 - (H, W)
+    if image.ndim not in (2, 3) or channels not in (GREY, COLOUR, COLOUR_ALPHA) or image.size == 0:
+        raise ShapeError(f"an image must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got {image.shape}")
+    if image.dtype == np.uint16:
+        image = (image >> BITS_TO_DROP).astype(np.uint8)
+    elif image.dtype != np.uint8:
+        raise ShapeError(f"an image must be uint8 or uint16, got {image.dtype}; scale it to 0..255, uint8")
+    if channels == GREY:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
+    if channels == COLOUR_ALPHA:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2BGR), dtype=np.uint8)
+    return np.ascontiguousarray(image)

@@ -1,0 +1,59 @@
+"""Read what the machine is that a measurement was taken on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+CPU_INFO = Path("/proc/cpuinfo")
+BOARD_NAME = Path("/proc/device-tree/model")  # of ARM boards, whose cpuinfo has no model name
+FREQUENCY_FOLDER = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+KHZ_PER_MHZ = 1000
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine; None stands for what it does not tell.
+
+    Attributes:
+        cpu: model name, or the board's.
+        governor: of the first core's clock, such as `performance` or `powersave`.
+        clock_mhz: of the first core, at this moment.
+    """
+
+    system: str
+    cpu: str
+    logical_cores: int
+    governor: str | None
+    clock_mhz: float | None
+
+
+def this_machine() -> Machine:
+    """Describe the machine this runs on."""
+    cpu_info = _text(CPU_INFO) or ""
+    clock_khz = _text(FREQUENCY_FOLDER / "scaling_cur_freq")
+    clock_mhz = _field(cpu_info, "cpu MHz")
+    if clock_khz and clock_khz.isdecimal():
+        clock_mhz = str(int(clock_khz) / KHZ_PER_MHZ)
+    return Machine(
+        system=platform.platform(),
+        cpu=_field(cpu_info, "model name") or _text(BOARD_NAME) or platform.processor() or platform.machine(),
+        logical_cores=os.cpu_count() or 1,
+        governor=_text(FREQUENCY_FOLDER / "scaling_governor"),
+        clock_mhz=float(clock_mhz) if clock_mhz else None,
+    )
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text().strip("\0 \n") or None
+    except OSError:
+        return None
+
+
+def _field(cpu_info: str, name: str) -> str | None:
+    match = re.search(rf"^{name}\s*:\s*(.+)$", cpu_info, re.MULTILINE)
+    return match[1].strip() if match else None

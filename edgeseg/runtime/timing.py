@@ -1,0 +1,67 @@
+"""Turn durations of stages into p50, p90 and p99."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+STAGES = ("capture", "preprocess", "infer", "postprocess", "crf", "render", "sink")
+WINDOW = 10_000  # samples kept a stage, so that a camera may run for weeks
+MS_PER_S = 1000.0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Percentiles of a set of durations in milliseconds, by nearest rank.
+
+    The p-th percentile is the smallest sample that at least p % of the samples do not exceed. Each figure is
+    therefore a duration that occurred; with fewer than 100 samples p99 is the largest.
+    """
+
+    p50: float
+    p90: float
+    p99: float
+    samples: int
+
+
+def summarize(durations_s: Iterable[float]) -> Summary:
+    """Summarise durations given in seconds.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    ordered = sorted(durations_s)
+    if not ordered:
+        raise ValueError("no samples to summarise")
+    ranks = (math.ceil(len(ordered) * percent / 100) for percent in (50, 90, 99))
+    p50, p90, p99 = (ordered[rank - 1] * MS_PER_S for rank in ranks)
+    return Summary(p50, p90, p99, len(ordered))
+
+
+class StageTimes:
+    """Collect durations by stage; the latest WINDOW of each stage are kept.
+
+    `add` may be called from several threads as long as each stage has one writer.
+    """
+
+    def __init__(self) -> None:
+        self._samples_s: dict[str, deque[float]] = {name: deque(maxlen=WINDOW) for name in STAGES}
+
+    def add(self, stage: str, duration_s: float) -> None:
+        """Record one duration; `stage` is one of STAGES."""
+        self._samples_s[stage].append(duration_s)
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Record how long the block takes; a block that raises is not recorded."""
+        started_s = time.monotonic()
+        yield
+        self.add(stage, time.monotonic() - started_s)
+
+    def summaries(self) -> dict[str, Summary]:
+        """Summarise every stage that has samples, in the order of STAGES."""
+        return {name: summarize(tuple(samples)) for name, samples in self._samples_s.items() if samples}

@@ -1,0 +1,103 @@
+"""Sources and segmenters for tests that need neither a camera nor an engine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edgeseg.bundle import Manifest
+from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.results import InstanceResult, MaskCrop, SemanticResult
+from edgeseg.runtime.sources.base import Source
+from edgeseg.spec import GraphSpec, InputSpec, ModelSpec, OutputSpec, Provenance
+
+SEMANTIC = ModelSpec(
+    task="semantic",
+    class_names=("background", "bright"),
+    input=InputSpec(8, 8),
+    graph=GraphSpec((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    output_kind="labels",
+    outputs=(OutputSpec("labels", "uint8", (1, 8, 8)),),
+    source=Provenance("fake"),
+    palette_rgb=((0, 0, 0), (200, 100, 0)),
+)
+INSTANCE = ModelSpec(
+    task="instance",
+    class_names=("background", "cat", "dog"),
+    input=InputSpec(8, 8),
+    graph=GraphSpec((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    output_kind="instances",
+    outputs=tuple(OutputSpec(name, "float32", (1,)) for name in ("boxes", "scores", "class_ids", "masks")),
+    source=Provenance("fake"),
+)
+
+
+class BrightPixels:
+    """A segmenter whose class 1 is every pixel whose blue is above 127; the hooks see every frame."""
+
+    def __init__(self, on_infer: Callable[[], object] = lambda: None) -> None:
+        self.spec = SEMANTIC
+        self.manifest = Manifest("fake", "1", "fp32", "cpu", SEMANTIC, "0" * 64, {})
+        self.inferred = 0
+        self._on_infer = on_infer
+
+    def preprocess(self, image):
+        return image
+
+    def infer(self, prepared):
+        self.inferred += 1
+        self._on_infer()
+        return (prepared[:, :, 0] > 127).astype(np.uint8)
+
+    def postprocess(self, outputs, prepared):
+        return SemanticResult(outputs)
+
+
+class GreyFrames(Source):
+    """Frames of 8x8 pixels, each of one grey value."""
+
+    name = "grey"
+
+    def __init__(self, greys: Sequence[int], *, live: bool = False, fps: float | None = None) -> None:
+        super().__init__()
+        self.live, self.fps, self.frame_count = live, fps, len(greys)
+        self.closed = False
+        self.position = 0
+        self.exhausted = threading.Event()
+        self._greys = greys
+
+    def read(self) -> Frame | None:
+        if self.position == len(self._greys):
+            self.exhausted.set()
+            return None
+        image = np.full((8, 8, 3), self._greys[self.position], np.uint8)
+        self.position += 1
+        return Frame(image, self.position - 1, time.monotonic())
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def two_animals() -> InstanceResult:
+    """A cat over columns 0..3 and a dog over 2..7 of rows 0..3, in a frame of 6x8; the cat scores better."""
+    return InstanceResult(
+        boxes=np.array([[0, 0, 4, 4], [2, 0, 8, 4]], np.float32),
+        scores=np.array([0.9, 0.6], np.float32),
+        class_ids=np.array([1, 2], np.int64),
+        frame_hw=(6, 8),
+        mask_crops=(MaskCrop(0, 0, np.ones((4, 4), bool)), MaskCrop(2, 0, np.ones((4, 6), bool))),
+    )
+
+
+def write_video(path: Path, count: int, *, size_wh: tuple[int, int] = (64, 48), fps: float = 10.0) -> Path:
+    """Write a video of grey frames that get brighter."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, size_wh)
+    for value in np.linspace(0, 255, count):
+        writer.write(np.full((size_wh[1], size_wh[0], 3), value, np.uint8))
+    writer.release()
+    return path
