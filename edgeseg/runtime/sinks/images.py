@@ -1,0 +1,111 @@
+"""Turn results into image files: label maps or instance maps in a folder, or one overlay."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.errors import SinkError
+from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.results import InstanceResult, SemanticResult
+from edgeseg.runtime.sinks.base import Result, Sink, encode_image, make_folder, write_whole
+from edgeseg.spec import ModelSpec
+
+CLASSES_NAME = "classes.json"
+INDEX_DIGITS = 6  # frames without a name are called 000000.png, 000001.png, ...
+MAX_INSTANCES = int(np.iinfo(np.uint16).max)
+
+
+class FolderSink(Sink):
+    """A folder with one PNG a frame, named as the frame's file or by its index, and `classes.json`.
+
+    Semantic: `NAME.png`, 8 bits, the class id of each pixel. Instance: `NAME.png`, 16 bits, 0 where there is
+    nothing, else the number of the object in `NAME.json`, from 1; where objects overlap, the first shows.
+    `classes.json` holds name and RGB colour of every class id. Each file is whole or absent.
+    """
+
+    def __init__(self, folder: Path, spec: ModelSpec) -> None:
+        self.path = folder
+        self._spec = spec
+        self._stems = {Path(CLASSES_NAME).stem}
+        make_folder(folder)
+        legend = [
+            {"class_id": class_id, "name": name, "colour_rgb": list(colour)}
+            for class_id, (name, colour) in enumerate(zip(spec.class_names, spec.palette_rgb, strict=True))
+        ]
+        write_whole(folder / CLASSES_NAME, (json.dumps(legend, indent=1) + "\n").encode())
+
+    def write(self, frame: Frame, result: Result, overlay: NDArray[np.uint8] | None = None) -> None:
+        """Write the files of one frame; see `Sink.write`."""
+        path = self.path / f"{self._new_stem(frame)}.png"
+        if isinstance(result, SemanticResult):
+            write_whole(path, encode_image(path, result.labels))
+            return
+        write_whole(path, encode_image(path, instance_map(result)))
+        write_whole(path.with_suffix(".json"), self._objects(result))
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
+    def _new_stem(self, frame: Frame) -> str:
+        """Name a frame's files; a.png and a.jpg of one folder become a and a.jpg."""
+        if frame.name is None:
+            return f"{frame.index:0{INDEX_DIGITS}d}"
+        stem = Path(frame.name).stem
+        if stem in self._stems:
+            stem = frame.name
+        self._stems.add(stem)
+        return stem
+
+    def _objects(self, result: InstanceResult) -> bytes:
+        objects = [
+            {
+                "id": number,
+                "class_id": int(class_id),
+                "name": self._spec.class_names[class_id],
+                "score": round(float(score), 6),
+                "box_xyxy": [round(float(side), 3) for side in box],
+            }
+            for number, (box, score, class_id) in enumerate(
+                zip(result.boxes, result.scores, result.class_ids, strict=True), start=1
+            )
+        ]
+        return (json.dumps(objects, indent=1) + "\n").encode()
+
+
+class ImageSink(Sink):
+    """One overlay as an image file; a second frame is an error."""
+
+    needs_overlay = True
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._written = False
+        make_folder(path.parent)
+
+    def write(self, frame: Frame, result: Result, overlay: NDArray[np.uint8] | None) -> None:
+        """Write the overlay; see `Sink.write`."""
+        if self._written:
+            raise SinkError(
+                f"{self.path} takes one image and the source has more; write to a folder or an .mp4, "
+                "or stop after one with --frames 1"
+            )
+        if overlay is None:
+            raise ValueError("ImageSink.write needs the overlay")
+        write_whole(self.path, encode_image(self.path, overlay))
+        self._written = True
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
+
+def instance_map(result: InstanceResult) -> NDArray[np.uint16]:
+    """Number the pixels (H, W) by object, from 1 in the result's order; the first shows on top."""
+    numbers = np.zeros(result.frame_hw, np.uint16)
+    crops = result.crops()[:MAX_INSTANCES]
+    for index in range(len(crops) - 1, -1, -1):
+        numbers[crops[index].window][crops[index].mask] = index + 1
+    return numbers

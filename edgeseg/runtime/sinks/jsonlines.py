@@ -1,0 +1,69 @@
+"""Turn results into JSON lines: one object a frame, masks as COCO run-length encoding."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.errors import SinkError
+from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.results import SemanticResult
+from edgeseg.runtime.sinks.base import Result, Sink, make_folder, unwritable
+from edgeseg.spec import ModelSpec
+
+
+class JsonLinesSink(Sink):
+    """A `.jsonl` file. Nothing is held back, so a run that is cut short leaves whole lines.
+
+    Keys: `index`, `time_s` (monotonic clock), `name` (file name or null), `size_hw`, and
+    `instances`: COCO results (`image_id` is the frame's index, `bbox` is xywh in pixels, `score`) or
+    `segments`: one item a class that occurs (`area` in pixels);
+    both with `category_id`, `category_name` and `segmentation`.
+    """
+
+    def __init__(self, path: Path, spec: ModelSpec) -> None:
+        self.path = path
+        self._spec = spec
+        make_folder(path.parent)
+        try:
+            self._file = path.open("wb", buffering=0)
+        except OSError as error:
+            raise unwritable(path, error) from error
+
+    def write(self, frame: Frame, result: Result, overlay: NDArray[np.uint8] | None = None) -> None:
+        """Append one line; see `Sink.write`."""
+        line = json.dumps(self._describe(frame, result), ensure_ascii=False, separators=(",", ":"))
+        remaining = memoryview(line.encode() + b"\n")
+        try:
+            while remaining:
+                remaining = remaining[self._file.write(remaining) :]
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        try:
+            self._file.close()
+        except OSError as error:
+            raise SinkError(f"cannot finish {self.path}: {error.strerror or error}") from error
+
+    def _describe(self, frame: Frame, result: Result) -> dict[str, Any]:
+        head = {
+            "index": frame.index,
+            "time_s": round(frame.time_s, 6),
+            "name": frame.name,
+            "size_hw": list(frame.image.shape[:2]),
+        }
+        if isinstance(result, SemanticResult):
+            return {**head, "segments": [self._named(dict(item)) for item in result.to_segments()]}
+        found = result.to_coco(image_id=frame.index)
+        return {**head, "instances": [self._named(dict(item)) for item in found]}
+
+    def _named(self, item: dict[str, Any]) -> dict[str, Any]:
+        class_id = item["category_id"]
+        known = class_id < len(self._spec.class_names)
+        return {**item, "category_name": self._spec.class_names[class_id] if known else None}

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+
+from edgeseg.errors import SinkError
+from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.results import SemanticResult
+from edgeseg.runtime.sinks import JsonLinesSink
+
+from ..fakes import INSTANCE, SEMANTIC, two_animals
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools
+FRAME = Frame(np.zeros((6, 8, 3), np.uint8), 4, 12.5, "a.png")
+
+
+def _lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_instances_are_coco_results_with_names(tmp_path: Path) -> None:
+    with JsonLinesSink(tmp_path / "r.jsonl", INSTANCE) as sink:
+        sink.write(FRAME, two_animals())
+    (line,) = _lines(tmp_path / "r.jsonl")
+    assert {key: line[key] for key in ("index", "time_s", "name", "size_hw")} == {
+        "index": 4,
+        "time_s": 12.5,
+        "name": "a.png",
+        "size_hw": [6, 8],
+    }
+    cat, dog = line["instances"]
+    assert (cat["image_id"], cat["category_id"], cat["category_name"], cat["bbox"]) == (
+        4,
+        1,
+        "cat",
+        [0, 0, 4, 4],
+    )
+    assert coco_mask.decode(dog["segmentation"]).tolist() == [[0, 0, 1, 1, 1, 1, 1, 1]] * 4 + [[0] * 8] * 2
+
+
+def test_labels_are_one_segment_a_class(tmp_path: Path) -> None:
+    labels = np.zeros((6, 8), np.uint8)
+    labels[0, 3] = 1
+    with JsonLinesSink(tmp_path / "r.jsonl", SEMANTIC) as sink:
+        sink.write(FRAME, SemanticResult(labels))
+    (line,) = _lines(tmp_path / "r.jsonl")
+    assert [(s["category_id"], s["category_name"], s["area"]) for s in line["segments"]] == [
+        (0, "background", 47),
+        (1, "bright", 1),
+    ]
+    assert coco_mask.decode(line["segments"][1]["segmentation"]).tolist() == labels.tolist()
+
+
+def test_lines_are_there_before_the_sink_is_closed(tmp_path: Path) -> None:
+    sink = JsonLinesSink(tmp_path / "r.jsonl", INSTANCE)
+    for count in (1, 2):
+        sink.write(FRAME, two_animals())
+        assert len(_lines(tmp_path / "r.jsonl")) == count
+    sink.close()
+    sink.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_a_full_disk_is_one_line() -> None:
+    with JsonLinesSink(Path("/dev/full"), INSTANCE) as sink:
+        with pytest.raises(SinkError, match="cannot write /dev/full: No space left on device") as caught:
+            sink.write(FRAME, two_animals())
+        assert "\n" not in str(caught.value)

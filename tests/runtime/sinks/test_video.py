@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgeseg.errors import SinkError
+from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.results import SemanticResult
+from edgeseg.runtime.sinks.video import RESERVE_BYTES, VideoSink, fit
+
+RESULT = SemanticResult(np.zeros((1, 1), np.uint8))
+
+
+def _frame(index: int, time_s: float = 0.0) -> Frame:
+    return Frame(np.zeros((1, 1, 3), np.uint8), index, time_s)
+
+
+def _grey(value: int, size_hw: tuple[int, int] = (48, 64)) -> np.ndarray:
+    return np.full((*size_hw, 3), value, np.uint8)
+
+
+def _read(path: Path) -> tuple[list[np.ndarray], float]:
+    capture = cv2.VideoCapture(str(path))
+    frames = []
+    while (read := capture.read())[0]:
+        frames.append(read[1])
+    return frames, capture.get(cv2.CAP_PROP_FPS)
+
+
+def _greys(path: Path) -> list[int]:
+    """The frames' grey values to the nearest 50, which survives compression."""
+    return [50 * round(float(frame.mean()) / 50) for frame in _read(path)[0]]
+
+
+def test_frames_come_back_at_the_sources_rate(tmp_path: Path) -> None:
+    with VideoSink(tmp_path / "v.mp4", fps=12.5) as sink:
+        for index, value in enumerate((0, 100, 200)):
+            sink.write(_frame(index), RESULT, _grey(value))
+    frames, fps = _read(tmp_path / "v.mp4")
+    assert fps == 12.5
+    assert frames[0].shape == (48, 64, 3)
+    assert _greys(tmp_path / "v.mp4") == [0, 100, 200]
+
+
+def test_in_place_of_dropped_frames_the_one_before_stays(tmp_path: Path) -> None:
+    with VideoSink(tmp_path / "v.mp4", fps=10.0) as sink:
+        for index, value in ((5, 0), (8, 100), (9, 200)):
+            sink.write(_frame(index), RESULT, _grey(value))
+    assert _greys(tmp_path / "v.mp4") == [0, 0, 0, 100, 200]
+
+
+def test_a_live_video_plays_in_real_time(tmp_path: Path) -> None:
+    with VideoSink(tmp_path / "v.mp4", fps=10.0, live=True) as sink:
+        for index, (time_s, value) in enumerate(
+            ((7.0, 0), (7.21, 100), (7.22, 150), (7.3, 200), (99.0, 250))
+        ):
+            sink.write(_frame(index, time_s), RESULT, _grey(value))
+    # 7.22 s falls on the place of 7.21 s and is left out; the long silence before 99 s is a cut
+    assert _greys(tmp_path / "v.mp4") == [0, 0, 100, 200, 250]
+
+
+def test_frames_of_another_size_are_fitted_in(tmp_path: Path) -> None:
+    with VideoSink(tmp_path / "v.mp4") as sink:
+        sink.write(_frame(0), RESULT, _grey(200))
+        sink.write(_frame(1), RESULT, _grey(200, (48, 24)))
+    second = _read(tmp_path / "v.mp4")[0][1]
+    assert second.shape == (48, 64, 3)
+    assert second[24, 32].mean() > 150
+    assert second[24, 2].mean() < 50
+
+
+@pytest.mark.parametrize("size_hw", [(1, 1), (47, 63), (2, 3)])
+def test_odd_and_tiny_frames_make_a_video(tmp_path: Path, size_hw: tuple[int, int]) -> None:
+    with VideoSink(tmp_path / "v.mp4") as sink:
+        sink.write(_frame(0), RESULT, _grey(100, size_hw))
+    assert _read(tmp_path / "v.mp4")[0][0].shape[:2] == tuple(side + side % 2 for side in size_hw)
+
+
+@given(*[st.integers(1, 40)] * 2, *[st.integers(1, 20)] * 2)
+def test_fitting_gives_the_size_and_keeps_the_aspect_ratio(
+    height: int, width: int, high: int, wide: int
+) -> None:
+    fitted = fit(_grey(255, (height, width)), (2 * wide, 2 * high))
+    assert fitted.shape == (2 * high, 2 * wide, 3)
+    assert fitted.any(axis=(1, 2)).all() or fitted.any(axis=(0, 2)).all()  # it reaches the border one way
+
+
+def test_no_frames_leave_no_file(tmp_path: Path) -> None:
+    VideoSink(tmp_path / "v.mp4").close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_video_ends_readable_before_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    free = [RESERVE_BYTES + 1] * 3 + [RESERVE_BYTES - 1]
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(0, 0, free.pop(0)))
+    with VideoSink(tmp_path / "v.mp4") as sink:
+        for index in range(3):
+            sink.write(_frame(index), RESULT, _grey(100))
+        with pytest.raises(SinkError, match=r"the disk is full: .* ends after 3 frames"):
+            sink.write(_frame(3), RESULT, _grey(100))
+    assert len(_read(tmp_path / "v.mp4")[0]) == 3
+
+
+def test_an_encoder_that_fails_silently_is_found_out(tmp_path: Path) -> None:
+    program = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from edgeseg.errors import SinkError
+from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.sinks.video import VideoSink
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))  # no file may grow beyond: as good as a full disk
+noise = np.random.default_rng(0)
+try:
+    with VideoSink(Path(sys.argv[1])) as sink:
+        for index in range(40):
+            image = noise.integers(0, 255, (240, 320, 3), np.uint8)
+            sink.write(Frame(image, index, 0.0), None, image)
+except SinkError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "v.mp4")], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert done.stdout.startswith(("cannot write", str(tmp_path / "v.mp4")))
+    assert done.stdout.count("\n") == 1

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgeseg.errors import ShapeError
+from edgeseg.runtime.overlay import draw
+from edgeseg.runtime.results import InstanceResult, MaskCrop, SemanticResult
+
+from .fakes import INSTANCE, SEMANTIC, two_animals
+
+
+def test_inside_a_region_half_of_the_colour_shows_and_its_edge_is_the_colour() -> None:
+    image = np.full((60, 60, 3), 100, np.uint8)
+    labels = np.zeros((60, 60), np.uint8)
+    labels[20:40, 20:40] = 1
+    drawn = draw(image, SemanticResult(labels), SEMANTIC)
+    assert drawn[30, 30].tolist() == [50, 100, 150]  # the mean of 100 and BGR (0, 100, 200)
+    assert drawn[20, 30].tolist() == [0, 100, 200]
+    assert drawn[50, 50].tolist() == [100, 100, 100]  # background
+
+
+def test_the_frame_is_not_changed_and_out_is_used() -> None:
+    image = np.full((48, 64, 3), 9, np.uint8)
+    out = np.zeros_like(image)
+    assert draw(image, SemanticResult(np.ones((48, 64), np.uint8)), SEMANTIC, out) is out
+    assert (image == 9).all()
+    assert (out != 9).any()
+
+
+def test_labels_without_a_class_stay_unpainted() -> None:
+    image = np.full((48, 64, 3), 9, np.uint8)
+    assert (draw(image, SemanticResult(np.full((48, 64), 255, np.uint8)), SEMANTIC) == 9).all()
+
+
+def test_only_the_mask_and_the_box_of_an_instance_are_painted() -> None:
+    image = np.full((100, 100, 3), 100, np.uint8)
+    mask = np.zeros((40, 40), bool)
+    mask[10:30, 10:30] = True
+    result = InstanceResult(
+        boxes=np.array([[30, 40, 70, 80]], np.float32),
+        scores=np.array([0.5], np.float32),
+        class_ids=np.array([1]),
+        frame_hw=(100, 100),
+        mask_crops=(MaskCrop(30, 40, mask),),
+    )
+    drawn = draw(image, result, INSTANCE)
+    red, green, blue = INSTANCE.palette_rgb[1]
+    assert np.abs(drawn[60, 50] - np.array([100 + blue, 100 + green, 100 + red]) / 2).max() <= 1
+    assert drawn[60, 30].tolist() == [blue, green, red]  # the box
+    assert drawn[60, 35].tolist() == [100, 100, 100]  # in the box, outside the mask
+    assert drawn[90, 90].tolist() == [100, 100, 100]
+
+
+def test_a_result_of_another_frame_is_refused() -> None:
+    with pytest.raises(ShapeError, match="the result is for"):
+        draw(np.zeros((5, 5, 3), np.uint8), two_animals(), INSTANCE)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), st.integers(1, 90), st.integers(1, 90))
+def test_any_size_and_any_box_can_be_drawn(data: st.DataObject, height: int, width: int) -> None:
+    image = np.zeros((height, width, 3), np.uint8)
+    labels = np.full((height, width), data.draw(st.integers(0, 255)), np.uint8)
+    assert draw(image, SemanticResult(labels), SEMANTIC).shape == image.shape
+    x1, x2 = sorted(data.draw(st.tuples(st.integers(0, width), st.integers(0, width))))
+    y1, y2 = sorted(data.draw(st.tuples(st.integers(0, height), st.integers(0, height))))
+    result = InstanceResult(
+        boxes=np.array([[x1, y1, x2, y2]], np.float32),
+        scores=np.array([1.0], np.float32),
+        class_ids=np.array([2]),
+        frame_hw=(height, width),
+        mask_crops=(MaskCrop(x1, y1, np.ones((y2 - y1, x2 - x1), bool)),),
+    )
+    assert draw(image, result, INSTANCE).shape == image.shape
+    nothing = InstanceResult(result.boxes[:0], result.scores[:0], result.class_ids[:0], (height, width), ())
+    assert (draw(image, nothing, INSTANCE) == image).all()
