@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgeseg.runtime.geometry import place
+from edgeseg.runtime.instance import instance_result, paste_masks
+from edgeseg.runtime.results import InstanceResult
+from edgeseg.spec import InputSpec, Thresholds
+
+FRAME_HW = (240, 320)
+
+
+def detections(boxes: list[list[float]], scores: list[float], dtype: type = np.int64) -> dict[str, NDArray]:
+    count = len(boxes)
+    return {
+        "boxes": np.array(boxes, np.float32).reshape(1, count, 4),
+        "scores": np.array(scores, np.float32).reshape(1, count),
+        "class_ids": np.arange(1, count + 1, dtype=dtype).reshape(1, count),
+        "masks": np.ones((1, count, 4, 4), np.float32),
+    }
+
+
+def full(crops: tuple, frame_hw: tuple[int, int]) -> NDArray[np.bool_]:
+    count = len(crops)
+    return InstanceResult(
+        np.zeros((count, 4), np.float32),
+        np.zeros(count, np.float32),
+        np.zeros(count, np.int64),
+        frame_hw,
+        crops,
+    ).masks
+
+
+def test_a_full_mask_fills_its_box() -> None:
+    # 2x2 of ones in a border of zeros is 4x4; the box 4..8 doubles to 2..10, nine pixels with both ends;
+    # at 9 pixels over 4 samples the value crosses 0.5 where sample position -0.5 + (i + 0.5) * 4 / 9 is 0.5
+    # and 2.5: at i = 1.75 and 6.25
+    (crop,) = paste_masks(np.ones((1, 2, 2), np.float32), np.array([[4, 4, 8, 8]], np.float32), (20, 20))
+    assert (crop.left, crop.top, crop.mask.shape) == (2, 2, (9, 9))
+    inside = np.flatnonzero(crop.mask.any(axis=0)) + crop.left
+    assert inside.tolist() == [4, 5, 6, 7, 8]
+
+
+def test_a_mask_at_the_threshold_is_inside() -> None:
+    (crop,) = paste_masks(
+        np.full((1, 2, 2), 0.25, np.float32), np.array([[0, 0, 4, 4]], np.float32), (8, 8), threshold=0.25
+    )
+    assert crop.mask.any()
+
+
+@pytest.mark.parametrize("frame_hw", [FRAME_HW, (1080, 1920), (1, 1)])
+def test_masks_are_pasted_as_torchvision_does(frame_hw: tuple[int, int]) -> None:
+    torch = pytest.importorskip("torch")
+    roi_heads = pytest.importorskip("torchvision.models.detection.roi_heads")
+    rng = np.random.default_rng(3)
+    height, width = frame_hw
+    centres = rng.uniform((0, 0), (width, height), (40, 2))
+    halves = rng.uniform(0, 0.3, (40, 2)) * (width, height)
+    boxes = np.hstack((centres - halves, centres + halves)).clip(0, (width, height) * 2).astype(np.float32)
+    coarse = rng.random((40, 6, 6)).astype(np.float32)
+    masks = np.stack([cv2.resize(m, (28, 28), interpolation=cv2.INTER_CUBIC) for m in coarse]).clip(0, 1)
+    theirs = roi_heads.paste_masks_in_image(
+        torch.from_numpy(masks)[:, None], torch.from_numpy(boxes), frame_hw
+    )
+    expected = (theirs[:, 0] >= 0.5).numpy()
+    ours = full(paste_masks(masks, boxes, frame_hw), frame_hw)
+    # interpolated values within float32 rounding of 0.5 may fall either way
+    assert (ours != expected).sum() <= 1e-5 * max(expected.sum(), 1)
+
+
+def test_boxes_wholly_outside_have_no_pixels() -> None:
+    boxes = np.array([[-50, -50, -40, -40], [400, 10, 420, 30], [10, 300, 20, 310]], np.float32)
+    crops = paste_masks(np.ones((3, 4, 4), np.float32), boxes, FRAME_HW)
+    assert [crop.mask.size for crop in crops] == [0, 0, 0]
+    assert not full(crops, FRAME_HW).any()
+
+
+def test_low_scores_padding_and_boxes_in_the_bars_go_and_the_best_comes_first() -> None:
+    placement = place((100, 200), InputSpec(100, 100, resize="letterbox"))  # rows 25 to 75 hold the frame
+    found = detections(
+        [[10, 30, 40, 50], [0, 0, 0, 0], [50, 30, 90, 60], [10, 5, 30, 20], [5, 40, 25, 60]],
+        [0.6, 0.0, 0.9, 0.95, 0.3],
+    )
+    result = instance_result(found, placement, Thresholds(score=0.5))
+    assert result.class_ids.tolist() == [3, 1]
+    assert result.scores == pytest.approx([0.9, 0.6])
+    assert result.boxes.tolist() == [[100, 10, 180, 70], [20, 10, 80, 50]]
+    assert result.masks.shape == (2, 100, 200)
+    assert result.masks[1, 15:45, 25:75].all()
+    assert result.masks[1].sum() <= 62 * 42
+
+
+def test_padding_stays_out_even_at_threshold_zero() -> None:
+    found = detections([[1, 1, 5, 5], [1, 1, 5, 5]], [0.01, 0.0])
+    result = instance_result(found, place((9, 9), InputSpec(9, 9)), Thresholds(score=0.0))
+    assert result.class_ids.tolist() == [1]
+
+
+def test_classes_become_int64_and_arrays_are_the_results_own() -> None:
+    found = detections([[1, 1, 5, 5]], [0.9], dtype=np.int32)
+    result = instance_result(found, place((9, 9), InputSpec(9, 9)), Thresholds())
+    found["boxes"][:] = found["scores"][:] = found["class_ids"][:] = 0
+    assert result.class_ids.dtype == np.int64
+    assert (result.boxes.tolist(), result.class_ids.tolist()) == ([[1, 1, 5, 5]], [1])
+    assert result.scores == pytest.approx([0.9])
+
+
+def test_no_detection_is_an_empty_result() -> None:
+    found = detections([], [])
+    found["masks"] = np.zeros((1, 0, 28, 28), np.float32)
+    result = instance_result(found, place(FRAME_HW, InputSpec(64, 64)), Thresholds())
+    assert len(result) == 0
+    assert result.boxes.shape == (0, 4)
+    assert result.masks.shape == (0, *FRAME_HW)

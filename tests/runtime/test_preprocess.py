@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from edgeseg.errors import ShapeError
+from edgeseg.runtime.preprocess import Preprocessor
+from edgeseg.spec import InputSpec
+
+PAD = (10, 20, 30)
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def test_a_frame_that_fits_is_not_copied() -> None:
+    frame = picture(8, 6)
+    assert np.shares_memory(Preprocessor(InputSpec(8, 6))(frame).image, frame)
+
+
+@pytest.mark.parametrize("view", [np.s_[:, ::-1], np.s_[::-1], np.s_[:, :, ::-1]], ids=["x", "y", "bgr"])
+@pytest.mark.parametrize("size_hw", [(8, 6), (16, 9)])
+def test_strides_do_not_matter(view: tuple[slice, ...], size_hw: tuple[int, int]) -> None:
+    prepare, frame = Preprocessor(InputSpec(*size_hw)), picture(8, 6)[view]
+    image = prepare(frame).image.copy()
+    assert image.flags.c_contiguous
+    np.testing.assert_array_equal(image, prepare(np.ascontiguousarray(frame)).image)
+
+
+def test_a_frame_is_resized_bilinearly_between_bars() -> None:
+    frame = picture(30, 60)
+    image, placement = Preprocessor(InputSpec(40, 40, resize="letterbox", pad_bgr=PAD))(frame)
+    assert image.shape == (1, 40, 40, 3)
+    assert image.dtype == np.uint8
+    np.testing.assert_array_equal(image[0][placement.window], cv2.resize(frame, (40, 20)))
+    assert (image[0, :10] == PAD).all()
+    assert (image[0, 30:] == PAD).all()
+
+
+def test_the_buffer_is_reused_and_nothing_of_another_frame_size_remains() -> None:
+    prepare = Preprocessor(InputSpec(40, 40, resize="letterbox", pad_bgr=PAD))
+    first = prepare(picture(60, 30)).image
+    second = prepare(picture(30, 60)).image
+    assert second is first
+    assert (second[0, :10] == PAD).all()
+
+
+@pytest.mark.parametrize("size_hw", [(1, 1), (1, 700), (4320, 7680)])
+@pytest.mark.parametrize("resize", ["stretch", "letterbox", "shortest_edge"])
+def test_tiny_and_huge_frames_fit(size_hw: tuple[int, int], resize: str) -> None:
+    frame = np.full((*size_hw, 3), 200, np.uint8)
+    image, placement = Preprocessor(InputSpec(32, 48, resize=resize))(frame)  # type: ignore[arg-type]
+    assert (image[0][placement.window] == 200).all()
+
+
+@pytest.mark.parametrize(
+    ("frame", "mend"),
+    [
+        (np.zeros((8, 6), np.uint8), "COLOR_GRAY2BGR"),
+        (np.zeros((8, 6, 4), np.uint8), "frame[:, :, :3]"),
+        (np.zeros((1, 8, 6, 3), np.uint8), "frame[0]"),
+        (np.zeros((8, 6, 3), np.uint16), ">> 8"),
+        (np.zeros((8, 6, 3), np.float32), "* 255"),
+        (np.zeros((0, 6, 3), np.uint8), "got (0, 6, 3) uint8"),
+        ([[0]], "numpy array"),
+    ],
+)
+def test_what_is_not_a_frame_is_refused_with_the_way_to_mend_it(frame: np.ndarray, mend: str) -> None:
+    with pytest.raises(ShapeError, match=re.escape(mend)):
+        Preprocessor(InputSpec(8, 6))(frame)

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeseg.errors import EngineError, ShapeError, UsageError
+from edgeseg.runtime import InstanceResult, Segmenter, SemanticResult
+
+from .tiny_models import instance_engine, labels_engine, logits_engine
+
+BOXES = [[0, 0, 24, 16], [24, 16, 48, 32], [0, 0, 0, 0]]
+
+
+def half_bright(height: int, width: int) -> np.ndarray:
+    frame = np.zeros((height, width, 3), np.uint8)
+    frame[:, width // 2 :, 0] = 255  # blue: the graph's input is BGR
+    return frame
+
+
+@pytest.mark.parametrize("resize", ["stretch", "letterbox", "shortest_edge"])
+@pytest.mark.parametrize("make", [labels_engine, logits_engine])
+def test_pixels_are_labelled_in_the_frames_own_size(
+    make: type[labels_engine], resize: str, tmp_path: Path
+) -> None:
+    with Segmenter.open(make(tmp_path / "engine", resize=resize)) as segment:
+        result = segment(half_bright(60, 100))
+    assert isinstance(result, SemanticResult)
+    assert result.labels.shape == (60, 100)
+    away_from_bars = result.labels[15:40]  # the logits' 8x8 blocks average the dark bars in
+    assert (away_from_bars[:, :48] == 0).all()  # the border may lie a resized pixel off
+    assert (away_from_bars[:, 52:] == 1).all()
+
+
+@pytest.mark.parametrize("size_hw", [(1, 1), (4320, 7680)])
+@pytest.mark.parametrize("make", [labels_engine, logits_engine])
+def test_one_pixel_and_8k_frames_work(
+    make: type[labels_engine], size_hw: tuple[int, int], tmp_path: Path
+) -> None:
+    with Segmenter.open(make(tmp_path / "engine", resize="stretch")) as segment:
+        result = segment(np.full((*size_hw, 3), 255, np.uint8))
+    assert isinstance(result, SemanticResult)
+    assert result.labels.shape == size_hw
+    assert (result.labels == 1).all()
+
+
+def test_objects_come_in_frame_pixels(tmp_path: Path) -> None:
+    engine = instance_engine(tmp_path / "engine", BOXES, [0.6, 0.9, 0.0])
+    with Segmenter.open(engine) as segment:
+        result = segment(half_bright(64, 96))
+    assert isinstance(result, InstanceResult)
+    assert result.boxes.tolist() == [[48, 32, 96, 64], [0, 0, 48, 32]]
+    assert result.class_ids.tolist() == [2, 1]
+    assert result.masks[0, 36:60, 52:92].all()  # the mask's edge falls off over a sample
+
+
+def test_a_score_threshold_replaces_the_specs(tmp_path: Path) -> None:
+    engine = instance_engine(tmp_path / "engine", BOXES, [0.6, 0.9, 0.0])
+    with Segmenter.open(engine, score_threshold=0.7) as segment:
+        assert len(segment(half_bright(32, 48))) == 1
+    with Segmenter.open(engine, score_threshold=0.0) as segment:
+        assert len(segment(half_bright(32, 48))) == 2
+
+
+def test_results_do_not_change_with_the_next_frame(tmp_path: Path) -> None:
+    for make in (labels_engine, logits_engine):
+        with Segmenter.open(make(tmp_path / make.__name__)) as segment:
+            first = segment(half_bright(32, 48))
+            kept = first.labels.copy()
+            segment(half_bright(32, 48)[:, ::-1])
+        np.testing.assert_array_equal(first.labels, kept)
+
+
+def test_the_steps_compose_to_the_call(tmp_path: Path) -> None:
+    frame = half_bright(50, 70)
+    with Segmenter.open(logits_engine(tmp_path / "engine")) as segment:
+        prepared = segment.preprocess(frame)
+        outputs = segment.infer(prepared)
+        assert set(outputs) == {"logits"}
+        result = segment.postprocess(outputs, prepared)
+        np.testing.assert_array_equal(result.labels, segment(frame).labels)
+        assert result.confidence is None
+
+
+def test_confidence_is_there_when_asked_for(tmp_path: Path) -> None:
+    with Segmenter.open(logits_engine(tmp_path / "engine"), confidence=True) as segment:
+        result = segment(half_bright(50, 70))
+    assert result.confidence.shape == (50, 70)
+    assert result.confidence[0, 0] == pytest.approx(1 / (1 + np.exp(-2)), abs=1e-4)  # logits 1 and -1
+
+
+def test_spec_and_manifest_are_there(tmp_path: Path) -> None:
+    with Segmenter.open(labels_engine(tmp_path / "engine")) as segment:
+        assert segment.spec.class_names == ("dark", "bright")
+        assert segment.manifest.backend == "onnxruntime"
+
+
+def test_a_closed_engine_says_so(tmp_path: Path) -> None:
+    segment = Segmenter.open(labels_engine(tmp_path / "engine"))
+    segment.close()
+    segment.close()
+    with pytest.raises(EngineError, match="closed"):
+        segment(half_bright(32, 48))
+
+
+def test_a_frame_that_is_none_is_refused(tmp_path: Path) -> None:
+    with (
+        Segmenter.open(labels_engine(tmp_path / "engine")) as segment,
+        pytest.raises(ShapeError, match="uint8 BGR"),
+    ):
+        segment(np.zeros((32, 48), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"score_threshold": 0.5}, "for instances"),
+        ({"confidence": True}, "--output-kind logits"),
+        ({"threads": 0}, "1 or more"),
+        ({"device": "abacus"}, "no device 'abacus'"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(arguments: dict, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        Segmenter.open(labels_engine(tmp_path / "engine"), **arguments)
+
+
+def test_a_score_threshold_is_a_probability(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="0 to 1"):
+        Segmenter.open(instance_engine(tmp_path / "engine", BOXES, [1, 1, 1]), score_threshold=50)
+
+
+def test_a_batch_engine_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="--batch 1"):
+        Segmenter.open(instance_engine(tmp_path / "engine", BOXES, [1, 1, 1], batch=2))
+
+
+def test_a_portable_model_is_sent_to_build(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"edgeseg build .*model\.onnx"):
+        Segmenter.open(tmp_path / "model.onnx")
+
+
+def test_a_folder_without_a_manifest_is_no_engine(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="not an engine"):
+        Segmenter.open(tmp_path)
+
+
+def test_a_changed_file_is_found(tmp_path: Path) -> None:
+    engine = labels_engine(tmp_path / "engine")
+    with (engine / "model.onnx").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(EngineError, match="sha256"):
+        Segmenter.open(engine)

@@ -1,0 +1,150 @@
+"""Make engines of a few nodes, so that the runtime's tests need neither an export nor a trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from edgeseg.bundle import Manifest, write_engine
+from edgeseg.spec import GraphSpec, InputSpec, ModelSpec, OutputSpec, Provenance
+
+MODEL_FILE = "model.onnx"
+OPSET, IR_VERSION = 18, 10  # what every ONNX Runtime of `edgeseg[cpu]` reads
+STRIDE = 8
+BRIGHT = 127.5  # a pixel whose blue is above belongs to class 1
+GRAPH = GraphSpec(mean_rgb=(0.0, 0.0, 0.0), std_rgb=(1.0, 1.0, 1.0))
+
+
+def labels_engine(folder: Path, size_hw: tuple[int, int] = (32, 48), **changes: Any) -> Path:
+    """Write an engine that labels bright blue pixels 1 and all others 0."""
+    height, width = size_hw
+    nodes = [
+        helper.make_node("Gather", ["image", "blue"], ["channel"], axis=3),
+        helper.make_node("Cast", ["channel"], ["values"], to=TensorProto.FLOAT),
+        helper.make_node("Greater", ["values", "bright"], ["inside"]),
+        helper.make_node("Cast", ["inside"], ["labels"], to=TensorProto.UINT8),
+    ]
+    constants = {"blue": np.array(0), "bright": np.array(BRIGHT, np.float32)}
+    outputs = (OutputSpec("labels", "uint8", (1, height, width)),)
+    spec = ModelSpec(
+        task="semantic",
+        class_names=("dark", "bright"),
+        input=InputSpec(height, width, **changes),
+        graph=GRAPH,
+        output_kind="labels",
+        outputs=outputs,
+        source=Provenance("tiny labels"),
+    )
+    return _write(folder, nodes, constants, spec)
+
+
+def logits_engine(folder: Path, size_hw: tuple[int, int] = (32, 48), **changes: Any) -> Path:
+    """Write an engine with logits at stride 8: how far the mean blue of each 8x8 block is from bright."""
+    height, width = size_hw
+    nodes = [
+        helper.make_node("Gather", ["image", "blue"], ["channel"], axis=3),
+        helper.make_node("Cast", ["channel"], ["values"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["values", "axis"], ["plane"]),
+        helper.make_node(
+            "AveragePool", ["plane"], ["means"], kernel_shape=[STRIDE, STRIDE], strides=[STRIDE, STRIDE]
+        ),
+        helper.make_node("Sub", ["means", "bright"], ["above"]),
+        helper.make_node("Div", ["above", "bright"], ["one"]),
+        helper.make_node("Neg", ["one"], ["zero"]),
+        helper.make_node("Concat", ["zero", "one"], ["logits"], axis=1),
+    ]
+    constants = {"blue": np.array(0), "bright": np.array(BRIGHT, np.float32), "axis": np.array([1])}
+    shape = (1, 2, height // STRIDE, width // STRIDE)
+    spec = ModelSpec(
+        task="semantic",
+        class_names=("dark", "bright"),
+        input=InputSpec(height, width, **changes),
+        graph=GRAPH,
+        output_kind="logits",
+        outputs=(OutputSpec("logits", "float32", shape),),
+        source=Provenance("tiny logits"),
+    )
+    return _write(folder, nodes, constants, spec)
+
+
+def instance_engine(
+    folder: Path,
+    boxes: Sequence[Sequence[float]],
+    scores: Sequence[float],
+    *,
+    size_hw: tuple[int, int] = (32, 48),
+    mask_size: int = 4,
+    **changes: Any,
+) -> Path:
+    """Write an engine that finds the same boxes, filled by their masks, in every picture."""
+    count = len(boxes)
+    found = {
+        "boxes": np.asarray(boxes, np.float32).reshape(1, count, 4),
+        "scores": np.asarray(scores, np.float32).reshape(1, count),
+        "class_ids": np.arange(1, count + 1, dtype=np.int64).reshape(1, count),
+        "masks": np.ones((1, count, mask_size, mask_size), np.float32),
+    }
+    nodes = [helper.make_node("Identity", [f"{name}_found"], [name]) for name in found]
+    spec = ModelSpec(
+        task="instance",
+        class_names=("background", *(f"thing {i}" for i in range(1, count + 1))),
+        input=InputSpec(*size_hw, **changes),
+        graph=GRAPH,
+        output_kind="instances",
+        outputs=tuple(OutputSpec(name, str(value.dtype), value.shape) for name, value in found.items()),
+        source=Provenance("tiny instances"),
+    )
+    return _write(folder, nodes, {f"{name}_found": value for name, value in found.items()}, spec)
+
+
+def write_tiny_engine(folder: Path, model: bytes, spec: ModelSpec, options: Mapping[str, Any]) -> Path:
+    """Write an engine folder around the bytes of a model."""
+
+    def fill(staging: Path) -> Manifest:
+        (staging / MODEL_FILE).write_bytes(model)
+        return Manifest(
+            backend="onnxruntime",
+            backend_version="0",
+            precision="fp32",
+            device="cpu",
+            spec=spec,
+            model_sha256="0" * 64,
+            files={MODEL_FILE: ""},
+            options=options,
+        )
+
+    write_engine(folder, fill)
+    return folder
+
+
+def _write(
+    folder: Path,
+    nodes: list[onnx.NodeProto],
+    constants: Mapping[str, NDArray[Any]],
+    spec: ModelSpec,
+) -> Path:
+    image = helper.make_tensor_value_info(
+        "image", TensorProto.UINT8, [spec.input.batch, spec.input.height, spec.input.width, 3]
+    )
+    outputs = [
+        helper.make_tensor_value_info(o.name, helper.np_dtype_to_tensor_dtype(np.dtype(o.dtype)), o.shape)
+        for o in spec.outputs
+    ]
+    initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "tiny", [image], outputs, initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    onnx.checker.check_model(model, full_check=True)
+    options = {
+        "model_file": MODEL_FILE,
+        "providers": ["CPUExecutionProvider"],
+        "intra_op_threads": 1,
+        "execution_mode": "sequential",
+        "graph_optimization": "all",
+    }
+    return write_tiny_engine(folder, model.SerializeToString(), spec, options)
