@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgeseg.errors import ExportError
+from edgeseg.export.specification import Settings
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.semantic_logits import logits_of
 from edgeseg.models.zoo import Network
-from edgeseg.spec import Lowering
 
 PIXEL_RANGE = 255.0
 
@@ -102,19 +102,8 @@ Program = SemanticProgram | InstanceProgram
 
 
 @contextmanager
-def open_program(
-    network: Network,
-    *,
-    lowering: Lowering,
-    labels: bool,
-    score_threshold: float,
-    max_detections: int,
-) -> Iterator[Program]:
-    """Make the program of a network; a Mask R-CNN gets these limits, and its own back at the end.
-
-    Args:
-        labels: whether a semantic program computes labels besides logits.
-        score_threshold, max_detections: of instance networks.
+def open_program(network: Network, settings: Settings) -> Iterator[Program]:
+    """Make the program of a network; a Mask R-CNN gets the settings' limits, and its own back at the end.
 
     Raises:
         ExportError: if an instance network is no Mask R-CNN of ours.
@@ -122,15 +111,15 @@ def open_program(
     preprocessing = Preprocessing(network.mean_rgb, network.std_rgb)
     module = network.module
     if network.task == "semantic":
-        yield SemanticProgram(preprocessing, module, labels=labels).eval()
+        yield SemanticProgram(preprocessing, module, labels=settings.output_kind == "labels").eval()
         return
     if not isinstance(module, MaskRCNN):
         raise ExportError(f"instance segmentation needs edgeseg's MaskRCNN, got {type(module).__name__}")
     heads = module.roi_heads
     own = module.padded, heads.score_threshold, heads.detections
     try:
-        module.padded = lowering == "dense"
-        heads.score_threshold, heads.detections = score_threshold, max_detections
+        module.padded = settings.lowering == "dense"
+        heads.score_threshold, heads.detections = settings.score_threshold, settings.max_detections
         yield InstanceProgram(preprocessing, module).eval()
     finally:
         module.padded, heads.score_threshold, heads.detections = own

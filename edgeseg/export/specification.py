@@ -1,8 +1,10 @@
-"""Turn an export request and one eager result into the ModelSpec that goes with the graph."""
+"""Turn export settings and what PyTorch computed once into the ModelSpec that goes with the graph."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, cast
 
 import onnx
@@ -11,7 +13,7 @@ import torch
 
 import edgeseg
 from edgeseg.errors import ExportError, UsageError
-from edgeseg.export.parity import Outputs
+from edgeseg.export.parity import FP32, Outputs, Tolerances
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.zoo import Network
 from edgeseg.spec import (
@@ -32,50 +34,65 @@ MOST_DETECTIONS = 1000  # an image; far more than any mask head is run on
 WHITE = 255
 
 
-def check_request(
-    network: Network,
-    *,
-    size_hw: tuple[int, int],
-    lowering: Lowering,
-    batch: int,
-    score_threshold: float,
-    max_detections: int,
-) -> None:
+@dataclass(frozen=True)
+class Settings:
+    """How a network is exported.
+
+    Attributes:
+        name: of the network, for the record.
+        size_hw: input size in pixels.
+        lowering: how ROI-Align and suppression become nodes.
+        output_kind: of semantic networks; the others give instances.
+        batch: images a run; the `onnx` lowering of instance networks takes one.
+        score_threshold, max_detections: of instance networks.
+        class_names: background first; by default the network's own, or numbers.
+        checkpoint_sha256: of the weights, for the record.
+        images: folder of real pictures for the parity gate; generated ones by default.
+        tolerances: of the parity gate.
+    """
+
+    name: str
+    size_hw: tuple[int, int]
+    lowering: Lowering = "onnx"
+    output_kind: Literal["labels", "logits"] = "labels"
+    batch: int = 1
+    score_threshold: float = 0.5
+    max_detections: int = 100
+    class_names: Sequence[str] | None = None
+    checkpoint_sha256: str | None = None
+    images: Path | None = None
+    tolerances: Tolerances = FP32
+
+
+def check_settings(network: Network, settings: Settings) -> None:
     """Refuse what cannot be exported before any work is done.
 
     Raises:
         UsageError: saying what to ask for instead.
     """
-    if not all(1 <= side <= MAX_SIDE for side in size_hw):
-        raise UsageError(f"the input must be 1 to {MAX_SIDE} pixels a side, got {size_hw[0]}x{size_hw[1]}")
-    if batch < 1:
-        raise UsageError(f"the batch must be at least 1, got {batch}")
+    height, width = settings.size_hw
+    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
+        raise UsageError(f"the input must be 1 to {MAX_SIDE} pixels a side, got {height}x{width}")
+    if settings.batch < 1:
+        raise UsageError(f"the batch must be at least 1, got {settings.batch}")
     if network.task == "semantic":
         return
-    if lowering == "onnx" and batch != 1:
+    if settings.lowering == "onnx" and settings.batch != 1:
         raise UsageError(
-            f"the onnx lowering gives as many detections as it finds, so it takes 1 image, not {batch}; use "
-            " the dense lowering for a batch"
+            "the onnx lowering gives as many detections as it finds, so it takes 1 image a run, not "
+            f"{settings.batch}; use the dense lowering for a batch"
         )
-    if not 0.0 <= score_threshold < 1.0:
-        raise UsageError(f"the score threshold must be at least 0 and below 1, got {score_threshold:g}")
-    if not 1 <= max_detections <= MOST_DETECTIONS:
-        raise UsageError(f"detections must be limited to 1 to {MOST_DETECTIONS}, got {max_detections}")
+    if not 0.0 <= settings.score_threshold < 1.0:
+        raise UsageError(
+            f"the score threshold must be at least 0 and below 1, got {settings.score_threshold:g}"
+        )
+    if not 1 <= settings.max_detections <= MOST_DETECTIONS:
+        raise UsageError(
+            f"detections must be limited to 1 to {MOST_DETECTIONS}, got {settings.max_detections}"
+        )
 
 
-def specify(
-    network: Network,
-    outputs: Outputs,
-    *,
-    name: str,
-    size_hw: tuple[int, int],
-    batch: int,
-    lowering: Lowering,
-    output_kind: Literal["labels", "logits"],
-    score_threshold: float,
-    class_names: Sequence[str] | None,
-    checkpoint_sha256: str | None,
-) -> ModelSpec:
+def specify(network: Network, settings: Settings, outputs: Outputs) -> ModelSpec:
     """Describe the graph.
 
     Args:
@@ -85,31 +102,32 @@ def specify(
         ExportError: if the logits do not cover the image.
         UsageError: if there is not one name a class.
     """
-    kind: OutputKind = "instances" if network.task == "instance" else output_kind
+    kind: OutputKind = "instances" if network.task == "instance" else settings.output_kind
+    height, width = settings.size_hw
     if network.task == "semantic":
-        _check_stride(outputs["logits"].shape[1:], size_hw)
+        _check_stride(outputs["logits"].shape[1:], settings.size_hw)
         classes = outputs["logits"].shape[0]
         thresholds = Thresholds()
     else:
         classes = cast(MaskRCNN, network.module).roi_heads.box_predictor.cls_score.out_features
-        thresholds = Thresholds(score=score_threshold)
+        thresholds = Thresholds(score=settings.score_threshold)
     red, green, blue = (round(WHITE * value) for value in network.mean_rgb)  # 0 after normalisation
     return ModelSpec(
         task=network.task,
-        class_names=_class_names(network, classes, class_names),
+        class_names=_class_names(network, classes, settings.class_names),
         input=InputSpec(
-            height=size_hw[0],
-            width=size_hw[1],
-            batch=batch,
+            height=height,
+            width=width,
+            batch=settings.batch,
             resize=network.resize,
             pad_bgr=(blue, green, red),
         ),
-        graph=GraphSpec(mean_rgb=network.mean_rgb, std_rgb=network.std_rgb, lowering=lowering),
+        graph=GraphSpec(mean_rgb=network.mean_rgb, std_rgb=network.std_rgb, lowering=settings.lowering),
         output_kind=kind,
-        outputs=tuple(_output(name, outputs, batch, kind, lowering) for name in OUTPUT_NAMES[kind]),
+        outputs=tuple(_output(name, outputs, kind, settings) for name in OUTPUT_NAMES[kind]),
         source=Provenance(
-            network=name,
-            checkpoint_sha256=checkpoint_sha256,
+            network=settings.name,
+            checkpoint_sha256=settings.checkpoint_sha256,
             tools={
                 "edgeseg": edgeseg.__version__,
                 "onnx": onnx.__version__,
@@ -121,9 +139,9 @@ def specify(
     )
 
 
-def _output(name: str, outputs: Outputs, batch: int, kind: OutputKind, lowering: Lowering) -> OutputSpec:
-    shape: list[int | None] = [batch, *outputs[name].shape]
-    if kind == "instances" and lowering == "onnx":
+def _output(name: str, outputs: Outputs, kind: OutputKind, settings: Settings) -> OutputSpec:
+    shape: list[int | None] = [settings.batch, *outputs[name].shape]
+    if kind == "instances" and settings.lowering == "onnx":
         shape[1] = None  # as many as are found
     return OutputSpec(name=name, dtype=outputs[name].dtype.name, shape=tuple(shape))
 
