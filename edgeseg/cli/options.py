@@ -1,10 +1,10 @@
-"""Parameter types and helpers that several commands share: sizes, numbers in ranges, progress, JSON."""
+"""What several commands take and show: sizes, class names, progress, JSON."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from edgeseg.errors import SinkError
+from edgeseg.errors import SinkError, UsageError
 
 PLAIN_LINE_EVERY = 10  # a progress line per so many percent where no terminal is
 
@@ -56,6 +56,34 @@ class Triple(click.ParamType[tuple[float, float, float]]):
 PROBABILITY = click.FloatRange(0.0, 1.0)
 COUNT = click.IntRange(min=1)
 PATH = click.Path(path_type=Path)
+
+
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """Read class names, one a line, background first; blank lines are passed over.
+
+    Raises:
+        UsageError: if the file cannot be read or holds no name.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read class names from {path}: {error}") from error
+    names = tuple(line.strip() for line in lines if line.strip())
+    if not names:
+        raise UsageError(f"{path} holds no class names; write one a line, background first")
+    return names
+
+
+@contextmanager
+def status(text: str) -> Iterator[Callable[[str], None]]:
+    """Say what is going on, and take what comes next: a spinner on a terminal, lines elsewhere, on stderr."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with console.status(text) as spinner:
+            yield spinner.update
+    else:
+        print(text, file=sys.stderr)
+        yield lambda step: print(f"  {step}", file=sys.stderr)
 
 
 class Advance(Protocol):

@@ -1,0 +1,80 @@
+"""`edgeseg demo`: the whole road on the shipped checkpoints, ending in one table."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from edgeseg.cli.options import COUNT, PATH, status, write_json
+from edgeseg.cli.tables import print_times
+
+if TYPE_CHECKING:
+    from edgeseg.demo.road import Walked
+
+DEFAULT_FRAMES = 120
+DEFAULT_FOLDER = Path("demo-output")
+OVERVIEW = "overview.png"
+
+
+@click.command()
+@click.option("--frames", type=COUNT, default=DEFAULT_FRAMES, show_default=True, help="Of each video.")
+@click.option(
+    "--json", "json_path", type=PATH, help="Write the report as JSON ('-' for the standard output)."
+)
+@click.option(
+    "-o", "--output", type=PATH, default=DEFAULT_FOLDER, show_default=True, help="Where everything goes."
+)
+def command(*, frames: int, json_path: Path | None, output: Path) -> None:
+    """Walk the whole road on the shipped checkpoints: U-Net, DeepLab and Mask R-CNN.
+
+    Each goes from its checkpoint to a portable model, to an engine, and to a video of synthetic scenes whose
+    ground truth is known.
+    """
+    from edgeseg.demo.road import NETWORKS, overview, walk
+
+    output.mkdir(parents=True, exist_ok=True)
+    start_s = time.monotonic()
+    walked = []
+    for network in NETWORKS:
+        with status(f"{network}: checkpoint, portable model, engine, video") as say:
+            walked.append(walk(network, output, frames=frames, on_step=say))
+    overview(walked, output / OVERVIEW)
+    if json_path is not None:
+        write_json(json_path, [one.to_plain() for one in walked])
+    if str(json_path) == "-":
+        return
+    for one in walked:
+        click.echo(f"\n{one.network}, {frames} frames of video")
+        print_times(one.run.stages)
+    _print_summary(walked)
+    click.echo(
+        f"pictures: {output / OVERVIEW}, videos: {', '.join(str(one.files['video']) for one in walked)}"
+    )
+    click.echo(f"done in {time.monotonic() - start_s:.0f} s")
+
+
+def _print_summary(walked: list[Walked]) -> None:
+    table = Table("network", "engine", "parity", "accuracy")
+    for name in ("p50", "p90", "p99", "infer p50", "video FPS"):
+        table.add_column(name, justify="right")
+    for one in walked:
+        latency = one.profile.latency_ms
+        table.add_row(
+            one.network,
+            f"{one.manifest.backend} {one.manifest.precision}",
+            "passed" if one.export_parity.passed and one.engine_parity.passed else "failed",
+            ", ".join(f"{name} {value:.3f}" for name, value in one.accuracy.items()),
+            *(f"{value:.1f}" for value in (latency.p50, latency.p90, latency.p99, one.profile.infer_ms.p50)),
+            f"{one.run.fps:.0f}",
+        )
+    console = Console()
+    console.print()
+    console.print(table)
+    console.print(
+        "p50, p90, p99: capture to result in ms, nothing beside it; FPS: with overlay and video encoding"
+    )

@@ -1,0 +1,134 @@
+"""`edgeseg export`: trained weights become a portable ONNX model that computes the same, or nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+import click
+
+from edgeseg.cli.options import COUNT, PATH, PROBABILITY, Size, Triple, read_class_names, status
+from edgeseg.cli.tables import print_parity
+from edgeseg.errors import UsageError
+from edgeseg.spec import Lowering, ResizePolicy
+
+if TYPE_CHECKING:
+    from edgeseg.models.zoo import Network
+
+RGB = tuple[float, float, float]
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--weights", type=PATH, help="Trained weights: safetensors, or a state dict saved by torch.save."
+)
+@click.option("--ema", is_flag=True, help="Take the moving average where the checkpoint holds one too.")
+@click.option("--size", "size_hw", type=Size(), help="Input height x width in pixels, such as 480x640.")
+@click.option(
+    "--classes", "classes_path", type=PATH, help="Class names: a text file, one a line, background first."
+)
+@click.option("--num-classes", type=COUNT, help="Classes with background; read from the weights by default.")
+@click.option(
+    "--lowering",
+    type=click.Choice(get_args(Lowering)),
+    default="onnx",
+    show_default=True,
+    help="onnx: RoiAlign and NonMaxSuppression nodes. dense: static shapes, no such nodes.",
+)
+@click.option(
+    "--output-kind",
+    type=click.Choice(["labels", "logits"]),
+    default="labels",
+    show_default=True,
+    help="Of semantic networks: class ids, or scores at the network's own stride.",
+)
+@click.option(
+    "--score-threshold",
+    type=PROBABILITY,
+    default=0.5,
+    show_default=True,
+    help="Instances score more than this.",
+)
+@click.option(
+    "--max-detections", type=COUNT, default=100, show_default=True, help="Instances an image, at most."
+)
+@click.option("--batch", type=COUNT, default=1, show_default=True, help="Images an inference.")
+@click.option("--resize", type=click.Choice(get_args(ResizePolicy)), help="How a frame fills the input.")
+@click.option("--mean", "mean_rgb", type=Triple(), help="Of pixels scaled to 0..1, red first.")
+@click.option("--std", "std_rgb", type=Triple(), help="Of pixels scaled to 0..1, red first.")
+@click.option("--images", type=PATH, help="Images to prove parity on, besides generated ones.")
+@click.option("-o", "--output", type=PATH, required=True, help="The .onnx file to write.")
+def command(
+    *,
+    model: str,
+    weights: Path | None,
+    ema: bool,
+    size_hw: tuple[int, int] | None,
+    classes_path: Path | None,
+    num_classes: int | None,
+    lowering: Lowering,
+    output_kind: Literal["labels", "logits"],
+    score_threshold: float,
+    max_detections: int,
+    batch: int,
+    resize: ResizePolicy | None,
+    mean_rgb: RGB | None,
+    std_rgb: RGB | None,
+    images: Path | None,
+    output: Path,
+) -> None:
+    """Turn trained weights into a portable ONNX model.
+
+    MODEL is a network of the zoo (unet, deeplabv3_resnet50, maskrcnn_resnet50_fpn, ...) or the place of a
+    function that returns any nn.Module with semantic logits: package.module:function or file.py:function.
+
+    The file is written only after ONNX Runtime has computed from it what PyTorch computes.
+    """
+    from edgeseg.export.exporter import Settings, export_network
+
+    names = None if classes_path is None else read_class_names(classes_path)
+    if names is not None and num_classes not in (None, len(names)):
+        raise UsageError(f"--num-classes is {num_classes}, but {classes_path} holds {len(names)} names")
+    network, sha256 = open_weights(model, weights, ema, len(names) if names is not None else num_classes)
+    network = dataclasses.replace(
+        network,
+        resize=resize or network.resize,
+        mean_rgb=mean_rgb or network.mean_rgb,
+        std_rgb=std_rgb or network.std_rgb,
+    )
+    size_hw = size_hw or network.default_size_hw
+    if size_hw is None:
+        raise UsageError(f"{model} has no size of its own: give --size, such as --size 512x512")
+    settings = Settings(
+        name=model,
+        size_hw=size_hw,
+        lowering=lowering,
+        output_kind=output_kind,
+        batch=batch,
+        score_threshold=score_threshold,
+        max_detections=max_detections,
+        class_names=names,
+        checkpoint_sha256=sha256,
+        images=images,
+    )
+    with status(f"exporting {model} at {size_hw[0]}x{size_hw[1]}") as say:
+        report = export_network(network, output, settings, on_step=say)
+    print_parity(report)
+    click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB; next: edgeseg build {output} -o ENGINE")
+
+
+def open_weights(
+    model: str, weights: Path | None, ema: bool, num_classes: int | None
+) -> tuple[Network, str | None]:
+    """Make the network and load its weights; only a user's own function may bring its own."""
+    from edgeseg.models import zoo
+    from edgeseg.models.loading import open_network
+
+    if weights is not None:
+        network, checkpoint = open_network(model, weights, num_classes=num_classes, ema=ema)
+        return network, checkpoint.sha256
+    if ":" not in model:
+        raise UsageError(f"{model} needs trained weights: give --weights FILE")
+    return zoo.create(model, num_classes=num_classes), None

@@ -1,0 +1,30 @@
+"""Turn a folder of images into arrays of a network's size."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.spec import InputSpec
+
+MAX_IMAGES = 16  # enough to prove parity; more only take time and memory
+
+
+def read_images(path: Path, spec: InputSpec) -> NDArray[np.uint8]:
+    """Read the first images of a folder (or one image, or a video) as the network will see them.
+
+    Returns:
+        (M, H, W, 3) uint8 BGR, 1 <= M <= MAX_IMAGES.
+
+    Raises:
+        SourceError: if there is none that can be read.
+    """
+    from edgeseg.runtime.preprocess import Preprocessor
+    from edgeseg.runtime.sources import open_source
+
+    prepare = Preprocessor(spec)
+    with open_source(path) as source:
+        return np.concatenate([prepare(frame.image).image.copy() for frame in islice(source, MAX_IMAGES)])

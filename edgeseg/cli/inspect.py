@@ -1,0 +1,116 @@
+"""`edgeseg inspect PATH`: what an .onnx, an engine or a checkpoint holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from edgeseg.bundle import MANIFEST_NAME, PARITY_NAME, read_manifest, sha256_of
+from edgeseg.cli.options import write_json
+from edgeseg.errors import UsageError
+from edgeseg.records import to_plain
+from edgeseg.spec import ModelSpec
+
+SHOWN_NAMES = 12  # class names on a line before "and N more"
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def command(path: Path, as_json: bool) -> None:
+    """Say what PATH holds: an .onnx file, an engine folder or a checkpoint."""
+    if not path.exists():
+        raise UsageError(f"{path} does not exist")
+    if path.is_dir():
+        findings = inspect_engine(path)
+    elif path.suffix == ".onnx":
+        findings = inspect_model(path)
+    else:
+        findings = inspect_checkpoint(path)
+    if as_json:
+        write_json(Path("-"), findings)
+        return
+    table = Table("", "", show_header=False)
+    for name, value in findings.items():
+        table.add_row(name.replace("_", " "), _as_text(value))
+    Console().print(table)
+
+
+def inspect_engine(folder: Path) -> dict[str, Any]:
+    """Describe an engine after checking its files against their hashes."""
+    manifest = read_manifest(folder, check_files=True)
+    return {
+        "kind": "engine",
+        "backend": f"{manifest.backend} {manifest.backend_version}",
+        "precision": manifest.precision,
+        "device": manifest.device,
+        **describe_spec(manifest.spec),
+        "options": dict(manifest.options),
+        "files": {name: (folder / name).stat().st_size for name in manifest.files},
+        "parity_report": (folder / PARITY_NAME).is_file(),
+        "manifest": str(folder / MANIFEST_NAME),
+    }
+
+
+def inspect_model(path: Path) -> dict[str, Any]:
+    """Describe a portable model: its spec, and the operators of its graph."""
+    from edgeseg.export.portable import load_portable
+
+    model, spec = load_portable(path)
+    operators = Counter(node.op_type for node in model.graph.node)
+    return {
+        "kind": "portable model",
+        "sha256": sha256_of(path),
+        "opset": max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
+        **describe_spec(spec),
+        "nodes": sum(operators.values()),
+        "operators": dict(operators.most_common()),
+    }
+
+
+def inspect_checkpoint(path: Path) -> dict[str, Any]:
+    """Describe trained weights: parameters, classes, and the network that they fit."""
+    from edgeseg.models.checkpoint import num_classes_of, read_checkpoint
+    from edgeseg.models.loading import nearest_network
+
+    checkpoint = read_checkpoint(path)
+    dtypes = Counter(str(tensor.dtype).removeprefix("torch.") for tensor in checkpoint.weights.values())
+    return {
+        "kind": "checkpoint",
+        "sha256": checkpoint.sha256,
+        "found_in": checkpoint.entry or "the file itself",
+        "moving_average": checkpoint.averaged,
+        "tensors": dict(dtypes),
+        "parameters": sum(tensor.numel() for tensor in checkpoint.weights.values()),
+        "classes": num_classes_of(checkpoint.weights),
+        "nearest_network": nearest_network(checkpoint.weights),
+    }
+
+
+def describe_spec(spec: ModelSpec) -> dict[str, Any]:
+    """Put a ModelSpec into a few lines that a person reads."""
+    return {
+        "network": spec.source.network,
+        "task": spec.task,
+        "classes": list(spec.class_names),
+        "input": f"{spec.input.batch} x {spec.input.height} x {spec.input.width}, {spec.input.resize}",
+        "output": ", ".join(f"{o.name} {o.dtype} {tuple(o.shape)}" for o in spec.outputs),
+        "lowering": spec.graph.lowering,
+        "thresholds": to_plain(spec.thresholds),
+        "checkpoint_sha256": spec.source.checkpoint_sha256,
+        "made_with": dict(spec.source.tools),
+    }
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {item}" for name, item in value.items())
+    if isinstance(value, list):
+        more = f" and {len(value) - SHOWN_NAMES} more" if len(value) > SHOWN_NAMES else ""
+        return f"{len(value)}: " + ", ".join(map(str, value[:SHOWN_NAMES])) + more
+    return str(value)

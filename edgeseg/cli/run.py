@@ -1,0 +1,103 @@
+"""`edgeseg run`: frames of a camera, video, image or folder become labels, instances and pictures."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeseg.cli.options import COUNT, PATH, PROBABILITY, progress
+from edgeseg.cli.tables import print_times
+from edgeseg.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgeseg.runtime.pipeline import RunReport
+    from edgeseg.runtime.reader import Policy
+
+INTERRUPTED = 130  # the shell's status for Ctrl-C
+
+
+@click.command()
+@click.argument("engine", type=PATH)
+@click.argument("source")
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="PATH",
+    help=".mp4 (overlays), .jsonl (one object a frame), .png or .jpg (one image), or a folder "
+    "(label maps). May repeat.",
+)
+@click.option("--show", is_flag=True, help="Show the overlay in a window; q ends.")
+@click.option("--frames", type=COUNT, help="Stop after so many frames.")
+@click.option(
+    "--policy",
+    type=click.Choice(["latest", "every"]),
+    help="Which frames: every one, or the newest only. Default: latest for cameras, else every.",
+)
+@click.option(
+    "--device", type=click.Choice(["cpu", "cuda", "tensorrt"]), help="Where; by default as it was built."
+)
+@click.option(
+    "--threads", type=COUNT, help="Threads per inference; by default what the build measured as best."
+)
+@click.option("--score-threshold", type=PROBABILITY, help="Show instances that score at least this.")
+def command(
+    *,
+    engine: Path,
+    source: str,
+    outputs: tuple[str, ...],
+    show: bool,
+    frames: int | None,
+    policy: Policy | None,
+    device: str | None,
+    threads: int | None,
+    score_threshold: float | None,
+) -> None:
+    """Segment SOURCE with ENGINE.
+
+    SOURCE is a camera index, a device path, a video or image file, a folder of images, rtsp://..., http://...,
+    a GStreamer pipeline (gst:...) or synthetic: (synthetic:640x480?seed=3&frames=100).
+    """
+    from edgeseg.runtime import Segmenter
+    from edgeseg.runtime.pipeline import RunInterrupted, run
+    from edgeseg.runtime.sinks import open_sink
+    from edgeseg.runtime.sources import open_source
+
+    with ExitStack() as stack:
+        segmenter = stack.enter_context(
+            Segmenter.open(engine, device=device, threads=threads, score_threshold=score_threshold)
+        )
+        opened = stack.enter_context(open_source(source))
+        sinks = [open_sink(path, segmenter.spec, opened) for path in outputs]
+        if show:
+            from edgeseg.runtime.sinks.window import WindowSink
+
+            sinks.append(WindowSink())
+        if not sinks and frames is None and opened.frame_count is None:
+            raise UsageError(f"{source} never ends and nothing would be kept: give -o, --show or --frames")
+        advance = stack.enter_context(progress("frames", frames or opened.frame_count))
+        try:
+            report = run(
+                opened, segmenter, sinks, frames=frames, policy=policy, on_frame=lambda *_: advance()
+            )
+        except RunInterrupted as interruption:
+            report_run(interruption.report, outputs)
+            raise click.exceptions.Exit(INTERRUPTED) from None
+    report_run(report, outputs)
+
+
+def report_run(report: RunReport, outputs: tuple[str, ...]) -> None:
+    """Print what a run did, and how long each stage took."""
+    click.echo(
+        f"{report.frames} frames in {report.seconds:.1f} s, {report.fps:.1f} a second, {report.drops} dropped"
+    )
+    for line in report.skipped:
+        click.echo(f"skipped: {line}", err=True)
+    spans = {} if report.latency_ms is None else {"capture to result": report.latency_ms}
+    print_times({**report.stages, **spans})
+    for path in outputs:
+        click.echo(f"written: {path}")

@@ -1,0 +1,39 @@
+"""Turn reports into the tables that commands print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from edgeseg.export.parity import ParityReport
+    from edgeseg.runtime.timing import Summary
+
+
+def print_times(rows: Mapping[str, Summary]) -> None:
+    """Print percentiles, one row a stage or span."""
+    table = Table("milliseconds", box=None)
+    for name in ("p50", "p90", "p99", "samples"):
+        table.add_column(name, justify="right")
+    for name, row in rows.items():
+        table.add_row(name, f"{row.p50:.2f}", f"{row.p90:.2f}", f"{row.p99:.2f}", str(row.samples))
+    Console().print(table)
+
+
+def print_parity(report: ParityReport) -> None:
+    """Print what a comparison found, and what a reader must know to judge it."""
+    console = Console()
+    figures = ", ".join(
+        f"{name.replace('_', ' ')} {_figure(value)}" for name, value in report.figures.items()
+    )
+    verdict = "[green]passed[/green]" if report.passed else "[red]failed[/red]"
+    console.print(f"parity {verdict} on {report.images} images: {figures}", highlight=False)
+    for note in (*report.failures, *report.notes):
+        console.print(f"  {note}", highlight=False, markup=False)
+
+
+def _figure(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else f"{value:.5g}"

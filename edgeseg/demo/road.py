@@ -1,0 +1,146 @@
+"""Turn the shipped checkpoints into engines, videos and a report: the whole road for each network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edgeseg.bundle import Manifest
+from edgeseg.demo import scenes
+from edgeseg.demo.evaluate import average_precision, mean_iou
+from edgeseg.export.engines.build import build
+from edgeseg.export.exporter import Settings, export_network
+from edgeseg.export.parity import ParityReport
+from edgeseg.models.loading import open_network
+from edgeseg.records import to_plain
+from edgeseg.runtime.backends import open_backend
+from edgeseg.runtime.pipeline import RunReport, run
+from edgeseg.runtime.profile import Profile, profile
+from edgeseg.runtime.results import InstanceResult, SemanticResult
+from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.runtime.sinks import open_sink
+from edgeseg.runtime.sources import open_source
+
+CHECKPOINTS = Path(__file__).parent / "checkpoints"
+NETWORKS = ("unet", "deeplab", "maskrcnn")
+
+FIRST_UNSEEN_SEED = 500_000  # training scenes have seeds from 1,000,000 up
+TEST_SCENES = 60
+VIDEO_SEED = 600_000
+PROFILE_FRAMES = 100
+LOWEST_SCORE = 0.05  # in the graph: average precision looks at the whole curve
+SHOWN_SCORE = 0.5  # in videos and pictures
+OUTPUTS = {"video": ".mp4", "results": ".jsonl", "picture": ".png"}
+
+
+@dataclass(frozen=True)
+class Walked:
+    """One network at the end of the road.
+
+    Attributes:
+        accuracy: on unseen scenes: `miou`, or `box_ap50` and `mask_ap50`, 0..1.
+        export_parity, engine_parity: the proofs of the portable model and of the engine.
+        run: the video's, with every stage from capture to sink.
+        profile: inference alone, and capture to result, nothing else running.
+        files: what was written, by what it is.
+    """
+
+    network: str
+    manifest: Manifest
+    accuracy: dict[str, float]
+    export_parity: ParityReport
+    engine_parity: ParityReport
+    run: RunReport
+    profile: Profile
+    files: dict[str, Path]
+
+    def to_plain(self) -> dict[str, Any]:
+        """Give what `edgeseg demo --json` writes for one network."""
+        return {
+            "network": self.network,
+            "backend": self.manifest.backend,
+            "precision": self.manifest.precision,
+            "accuracy": self.accuracy,
+            "parity": {
+                "passed": self.export_parity.passed and self.engine_parity.passed,
+                "portable_model": dict(self.export_parity.figures),
+                "engine": dict(self.engine_parity.figures),
+            },
+            "latency_ms": to_plain(self.profile.latency_ms),
+            "infer_ms": to_plain(self.profile.infer_ms),
+            "fps": self.run.fps,
+            "stages": to_plain(self.run.stages),
+            "files": {name: str(path) for name, path in self.files.items()},
+        }
+
+
+def walk(network: str, folder: Path, *, frames: int, on_step: Callable[[str], None]) -> Walked:
+    """Take one checkpoint down the road: export, build, judge, profile, run.
+
+    Args:
+        network: one of NETWORKS.
+        folder: where models, engines, videos and pictures go.
+        frames: of the video.
+        on_step: told what comes next.
+    """
+    name = f"demo_{network}"
+    model, engine = folder / f"{network}.onnx", folder / f"{network}-engine"
+    on_step("checkpoint to portable model, compared with PyTorch")
+    trained, checkpoint = open_network(name, CHECKPOINTS / f"{network}.safetensors")
+    settings = Settings(
+        name=name,
+        size_hw=scenes.DEFAULT_SIZE_HW,
+        score_threshold=LOWEST_SCORE,
+        class_names=scenes.CLASS_NAMES,
+        checkpoint_sha256=checkpoint.sha256,
+    )
+    export_parity = export_network(trained, model, settings)
+    on_step("portable model to engine, session options measured")
+    built = build(model, engine, open_engine=open_backend)
+    on_step(f"accuracy on {TEST_SCENES} unseen scenes")
+    truth = [scenes.generate(FIRST_UNSEEN_SEED + i) for i in range(TEST_SCENES)]
+    with Segmenter.open(engine) as segment:
+        accuracy = judge([segment(scene.image) for scene in truth], truth)
+    shown = SHOWN_SCORE if built.manifest.spec.task == "instance" else None
+    height, width = scenes.DEFAULT_SIZE_HW
+    video = f"synthetic:{width}x{height}?seed={VIDEO_SEED}"
+    files = {"portable model": model, "engine": engine}
+    files |= {kind: folder / f"{network}{suffix}" for kind, suffix in OUTPUTS.items()}
+    with Segmenter.open(engine, score_threshold=shown) as segment:
+        on_step(f"latency over {PROFILE_FRAMES} frames")
+        with open_source(video) as source:
+            latency = profile(segment, source, frames=PROFILE_FRAMES)
+        on_step(f"video of {frames} frames")
+        with open_source(video) as source:
+            sinks = [open_sink(files[kind], segment.spec, source) for kind in ("video", "results")]
+            report = run(source, segment, sinks, frames=frames)
+        with open_source(f"{video}&frames=1") as source:
+            run(source, segment, [open_sink(files["picture"], segment.spec, source)])
+    return Walked(network, built.manifest, accuracy, export_parity, built.parity, report, latency, files)
+
+
+def overview(walked: Sequence[Walked], path: Path) -> None:
+    """Put the frame and what each network sees in it side by side, two in a row."""
+    pictures = [cv2.imread(str(one.files["picture"])) for one in walked]
+    tiles = [scenes.generate(VIDEO_SEED).image, *(picture for picture in pictures if picture is not None)]
+    rows = [np.hstack(tiles[i : i + 2]) for i in range(0, len(tiles) - 1, 2)]
+    cv2.imwrite(str(path), np.vstack(rows))
+
+
+def judge(
+    results: Sequence[SemanticResult | InstanceResult], truth: Sequence[scenes.Scene]
+) -> dict[str, float]:
+    """Measure results against the truth in the terms of their task."""
+    labels = [result.labels for result in results if isinstance(result, SemanticResult)]
+    if labels:
+        return {"miou": mean_iou(labels, [scene.labels for scene in truth])}
+    found = [result.to_coco() for result in results if isinstance(result, InstanceResult)]
+    return {
+        "box_ap50": average_precision(found, truth, "box"),
+        "mask_ap50": average_precision(found, truth, "mask"),
+    }

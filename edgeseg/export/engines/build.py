@@ -1,0 +1,123 @@
+"""Turn a portable model into an engine folder that is proven to compute the same, or is not made."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.bundle import PARITY_NAME, Manifest, read_manifest, write_engine
+from edgeseg.errors import EngineError, SpecError
+from edgeseg.export.engines import OpenEngine
+from edgeseg.export.engines.onnxruntime import fill_engine
+from edgeseg.export.engines.tuning import Measured
+from edgeseg.export.golden import Golden
+from edgeseg.export.parity import ParityReport
+from edgeseg.export.pictures import pictures
+from edgeseg.export.portable import golden_of, load_portable, open_run
+from edgeseg.export.verify import verify
+
+GOLDEN_NAME = "golden.json"
+"""In an engine: what PyTorch computed, so that the engine can be proven without the portable model."""
+
+FRESH_SEEDS = range(100, 104)  # of pictures that the export did not see
+
+
+@dataclass(frozen=True)
+class Built:
+    """An engine that was made: what it is, what proves it, and what its options were chosen from."""
+
+    manifest: Manifest
+    parity: ParityReport
+    measured: tuple[Measured, ...]
+
+
+def build(
+    model: Path,
+    folder: Path,
+    *,
+    open_engine: OpenEngine,
+    device: str = "cpu",
+    threads: int | None = None,
+    images: NDArray[np.uint8] | None = None,
+) -> Built:
+    """Build an engine for this machine.
+
+    Args:
+        model: a portable model.
+        folder: where the engine goes; written as a whole, after the proof.
+        open_engine: opens an engine, as the device will: the runtime's `open_backend`.
+        device: `cpu`, `cuda` or `tensorrt`, which execution provider of ONNX Runtime runs it.
+        threads: per inference; None measures.
+        images: (M, H, W, 3) uint8 BGR of the model's size; compared and measured on, besides generated ones.
+
+    Raises:
+        ExportError: if `model` is no portable model.
+        ParityError: if the engine does not compute what PyTorch computed.
+        EngineError: if the engine cannot be built, opened or written.
+    """
+    proto, spec = load_portable(model)
+    golden = golden_of(proto, str(model))
+    del proto  # it holds all weights, and the optimiser needs room
+    frames = pictures(golden.seeds, (spec.input.height, spec.input.width)) if images is None else images
+    batch = np.resize(frames, (spec.input.batch, *frames.shape[1:]))  # the first ones, in turn
+    findings: list[tuple[ParityReport, list[Measured]]] = []
+
+    def fill(staging: Path) -> Manifest:
+        manifest, measured = fill_engine(
+            staging, model, spec, device=device, open_engine=open_engine, image=batch, threads=threads
+        )
+        engine = open_engine(staging, manifest)
+        try:
+            reference = None if images is None else open_run(model)
+            report = verify(engine.infer, spec, golden, reference=reference, images=images)
+        finally:
+            engine.close()
+        report.raise_if_failed(f"the engine of {model}")
+        (staging / PARITY_NAME).write_text(json.dumps(report.to_plain(), indent=2, sort_keys=True) + "\n")
+        (staging / GOLDEN_NAME).write_text(golden.to_json() + "\n")
+        findings.append((report, measured))
+        proofs = dict.fromkeys((PARITY_NAME, GOLDEN_NAME), "")
+        return dataclasses.replace(manifest, files={**manifest.files, **proofs})
+
+    manifest = write_engine(folder, fill)
+    ((report, measured),) = findings
+    return Built(manifest, report, tuple(measured))
+
+
+def verify_engine(
+    folder: Path,
+    *,
+    open_engine: OpenEngine,
+    reference: Path | None = None,
+    images: NDArray[np.uint8] | None = None,
+) -> ParityReport:
+    """Prove an engine again: its files are those that were built, and it gives the golden outputs.
+
+    Args:
+        open_engine: as for `build`.
+        reference: the portable model, to be run on `images` beside the engine.
+        images: (M, H, W, 3) uint8 BGR of the model's size; generated ones by default.
+
+    Raises:
+        EngineError: if there is no engine, or it was changed or does not open.
+        ExportError: if `reference` is no portable model.
+    """
+    manifest = read_manifest(folder, check_files=True)
+    try:
+        golden = Golden.from_json((folder / GOLDEN_NAME).read_text())
+    except (OSError, SpecError) as error:
+        raise EngineError(f"{folder} has no golden outputs ({error}); build the engine again") from error
+    engine = open_engine(folder, manifest)
+    try:
+        if reference is None:
+            return verify(engine.infer, manifest.spec, golden)
+        if images is None:
+            images = pictures(FRESH_SEEDS, (manifest.spec.input.height, manifest.spec.input.width))
+        return verify(engine.infer, manifest.spec, golden, reference=open_run(reference), images=images)
+    finally:
+        engine.close()
