@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgeseg.errors import ShapeError
+from edgeseg.errors import ShapeError, UsageError
 from edgeseg.models.backbone import NormLayer, initialise_convolutions
 from edgeseg.models.fpn import FPN_CHANNELS, BackboneWithFPN
 from edgeseg.models.mobilenet_v3 import MobileNetV3Large
@@ -92,6 +92,9 @@ class MaskRCNN(nn.Module):
             guarantees. TensorRT sorts fewer than 3840.
         padded: whether the result always has D detections, padded with score 0. If not, the batch must be 1,
             the result has as many detections as were found, and the mask branch runs on no others.
+
+    Raises:
+        UsageError: if `anchor_sizes` does not fit the pyramid.
     """
 
     def __init__(
@@ -120,6 +123,11 @@ class MaskRCNN(nn.Module):
         padded: bool = True,
     ) -> None:
         super().__init__()
+        if len(anchor_sizes) != len(backbone.strides) or len({len(sizes) for sizes in anchor_sizes}) != 1:
+            raise UsageError(
+                f"anchor_sizes must hold {len(backbone.strides)} equally long tuples, one for each pyramid "
+                f"level (strides {backbone.strides}), got {anchor_sizes}"
+            )
         channels = backbone.out_channels
         pooled_strides = backbone.strides[:-1]
         self.size_multiple = pooled_strides[-1]

@@ -17,7 +17,6 @@ from torchvision.models.detection import (
     maskrcnn_resnet50_fpn,
     maskrcnn_resnet50_fpn_v2,
 )
-from torchvision.models.detection.image_list import ImageList
 
 BUILDERS = {
     "maskrcnn_resnet50_fpn": maskrcnn_resnet50_fpn,
@@ -28,6 +27,7 @@ ANCHOR_DELTA_STD = 0.3
 CLASS_LOGIT_STD = 4.0
 BOX_DELTA_STD = 0.7
 MASK_LOGIT_STD = 3.0
+MASK_REGIONS = 64  # on which the mask head is measured
 BISECTIONS = 30
 LARGEST_BACKGROUND_BIAS = 60.0
 
@@ -70,13 +70,14 @@ def arranged(
         model = BUILDERS[name](
             weights=None, weights_backbone=None, box_score_thresh=score_threshold, **parameters
         )
-        arrange(model, image, detections)
+        arrange(model, image)
+    aim(model, image, detections)
     return model
 
 
 @torch.no_grad()
-def arrange(model: MaskRCNN, image: Tensor, detections: int) -> None:
-    """Give a freshly built network weights as described above, in place."""
+def arrange(model: MaskRCNN, image: Tensor) -> None:
+    """Give a freshly built network weights as described above, but for the number of detections, in place."""
     for norm in norms(model):
         norm.weight.uniform_(0.6, 1.4)
         norm.bias.normal_(std=0.2)
@@ -85,23 +86,48 @@ def arrange(model: MaskRCNN, image: Tensor, detections: int) -> None:
     images = model.transform([image])[0]
 
     features = measured(model.backbone, images.tensors)
-    levels = list(features.values())
-    hidden = [model.rpn.head.conv(level) for level in levels]
+    hidden = [model.rpn.head.conv(level) for level in features.values()]
     spread(model.rpn.head.cls_logits, hidden, OBJECTNESS_STD)
     spread(model.rpn.head.bbox_pred, hidden, ANCHOR_DELTA_STD)
     proposals, _ = model.rpn(images, features)
 
     heads = model.roi_heads
-    pooled = heads.box_roi_pool(features, proposals, images.image_sizes)
-    vectors = measured(heads.box_head, pooled)
+    vectors = measured(heads.box_head, heads.box_roi_pool(features, proposals, images.image_sizes))
     spread(heads.box_predictor.cls_score, [vectors], CLASS_LOGIT_STD)
     spread(heads.box_predictor.bbox_pred, [vectors], BOX_DELTA_STD)
-    set_background_bias(model, images, proposals, vectors, detections)
 
-    regions = [proposals[0][:64]]
+    regions = [proposals[0][:MASK_REGIONS]]
     pooled = heads.mask_roi_pool(features, regions, images.image_sizes)
     fine = heads.mask_predictor.conv5_mask(measured(heads.mask_head, pooled)).relu()
     spread(heads.mask_predictor.mask_fcn_logits, [fine], MASK_LOGIT_STD)
+
+
+@torch.no_grad()
+def aim(model: MaskRCNN, image: Tensor, detections: int) -> None:
+    """Find by bisection the background bias that leaves `detections` objects in `image`, and set it."""
+    heads = model.roi_heads
+    images = model.transform([image])[0]
+    features = model.backbone(images.tensors)
+    proposals, _ = model.rpn(images, features)
+    vectors = heads.box_head(heads.box_roi_pool(features, proposals, images.image_sizes))
+    logits, deltas = heads.box_predictor(vectors)
+    cap, heads.detections_per_img = heads.detections_per_img, logits.numel()
+
+    def count(bias: float) -> int:
+        shifted = logits.clone()
+        shifted[:, 0] += bias
+        boxes, _, _ = heads.postprocess_detections(shifted, deltas, proposals, images.image_sizes)
+        return len(boxes[0])
+
+    low, high = -LARGEST_BACKGROUND_BIAS, LARGEST_BACKGROUND_BIAS  # count(low) > wanted > count(high)
+    for _ in range(BISECTIONS):
+        bias = (low + high) / 2
+        found = count(bias)
+        if found == detections:
+            break  # well inside the range of biases that fit, so that no score lies on the threshold
+        low, high = (bias, high) if found > detections else (low, bias)
+    heads.box_predictor.cls_score.bias[0] += bias
+    heads.detections_per_img = cap
 
 
 def norms(module: nn.Module) -> list[nn.BatchNorm2d]:
@@ -125,31 +151,6 @@ def spread(layer: nn.Conv2d | nn.Linear, inputs: list[Tensor], std: float) -> No
     mean, scale = outputs.mean(dim=1), std / outputs.std(dim=1).clamp(min=1e-6)
     layer.bias.copy_((layer.bias - mean) * scale)
     layer.weight.mul_(scale.reshape(-1, *[1] * (layer.weight.dim() - 1)))
-
-
-def set_background_bias(
-    model: MaskRCNN, images: ImageList, proposals: list[Tensor], vectors: Tensor, detections: int
-) -> None:
-    """Find by bisection the background bias that leaves `detections` objects."""
-    heads = model.roi_heads
-    logits, deltas = heads.box_predictor(vectors)
-    cap, heads.detections_per_img = heads.detections_per_img, len(vectors)
-
-    def count(bias: float) -> int:
-        shifted = logits.clone()
-        shifted[:, 0] += bias
-        boxes, _, _ = heads.postprocess_detections(shifted, deltas, proposals, images.image_sizes)
-        return len(boxes[0])
-
-    low, high = -LARGEST_BACKGROUND_BIAS, LARGEST_BACKGROUND_BIAS  # count(low) > wanted > count(high)
-    for _ in range(BISECTIONS):
-        bias = (low + high) / 2
-        found = count(bias)
-        if found == detections:
-            break  # well inside the range of biases that fit, so that no score lies on the threshold
-        low, high = (bias, high) if found > detections else (low, bias)
-    heads.box_predictor.cls_score.bias[0] += bias
-    heads.detections_per_img = cap
 
 
 @torch.no_grad()
