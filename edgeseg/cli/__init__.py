@@ -11,7 +11,8 @@ import click
 from edgeseg import __version__
 from edgeseg.errors import EdgesegError, MissingExtraError, UsageError
 
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+FAILED, USAGE = 1, 2
+INTERRUPTED = 130  # the shell's status for Ctrl-C
 
 # Command -> its one line of help. The module `edgeseg.cli.<command>` is imported when the command is
 # used, so that a device without torch or onnx runs `run` and `profile`, and help is quick.
@@ -70,7 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
 def status_of(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status; what went wrong is one line on stderr."""
     try:
-        _run(arguments)
+        return _run(arguments)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -90,12 +91,12 @@ def status_of(arguments: list[str] | None = None) -> int:
     except OSError as error:
         click.echo(f"error: {error.filename or 'system'}: {error.strerror or error}", err=True)
         return FAILED
-    return 0
 
 
-def _run(arguments: list[str] | None) -> None:
+def _run(arguments: list[str] | None) -> int:
     try:
-        app.main(args=arguments, prog_name="edgeseg", standalone_mode=False)
+        # commands return nothing, but what they raise as `Exit` comes back as its status
+        return app.main(args=arguments, prog_name="edgeseg", standalone_mode=False) or 0
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRA_OF:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgeseg.cli import INTERRUPTED
 from edgeseg.cli.options import COUNT, PATH, PROBABILITY, progress
 from edgeseg.cli.tables import print_times
 from edgeseg.errors import UsageError
@@ -15,8 +16,6 @@ from edgeseg.errors import UsageError
 if TYPE_CHECKING:
     from edgeseg.runtime.pipeline import RunReport
     from edgeseg.runtime.reader import Policy
-
-INTERRUPTED = 130  # the shell's status for Ctrl-C
 
 
 @click.command()

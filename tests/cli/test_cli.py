@@ -1,0 +1,174 @@
+"""Commands end with the right status and one clear line, whatever they are given."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edgeseg.cli import COMMANDS, status_of
+from edgeseg.runtime.sources.synthetic import SyntheticSource
+from tests.runtime.tiny_models import labels_engine
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Path:
+    return labels_engine(tmp_path / "engine")
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "image.png"
+    cv2.imwrite(str(path), next(iter(SyntheticSource((48, 64)))).image)
+    return path
+
+
+def error_line(capfd: pytest.CaptureFixture[str]) -> str:
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status_of([command, "--help"]) == 0
+    assert f"Usage: edgeseg {command}" in capsys.readouterr().out
+
+
+def test_help_is_quick_and_imports_no_engine() -> None:
+    code = "import sys; from edgeseg.cli import status_of; status_of(['--help']); "
+    code += "assert not {'torch', 'onnx', 'onnxruntime', 'cv2'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_run_writes_what_was_asked_for(engine: Path, tmp_path: Path) -> None:
+    outputs = [tmp_path / "v.mp4", tmp_path / "r.jsonl", tmp_path / "maps"]
+    arguments = [part for path in outputs for part in ("-o", str(path))]
+    assert status_of(["run", str(engine), "synthetic:64x48?frames=5", *arguments]) == 0
+    assert cv2.VideoCapture(str(outputs[0])).get(cv2.CAP_PROP_FRAME_COUNT) == 5
+    assert len(outputs[1].read_text().splitlines()) == 5
+    assert len(list(outputs[2].glob("*.png"))) == 5
+
+
+def test_profile_json_has_the_promised_fields(engine: Path, image: Path, tmp_path: Path) -> None:
+    path = tmp_path / "profile.json"
+    assert status_of(["profile", str(engine), str(image), "--frames", "5", "--json", str(path)]) == 0
+    profile = json.loads(path.read_text())
+    assert {"latency_ms", "infer_ms", "stages", "throughput_fps", "load_ms", "peak_rss_mb"} <= set(profile)
+    assert set(profile["stages"]["infer"]) == {"p50", "p90", "p99", "samples"}
+    assert profile["infer_ms"]["samples"] == 5
+
+
+def test_inspect_and_doctor_print_json(engine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status_of(["inspect", str(engine), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["classes"] == ["dark", "bright"]
+    assert status_of(["doctor", "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["parts"][0]["versions"]["onnxruntime"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["segment"],
+        ["run"],
+        ["run", "engine", "0", "--frames", "0"],
+        ["export", "unet", "-o", "x.onnx"],
+        ["export", "unet", "--weights", "w.pth", "--size", "640", "-o", "x.onnx"],
+        ["build", "x.onnx", "-o", "engine", "--precision", "int8"],
+        ["build", "x.onnx", "-o", "engine", "--backend", "abacus"],
+        ["verify", "x.onnx", "--images", "."],
+        ["inspect", "nowhere"],
+    ],
+)
+def test_wrong_usage_ends_with_2(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    assert status_of(arguments) == 2
+    assert capfd.readouterr().err
+
+
+def test_an_endless_run_that_keeps_nothing_is_refused(
+    engine: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert status_of(["run", str(engine), "synthetic:64x48"]) == 2
+    assert "give -o, --show or --frames" in error_line(capfd)
+
+
+def test_bad_input_is_one_line(engine: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "broken.mp4").write_bytes(b"\0" * 4096)
+    (tmp_path / "theirs.onnx").write_bytes(b"\x08\x07")
+    for arguments, message in [
+        (["run", str(engine), str(tmp_path / "no.mp4")], "no file or folder"),
+        (["run", str(engine), str(tmp_path / "empty.png"), "--frames", "1"], "empty"),
+        (["run", str(engine), str(tmp_path / "broken.mp4"), "--frames", "1"], "broken.mp4"),
+        (["run", str(tmp_path / "theirs.onnx"), "0"], "not an engine"),
+        (["run", str(tmp_path), "0"], "not an engine"),
+        (["inspect", str(tmp_path / "theirs.onnx")], "not an ONNX file"),
+        (["build", str(tmp_path / "no.onnx"), "-o", str(tmp_path / "e")], "cannot be read"),
+    ]:
+        assert status_of(arguments) == 1, arguments
+        assert message in error_line(capfd)
+
+
+def test_odd_images_run(engine: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name, shape, dtype in [
+        ("grey", (30, 40), np.uint8),
+        ("alpha", (30, 40, 4), np.uint8),
+        ("deep", (30, 40, 3), np.uint16),
+        ("point", (1, 1, 3), np.uint8),
+        ("huge", (4320, 7680, 3), np.uint8),
+    ]:
+        cv2.imwrite(
+            str(folder / f"{name}.png"), rng.integers(0, 2, shape).astype(dtype) * np.iinfo(dtype).max
+        )
+    assert status_of(["run", str(engine), str(folder), "-o", str(tmp_path / "maps")]) == 0
+    sizes = {
+        path.stem: cv2.imread(str(path), cv2.IMREAD_UNCHANGED).shape
+        for path in (tmp_path / "maps").glob("*.png")
+    }
+    assert sizes["huge"] == (4320, 7680)
+    assert sizes["point"] == (1, 1)
+    assert len(sizes) == 5
+
+
+def test_a_changed_engine_is_refused(engine: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with (engine / "model.onnx").open("ab") as file:
+        file.write(b"x")
+    assert status_of(["run", str(engine), "synthetic:64x48?frames=1"]) == 1
+    assert "its sha256 differs" in error_line(capfd)
+
+
+def test_a_full_disk_is_one_line(engine: Path, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    (tmp_path / "full.jsonl").symlink_to("/dev/full")
+    assert (
+        status_of(["run", str(engine), "synthetic:64x48?frames=3", "-o", str(tmp_path / "full.jsonl")]) == 1
+    )
+    assert "No space left" in error_line(capfd)
+
+
+def test_a_closed_pipe_ends_quietly(engine: Path) -> None:
+    command = f"{sys.executable} -m edgeseg inspect {engine} --json | head -c 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+def test_missing_torch_names_the_extra(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('no torch', name='torch')")
+    (tmp_path / "w.pth").touch()
+    code = "import sys; sys.path.insert(0, '.'); from edgeseg.cli import main; main(sys.argv[1:])"
+    arguments = ["export", "unet", "--weights", "w.pth", "--size", "64x64", "-o", "x.onnx"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == "error: torch is not installed; run: pip install 'edgeseg[export]'"

@@ -1,0 +1,120 @@
+"""An engine is built when it computes what PyTorch computed, and only then."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgeseg.bundle import PARITY_NAME, Manifest
+from edgeseg.errors import EngineError, ExportError, ParityError
+from edgeseg.export.engines.build import GOLDEN_NAME, build, verify_engine
+from edgeseg.export.exporter import Settings, export_network
+from edgeseg.export.pictures import picture
+from edgeseg.runtime import Segmenter
+from edgeseg.runtime.backends import Backend, open_backend
+from tests.export import small_networks
+
+
+class Wrong:
+    """An engine that shifts every label by one, as a faulty kernel might."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def infer(self, image: NDArray[Any], /) -> dict[str, NDArray[Any]]:
+        return {name: (array + 1) % 3 for name, array in self._backend.infer(image).items()}
+
+    def close(self) -> None:
+        self._backend.close()
+
+
+def open_wrong(folder: Path, manifest: Manifest) -> Wrong:
+    return Wrong(open_backend(folder, manifest))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "unet.onnx"
+    export_network(small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW))
+    return path
+
+
+@pytest.fixture(scope="module")
+def engine(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("engine") / "unet"
+    build(model, folder, open_engine=open_backend)
+    return folder
+
+
+def test_options_are_the_fastest_of_those_measured(model: Path, tmp_path: Path) -> None:
+    built = build(model, tmp_path / "engine", open_engine=open_backend)
+    assert built.manifest.options == built.measured[0].options
+    medians = [entry.median_ms for entry in built.measured]
+    assert medians == sorted(medians)
+    assert built.parity.passed
+
+
+def test_threads_are_taken_as_given(model: Path, tmp_path: Path) -> None:
+    built = build(model, tmp_path / "engine", open_engine=open_backend, threads=1)
+    assert {entry.options["intra_op_threads"] for entry in built.measured} == {1}
+
+
+def test_the_engine_carries_its_proof_and_opens_without_the_model(engine: Path) -> None:
+    assert json.loads((engine / PARITY_NAME).read_text())["passed"]
+    assert verify_engine(engine, open_engine=open_backend).passed
+    with Segmenter.open(engine) as segment:
+        assert segment(picture(0, (100, 120))).labels.shape == (100, 120)
+
+
+def test_the_engine_agrees_with_its_portable_model_on_other_images(engine: Path, model: Path) -> None:
+    assert verify_engine(engine, open_engine=open_backend, reference=model).images == 6
+    images = np.stack([picture(7, small_networks.SIZE_HW)])
+    assert verify_engine(engine, open_engine=open_backend, reference=model, images=images).images == 3
+
+
+def test_a_wrong_engine_is_not_made(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ParityError, match="does not compute what PyTorch computes"):
+        build(model, tmp_path / "engine", open_engine=open_wrong)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_engine_does_not_verify(engine: Path) -> None:
+    assert not verify_engine(engine, open_engine=open_wrong).passed
+
+
+def test_an_engine_without_golden_outputs_says_so(model: Path, tmp_path: Path) -> None:
+    build(model, tmp_path / "engine", open_engine=open_backend, threads=1)
+    (tmp_path / "engine" / GOLDEN_NAME).unlink()
+    with pytest.raises(EngineError, match=r"golden.json cannot be read.*build the engine again"):
+        verify_engine(tmp_path / "engine", open_engine=open_backend)
+
+
+def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.onnx").write_text("not a model")
+    with pytest.raises(ExportError, match="is not an ONNX file"):
+        build(tmp_path / "notes.onnx", tmp_path / "engine", open_engine=open_backend)
+
+
+def test_an_absent_provider_is_named_with_its_extra(model: Path, tmp_path: Path) -> None:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this ONNX Runtime has CUDA")
+    with pytest.raises(EngineError, match=r"no CUDAExecutionProvider.*edgeseg\[gpu\]"):
+        build(model, tmp_path / "engine", open_engine=open_backend, device="cuda")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("device", ["cuda", "tensorrt"])
+def test_a_gpu_engine_computes_the_same(model: Path, tmp_path: Path, device: str) -> None:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("needs onnxruntime-gpu and a GPU")
+    assert build(model, tmp_path / "engine", open_engine=open_backend, device=device).parity.passed

@@ -1,0 +1,97 @@
+"""The commands of the README do what it says, on weights as their owners have them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCKS = dict(re.findall(r"<!-- tested: (\S+) -->\n```sh\n(.*?)```", README.read_text(), re.DOTALL))
+
+torchvision = pytest.importorskip("torchvision", reason="torchvision, of the dev extra, makes the weights")
+
+
+def _unet() -> torch.nn.Module:
+    from edgeseg.models.unet import UNet
+
+    return UNet(num_classes=2, width=8)
+
+
+def _deeplab() -> torch.nn.Module:
+    models = torchvision.models.segmentation
+    return models.deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None, aux_loss=True)
+
+
+def _mask_rcnn() -> torch.nn.Module:
+    models = torchvision.models.detection
+    return models.maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=5)
+
+
+NETWORKS: dict[str, Callable[[], torch.nn.Module]] = {
+    "unet.pth": _unet,
+    "deeplab.pth": _deeplab,
+    "maskrcnn.pth": _mask_rcnn,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the README's reader stands: with a short video, and soon with weights."""
+    path = tmp_path_factory.mktemp("readme")
+    rng = np.random.default_rng(0)
+    frame = cv2.resize(rng.integers(0, 256, (12, 16, 3), np.uint8), (640, 480), interpolation=cv2.INTER_CUBIC)
+    video = cv2.VideoWriter(str(path / "street.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (640, 480))
+    for shift in range(6):
+        video.write(np.roll(frame, 8 * shift, axis=1))
+    video.release()
+    return path
+
+
+def _run_block(name: str, folder: Path) -> None:
+    commands = BLOCKS[name].replace("\\\n", " ").splitlines()
+    assert commands
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        assert program == "edgeseg"
+        done = subprocess.run(
+            [sys.executable, "-m", "edgeseg", *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["unet.pth", "deeplab.pth", "maskrcnn.pth"])
+def test_the_road_of_each_network(name: str, folder: Path) -> None:
+    torch.manual_seed(0)
+    torch.save(NETWORKS[name]().state_dict(), folder / name)
+    _run_block(name, folder)
+    network = name.removesuffix(".pth")
+    assert cv2.VideoCapture(str(folder / f"{network}.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == 6
+
+
+@pytest.mark.slow
+def test_the_proof_and_what_the_commands_wrote(folder: Path) -> None:
+    _run_block("engine", folder)
+    profile = json.loads((folder / "unet-profile.json").read_text())
+    assert profile["infer_ms"]["p50"] <= profile["latency_ms"]["p99"]
+    lines = (folder / "unet.jsonl").read_text().splitlines()
+    assert [json.loads(line)["index"] for line in lines] == list(range(6))
+    assert len(list((folder / "label-maps").glob("*.png"))) == 6
+
+
+def test_every_network_of_the_readme_is_tested() -> None:
+    assert set(BLOCKS) == {*NETWORKS, "engine"}
