@@ -193,6 +193,7 @@ def _contenders(values: NDArray[np.float32], corner_labels: NDArray[np.uint8]) -
     """
     cells = np.arange(values.shape[2])
     possible = np.zeros((len(values), len(cells)), np.bool_)
+    possible[corner_labels, cells] = True  # whatever rounding does to the mean
     for corner in range(len(corner_labels)):
         mean_of_best = values[corner_labels, corner, cells].mean(axis=0)  # (n,)
         possible |= values[:, corner] >= mean_of_best

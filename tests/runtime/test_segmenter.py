@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ def half_bright(height: int, width: int) -> np.ndarray:
 @pytest.mark.parametrize("resize", ["stretch", "letterbox", "shortest_edge"])
 @pytest.mark.parametrize("make", [labels_engine, logits_engine])
 def test_pixels_are_labelled_in_the_frames_own_size(
-    make: type[labels_engine], resize: str, tmp_path: Path
+    make: Callable[..., Path], resize: str, tmp_path: Path
 ) -> None:
     with Segmenter.open(make(tmp_path / "engine", resize=resize)) as segment:
         result = segment(half_bright(60, 100))
@@ -36,7 +37,7 @@ def test_pixels_are_labelled_in_the_frames_own_size(
 @pytest.mark.parametrize("size_hw", [(1, 1), (4320, 7680)])
 @pytest.mark.parametrize("make", [labels_engine, logits_engine])
 def test_one_pixel_and_8k_frames_work(
-    make: type[labels_engine], size_hw: tuple[int, int], tmp_path: Path
+    make: Callable[..., Path], size_hw: tuple[int, int], tmp_path: Path
 ) -> None:
     with Segmenter.open(make(tmp_path / "engine", resize="stretch")) as segment:
         result = segment(np.full((*size_hw, 3), 255, np.uint8))

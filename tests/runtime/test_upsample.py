@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -42,12 +44,23 @@ def noise(classes: int, height: int, width: int, seed: int = 0) -> NDArray[np.fl
     return np.random.default_rng(seed).standard_normal((classes, height, width)).astype(np.float32)
 
 
+def near_ties(classes: int, height: int, width: int) -> NDArray[np.float32]:
+    """Logits that differ in their last bits only."""
+    return 3 + noise(classes, height, width).round() * np.float32(2**-22)
+
+
 def regions(classes: int, height: int, width: int) -> NDArray[np.float32]:
     """Logits as a network gives them: each class best in one smooth region."""
     rng = np.random.default_rng(1)
     y, x = np.mgrid[:height, :width]
     centres = rng.uniform((0, 0), (height, width), (classes, 2))
     return np.stack([-np.hypot(y - cy, x - cx) for cy, cx in centres]).astype(np.float32)
+
+
+def test_logits_that_are_not_numbers_are_survived() -> None:
+    logits = noise(3, 4, 4)
+    logits[:, 1:3, 1:3] = np.nan
+    assert upsampled_labels(logits, place((20, 20), InputSpec(16, 16))).max() < 3
 
 
 def test_the_lower_of_equal_classes_is_picked() -> None:
@@ -76,12 +89,16 @@ def test_a_class_that_is_best_at_no_sample_wins_between_them() -> None:
     assert upsampled_labels(logits, placement).tolist() == [[0, 0, 0, 2, 2, 1, 1, 1]]
 
 
-@pytest.mark.parametrize("make", [noise, regions])
+@pytest.mark.parametrize("make", [noise, near_ties, regions])
 @pytest.mark.parametrize("resize", ["stretch", "letterbox", "shortest_edge"])
 @pytest.mark.parametrize("frame_hw", [(48, 64), (100, 37), (31, 200), (5, 7), (1, 1), (300, 300)])
 @pytest.mark.parametrize(("classes", "stride"), [(2, 8), (6, 4), (21, 16), (3, 1), (1, 4)])
 def test_labels_are_the_argmax_of_the_interpolated_logits(
-    make: type[noise], resize: ResizePolicy, frame_hw: tuple[int, int], classes: int, stride: int
+    make: Callable[[int, int, int], NDArray[np.float32]],
+    resize: ResizePolicy,
+    frame_hw: tuple[int, int],
+    classes: int,
+    stride: int,
 ) -> None:
     placement = place(frame_hw, InputSpec(48, 64, resize=resize))
     logits = make(classes, 48 // stride, 64 // stride)
