@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,8 @@ from rich.table import Table
 
 from edgeseg import __version__
 from edgeseg.cli.options import PATH, write_json
+from edgeseg.records import to_plain
+from edgeseg.runtime.machine import this_machine
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,9 @@ def command(json_path: Path | None) -> None:
         write_json(json_path, findings)
         return
     console = Console()
-    console.print(f"edgeseg {__version__}, Python {findings['python']}, {findings['machine']}")
-    console.print(f"{findings['cpu']}, {findings['cores']} cores")
+    machine = findings["machine"]
+    console.print(f"edgeseg {__version__}, Python {findings['python']}, {machine['system']}")
+    console.print(f"{machine['cpu']}, {machine['logical_cores']} cores")
     table = Table("what", "state", "to mend")
     for part in findings["parts"]:
         missing = ", ".join(name for name, version in part["versions"].items() if version is None)
@@ -80,9 +82,7 @@ def examine() -> dict[str, Any]:
     return {
         "edgeseg": __version__,
         "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "cpu": cpu_name(),
-        "cores": os.cpu_count(),
+        "machine": to_plain(this_machine()),
         "parts": [
             {
                 "purpose": part.purpose,
@@ -94,16 +94,6 @@ def examine() -> dict[str, Any]:
         "providers": _providers(),
         "cameras": sorted(str(path) for path in Path("/dev").glob("video*")),
     }
-
-
-def cpu_name() -> str:
-    """Return the processor's name as the system gives it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
 
 
 def version_of(module: str) -> str | None:

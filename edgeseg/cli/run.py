@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,12 +67,13 @@ def command(
     from edgeseg.runtime.sinks import open_sink
     from edgeseg.runtime.sources import open_source
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's stop ends as Ctrl-C does
     with ExitStack() as stack:
         segmenter = stack.enter_context(
             Segmenter.open(engine, device=device, threads=threads, score_threshold=score_threshold)
         )
         opened = stack.enter_context(open_source(source))
-        sinks = [open_sink(path, segmenter.spec, opened) for path in outputs]
+        sinks = [stack.enter_context(open_sink(path, segmenter.spec, opened)) for path in outputs]
         if show:
             from edgeseg.runtime.sinks.window import WindowSink
 

@@ -77,7 +77,7 @@ def test_a_device_that_is_not_there_never_falls_back_to_the_cpu(tmp_path: Path) 
     with pytest.raises(EngineError, match=r"edgeseg\[gpu\]"):
         Segmenter.open(engine, device="cuda")
     with pytest.raises(EngineError, match=r"edgeseg\[gpu\]"):
-        open_backend(engine, changed(read_manifest(engine), providers=["TensorrtExecutionProvider"]))
+        open_backend(engine, dataclasses.replace(read_manifest(engine), device="tensorrt"))
 
 
 def test_a_graph_optimised_for_one_device_does_not_run_on_another(tmp_path: Path) -> None:

@@ -142,7 +142,6 @@ def _write(
     onnx.checker.check_model(model, full_check=True)
     options = {
         "model_file": MODEL_FILE,
-        "providers": ["CPUExecutionProvider"],
         "intra_op_threads": 1,
         "execution_mode": "sequential",
         "graph_optimization": "all",

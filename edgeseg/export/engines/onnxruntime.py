@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,6 @@ from edgeseg.spec import ModelSpec
 
 MODEL_FILE = "model.onnx"
 LOG_ERRORS_ONLY = 3  # ONNX Runtime warns that an optimised graph fits this machine only, which is its purpose
-
-# --device -> execution providers in the order of preference. The CPU stands behind every accelerator
-# for the nodes that it does not take.
-PROVIDERS: Mapping[str, tuple[str, ...]] = {
-    "cpu": ("CPUExecutionProvider",),
-    "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
-    "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
-}
 
 
 def fill_engine(
@@ -52,10 +43,9 @@ def fill_engine(
         The manifest, and what was measured, fastest first.
 
     Raises:
-        EngineError: if the provider is not in this build of ONNX Runtime, or refuses the graph.
+        EngineError: if ONNX Runtime refuses the graph, or cannot open it on the device.
         MissingExtraError: if ONNX Runtime is not installed.
     """
-    providers = _available_providers(device)
     optimised = device == "cpu"
     if optimised:
         _save_optimised(model, staging / MODEL_FILE)
@@ -71,7 +61,6 @@ def fill_engine(
         files={MODEL_FILE: ""},
         options={
             "model_file": MODEL_FILE,
-            "providers": list(providers),
             # the saved graph is optimised already; doing it again would only slow down opening
             "graph_optimization": "disabled" if optimised else "all",
         },
@@ -118,20 +107,9 @@ def _save_optimised(model: Path, target: Path) -> None:
     options.optimized_model_filepath = str(target)
     options.log_severity_level = LOG_ERRORS_ONLY
     try:
-        ort.InferenceSession(str(model), options, providers=list(PROVIDERS["cpu"]))
+        ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises classes of its own without a common base
         raise EngineError(f"ONNX Runtime refuses {model}: {_first_line(error)}") from error
-
-
-def _available_providers(device: str) -> tuple[str, ...]:
-    wanted = PROVIDERS[device]
-    present = _onnxruntime().get_available_providers()
-    if wanted[0] not in present:
-        raise EngineError(
-            f"this ONNX Runtime has no {wanted[0]} (it has {', '.join(present)}); run: "
-            "pip uninstall onnxruntime && pip install 'edgeseg[gpu]'"
-        )
-    return tuple(name for name in wanted if name in present)
 
 
 def _onnxruntime() -> Any:

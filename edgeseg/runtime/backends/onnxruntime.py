@@ -1,9 +1,9 @@
 """Turn an engine built for ONNX Runtime into a session with the manifest's options.
 
-Options of the manifest: `model_file` names the graph; `providers` lists execution providers, the one that
-must run it first; `intra_op_threads` (0 leaves it to ONNX Runtime); `execution_mode` is `sequential` or
-`parallel`; `graph_optimization` is `all`, or `disabled` where the graph was saved optimised; `spin` says
-whether idle threads wait actively.
+The manifest's device picks the execution provider. Of its options `model_file` names the graph;
+`intra_op_threads` is a number, 0 leaves it to ONNX Runtime; `execution_mode` is `sequential` or `parallel`;
+`graph_optimization` is `all`, or `disabled` where the graph was saved optimised; `spin` says whether idle
+threads wait actively.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ _PROVIDERS: Mapping[str, tuple[str, ...]] = {
 }
 _DEFAULTS: Mapping[str, Any] = {
     "model_file": "model.onnx",
-    "providers": _PROVIDERS["cpu"],
     "intra_op_threads": 0,
     "execution_mode": "sequential",
     "graph_optimization": "all",
@@ -74,18 +73,16 @@ def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int |
     model_file = options["model_file"]
     if model_file not in manifest.files:
         raise EngineError(f"{folder} has no graph {model_file!r}; build the engine again")
+    device = device or manifest.device
     _check_device(manifest, device)
-    present = onnxruntime.get_available_providers()
-    providers = _present_providers(_PROVIDERS[device] if device else options["providers"], present)
+    providers = _present_providers(_PROVIDERS[device], onnxruntime.get_available_providers())
     try:
         session = onnxruntime.InferenceSession(
             str(folder / model_file), _session_options(onnxruntime, options, threads), providers=providers
         )
     except Exception as error:  # as in infer
         raise EngineError(f"ONNX Runtime cannot open {folder}: {_first_line(error)}") from error
-    if (
-        session.get_providers()[0] != providers[0]
-    ):  # its libraries are missing: ONNX Runtime carries on without
+    if session.get_providers()[0] != providers[0]:  # its libraries are missing, and it was left out silently
         raise EngineError(
             f"{providers[0]} does not start on this machine, its libraries or its device are missing; "
             "see edgeseg doctor"
@@ -93,18 +90,18 @@ def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int |
     return OnnxRuntimeBackend(session)
 
 
-def _check_device(manifest: Manifest, device: str | None) -> None:
-    if device is not None and device not in _PROVIDERS:
+def _check_device(manifest: Manifest, device: str) -> None:
+    if device not in _PROVIDERS:
         raise UsageError(f"ONNX Runtime has no device {device!r}; it has {', '.join(_PROVIDERS)}")
     optimised = manifest.options.get("graph_optimization") == "disabled"
-    if device not in (None, manifest.device) and optimised:
+    if device != manifest.device and optimised:
         raise EngineError(
             f"this engine's graph was optimised for {manifest.device}; for {device}, build another: "
             f"edgeseg build --device {device}"
         )
 
 
-def _present_providers(wanted: list[str] | tuple[str, ...], present: list[str]) -> list[str]:
+def _present_providers(wanted: tuple[str, ...], present: list[str]) -> list[str]:
     """Keep the providers that this ONNX Runtime has; the first one must be among them."""
     if wanted[0] not in present:
         raise EngineError(
