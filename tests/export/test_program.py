@@ -1,0 +1,69 @@
+"""What stands around the network: pixels in, the task's outputs out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgeseg.errors import ExportError
+from edgeseg.export.program import Preprocessing, SemanticProgram, open_program
+from edgeseg.export.specification import Settings
+from edgeseg.models.zoo import Network
+
+from .small_networks import SIZE_HW, mask_rcnn
+
+
+class Fixed(nn.Module):
+    """Gives the same logits for every image."""
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.logits
+
+
+def program(logits: list[list[list[float]]]) -> SemanticProgram:
+    network = Fixed(torch.tensor([logits]))
+    return SemanticProgram(Preprocessing((0.0,) * 3, (1.0,) * 3), network, labels=True)
+
+
+def test_preprocessing_by_hand() -> None:
+    blue_green_red = torch.tensor([[[[0, 51, 255]]]], dtype=torch.uint8)
+    planes = Preprocessing((0.5, 0.2, 0.0), (0.25, 0.5, 0.5))(blue_green_red)
+    assert planes.shape == (1, 3, 1, 1)
+    # red (1.0 - 0.5) / 0.25, green (0.2 - 0.2) / 0.5, blue 0
+    torch.testing.assert_close(planes.flatten(), torch.tensor([2.0, 0.0, 0.0]))
+
+
+def test_labels_are_interpolated_before_the_argmax() -> None:
+    image = torch.zeros(1, 1, 4, 3, dtype=torch.uint8)
+    # along the row class 1 leads by -3 and +1; a bilinear blend crosses zero after three quarters of the way
+    labels, logits = program([[[3.0, 0.0]], [[0.0, 1.0]]])(image)
+    assert labels.dtype == torch.uint8
+    assert labels.tolist() == [[[0, 0, 0, 1]]]
+    assert logits.shape == (1, 2, 1, 2)
+
+
+def test_a_single_logit_becomes_background_and_foreground() -> None:
+    image = torch.zeros(1, 1, 2, 3, dtype=torch.uint8)
+    labels, logits = program([[[-1.0, 2.0]]])(image)
+    assert logits.tolist() == [[[[0.0, 0.0]], [[-1.0, 2.0]]]]
+    assert labels.tolist() == [[[0, 1]]]
+
+
+def test_a_mask_rcnn_gets_its_own_limits_back() -> None:
+    network = mask_rcnn()
+    heads = network.module.roi_heads
+    before = network.module.padded, heads.score_threshold, heads.detections
+    with open_program(network, Settings("x", SIZE_HW, score_threshold=0.7, max_detections=3)):
+        assert (network.module.padded, heads.score_threshold, heads.detections) == (False, 0.7, 3)
+    assert (network.module.padded, heads.score_threshold, heads.detections) == before
+
+
+def test_only_our_mask_rcnn_gives_instances() -> None:
+    network = Network(nn.Identity(), "instance")
+    with pytest.raises(ExportError, match="got Identity"), open_program(network, Settings("x", SIZE_HW)):
+        pass

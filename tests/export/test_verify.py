@@ -1,0 +1,148 @@
+"""A portable model proves itself again anywhere, and a changed one does not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from edgeseg.bundle import GOLDEN_KEY, SPEC_KEY
+from edgeseg.errors import ExportError, ParityError
+from edgeseg.export.exporter import Settings, export_network
+from edgeseg.export.pictures import pictures
+from edgeseg.export.portable import load_portable, open_run, read_golden, read_spec
+from edgeseg.export.verify import verify, verify_model
+
+from .small_networks import SIZE_HW, mask_rcnn, unet
+
+VERIFY = "import sys; sys.modules['torch'] = None; from pathlib import Path; "
+VERIFY += "from edgeseg.export.verify import verify_model; print(verify_model(Path(sys.argv[1])).passed)"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="module")
+def semantic(folder: Path) -> Path:
+    path = folder / "semantic.onnx"
+    export_network(unet(), path, Settings("tiny", SIZE_HW, output_kind="labels"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def instance(folder: Path) -> Path:
+    path = folder / "instance.onnx"
+    export_network(mask_rcnn(), path, Settings("tiny", SIZE_HW, score_threshold=0.1, max_detections=20))
+    return path
+
+
+def changed(source: Path, target: Path, change: Callable[[onnx.ModelProto], None]) -> Path:
+    model = onnx.load(source)
+    change(model)
+    onnx.save(model, target)
+    return target
+
+
+def scale_first_weight(model: onnx.ModelProto, factor: float) -> None:
+    """Change a single weight of the first convolution, as someone with an editor would."""
+    name = next(node.input[1] for node in model.graph.node if node.op_type == "Conv")
+    tensor = next(t for t in model.graph.initializer if t.name == name)
+    weights = numpy_helper.to_array(tensor).copy()
+    largest = np.abs(weights).argmax()
+    weights.flat[largest] *= factor
+    tensor.CopyFrom(numpy_helper.from_array(weights, name))
+
+
+def set_metadata(model: onnx.ModelProto, key: str, value: str | None) -> None:
+    kept = {entry.key: entry.value for entry in model.metadata_props if entry.key != key}
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, kept if value is None else {**kept, key: value})
+
+
+@pytest.mark.parametrize("which", ["semantic", "instance"])
+def test_a_model_proves_itself_without_torch(which: str, request: pytest.FixtureRequest) -> None:
+    path: Path = request.getfixturevalue(which)
+    assert verify_model(path).passed
+    alone = subprocess.run(
+        [sys.executable, "-c", VERIFY, str(path)], capture_output=True, text=True, check=True
+    )
+    assert alone.stdout.strip() == "True"
+
+
+@pytest.mark.parametrize("which", ["semantic", "instance"])
+def test_one_changed_weight_changes_the_outputs(
+    which: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    path: Path = request.getfixturevalue(which)
+    broken = changed(path, tmp_path / "broken.onnx", lambda model: scale_first_weight(model, -3.0))
+    report = verify(open_run(broken), read_spec(path), read_golden(path))  # without looking at the weights
+    assert not report.passed
+    with pytest.raises(ParityError, match="the weights are not those that were exported"):
+        verify_model(broken).raise_if_failed(str(broken))
+
+
+def test_one_weight_changed_in_its_last_digit_is_noticed(semantic: Path, tmp_path: Path) -> None:
+    broken = changed(semantic, tmp_path / "broken.onnx", lambda model: scale_first_weight(model, 1 + 1e-6))
+    assert verify_model(broken).failures == (
+        "the weights are not those that were exported (their sha256 differs)",
+    )
+
+
+def test_images_are_compared_with_a_reference(semantic: Path, tmp_path: Path) -> None:
+    broken = changed(semantic, tmp_path / "broken.onnx", lambda model: scale_first_weight(model, 1.0))
+    images = pictures(range(7, 10), SIZE_HW)
+    report = verify_model(broken, reference=semantic, images=images)
+    assert report.passed
+    assert report.images == 5  # two golden ones, three given
+
+
+def test_golden_outputs_are_small(semantic: Path, instance: Path) -> None:
+    for path in (semantic, instance):
+        metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+        assert len(metadata[GOLDEN_KEY]) < 60_000
+
+
+def test_files_that_are_no_portable_models(semantic: Path, tmp_path: Path) -> None:
+    missing, text, empty = (tmp_path / name for name in ("missing", "text", "empty"))
+    text.write_text("not a model")
+    empty.write_bytes(b"")
+    foreign = changed(semantic, tmp_path / "foreign", lambda model: set_metadata(model, SPEC_KEY, None))
+    future = changed(
+        semantic,
+        tmp_path / "future",
+        lambda model: set_metadata(model, SPEC_KEY, json.dumps({"schema_version": 99})),
+    )
+    for path, message in [
+        (missing, "cannot be read: No such file"),
+        (tmp_path, "cannot be read: Is a directory"),
+        (text, "is not an ONNX file"),
+        (empty, "is not an ONNX file"),
+        (foreign, "was not made by edgeseg"),
+        (future, "schema version 99"),
+    ]:
+        with pytest.raises(ExportError, match=message) as caught:
+            load_portable(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_model_without_golden_outputs(semantic: Path, tmp_path: Path) -> None:
+    path = changed(semantic, tmp_path / "bare.onnx", lambda model: set_metadata(model, GOLDEN_KEY, None))
+    with pytest.raises(ExportError, match="has no golden outputs; export it again"):
+        verify_model(path)
+
+
+def test_a_graph_that_onnx_runtime_refuses(semantic: Path, tmp_path: Path) -> None:
+    def misspell(model: onnx.ModelProto) -> None:
+        model.graph.node[0].op_type = "Kast"
+
+    with pytest.raises(ExportError, match="ONNX Runtime refuses the graph"):
+        open_run(changed(semantic, tmp_path / "broken.onnx", misspell))
