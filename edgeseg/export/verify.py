@@ -15,24 +15,17 @@ from edgeseg.export.portable import golden_of, load_portable, open_run, weights_
 from edgeseg.spec import ModelSpec
 
 
-def verify_model(
-    path: Path, *, reference: Path | None = None, images: NDArray[np.uint8] | None = None
-) -> ParityReport:
+def verify_model(path: Path) -> ParityReport:
     """Prove a portable model: its weights are those that were exported, and it gives the golden outputs.
 
-    Args:
-        reference: another portable model, to be run on `images` beside this one.
-        images: (M, H, W, 3) uint8 BGR of the model's size; needs `reference`.
-
     Raises:
-        ExportError: if a file is no portable model, or ONNX Runtime refuses it.
+        ExportError: if the file is no portable model, or ONNX Runtime refuses it.
     """
     model, spec = load_portable(path)
     golden = golden_of(model, str(path))
     digest = weights_sha256(model)
     del model  # it holds all weights, and ONNX Runtime reads its own
-    other = None if reference is None else open_run(reference)
-    report = verify(open_run(path), spec, golden, reference=other, images=images)
+    report = verify(open_run(path), spec, golden)
     if digest == golden.weights_sha256:
         return report
     failure = "the weights are not those that were exported (their sha256 differs)"

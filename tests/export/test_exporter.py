@@ -103,6 +103,25 @@ def test_logits_of_a_binary_unet(folder: Path) -> None:
     assert exported.report.figures["max_relative_logit_error"] < 1e-5
 
 
+class TorchvisionStyle(nn.Module):
+    """Keeps its batch norm in training mode and returns a mapping, as many a user's module does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.BatchNorm2d(4), nn.Dropout())
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        return {"aux": image, "out": self.body(image)}
+
+
+def test_any_module_with_logits(folder: Path) -> None:
+    torch.manual_seed(0)
+    exported = export(folder, Network(TorchvisionStyle(), "semantic"), output_kind="logits", batch=2)
+    assert exported.spec.outputs[0].shape == (2, 4, 32, 48)
+    assert exported.report.figures["max_relative_logit_error"] < 1e-5
+    assert "BatchNormalization" not in operators(exported.model.graph)
+
+
 def test_instances_of_any_number(many: Exported) -> None:
     figures = many.report.figures
     assert figures["detections"] >= 20
@@ -188,6 +207,21 @@ def test_a_wrong_translation_does_not_pass_the_gate(tmp_path: Path, monkeypatch:
     assert list(tmp_path.iterdir()) == []
 
 
+@torch.library.custom_op("edgeseg_tests::twice", mutates_args=())
+def twice(image: Tensor) -> Tensor:
+    return 2 * image
+
+
+@twice.register_fake
+def _(image: Tensor) -> Tensor:
+    return torch.empty_like(image)
+
+
+class Untranslatable(nn.Module):
+    def forward(self, image: Tensor) -> Tensor:
+        return twice(image)
+
+
 class Branching(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         if image.mean() > 0:
@@ -213,6 +247,7 @@ class Cropped(nn.Module):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
+        (Untranslatable(), "no ONNX translation for edgeseg_tests.twice"),
         (Branching(), r"cannot trace the network at test_exporter.py:\d+ \(forward\)"),
         (Unsuitable(), r"fails on a 1x3x64x96 image at test_exporter.py:\d+ \(forward\)"),
         (NotFinite(), "logits are not finite"),
