@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CLOUD_CELLS = (4, 12)  # cells of the coarse and the fine colour cloud along the shorter side
-CLOUD_LEVELS = (45.0, 16.0)  # their amplitudes, grey levels
+CLOUD_LEVELS = (32.0, 12.0)  # their amplitudes, grey levels
 WEAVE_LEVELS = (6.0, 22.0)  # amplitude of the regular pattern
 WEAVE_PERIOD_PX = (9.0, 40.0)
 CLUTTER_PER_MPX = 600.0  # pieces per million pixels

@@ -10,25 +10,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgeseg.demo.scenes import Scene, generate
+from edgeseg.models.zoo import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 
 TRAINING_SIZE_HW = (160, 224)  # smaller than a full frame; the objects are as large in pixels
+TRAINING_CROWDING = 2.5  # more to learn from in each image
 FIRST_TRAINING_SEED = 1_000_000  # seeds below are for evaluation
 
-GAIN = (0.75, 1.25)  # per colour channel
+GAIN = (0.9, 1.1)  # per colour channel
 OFFSET = (-20.0, 20.0)  # grey levels
-MEAN_RGB = (0.485, 0.456, 0.406)  # ImageNet's, of pixels scaled to 0..1
-STD_RGB = (0.229, 0.224, 0.225)
 
 
 def training_scenes(count: int) -> list[Scene]:
     """Make the scenes that the checkpoints are trained on."""
-    return [generate(FIRST_TRAINING_SEED + i, TRAINING_SIZE_HW) for i in range(count)]
+    return [
+        generate(FIRST_TRAINING_SEED + i, TRAINING_SIZE_HW, crowding=TRAINING_CROWDING) for i in range(count)
+    ]
 
 
 def semantic_batches(scenes: Sequence[Scene], size: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Draw (images, labels): (N, 3, H, W) float32 normalised RGB, and (N, H, W) int64."""
-    mean = torch.tensor(MEAN_RGB)[:, None, None]
-    std = torch.tensor(STD_RGB)[:, None, None]
+    mean = torch.tensor(IMAGENET_MEAN_RGB)[:, None, None]
+    std = torch.tensor(IMAGENET_STD_RGB)[:, None, None]
     for batch in _drawn(scenes, size, seed):
         images = torch.stack([image for image, _ in batch])
         labels = np.stack([_labels(scene) for _, scene in batch])

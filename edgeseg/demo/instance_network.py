@@ -13,11 +13,13 @@ from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign
 
 from edgeseg.demo.fitting import mixed_precision
 from edgeseg.models.fpn import BackboneWithFPN
 from edgeseg.models.resnet import resnet18
+from edgeseg.models.zoo import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 
 BODY_WIDTH = 32
 FPN_CHANNELS = 64
@@ -53,6 +55,15 @@ class _Pyramid(BackboneWithFPN):
         return OrderedDict(zip(("0", "1", "2", "3", "pool"), maps, strict=True))
 
 
+class _Unresized(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvision ships no types
+    """torchvision's normalisation and padding alone: the anchors fit the frames at their own size."""
+
+    def resize(
+        self, image: Tensor, target: dict[str, Tensor] | None = None
+    ) -> tuple[Tensor, dict[str, Tensor] | None]:
+        return image, target
+
+
 def trainable_mask_rcnn(num_classes: int) -> MaskRCNN:
     """Make the network with random weights.
 
@@ -61,7 +72,7 @@ def trainable_mask_rcnn(num_classes: int) -> MaskRCNN:
     """
     ratios = (ANCHOR_RATIOS,) * len(ANCHOR_SIZES)
     levels = ["0", "1", "2", "3"]
-    return MaskRCNN(
+    network = MaskRCNN(
         _Pyramid(resnet18(width=BODY_WIDTH), FPN_CHANNELS),
         rpn_anchor_generator=AnchorGenerator(ANCHOR_SIZES, ratios),
         rpn_pre_nms_top_n_train=TRAIN_PROPOSALS_PER_LEVEL,
@@ -80,5 +91,6 @@ def trainable_mask_rcnn(num_classes: int) -> MaskRCNN:
         mask_roi_pool=MultiScaleRoIAlign(levels, MASK_POOL, SAMPLING_RATIO),
         mask_head=MaskRCNNHeads(FPN_CHANNELS, MASK_LAYERS, 1),
         mask_predictor=MaskRCNNPredictor(MASK_LAYERS[-1], MASK_LAYERS[-1], num_classes),
-        _skip_resize=True,
     )
+    network.transform = _Unresized(0, 0, IMAGENET_MEAN_RGB, IMAGENET_STD_RGB)
+    return network

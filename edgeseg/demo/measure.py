@@ -11,9 +11,10 @@ from pycocotools import mask as rle
 from torch import nn
 from torchvision.models.detection import MaskRCNN
 
-from edgeseg.demo.datasets import MEAN_RGB, STD_RGB, image_tensor
+from edgeseg.demo.datasets import image_tensor
 from edgeseg.demo.evaluate import average_precision, mean_iou
 from edgeseg.demo.scenes import Scene
+from edgeseg.models.zoo import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 
 MASK_THRESHOLD = 0.5
 
@@ -21,8 +22,8 @@ MASK_THRESHOLD = 0.5
 @torch.inference_mode()
 def semantic_accuracy(network: nn.Module, scenes: Sequence[Scene]) -> dict[str, float]:
     """Measure `miou` of a network that turns (1, 3, H, W) into logits (1, C, h, w)."""
-    mean = torch.tensor(MEAN_RGB)[:, None, None]
-    std = torch.tensor(STD_RGB)[:, None, None]
+    mean = torch.tensor(IMAGENET_MEAN_RGB)[:, None, None]
+    std = torch.tensor(IMAGENET_STD_RGB)[:, None, None]
     predicted = []
     for scene in scenes:
         logits = network(((image_tensor(scene.image) - mean) / std)[None])

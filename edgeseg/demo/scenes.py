@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -39,7 +40,27 @@ NOISE = (2.0, 7.0)  # standard deviation, grey levels
 NOISE_SHIFT_PX = 16
 SHADOW = 0.45  # darkening under an object
 SHADOW_OFFSET = 0.14  # of the radius, away from the light
+HUES = 180  # of OpenCV's colour circle, two degrees each
+HUE_SPREAD = 14.0  # standard deviation about the class's usual hue; those are some 36 apart
+SECOND_HUE = (30.0, 150.0)  # from the first
+PATTERN_HABIT = 0.5  # how often an object has its class's usual pattern
 UPRIGHT_RAD = 0.5  # boxes and cones lean at most this far
+
+
+class Habit(NamedTuple):
+    """How most objects of a class look: a hint, not a proof; only the shape decides."""
+
+    hue: float
+    pattern: str
+
+
+HABITS = {
+    shapes.BALL: Habit(145.0, "stripes"),  # magenta
+    shapes.BOX: Habit(108.0, "checks"),  # blue
+    shapes.CONE: Habit(5.0, "stripes"),  # orange red
+    shapes.RING: Habit(70.0, "dots"),  # green
+    shapes.STAR: Habit(32.0, "plain"),  # yellow
+}
 
 
 @dataclass(frozen=True)
@@ -70,13 +91,21 @@ class Scene:
         return np.equal(self.instances[None], ids[:, None, None])
 
 
-def generate(seed: int, size_hw: tuple[int, int] = DEFAULT_SIZE_HW) -> Scene:
-    """Make one scene; the same seed and size give the same bytes."""
-    return next(animate(seed, size_hw))
+def generate(seed: int, size_hw: tuple[int, int] = DEFAULT_SIZE_HW, *, crowding: float = 1.0) -> Scene:
+    """Make one scene; the same arguments give the same bytes.
+
+    Args:
+        seed: of everything random.
+        size_hw: height and width of the frame in pixels.
+        crowding: times as many objects as usual, as far as they find room.
+    """
+    return next(animate(seed, size_hw, crowding=crowding))
 
 
-def animate(seed: int, size_hw: tuple[int, int] = DEFAULT_SIZE_HW) -> Iterator[Scene]:
-    """Make the frames of an endless video; the first is `generate(seed, size_hw)`.
+def animate(
+    seed: int, size_hw: tuple[int, int] = DEFAULT_SIZE_HW, *, crowding: float = 1.0
+) -> Iterator[Scene]:
+    """Make the frames of an endless video; the first is `generate` with the same arguments.
 
     Objects drift, turn, bounce off the frame's border, and off each other before one hides the other wholly.
     """
@@ -88,7 +117,7 @@ def animate(seed: int, size_hw: tuple[int, int] = DEFAULT_SIZE_HW) -> Iterator[S
     sheet_hw = (height + NOISE_SHIFT_PX, width + NOISE_SHIFT_PX)
     noise = rng.standard_normal((*sheet_hw, 3), np.float32) * np.float32(rng.uniform(*NOISE))
     stage = _Stage(ground, lighting, noise, light_rad)
-    cast = _Cast.scatter(rng, size_hw)
+    cast = _Cast.scatter(rng, size_hw, crowding)
     while True:
         yield _render(stage, cast, rng)
         cast.move()
@@ -119,9 +148,9 @@ class _Cast:
         self.radii = np.array([body.radius_px for body in bodies])
 
     @classmethod
-    def scatter(cls, rng: np.random.Generator, size_hw: tuple[int, int]) -> _Cast:
+    def scatter(cls, rng: np.random.Generator, size_hw: tuple[int, int], crowding: float) -> _Cast:
         """Place bodies at random, the later in front of the earlier."""
-        share = size_hw[0] * size_hw[1] / (DEFAULT_SIZE_HW[0] * DEFAULT_SIZE_HW[1])
+        share = crowding * size_hw[0] * size_hw[1] / (DEFAULT_SIZE_HW[0] * DEFAULT_SIZE_HW[1])
         wanted = max(1, round(float(rng.uniform(OBJECTS[0] - 0.5, OBJECTS[1] + 0.5)) * share))
         bodies: list[shapes.Body] = []
         poses: list[list[float]] = []
@@ -174,24 +203,27 @@ class _Cast:
 
 def _random_body(rng: np.random.Generator, size_hw: tuple[int, int]) -> shapes.Body:
     largest = min(RADIUS_PX[1], min(size_hw) / 2)
-    hue = rng.uniform(0, 180)
-    second = hue + rng.uniform(30, 150)
+    class_id = int(rng.integers(1, len(CLASS_NAMES)))
+    habit = HABITS[class_id]
+    hue = (habit.hue + rng.normal(0, HUE_SPREAD)) % HUES
+    second = (hue + rng.uniform(*SECOND_HUE)) % HUES
     hsv = np.array(
         [
             [
                 [hue, rng.uniform(110, 255), rng.uniform(120, 255)],
-                [second % 180, rng.uniform(60, 255), rng.uniform(90, 255)],
+                [second, rng.uniform(60, 255), rng.uniform(90, 255)],
             ]
         ]
     )
     colours = cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2BGR)[0].astype(np.float32)
-    class_id = int(rng.integers(1, len(CLASS_NAMES)))
+    usual = rng.random() < PATTERN_HABIT
+    pattern = habit.pattern if usual else shapes.PATTERNS[int(rng.integers(len(shapes.PATTERNS)))]
     return shapes.Body(
         class_id=class_id,
         radius_px=float(rng.uniform(min(RADIUS_PX[0], largest), largest)),
         squash=float(rng.uniform(0.7, 1.0)),
         colours_bgr=colours,
-        pattern=shapes.PATTERNS[int(rng.integers(len(shapes.PATTERNS)))],
+        pattern=pattern,
         frequency=float(rng.uniform(0.8, 2.0)),
     )
 

@@ -1,8 +1,9 @@
 """Turn synthetic scenes into the demo's checkpoints: `python -m edgeseg.demo.train [NETWORK]`.
 
-NETWORK is `unet`, `deeplab`, `maskrcnn` or `all`. Needs the extras `export` and `dev` (Mask R-CNN trains by
-torchvision's losses). The weights are rounded to half precision, measured as such on unseen scenes, and
-written with what was measured in the file's metadata.
+NETWORK is `unet`, `maskrcnn`, `deeplab` or `all`. DeepLab starts from the backbone of the Mask R-CNN in the
+same folder, where there is one. Needs the extras `export` and `dev` (Mask R-CNN's losses are torchvision's).
+The weights are rounded to half precision, measured as such on unseen scenes, and written with what was
+measured in the file's metadata.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import cv2
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from edgeseg.demo.datasets import training_scenes
@@ -41,35 +42,45 @@ class Recipe:
 
     Attributes:
         budget: how long to train, at most.
-        build: makes it with random weights.
+        build: makes it, untrained; the argument is the folder of the checkpoints.
         train: gives it its weights.
         measure: of the trained network, on unseen scenes.
     """
 
     budget: Budget
-    build: Callable[[], nn.Module]
+    build: Callable[[Path], nn.Module]
     train: Callable[[nn.Module, list[Scene], Budget, int, Callable[[int, float], None]], nn.Module]
     measure: Callable[[nn.Module, list[Scene]], dict[str, float]]
+
+
+def _deeplab(folder: Path) -> nn.Module:
+    network = zoo.create("demo_deeplab", num_classes=len(CLASS_NAMES)).module
+    donor = folder / "maskrcnn.safetensors"
+    if donor.exists():
+        prefix = "backbone.body."
+        body = {key.removeprefix(prefix): w for key, w in load_file(donor).items() if key.startswith(prefix)}
+        network.get_submodule("backbone").load_state_dict(body)
+    return network
 
 
 RECIPES = {
     "unet": Recipe(
         Budget(steps=1500, minutes=60.0, batch=8, peak_rate=2e-3),
-        lambda: zoo.create("demo_unet", num_classes=len(CLASS_NAMES)).module,
-        train_semantic,
-        semantic_accuracy,
-    ),
-    "deeplab": Recipe(
-        Budget(steps=3000, minutes=60.0, batch=8, peak_rate=2e-3),
-        lambda: zoo.create("demo_deeplab", num_classes=len(CLASS_NAMES)).module,
+        lambda _: zoo.create("demo_unet", num_classes=len(CLASS_NAMES)).module,
         train_semantic,
         semantic_accuracy,
     ),
     "maskrcnn": Recipe(
         Budget(steps=5000, minutes=90.0, batch=8, peak_rate=2e-3),
-        lambda: trainable_mask_rcnn(len(CLASS_NAMES)),
+        lambda _: trainable_mask_rcnn(len(CLASS_NAMES)),
         train_mask_rcnn,
         instance_accuracy,
+    ),
+    "deeplab": Recipe(
+        Budget(steps=3000, minutes=60.0, batch=8, peak_rate=2e-3),
+        _deeplab,
+        train_semantic,
+        semantic_accuracy,
     ),
 }
 
@@ -112,7 +123,7 @@ def make_checkpoint(
     """
     recipe = RECIPES[name]
     torch.manual_seed(SEED)
-    network = recipe.build()
+    network = recipe.build(path.parent)
     progress = _Progress(name, budget)
     network = recipe.train(network, scenes, budget, SEED, progress)
     return write_checkpoint(name, network, unseen, path, steps=progress.steps)

@@ -82,6 +82,12 @@ def test_other_sizes_work(size_hw: tuple[int, int]) -> None:
     assert len(scene.class_ids) >= 1
 
 
+def test_a_crowded_scene_holds_more_objects() -> None:
+    usual = sum(len(generate(seed, (160, 224)).class_ids) for seed in SEEDS)
+    crowded = sum(len(generate(seed, (160, 224), crowding=2.5).class_ids) for seed in SEEDS)
+    assert crowded > 1.5 * usual
+
+
 def test_an_animation_begins_with_the_still_scene_and_moves() -> None:
     frames = list(itertools.islice(animate(5), 4))
     assert np.array_equal(frames[0].image, generate(5).image)

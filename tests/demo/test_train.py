@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from edgeseg.demo.datasets import instance_batches, semantic_batches
@@ -41,6 +41,19 @@ def test_a_step_of_training_makes_a_checkpoint_the_zoo_takes(
     assert json.loads(metadata["class_names"]) == list(CLASS_NAMES)
     assert json.loads(metadata["accuracy"]).keys() == accuracy.keys()
     assert metadata["steps"] == "1"
+
+
+def test_mask_rcnn_trains_and_measures_at_the_frames_own_size() -> None:
+    network = RECIPES["maskrcnn"].build(Path())
+    images, _ = network.transform([torch.zeros(3, 96, 128)])
+    assert images.image_sizes == [(96, 128)]
+
+
+def test_deeplab_starts_from_the_backbone_of_mask_rcnn(tmp_path: Path) -> None:
+    donor = RECIPES["maskrcnn"].build(tmp_path).state_dict()
+    save_file(donor, tmp_path / "maskrcnn.safetensors")
+    heir = RECIPES["deeplab"].build(tmp_path).state_dict()
+    assert torch.equal(heir["backbone.layer4.1.conv2.weight"], donor["backbone.body.layer4.1.conv2.weight"])
 
 
 def test_fitting_lowers_the_loss_and_stops_at_its_last_step() -> None:
