@@ -5,7 +5,7 @@ frame as float RGB, and resizes and pastes inside; ours takes the camera's uint8
 and pastes. Full (D, 480, 640) masks are made on both sides. Rounds are interleaved, and the ratio is the
 median of the rounds' ratios.
 
-    python benchmarks/mask_rcnn.py [--rounds N] [--sizes 320 800] [--detections 5 100]
+    python -m benchmarks.mask_rcnn [--rounds N] [--sizes 320 800] [--detections 5 100]
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Labels from logits: `numpy` resizes every class with cv2 and takes `numpy.argmax
 and keeps a running maximum, on all cores. Both interpolate every class at every pixel of the frame.
 Masks: torchvision's `paste_masks_in_image`, which makes a full frame of each mask.
 
-    python benchmarks/postprocess.py [--repeats N]
+    python -m benchmarks.postprocess [--repeats N]
 """
 
 from __future__ import annotations
