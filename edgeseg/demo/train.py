@@ -65,19 +65,19 @@ def _deeplab(folder: Path) -> nn.Module:
 
 RECIPES = {
     "unet": Recipe(
-        Budget(steps=1500, minutes=60.0, batch=8, peak_rate=2e-3),
+        Budget(steps=2500, minutes=60.0, batch=8, peak_rate=2e-3),
         lambda _: zoo.create("demo_unet", num_classes=len(CLASS_NAMES)).module,
         train_semantic,
         semantic_accuracy,
     ),
     "maskrcnn": Recipe(
-        Budget(steps=5000, minutes=90.0, batch=8, peak_rate=2e-3),
+        Budget(steps=2500, minutes=60.0, batch=8, peak_rate=2e-3),
         lambda _: trainable_mask_rcnn(len(CLASS_NAMES)),
         train_mask_rcnn,
         instance_accuracy,
     ),
     "deeplab": Recipe(
-        Budget(steps=3000, minutes=60.0, batch=8, peak_rate=2e-3),
+        Budget(steps=1200, minutes=60.0, batch=8, peak_rate=2e-3),
         _deeplab,
         train_semantic,
         semantic_accuracy,
