@@ -77,7 +77,7 @@ RECIPES = {
         instance_accuracy,
     ),
     "deeplab": Recipe(
-        Budget(steps=1200, minutes=60.0, batch=8, peak_rate=2e-3),
+        Budget(steps=1700, minutes=60.0, batch=8, peak_rate=2e-3),
         _deeplab,
         train_semantic,
         semantic_accuracy,
