@@ -32,7 +32,6 @@ NETWORKS = ("unet", "deeplab", "maskrcnn")
 FIRST_UNSEEN_SEED = 500_000  # training scenes have seeds from 1,000,000 up
 TEST_SCENES = 60
 VIDEO_SEED = 600_000
-PROFILE_FRAMES = 100
 LOWEST_SCORE = 0.05  # in the graph: average precision looks at the whole curve
 SHOWN_SCORE = 0.5  # in videos and pictures
 OUTPUTS = {"video": ".mp4", "results": ".jsonl", "picture": ".png"}
@@ -85,12 +84,33 @@ def walk(network: str, folder: Path, *, frames: int, on_step: Callable[[str], No
     Args:
         network: one of NETWORKS.
         folder: where models, engines, videos and pictures go.
-        frames: of the video.
+        frames: of the video, and measured for latency.
         on_step: told what comes next.
     """
-    name = f"demo_{network}"
     model, engine = folder / f"{network}.onnx", folder / f"{network}-engine"
     on_step("checkpoint to portable model, compared with PyTorch")
+    export_parity = _export(network, model)
+    on_step("portable model to engine, session options measured")
+    built = build(model, engine, open_engine=open_backend)
+    on_step(f"accuracy on {TEST_SCENES} unseen scenes")
+    truth = [scenes.generate(FIRST_UNSEEN_SEED + i) for i in range(TEST_SCENES)]
+    with Segmenter.open(engine) as segment:
+        accuracy = judge([segment(scene.image) for scene in truth], truth)
+    shown = SHOWN_SCORE if built.manifest.spec.task == "instance" else None
+    outputs = {kind: folder / f"{network}{suffix}" for kind, suffix in OUTPUTS.items()}
+    with Segmenter.open(engine, score_threshold=shown) as segment:
+        on_step(f"latency over {frames} frames")
+        with open_source(_video()) as source:
+            latency = profile(segment, source, frames=frames)
+        on_step(f"video of {frames} frames")
+        report = _film(segment, frames, [outputs["video"], outputs["results"]])
+        _film(segment, 1, [outputs["picture"]])
+    files = {"portable model": model, "engine": engine, **outputs}
+    return Walked(network, built.manifest, accuracy, export_parity, built.parity, report, latency, files)
+
+
+def _export(network: str, model: Path) -> ParityReport:
+    name = f"demo_{network}"
     trained, checkpoint = open_network(name, CHECKPOINTS / f"{network}.safetensors")
     settings = Settings(
         name=name,
@@ -99,29 +119,19 @@ def walk(network: str, folder: Path, *, frames: int, on_step: Callable[[str], No
         class_names=scenes.CLASS_NAMES,
         checkpoint_sha256=checkpoint.sha256,
     )
-    export_parity = export_network(trained, model, settings)
-    on_step("portable model to engine, session options measured")
-    built = build(model, engine, open_engine=open_backend)
-    on_step(f"accuracy on {TEST_SCENES} unseen scenes")
-    truth = [scenes.generate(FIRST_UNSEEN_SEED + i) for i in range(TEST_SCENES)]
-    with Segmenter.open(engine) as segment:
-        accuracy = judge([segment(scene.image) for scene in truth], truth)
-    shown = SHOWN_SCORE if built.manifest.spec.task == "instance" else None
+    return export_network(trained, model, settings)
+
+
+def _film(segmenter: Segmenter, frames: int, paths: Sequence[Path]) -> RunReport:
+    """Segment the first frames of the demo's video."""
+    with open_source(_video()) as source:
+        sinks = [open_sink(path, segmenter.spec, source) for path in paths]
+        return run(source, segmenter, sinks, frames=frames)
+
+
+def _video() -> str:
     height, width = scenes.DEFAULT_SIZE_HW
-    video = f"synthetic:{width}x{height}?seed={VIDEO_SEED}"
-    files = {"portable model": model, "engine": engine}
-    files |= {kind: folder / f"{network}{suffix}" for kind, suffix in OUTPUTS.items()}
-    with Segmenter.open(engine, score_threshold=shown) as segment:
-        on_step(f"latency over {PROFILE_FRAMES} frames")
-        with open_source(video) as source:
-            latency = profile(segment, source, frames=PROFILE_FRAMES)
-        on_step(f"video of {frames} frames")
-        with open_source(video) as source:
-            sinks = [open_sink(files[kind], segment.spec, source) for kind in ("video", "results")]
-            report = run(source, segment, sinks, frames=frames)
-        with open_source(f"{video}&frames=1") as source:
-            run(source, segment, [open_sink(files["picture"], segment.spec, source)])
-    return Walked(network, built.manifest, accuracy, export_parity, built.parity, report, latency, files)
+    return f"synthetic:{width}x{height}?seed={VIDEO_SEED}"
 
 
 def overview(walked: Sequence[Walked], path: Path) -> None:

@@ -1,0 +1,36 @@
+"""The shipped checkpoints reach the promised accuracy as engines, and the report holds what it should."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+
+from edgeseg.cli import status_of
+from edgeseg.demo.road import CHECKPOINTS, NETWORKS
+
+MAX_BYTES = 20_000_000  # of all checkpoints
+LEAST = {"miou": 0.85, "box_ap50": 0.75, "mask_ap50": 0.70}
+FRAMES = 6
+
+
+def test_the_checkpoints_are_small() -> None:
+    assert sum((CHECKPOINTS / f"{name}.safetensors").stat().st_size for name in NETWORKS) <= MAX_BYTES
+
+
+@pytest.mark.slow
+def test_the_whole_road(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    assert status_of(["demo", "--frames", str(FRAMES), "-o", str(tmp_path), "--json", str(report)]) == 0
+    walked = json.loads(report.read_text())
+    assert [one["network"] for one in walked] == list(NETWORKS)
+    for one in walked:
+        assert one["parity"]["passed"]
+        for name, value in one["accuracy"].items():
+            assert LEAST[name] <= value <= 1, (one["network"], name)
+        assert one["infer_ms"]["p50"] <= one["latency_ms"]["p99"]
+        assert one["fps"] > 0
+        assert cv2.VideoCapture(one["files"]["video"]).get(cv2.CAP_PROP_FRAME_COUNT) == FRAMES
+    assert cv2.imread(str(tmp_path / "overview.png")).shape == (480, 640, 3)
