@@ -4,6 +4,9 @@ NETWORK is `unet`, `maskrcnn`, `deeplab` or `all`. DeepLab starts from the backb
 same folder, where there is one. Needs the extras `export` and `dev` (Mask R-CNN's losses are torchvision's).
 The weights are rounded to half precision, measured as such on unseen scenes, and written with what was
 measured in the file's metadata.
+
+The shipped files were trained in several runs, as `steps` in their metadata tells, the later ones with scenes
+drawn in the order of seed 1; a run of this module is one run, and gives other weights.
 """
 
 from __future__ import annotations

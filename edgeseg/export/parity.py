@@ -224,7 +224,9 @@ def _instance(
             f"at most {allowed} allowed"
         )
     if errors.borderline > max(LEAST_BORDERLINE, int(limit.borderline_share * errors.detections)):
-        failures.append(f"{errors.borderline} detections of {errors.detections} appear or vanish at the cut")
+        failures.append(
+            f"{errors.borderline} detections appear or vanish at the cut, where PyTorch finds {errors.detections}"
+        )
     notes = []
     if errors.detections == 0:
         notes.append("PyTorch found nothing in these images: boxes and masks were not compared")

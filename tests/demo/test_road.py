@@ -30,7 +30,8 @@ def test_the_whole_road(tmp_path: Path) -> None:
         assert one["parity"]["passed"]
         for name, value in one["accuracy"].items():
             assert LEAST[name] <= value <= 1, (one["network"], name)
-        assert one["infer_ms"]["p50"] <= one["latency_ms"]["p99"]
+        for times in (one["infer_ms"], one["latency_ms"]):
+            assert 0 < times["p50"] <= times["p90"] <= times["p99"]
         assert one["fps"] > 0
         assert cv2.VideoCapture(one["files"]["video"]).get(cv2.CAP_PROP_FRAME_COUNT) == FRAMES
     assert cv2.imread(str(tmp_path / "overview.png")).shape == (480, 640, 3)
