@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import click
 
-from edgeseg.cli.options import COUNT, PATH, PROBABILITY, Size, Triple, read_class_names, status
+from edgeseg.cli.options import (
+    COUNT,
+    PATH,
+    PROBABILITY,
+    Size,
+    Triple,
+    normalisation,
+    read_class_names,
+    status,
+)
 from edgeseg.cli.tables import print_parity
 from edgeseg.errors import UsageError
 from edgeseg.spec import Lowering, ResizePolicy
@@ -113,7 +122,8 @@ def command(
         checkpoint_sha256=sha256,
         images=images,
     )
-    with status(f"exporting {model} at {size_hw[0]}x{size_hw[1]}") as say:
+    pixels = normalisation(network.mean_rgb, network.std_rgb)
+    with status(f"exporting {model} at {size_hw[0]}x{size_hw[1]}; pixels: {pixels}") as say:
         report = export_network(network, output, settings, on_step=say)
     print_parity(report)
     click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB; next: edgeseg build {output} -o ENGINE")

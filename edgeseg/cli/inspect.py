@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgeseg.bundle import MANIFEST_NAME, PARITY_NAME, read_manifest, sha256_of
-from edgeseg.cli.options import write_json
+from edgeseg.cli.options import normalisation, write_json
 from edgeseg.errors import UsageError
 from edgeseg.records import to_plain
 from edgeseg.spec import ModelSpec
@@ -99,6 +99,7 @@ def describe_spec(spec: ModelSpec) -> dict[str, Any]:
         "task": spec.task,
         "classes": list(spec.class_names),
         "input": f"{spec.input.batch} x {spec.input.height} x {spec.input.width}, {spec.input.resize}",
+        "normalisation": normalisation(spec.graph.mean_rgb, spec.graph.std_rgb),
         "output": ", ".join(f"{o.name} {o.dtype} {tuple(o.shape)}" for o in spec.outputs),
         "lowering": spec.graph.lowering,
         "thresholds": to_plain(spec.thresholds),

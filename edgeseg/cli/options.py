@@ -53,6 +53,12 @@ class Triple(click.ParamType[tuple[float, float, float]]):
         return red, green, blue
 
 
+def normalisation(mean_rgb: tuple[float, float, float], std_rgb: tuple[float, float, float]) -> str:
+    """Say what happens to pixels in the graph, in the form that --mean and --std take."""
+    mean, std = (",".join(f"{value:g}" for value in values) for values in (mean_rgb, std_rgb))
+    return f"RGB in 0..1, mean {mean}, std {std}"
+
+
 PROBABILITY = click.FloatRange(0.0, 1.0)
 COUNT = click.IntRange(min=1)
 PATH = click.Path(path_type=Path)

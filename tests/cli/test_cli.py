@@ -66,7 +66,9 @@ def test_profile_json_has_the_promised_fields(engine: Path, image: Path, tmp_pat
 
 def test_inspect_and_doctor_print_json(engine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status_of(["inspect", str(engine), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["classes"] == ["dark", "bright"]
+    found = json.loads(capsys.readouterr().out)
+    assert found["classes"] == ["dark", "bright"]
+    assert found["normalisation"].startswith("RGB in 0..1, mean ")
     assert status_of(["doctor", "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["parts"][0]["versions"]["onnxruntime"]
 
