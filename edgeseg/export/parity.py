@@ -225,7 +225,7 @@ def _instance(
         )
     if errors.borderline > max(LEAST_BORDERLINE, int(limit.borderline_share * errors.detections)):
         failures.append(
-            f"{errors.borderline} detections appear or vanish at the cut, where PyTorch finds {errors.detections}"
+            f"{errors.borderline} detections appear or vanish at the cut, PyTorch finds {errors.detections}"
         )
     notes = []
     if errors.detections == 0:
