@@ -26,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torchvision.models.detection import MaskRCNN
 
+from edgeseg.export.engines import Request
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.metrics import Instances, match
@@ -99,7 +100,7 @@ def our_engine(model: torch.nn.Module, size: int, folder: Path) -> Segmenter:
     size_hw = (size, int(FRAME_HW[1] * size / FRAME_HW[0]))
     settings = Settings(NAME, size_hw, score_threshold=THRESHOLD, tolerances=TIES_ALLOWED)
     export_network(network, folder / "ours.onnx", settings)
-    build(folder / "ours.onnx", folder / "engine", open_engine=open_backend, threads=THREADS)
+    build(folder / "ours.onnx", folder / "engine", open_engine=open_backend, request=Request(threads=THREADS))
     return Segmenter.open(folder / "engine")
 
 

@@ -32,6 +32,7 @@ ResizePolicy = Literal["stretch", "letterbox", "shortest_edge"]
 OutputKind = Literal["labels", "logits", "instances"]
 Lowering = Literal["onnx", "dense"]
 Precision = Literal["fp32", "fp16", "int8"]
+BackendName = Literal["onnxruntime", "openvino", "tensorrt", "tensorrt_rtx"]
 
 OUTPUT_NAMES: Mapping[OutputKind, tuple[str, ...]] = {
     "labels": ("labels",),

@@ -11,7 +11,7 @@ from edgeseg.cli.images import read_images
 from edgeseg.cli.options import COUNT, PATH, status
 from edgeseg.cli.tables import print_parity
 from edgeseg.errors import UsageError
-from edgeseg.spec import Precision
+from edgeseg.spec import BackendName, Precision
 
 
 @click.command()
@@ -37,7 +37,7 @@ from edgeseg.spec import Precision
 def command(
     *,
     model: Path,
-    backend: str,
+    backend: BackendName,
     precision: Precision,
     device: str,
     threads: int | None,
@@ -49,6 +49,7 @@ def command(
     Session options are chosen by measuring a few of them here. The engine is written only after it has
     computed what PyTorch computed.
     """
+    from edgeseg.export.engines import Request
     from edgeseg.export.engines.build import build
     from edgeseg.export.portable import read_spec
     from edgeseg.runtime.backends import open_backend
@@ -57,7 +58,8 @@ def command(
         raise UsageError(f"{backend} engines in {precision} come with a later version; use --precision fp32")
     frames = None if images is None else read_images(images, read_spec(model).input)
     with status(f"building {output} from {model}"):
-        built = build(model, output, open_engine=open_backend, device=device, threads=threads, images=frames)
+        request = Request(backend, precision, device, threads)
+        built = build(model, output, open_engine=open_backend, request=request, images=frames)
     for entry in built.measured:
         options = entry.options
         click.echo(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest
+from edgeseg.export.engines.tuning import Measured
+from edgeseg.spec import BackendName, ModelSpec, Precision
 
 
 class Runner(Protocol):
@@ -26,3 +30,45 @@ class Runner(Protocol):
 OpenEngine = Callable[[Path, Manifest], Runner]
 """Opens the engine in a folder. The command line passes the runtime's own, so that what is measured
 and proven at build time is the very code that runs on the device."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asks of a build.
+
+    Attributes:
+        device: where the engine shall run, a word of the backend's; None stands for its first.
+        threads: CPU threads per inference; None measures.
+    """
+
+    backend: BackendName = "onnxruntime"
+    precision: Precision = "fp32"
+    device: str | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a backend's `fill_engine` is given to make an engine from.
+
+    Attributes:
+        staging: the folder to write the engine's files into.
+        model: the portable model, in the precision asked for.
+        model_sha256: of the portable model that the user named.
+        image: (N, H, W, 3) uint8, a realistic input: post-processing inside a graph depends on the data.
+        open_engine: opens the engine under construction, for measuring.
+    """
+
+    staging: Path
+    model: Path
+    model_sha256: str
+    spec: ModelSpec
+    request: Request
+    image: NDArray[np.uint8]
+    open_engine: OpenEngine
+
+
+FillEngine = Callable[[Task], tuple[Manifest, list[Measured]]]
+"""Of each backend's module: writes the engine's files and returns its manifest, and the options that were
+measured, fastest first. Raises EngineError if the library refuses the graph or cannot open it, and
+MissingExtraError if the library is not installed."""

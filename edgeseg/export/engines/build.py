@@ -5,25 +5,27 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.bundle import PARITY_NAME, Manifest, read_manifest, write_engine
+from edgeseg.bundle import PARITY_NAME, Manifest, read_manifest, sha256_of, write_engine
 from edgeseg.errors import EngineError, SpecError
-from edgeseg.export.engines import OpenEngine
-from edgeseg.export.engines.onnxruntime import fill_engine
+from edgeseg.export.engines import FillEngine, OpenEngine, Request, Task
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.golden import Golden
 from edgeseg.export.parity import ParityReport
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import golden_of, load_portable, open_run
 from edgeseg.export.verify import verify
+from edgeseg.spec import BackendName
 
 GOLDEN_NAME = "golden.json"
 """In an engine: what PyTorch computed, so that the engine can be proven without the portable model."""
 
+FOR_THIS_CPU = Request()
 FRESH_SEEDS = range(100, 104)  # of pictures that the export did not see
 
 
@@ -41,8 +43,7 @@ def build(
     folder: Path,
     *,
     open_engine: OpenEngine,
-    device: str = "cpu",
-    threads: int | None = None,
+    request: Request = FOR_THIS_CPU,
     images: NDArray[np.uint8] | None = None,
 ) -> Built:
     """Build an engine for this machine.
@@ -51,8 +52,7 @@ def build(
         model: a portable model.
         folder: where the engine goes; written as a whole, after the proof.
         open_engine: opens an engine, as the device will: the runtime's `open_backend`.
-        device: `cpu`, `cuda` or `tensorrt`, which execution provider of ONNX Runtime runs it.
-        threads: per inference; None measures.
+        request: backend, precision, device and options.
         images: (M, H, W, 3) uint8 BGR of the model's size; compared and measured on, besides generated ones.
 
     Raises:
@@ -68,9 +68,8 @@ def build(
     findings: list[tuple[ParityReport, list[Measured]]] = []
 
     def fill(staging: Path) -> Manifest:
-        manifest, measured = fill_engine(
-            staging, model, spec, device=device, open_engine=open_engine, image=batch, threads=threads
-        )
+        task = Task(staging, model, sha256_of(model), spec, request, batch, open_engine)
+        manifest, measured = _fill_engine_of(request.backend)(task)
         engine = open_engine(staging, manifest)
         try:
             reference = None if images is None else open_run(model)
@@ -121,3 +120,9 @@ def verify_engine(
         return verify(engine.infer, manifest.spec, golden, reference=open_run(reference), images=images)
     finally:
         engine.close()
+
+
+def _fill_engine_of(backend: BackendName) -> FillEngine:
+    """Import the module of one backend: its library is needed by nobody else."""
+    fill: FillEngine = import_module(f"edgeseg.export.engines.{backend}").fill_engine
+    return fill

@@ -8,56 +8,32 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edgeseg.bundle import Manifest, sha256_of
+from edgeseg.bundle import Manifest
 from edgeseg.errors import EngineError, MissingExtraError
-from edgeseg.export.engines import OpenEngine, Runner
+from edgeseg.export.engines import Runner, Task
 from edgeseg.export.engines.tuning import Measured, measure
-from edgeseg.spec import ModelSpec
 
 MODEL_FILE = "model.onnx"
+CPU = "cpu"
 LOG_ERRORS_ONLY = 3  # ONNX Runtime warns that an optimised graph fits this machine only, which is its purpose
 
 
-def fill_engine(
-    staging: Path,
-    model: Path,
-    spec: ModelSpec,
-    *,
-    device: str,
-    open_engine: OpenEngine,
-    image: NDArray[np.uint8],
-    threads: int | None = None,
-) -> tuple[Manifest, list[Measured]]:
-    """Write the files of an engine into `staging` and decide its session options.
-
-    Args:
-        device: `cpu`, `cuda` or `tensorrt`: which execution provider runs it.
-        open_engine: opens the engine under construction for measuring.
-        image: (N, H, W, 3) uint8, a realistic input: post-processing inside the graph depends on the data.
-        threads: threads per inference; None measures.
-
-    Returns:
-        The manifest, and what was measured, fastest first.
-
-    Raises:
-        EngineError: if ONNX Runtime refuses the graph, or cannot open it on the device.
-        MissingExtraError: if ONNX Runtime is not installed.
-    """
-    optimised = device == "cpu"
+def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
+    """Write the engine's files and decide its session options; see `FillEngine`."""
+    request = task.request
+    device = request.device or CPU
+    optimised = device == CPU
     if optimised:
-        _save_optimised(model, staging / MODEL_FILE)
+        _save_optimised(task.model, task.staging / MODEL_FILE)
     else:
-        shutil.copyfile(model, staging / MODEL_FILE)
+        shutil.copyfile(task.model, task.staging / MODEL_FILE)
     manifest = Manifest(
-        backend="onnxruntime",
+        backend=request.backend,
         backend_version=_onnxruntime().__version__,
-        precision="fp32",
+        precision=request.precision,
         device=device,
-        spec=spec,
-        model_sha256=sha256_of(model),
+        spec=task.spec,
+        model_sha256=task.model_sha256,
         files={MODEL_FILE: ""},
         options={
             "model_file": MODEL_FILE,
@@ -65,14 +41,14 @@ def fill_engine(
             "graph_optimization": "disabled" if optimised else "all",
         },
     )
-    candidates = [{**manifest.options, **choice} for choice in _choices(device, threads)]
-    measured = _measure(staging, manifest, candidates, open_engine, image)
+    candidates = [{**manifest.options, **choice} for choice in _choices(device, request.threads)]
+    measured = _measure(task, manifest, candidates)
     return dataclasses.replace(manifest, options=measured[0].options), measured
 
 
 def _choices(device: str, threads: int | None) -> list[dict[str, Any]]:
     """List the session options worth measuring: thread counts, and running branches side by side."""
-    if device != "cpu":
+    if device != CPU:
         return [{"intra_op_threads": threads or 1, "execution_mode": "sequential"}]
     counts = [threads] if threads else sorted({1, max(1, _cores() // 2), _cores()})
     choices = [{"intra_op_threads": count, "execution_mode": "sequential"} for count in counts]
@@ -81,18 +57,13 @@ def _choices(device: str, threads: int | None) -> list[dict[str, Any]]:
     return choices
 
 
-def _measure(
-    staging: Path,
-    manifest: Manifest,
-    candidates: list[dict[str, Any]],
-    open_engine: OpenEngine,
-    image: NDArray[np.uint8],
-) -> list[Measured]:
+def _measure(task: Task, manifest: Manifest, candidates: list[dict[str, Any]]) -> list[Measured]:
     runners: list[Runner] = []
     try:
         for options in candidates:  # one by one: what is open when another fails must still be closed
-            runners.append(open_engine(staging, dataclasses.replace(manifest, options=options)))  # noqa: PERF401
-        calls = [lambda runner=runner: runner.infer(image) for runner in runners]
+            runner = task.open_engine(task.staging, dataclasses.replace(manifest, options=options))
+            runners.append(runner)
+        calls = [lambda runner=runner: runner.infer(task.image) for runner in runners]
         return measure(list(zip(candidates, calls, strict=True)))
     finally:
         for runner in runners:

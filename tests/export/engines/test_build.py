@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgeseg.bundle import PARITY_NAME, Manifest
 from edgeseg.errors import EngineError, ExportError, ParityError
+from edgeseg.export.engines import Request
 from edgeseg.export.engines.build import GOLDEN_NAME, build, verify_engine
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import picture
@@ -60,7 +61,7 @@ def test_options_are_the_fastest_of_those_measured(model: Path, tmp_path: Path) 
 
 
 def test_threads_are_taken_as_given(model: Path, tmp_path: Path) -> None:
-    built = build(model, tmp_path / "engine", open_engine=open_backend, threads=1)
+    built = build(model, tmp_path / "engine", open_engine=open_backend, request=Request(threads=1))
     assert {entry.options["intra_op_threads"] for entry in built.measured} == {1}
 
 
@@ -88,7 +89,7 @@ def test_a_wrong_engine_does_not_verify(engine: Path) -> None:
 
 
 def test_an_engine_without_golden_outputs_says_so(model: Path, tmp_path: Path) -> None:
-    build(model, tmp_path / "engine", open_engine=open_backend, threads=1)
+    build(model, tmp_path / "engine", open_engine=open_backend, request=Request(threads=1))
     (tmp_path / "engine" / GOLDEN_NAME).unlink()
     with pytest.raises(EngineError, match=r"golden.json cannot be read.*build the engine again"):
         verify_engine(tmp_path / "engine", open_engine=open_backend)
@@ -106,7 +107,7 @@ def test_an_absent_provider_is_named_with_its_extra(model: Path, tmp_path: Path)
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this ONNX Runtime has CUDA")
     with pytest.raises(EngineError, match=r"no CUDAExecutionProvider.*edgeseg\[gpu\]"):
-        build(model, tmp_path / "engine", open_engine=open_backend, device="cuda")
+        build(model, tmp_path / "engine", open_engine=open_backend, request=Request(device="cuda"))
     assert not list(tmp_path.iterdir())
 
 
@@ -117,4 +118,6 @@ def test_a_gpu_engine_computes_the_same(model: Path, tmp_path: Path, device: str
 
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         pytest.skip("needs onnxruntime-gpu and a GPU")
-    assert build(model, tmp_path / "engine", open_engine=open_backend, device=device).parity.passed
+    assert build(
+        model, tmp_path / "engine", open_engine=open_backend, request=Request(device=device)
+    ).parity.passed
