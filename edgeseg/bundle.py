@@ -28,7 +28,11 @@ _CHUNK_BYTES = 1 << 20
 class Manifest:
     """What an engine is: made from which model, by which backend, for which device, with which options.
 
-    `files` maps file names within the folder to their sha256. `options` belongs to the backend.
+    Attributes:
+        files: sha256 of each file, by its name within the folder.
+        options: belong to the backend.
+        built_on: what the engine is tied to, such as the library's version and the processor's name; the
+            backend refuses to open it elsewhere.
     """
 
     backend: str
@@ -39,6 +43,7 @@ class Manifest:
     model_sha256: str
     files: Mapping[str, str]
     options: Mapping[str, Any] = field(default_factory=dict)
+    built_on: Mapping[str, str] = field(default_factory=dict)
     schema_version: int = MANIFEST_VERSION
 
 
@@ -63,12 +68,8 @@ def write_engine(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
         EngineError: if `folder` holds something that is not an engine, or cannot be written.
     """
     folder = folder.resolve()
-    if (
-        folder.exists()
-        and not (folder / MANIFEST_NAME).is_file()
-        and (not folder.is_dir() or any(folder.iterdir()))
-    ):
-        raise EngineError(f"{folder} exists and is not an engine; choose another path or remove it")
+    if folder.exists() and not _may_be_replaced(folder):
+        raise EngineError(f"{folder} holds something else than an engine; choose another path or remove it")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -80,14 +81,39 @@ def write_engine(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
         plain["files"] = {name: sha256_of(staging / name) for name in sorted(manifest.files)}
         (staging / MANIFEST_NAME).write_text(json.dumps(plain, indent=2, sort_keys=True) + "\n")
         staging.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        staging.rename(folder)
+        _put_in_place(staging, folder)
     except OSError as error:
         raise EngineError(f"cannot write {folder}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return read_manifest(folder)
+
+
+def _may_be_replaced(folder: Path) -> bool:
+    """Whether a folder is empty, or holds an engine (of any version) and nothing besides."""
+    if not folder.is_dir():
+        return False
+    try:
+        plain = json.loads((folder / MANIFEST_NAME).read_text())
+        own = {MANIFEST_NAME, *plain["files"]} if {"backend", "spec"} <= set(plain) else set()
+    except (OSError, ValueError, KeyError, TypeError):
+        own = set()
+    return {path.name for path in folder.iterdir()} <= own
+
+
+def _put_in_place(staging: Path, folder: Path) -> None:
+    """Rename `staging` to `folder`; what was there comes back if that fails."""
+    if not folder.exists():
+        staging.rename(folder)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+    folder.rename(aside)  # onto an empty folder
+    try:
+        staging.rename(folder)
+    except BaseException:
+        aside.rename(folder)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def read_manifest(folder: Path, *, check_files: bool = False) -> Manifest:

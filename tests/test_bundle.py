@@ -29,9 +29,32 @@ def test_an_engine_is_replaced_but_nothing_else_is(tmp_path: Path) -> None:
     write_engine(tmp_path / "engine", _fill)
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.png").touch()
-    with pytest.raises(EngineError, match="is not an engine; choose another path"):
+    with pytest.raises(EngineError, match="holds something else than an engine; choose another path"):
         write_engine(tmp_path / "photos", _fill)
     assert (tmp_path / "photos" / "cat.png").exists()
+
+
+@pytest.mark.parametrize("manifest", ['{"name": "my app"}', "{}", "not json", None])
+def test_what_only_looks_like_an_engine_or_holds_more_is_kept(tmp_path: Path, manifest: str | None) -> None:
+    folder = tmp_path / "webapp"
+    if manifest is None:
+        write_engine(folder, _fill)
+    else:
+        folder.mkdir()
+        (folder / MANIFEST_NAME).write_text(manifest)
+    (folder / "thesis.txt").touch()
+    with pytest.raises(EngineError, match="holds something else"):
+        write_engine(folder, _fill)
+    assert (folder / "thesis.txt").exists()
+
+
+def test_an_engine_of_an_older_version_is_replaced(tmp_path: Path) -> None:
+    write_engine(tmp_path / "engine", _fill)
+    path = tmp_path / "engine" / MANIFEST_NAME
+    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 0'))
+    write_engine(tmp_path / "engine", _fill)
+    assert read_manifest(tmp_path / "engine", check_files=True).files
+    assert [path.name for path in tmp_path.iterdir()] == ["engine"]
 
 
 def test_a_failed_build_leaves_nothing_and_keeps_the_old_engine(tmp_path: Path) -> None:

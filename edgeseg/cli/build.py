@@ -8,7 +8,7 @@ from typing import get_args
 import click
 
 from edgeseg.cli.images import read_images
-from edgeseg.cli.options import COUNT, PATH, status
+from edgeseg.cli.options import PATH, THREADS, status
 from edgeseg.cli.tables import print_parity
 from edgeseg.errors import UsageError
 from edgeseg.spec import BackendName, Precision
@@ -31,7 +31,7 @@ from edgeseg.spec import BackendName, Precision
     show_default=True,
     help="The execution provider of ONNX Runtime.",
 )
-@click.option("--threads", type=COUNT, help="Threads per inference; measured by default.")
+@click.option("--threads", type=THREADS, help="Threads per inference; measured by default.")
 @click.option("--images", type=PATH, help="Images to prove and measure on, besides generated ones.")
 @click.option("-o", "--output", type=PATH, required=True, metavar="ENGINE", help="The folder to write.")
 def command(
@@ -67,4 +67,8 @@ def command(
             f"{entry.median_ms:.1f} ms (median of {entry.samples})"
         )
     print_parity(built.parity)
-    click.echo(f"{output}: next: edgeseg run {output} SOURCE -o result.mp4")
+    batch = built.manifest.spec.input.batch
+    if batch > 1:
+        click.echo(f"{output}: takes {batch} images at once, for your own program; run wants 1")
+    else:
+        click.echo(f"{output}: next: edgeseg run {output} SOURCE -o result.mp4")

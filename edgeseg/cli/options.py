@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ class Size(click.ParamType[tuple[int, int]]):
         if isinstance(value, tuple):
             return value
         parts = str(value).lower().split("x")
-        if len(parts) != 2 or not all(part.isdigit() and int(part) > 0 for part in parts):  # noqa: PLR2004
+        if len(parts) != 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):  # noqa: PLR2004
             self.fail(f"{value!r} is not a size; write height x width in pixels, such as 480x640", param, ctx)
         return int(parts[0]), int(parts[1])
 
@@ -61,6 +62,7 @@ def normalisation(mean_rgb: tuple[float, float, float], std_rgb: tuple[float, fl
 
 PROBABILITY = click.FloatRange(0.0, 1.0)
 COUNT = click.IntRange(min=1)
+THREADS = click.IntRange(1, os.cpu_count() or 1)
 PATH = click.Path(path_type=Path)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edgeseg.cli.options import COUNT, PATH, progress, write_json
+from edgeseg.cli.options import COUNT, PATH, THREADS, progress, write_json
 from edgeseg.cli.tables import print_times
 
 DEFAULT_FRAMES = 100
@@ -35,7 +35,7 @@ DEFAULT_WARMUP = 10
     "--device", type=click.Choice(["cpu", "cuda", "tensorrt"]), help="Where; by default as it was built."
 )
 @click.option(
-    "--threads", type=COUNT, help="Threads per inference; by default what the build measured as best."
+    "--threads", type=THREADS, help="Threads per inference; by default what the build measured as best."
 )
 def command(
     *,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeseg.cli import INTERRUPTED
-from edgeseg.cli.options import COUNT, PATH, PROBABILITY, progress
+from edgeseg.cli.options import COUNT, PATH, PROBABILITY, THREADS, progress
 from edgeseg.cli.tables import print_times
 from edgeseg.errors import UsageError
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     "--device", type=click.Choice(["cpu", "cuda", "tensorrt"]), help="Where; by default as it was built."
 )
 @click.option(
-    "--threads", type=COUNT, help="Threads per inference; by default what the build measured as best."
+    "--threads", type=THREADS, help="Threads per inference; by default what the build measured as best."
 )
 @click.option("--score-threshold", type=PROBABILITY, help="Show instances that score at least this.")
 def command(

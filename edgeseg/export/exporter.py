@@ -22,11 +22,12 @@ from edgeseg.export.gate_images import gate_images
 from edgeseg.export.golden import Golden, sample_all
 from edgeseg.export.parity import Outputs, ParityReport, compare, run_all
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import open_run, weights_sha256
+from edgeseg.export.portable import graph_sha256, open_run
 from edgeseg.export.program import Program, open_program
 from edgeseg.export.specification import Settings, check_settings, specify
 from edgeseg.export.tidying import keep_outputs, tidy
 from edgeseg.export.tracing import run_eagerly, trace
+from edgeseg.export.verify import verify
 from edgeseg.models.zoo import Network
 from edgeseg.spec import OUTPUT_NAMES, ModelSpec
 
@@ -35,6 +36,7 @@ __all__ = ["Settings", "export_network"]
 MAX_FILE_BYTES = 2**31 - 1  # of a protobuf message
 GOLDEN_PICTURES = 2  # generated pictures whose outputs are kept in the file
 TRIED_PICTURES = {"semantic": 2, "instance": 4}  # generated ones the gate runs on; the best are kept
+MOST_TRIED = 16  # as many are tried, step by step, until a detector finds something
 FILE_MODE = 0o644
 ANY_SCORE = 0.0  # a threshold that every candidate passes
 
@@ -64,50 +66,76 @@ def export_network(
         UsageError: if the settings contradict each other or the network.
     """
     check_settings(network, settings)
-    size_hw = settings.size_hw
-    generated = pictures(range(TRIED_PICTURES[network.task]), size_hw)
-    frames = np.concatenate([generated, gate_images(settings.images, size_hw)])
+    _check_weights(network)
+    images = gate_images(settings.images, settings.size_hw)
     with _staged(output) as staging:
-        proof = _prove(network, settings, frames, on_step)
+        proof = _prove(network, settings, images, on_step)
         report = proof.report
         if report.passed and report.figures.get("detections") == 0:
             threshold = f"{settings.score_threshold:g}"
             on_step(f"nothing scores above {threshold}: comparing everything above 0")
             lenient = dataclasses.replace(settings, score_threshold=ANY_SCORE)
-            report = _prove(network, lenient, frames, on_step).report
+            report = _prove(network, lenient, images, on_step).report
             note = f"nothing scored above {threshold} in these images: candidates of any score were compared"
             report = dataclasses.replace(report, notes=(*report.notes, note))
         report.raise_if_failed(f"the graph of {settings.name}")
         on_step("writing")
-        staging.write_bytes(_serialise(_finish(proof, report)))
+        finished, golden = _finish(proof, report)
+        staging.write_bytes(_serialise(finished))
+        written = verify(open_run(staging), proof.spec, golden, tolerances=settings.tolerances)
+        written.raise_if_failed(f"the written graph of {settings.name}")
     return report
+
+
+def _check_weights(network: Network) -> None:
+    """Refuse weights that are not numbers: where a class's score is lost, the outputs need not show it."""
+    for name, weight in network.module.state_dict().items():
+        if weight.is_floating_point() and not torch.isfinite(weight).all():
+            raise ExportError(f"the weight {name} holds values that are not finite; the checkpoint is broken")
 
 
 @dataclasses.dataclass(frozen=True)
 class _Proof:
     model: ir.Model
     spec: ModelSpec
-    reference: list[Outputs]  # of the generated pictures, then of the given images
+    generated: list[Outputs]  # of pictures 0, 1, .. in PyTorch
     max_detections: int | None
     report: ParityReport
 
 
 def _prove(
-    network: Network, settings: Settings, frames: NDArray[np.uint8], on_step: Callable[[str], None]
+    network: Network, settings: Settings, images: NDArray[np.uint8], on_step: Callable[[str], None]
 ) -> _Proof:
-    """Trace the network, and run the graph beside PyTorch on (M, H, W, 3) frames."""
+    """Trace the network, and run the graph beside PyTorch on generated pictures and (M, H, W, 3) images."""
     with open_program(network, settings) as program:
         on_step("running PyTorch")
-        reference = _run_pytorch(program, frames, settings.batch)
+        generated = _run_on_pictures(program, network, settings)
+        reference = generated + _run_pytorch(program, images, settings.batch)
         spec = specify(network, settings, reference[0])
         on_step("tracing to ONNX")
         example = torch.zeros((settings.batch, *settings.size_hw, 3), dtype=torch.uint8)
         model = tidy(trace(program, example, program.output_names, settings.lowering))
     on_step("comparing with ONNX Runtime")
+    frames = np.concatenate([pictures(range(len(generated)), settings.size_hw), images])
     found = run_all(open_run(_serialise(ir.to_proto(model))), frames, settings.batch)
     limit = settings.max_detections if network.task == "instance" else None
     report = compare(reference, found, spec, tolerances=settings.tolerances, max_detections=limit)
-    return _Proof(model, spec, reference, limit, report)
+    return _Proof(model, spec, generated, limit, report)
+
+
+def _run_on_pictures(program: Program, network: Network, settings: Settings) -> list[Outputs]:
+    """Run PyTorch on pictures 0, 1, ..; a detector on more and more of them until it finds something."""
+    results: list[Outputs] = []
+    while len(results) < MOST_TRIED and not any(_detections(outputs) for outputs in results):
+        seeds = range(len(results), len(results) + TRIED_PICTURES[network.task])
+        results += _run_pytorch(program, pictures(seeds, settings.size_hw), settings.batch)
+        if network.task == "semantic":
+            break
+    return results
+
+
+def _detections(outputs: Outputs) -> int:
+    return int((outputs["scores"] > 0).sum()) if "scores" in outputs else 0
 
 
 def _run_pytorch(program: Program, frames: NDArray[np.uint8], batch: int) -> list[Outputs]:
@@ -129,29 +157,23 @@ def _run_pytorch(program: Program, frames: NDArray[np.uint8], batch: int) -> lis
 
 def _golden(proof: _Proof, digest: str) -> Golden:
     """Keep the generated pictures in which most was found; the first ones of a semantic network."""
-    generated = proof.reference[: TRIED_PICTURES[proof.spec.task]]
-    found = [int((outputs["scores"] > 0).sum()) if "scores" in outputs else 0 for outputs in generated]
-    seeds = tuple(sorted(sorted(range(len(generated)), key=lambda seed: -found[seed])[:GOLDEN_PICTURES]))
+    best_first = sorted(range(len(proof.generated)), key=lambda seed: -_detections(proof.generated[seed]))
+    seeds = tuple(sorted(best_first[:GOLDEN_PICTURES]))
     names = OUTPUT_NAMES[proof.spec.output_kind]
-    kept = [{name: generated[seed][name] for name in names} for seed in seeds]
+    kept = [{name: proof.generated[seed][name] for name in names} for seed in seeds]
     return Golden(seeds, sample_all(kept), digest, proof.max_detections)
 
 
-def _finish(proof: _Proof, report: ParityReport) -> onnx.ModelProto:
+def _finish(proof: _Proof, report: ParityReport) -> tuple[onnx.ModelProto, Golden]:
     """Drop what served the gate alone, check the graph, and put spec, report and golden outputs into it."""
     model: onnx.ModelProto = ir.to_proto(keep_outputs(proof.model, OUTPUT_NAMES[proof.spec.output_kind]))
-    golden = _golden(proof, weights_sha256(model))
-    onnx.helper.set_model_props(
-        model,
-        {
-            SPEC_KEY: proof.spec.to_json(),
-            PARITY_KEY: report.to_json(),
-            GOLDEN_KEY: golden.to_json(),
-        },
-    )
+    properties = {SPEC_KEY: proof.spec.to_json(), PARITY_KEY: report.to_json()}
+    onnx.helper.set_model_props(model, properties)
+    golden = _golden(proof, graph_sha256(model))
+    onnx.helper.set_model_props(model, {**properties, GOLDEN_KEY: golden.to_json()})
     onnx.checker.check_model(model, full_check=True)
     onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
-    return model
+    return model, golden
 
 
 def _serialise(model: onnx.ModelProto) -> bytes:

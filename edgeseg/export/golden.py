@@ -27,18 +27,18 @@ MASKS = 8  # of the best detections of an image; as float16, off by at most 2**-
 
 @dataclass(frozen=True)
 class Golden:
-    """What PyTorch computed, and the hash of the weights it was computed with.
+    """What PyTorch computed, and the hash of the graph that was proven with it.
 
     Attributes:
         seeds: of the pictures (`pictures.picture`), one an item of `outputs`.
         outputs: samples of each picture's outputs, as `sample` takes them.
-        weights_sha256: of the graph's initialisers, as `portable.weights_sha256` computes it.
+        graph_sha256: of nodes and weights, as `portable.graph_sha256` computes it.
         max_detections: where detections are cut off; None for semantic networks.
     """
 
     seeds: tuple[int, ...]
     outputs: tuple[Outputs, ...]
-    weights_sha256: str
+    graph_sha256: str
     max_detections: int | None = None
 
     def to_json(self) -> str:
@@ -54,7 +54,7 @@ class Golden:
             {
                 "version": GOLDEN_VERSION,
                 "seeds": list(self.seeds),
-                "weights_sha256": self.weights_sha256,
+                "graph_sha256": self.graph_sha256,
                 "max_detections": self.max_detections,
                 "arrays": base64.b64encode(buffer.getvalue()).decode(),
             },
@@ -76,7 +76,7 @@ class Golden:
                     f"{GOLDEN_VERSION}; export the model again"
                 )
             outputs = _read_arrays(base64.b64decode(plain["arrays"]), len(plain["seeds"]))
-            return cls(tuple(plain["seeds"]), outputs, plain["weights_sha256"], plain["max_detections"])
+            return cls(tuple(plain["seeds"]), outputs, plain["graph_sha256"], plain["max_detections"])
         except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
             raise SpecError(
                 f"the golden outputs cannot be read ({error!r}); export the model again"

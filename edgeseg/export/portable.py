@@ -31,10 +31,10 @@ def load_portable(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
-        model = onnx.load(path)
+        model = onnx.load_model_from_string(path.read_bytes())
     except OSError as error:
         raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
-    except DecodeError as error:
+    except (DecodeError, UnicodeDecodeError) as error:
         raise ExportError(f"{path} is not an ONNX file, or a broken one") from error
     if not model.graph.node:
         raise ExportError(f"{path} is not an ONNX file, or an empty one")
@@ -77,15 +77,22 @@ def metadata_of(model: onnx.ModelProto) -> dict[str, str]:
     return {entry.key: entry.value for entry in model.metadata_props}
 
 
-def weights_sha256(model: onnx.ModelProto) -> str:
-    """Hash all weights and constants: initialisers by name, with type, shape and bytes."""
-    from onnx import numpy_helper
+def graph_sha256(model: onnx.ModelProto) -> str:
+    """Hash what a graph computes and what is said of it: nodes, weights, inputs, outputs, spec."""
+    from onnx import ModelProto, numpy_helper
 
-    digest = hashlib.sha256()
+    bare = ModelProto()
+    bare.opset_import.extend(model.opset_import)
+    bare.functions.extend(model.functions)
+    bare.graph.node.extend(model.graph.node)
+    bare.graph.input.extend(model.graph.input)
+    bare.graph.output.extend(model.graph.output)
+    digest = hashlib.sha256(bare.SerializeToString(deterministic=True))
     for tensor in sorted(model.graph.initializer, key=lambda tensor: tensor.name):
         array = np.ascontiguousarray(numpy_helper.to_array(tensor))
         digest.update(f"{tensor.name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array.tobytes())
+    digest.update(metadata_of(model).get(SPEC_KEY, "").encode())
     return digest.hexdigest()
 
 
@@ -110,6 +117,10 @@ def open_run(model: Path | bytes) -> Run:
     names = [output.name for output in session.get_outputs()]
 
     def run(images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        return dict(zip(names, session.run(names, {"image": images}), strict=True))
+        try:
+            values = session.run(names, {"image": images})
+        except Exception as error:  # as above
+            raise ExportError(f"ONNX Runtime cannot run the graph: {str(error).splitlines()[0]}") from error
+        return dict(zip(names, values, strict=True))
 
     return run

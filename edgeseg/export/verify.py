@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 from edgeseg.export.golden import Golden, sample_all
 from edgeseg.export.parity import FP32, ParityReport, Run, Tolerances, compare, run_all
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import golden_of, load_portable, open_run, weights_sha256
+from edgeseg.export.portable import golden_of, graph_sha256, load_portable, open_run
 from edgeseg.spec import ModelSpec
 
 
 def verify_model(path: Path) -> ParityReport:
-    """Prove a portable model: its weights are those that were exported, and it gives the golden outputs.
+    """Prove a portable model: its graph is the one that was exported, and it gives the golden outputs.
 
     Raises:
         ExportError: if the file is no portable model, or ONNX Runtime refuses it.
     """
     model, spec = load_portable(path)
     golden = golden_of(model, str(path))
-    digest = weights_sha256(model)
+    digest = graph_sha256(model)
     del model  # it holds all weights, and ONNX Runtime reads its own
     report = verify(open_run(path), spec, golden)
-    if digest == golden.weights_sha256:
+    if digest == golden.graph_sha256:
         return report
-    failure = "the weights are not those that were exported (their sha256 differs)"
+    failure = "its graph is not the one that was exported (its sha256 differs)"
     return dataclasses.replace(report, passed=False, failures=(failure, *report.failures))
 
 

@@ -1,4 +1,4 @@
-"""Read what the machine is that a measurement was taken on."""
+"""Read what the machine is that a measurement was taken on, or an engine was built on."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ CPU_INFO = Path("/proc/cpuinfo")
 BOARD_NAME = Path("/proc/device-tree/model")  # of ARM boards, whose cpuinfo has no model name
 FREQUENCY_FOLDER = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 KHZ_PER_MHZ = 1000
+VECTOR_UNITS = re.compile(r"avx|fma|amx|sse4|asimd|sve|bf16|i8mm|neon|vnni")  # what kernels are chosen by
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,16 @@ def this_machine() -> Machine:
         governor=_text(FREQUENCY_FOLDER / "scaling_governor"),
         clock_mhz=float(clock_mhz) if clock_mhz else None,
     )
+
+
+def processor() -> dict[str, str]:
+    """Name what a graph that was laid out for this processor depends on: `cpu`, and `vector_units`.
+
+    The same name may stand for other units: a virtual machine can hide some.
+    """
+    flags = _field(_text(CPU_INFO) or "", "flags") or _field(_text(CPU_INFO) or "", "Features") or ""
+    units = sorted(flag for flag in flags.split() if VECTOR_UNITS.search(flag))
+    return {"cpu": this_machine().cpu, "vector_units": " ".join(units) or platform.machine()}
 
 
 def _text(path: Path) -> str | None:

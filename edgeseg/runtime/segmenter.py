@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -33,7 +34,7 @@ class Segmenter:
     Args:
         manifest: says what the engine is.
         backend: the opened engine, closed with the segmenter.
-        score_threshold: of instances, 0..1, in place of the spec's.
+        score_threshold: of instances, in place of the spec's and not below it, up to 1.
         confidence: also compute how sure the network is of every pixel; semantic engines with logits only.
 
     Raises:
@@ -75,8 +76,8 @@ class Segmenter:
         Args:
             device: where to run, such as `cpu` or `cuda`; None stands for where it was built for.
             threads: CPU threads per inference; None stands for the number measured when it was built.
-            score_threshold: of instances, 0..1, in place of the spec's. The graph has dropped what was below
-                the threshold of its export.
+            score_threshold: of instances, in place of the spec's and not below it: the graph has dropped what
+                scored less.
             confidence: also compute how sure the network is of every pixel; takes an engine with logits.
 
         Raises:
@@ -90,8 +91,9 @@ class Segmenter:
                 f"{folder} is a portable model, not an engine; make one: "
                 f"edgeseg build {folder} --backend onnxruntime --precision fp32 -o {folder.with_suffix('')}"
             )
-        if threads is not None and threads < 1:
-            raise UsageError(f"threads must be 1 or more, got {threads}")
+        cores = os.cpu_count() or 1
+        if threads is not None and not 1 <= threads <= cores:
+            raise UsageError(f"threads must be 1 to {cores}, the cores of this machine, got {threads}")
         manifest = read_manifest(folder, check_files=True)
         backend = open_backend(folder, manifest, device=device, threads=threads)
         try:
@@ -194,6 +196,11 @@ def _check_arguments(spec: ModelSpec, score_threshold: float | None, confidence:
         raise UsageError("a score threshold is for instances; this engine labels pixels")
     if score_threshold is not None and not 0 <= score_threshold <= 1:
         raise UsageError(f"a score threshold must be 0 to 1, got {score_threshold}")
+    if score_threshold is not None and score_threshold < spec.thresholds.score:
+        raise UsageError(
+            f"the graph keeps only what scores {spec.thresholds.score:g} or more, so {score_threshold:g} "
+            "would find nothing else; export the model with a lower --score-threshold"
+        )
     if confidence and spec.output_kind != "logits":
         raise UsageError(
             f"confidence needs the network's logits, this engine gives {spec.output_kind}; "

@@ -77,6 +77,17 @@ def test_labels_of_deeplab(labels: Exported) -> None:
     assert len(np.unique(outputs["labels"])) > 1
 
 
+def test_weights_that_are_not_numbers_are_refused_by_name(tmp_path: Path) -> None:
+    network = mask_rcnn()
+    with torch.no_grad():
+        network.module.roi_heads.box_predictor.cls_score.weight[0, 3] = torch.nan  # the score filter hides it
+    with pytest.raises(
+        ExportError, match=r"weight roi_heads.box_predictor.cls_score.weight holds values that"
+    ):
+        export(tmp_path, network)
+    assert not list(tmp_path.iterdir())
+
+
 def test_spec_says_what_the_graph_does(labels: Exported, dense: Exported) -> None:
     assert labels.spec.class_names == ("background", "a", "b", "c", "d")
     assert labels.spec.source.checkpoint_sha256 == "ab" * 32

@@ -20,7 +20,7 @@ def test_json_keeps_everything_and_is_the_same_every_time() -> None:
     text = golden().to_json()
     assert text == golden().to_json()
     again = Golden.from_json(text)
-    assert (again.seeds, again.weights_sha256, again.max_detections) == ((3, 5), "ab", 100)
+    assert (again.seeds, again.graph_sha256, again.max_detections) == ((3, 5), "ab", 100)
     for outputs in again.outputs:
         assert {name: array.dtype.name for name, array in outputs.items()} == {
             "boxes": "float32",

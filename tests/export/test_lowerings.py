@@ -116,6 +116,17 @@ def test_roi_align_on_a_single_level_with_other_sampling(
     np.testing.assert_allclose(answer, module(boxes)[0].numpy(), atol=5e-5)
 
 
+@pytest.mark.parametrize("lowering", LOWERINGS)
+def test_roi_align_on_two_maps_of_one_stride_reads_the_first(
+    lowering: Lowering, generator: torch.Generator
+) -> None:
+    boxes = torch.tensor([[[0.0, 0, 690, 590], [10, 20, 90, 120]]])  # MobileNet's pyramid; one is very large
+    maps = [torch.randn(1, 2, 20, 24, generator=generator) for _ in range(2)]
+    module = Align(maps, [32, 32], 3, 2)
+    answer = run(export(module, boxes, lowering), boxes)
+    np.testing.assert_allclose(answer, module(boxes)[0].numpy(), atol=5e-5)
+
+
 def test_roi_align_takes_any_number_of_boxes(generator: torch.Generator) -> None:
     boxes = random_boxes(1, 8, generator)
     module = AlignFound(pyramid(1, generator), STRIDES, 2, 2)

@@ -60,8 +60,12 @@ def test_a_score_threshold_replaces_the_specs(tmp_path: Path) -> None:
     engine = instance_engine(tmp_path / "engine", BOXES, [0.6, 0.9, 0.0])
     with Segmenter.open(engine, score_threshold=0.7) as segment:
         assert len(segment(half_bright(32, 48))) == 1
-    with Segmenter.open(engine, score_threshold=0.0) as segment:
+    with Segmenter.open(engine) as segment:
         assert len(segment(half_bright(32, 48))) == 2
+    with pytest.raises(
+        UsageError, match=r"keeps only what scores 0.5 or more, so 0.1 would find nothing else"
+    ):
+        Segmenter.open(engine, score_threshold=0.1)
 
 
 def test_results_do_not_change_with_the_next_frame(tmp_path: Path) -> None:
@@ -118,7 +122,8 @@ def test_a_frame_that_is_none_is_refused(tmp_path: Path) -> None:
     [
         ({"score_threshold": 0.5}, "for instances"),
         ({"confidence": True}, "--output-kind logits"),
-        ({"threads": 0}, "1 or more"),
+        ({"threads": 0}, "threads must be 1 to"),
+        ({"threads": 100_000}, "the cores of this machine"),
         ({"device": "abacus"}, "no device 'abacus'"),
     ],
 )

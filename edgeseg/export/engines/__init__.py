@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,11 @@ from edgeseg.spec import BackendName, ModelSpec, Precision
 
 class Runner(Protocol):
     """An opened engine: what the runtime's backends are, seen from the builder."""
+
+    @property
+    def built_on(self) -> Mapping[str, str]:
+        """What the engine is tied to; see `Manifest`."""
+        ...
 
     def infer(self, image: NDArray[Any], /) -> dict[str, NDArray[Any]]:
         """Run one batch of uint8 (N, H, W, 3) images and return the outputs by name."""

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.bundle import PARITY_NAME, Manifest, read_manifest, sha256_of, write_engine
-from edgeseg.errors import EngineError, SpecError
+from edgeseg.errors import EngineError, ParityError, SpecError, UsageError
 from edgeseg.export.engines import FillEngine, OpenEngine, Request, Task
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.golden import Golden
-from edgeseg.export.parity import ParityReport
+from edgeseg.export.parity import FP32, ParityReport, Tolerances
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import golden_of, load_portable, open_run
+from edgeseg.export.portable import golden_of, graph_sha256, load_portable, open_run
 from edgeseg.export.verify import verify
 from edgeseg.spec import BackendName
 
@@ -44,6 +44,7 @@ def build(
     *,
     open_engine: OpenEngine,
     request: Request = FOR_THIS_CPU,
+    tolerances: Tolerances = FP32,
     images: NDArray[np.uint8] | None = None,
 ) -> Built:
     """Build an engine for this machine.
@@ -53,15 +54,19 @@ def build(
         folder: where the engine goes; written as a whole, after the proof.
         open_engine: opens an engine, as the device will: the runtime's `open_backend`.
         request: backend, precision, device and options.
+        tolerances: how far the engine may be from PyTorch.
         images: (M, H, W, 3) uint8 BGR of the model's size; compared and measured on, besides generated ones.
 
     Raises:
         ExportError: if `model` is no portable model.
-        ParityError: if the engine does not compute what PyTorch computed.
+        ParityError: if `model` was changed since its export, if the engine does not compute what PyTorch
+            computed, or if there was nothing to compare because nothing is found in the images.
         EngineError: if the engine cannot be built, opened or written.
     """
     proto, spec = load_portable(model)
     golden = golden_of(proto, str(model))
+    if graph_sha256(proto) != golden.graph_sha256:
+        raise ParityError(f"{model} was changed since it was exported and proven; export it again")
     del proto  # it holds all weights, and the optimiser needs room
     frames = pictures(golden.seeds, (spec.input.height, spec.input.width)) if images is None else images
     batch = np.resize(frames, (spec.input.batch, *frames.shape[1:]))  # the first ones, in turn
@@ -71,12 +76,16 @@ def build(
         task = Task(staging, model, sha256_of(model), spec, request, batch, open_engine)
         manifest, measured = _fill_engine_of(request.backend)(task)
         engine = open_engine(staging, manifest)
+        manifest = dataclasses.replace(manifest, built_on=engine.built_on)
         try:
             reference = None if images is None else open_run(model)
-            report = verify(engine.infer, spec, golden, reference=reference, images=images)
+            report = verify(
+                engine.infer, spec, golden, reference=reference, images=images, tolerances=tolerances
+            )
         finally:
             engine.close()
         report.raise_if_failed(f"the engine of {model}")
+        _refuse_empty_proof(report, model)
         (staging / PARITY_NAME).write_text(json.dumps(report.to_plain(), indent=2, sort_keys=True) + "\n")
         (staging / GOLDEN_NAME).write_text(golden.to_json() + "\n")
         findings.append((report, measured))
@@ -99,14 +108,19 @@ def verify_engine(
 
     Args:
         open_engine: as for `build`.
-        reference: the portable model, to be run on `images` beside the engine.
+        reference: the portable model that it was built from, to be run on `images` beside the engine.
         images: (M, H, W, 3) uint8 BGR of the model's size; generated ones by default.
 
     Raises:
         EngineError: if there is no engine, or it was changed or does not open.
-        ExportError: if `reference` is no portable model.
+        UsageError: if `reference` is not the model that the engine was built from.
     """
     manifest = read_manifest(folder, check_files=True)
+    if reference is not None and _hash_of(reference) != manifest.model_sha256:
+        raise UsageError(
+            f"{folder} was not built from {reference} (its sha256 differs); give the model that it was built "
+            "from, or build the engine again"
+        )
     try:
         golden = Golden.from_json((folder / GOLDEN_NAME).read_text())
     except (OSError, SpecError) as error:
@@ -126,3 +140,18 @@ def _fill_engine_of(backend: BackendName) -> FillEngine:
     """Import the module of one backend: its library is needed by nobody else."""
     fill: FillEngine = import_module(f"edgeseg.export.engines.{backend}").fill_engine
     return fill
+
+
+def _refuse_empty_proof(report: ParityReport, model: Path) -> None:
+    if report.task == "instance" and not report.figures["matched"]:
+        raise ParityError(
+            f"{model} finds nothing in the generated pictures, so the engine cannot be proven by them; give "
+            "--images, a folder of pictures in which it finds something"
+        )
+
+
+def _hash_of(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error

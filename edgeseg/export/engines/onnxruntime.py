@@ -72,6 +72,11 @@ def _measure(task: Task, manifest: Manifest, candidates: list[dict[str, Any]]) -
 
 def _save_optimised(model: Path, target: Path) -> None:
     """Let ONNX Runtime fuse and lay out the graph for this CPU, and keep the result."""
+    needed, free = model.stat().st_size, shutil.disk_usage(target.parent).free
+    if free < needed:  # ONNX Runtime would blame the graph
+        raise EngineError(
+            f"{target.parent.parent} has {free >> 20} MiB left, the engine takes {needed >> 20}"
+        )
     ort = _onnxruntime()
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL

@@ -17,7 +17,12 @@ def least_areas(strides: Sequence[int]) -> list[float]:
     a square root, a logarithm and a floor for every box.
 
     Args:
-        strides: input pixels per cell of each level, consecutive powers of two, finest first.
+        strides: input pixels per cell of each level, finest first. Map i is of level log2(strides[0]) + i;
+            none is coarser than the last stride's: of MobileNet's two maps of stride 32 one is never read.
     """
-    levels = [round(math.log2(stride)) for stride in strides[1:]]
-    return [(CANONICAL_SIZE * 2.0 ** (level - CANONICAL_LEVEL - LEVEL_EPSILON)) ** 2 for level in levels]
+    finest, coarsest = (round(math.log2(stride)) for stride in (strides[0], strides[-1]))
+    sizes = [
+        CANONICAL_SIZE * 2.0 ** (level - CANONICAL_LEVEL - LEVEL_EPSILON) if level <= coarsest else math.inf
+        for level in range(finest + 1, finest + len(strides))
+    ]
+    return [size**2 for size in sizes]

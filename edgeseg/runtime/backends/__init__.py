@@ -27,6 +27,11 @@ class Backend(Protocol):
     """An opened engine."""
 
     @property
+    def built_on(self) -> Mapping[str, str]:
+        """What an engine that is opened here must have been built on; see `Manifest`."""
+        ...
+
+    @property
     def inputs(self) -> Mapping[str, Tensor]:
         """The graph's inputs by name."""
         ...
@@ -62,7 +67,8 @@ def open_backend(
         threads: CPU threads per inference, if not as many as the manifest says.
 
     Raises:
-        EngineError: if the backend is unknown, refuses the engine, or lacks the device.
+        EngineError: if the backend is unknown, refuses the engine, lacks the device, or the engine was built
+            on another machine or library.
         MissingExtraError: if the backend's library is not installed.
     """
     if manifest.backend not in BACKENDS:
@@ -73,3 +79,19 @@ def open_backend(
     module = import_module(f"{__name__}.{manifest.backend}")
     opened: Backend = module.open(folder, manifest, device=device, threads=threads)
     return opened
+
+
+def refuse_if_moved(folder: Path, manifest: Manifest, here: Mapping[str, str]) -> None:
+    """Raise EngineError, with the command that mends it, if the engine was built on something else.
+
+    Args:
+        here: what this machine offers, by the keys of `Manifest.built_on`; an engine under construction has
+            none yet.
+    """
+    for key, was in manifest.built_on.items():
+        if (found := here.get(key, "none")) != was:
+            raise EngineError(
+                f"{folder} was built for {key} {was}, here is {found}; build it again: "
+                f"edgeseg build MODEL.onnx --backend {manifest.backend} --precision {manifest.precision} "
+                f"--device {manifest.device} -o {folder}"
+            )

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest
 from edgeseg.errors import EngineError, MissingExtraError, UsageError
-from edgeseg.runtime.backends import Tensor
+from edgeseg.runtime.backends import Tensor, refuse_if_moved
+from edgeseg.runtime.machine import processor
 
+_CPU = "cpu"
 # The CPU stands behind every accelerator for the nodes that it does not take.
 _PROVIDERS: Mapping[str, tuple[str, ...]] = {
-    "cpu": ("CPUExecutionProvider",),
+    _CPU: ("CPUExecutionProvider",),
     "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
     "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
 }
@@ -41,8 +43,9 @@ _DTYPES: Mapping[str, str] = {  # of ONNX Runtime's names those that are not num
 class OnnxRuntimeBackend:
     """A session of ONNX Runtime; see `Backend` for what each member promises."""
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, built_on: Mapping[str, str]) -> None:
         self._session = session
+        self.built_on = built_on
         self.inputs = {node.name: _tensor(node) for node in session.get_inputs()}
         self.outputs = {node.name: _tensor(node) for node in session.get_outputs()}
         (self._input,) = self.inputs
@@ -75,6 +78,8 @@ def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int |
         raise EngineError(f"{folder} has no graph {model_file!r}; build the engine again")
     device = device or manifest.device
     _check_device(manifest, device)
+    built_on = {"onnxruntime": onnxruntime.__version__, **(processor() if device == _CPU else {})}
+    refuse_if_moved(folder, manifest, built_on)
     providers = _present_providers(_PROVIDERS[device], onnxruntime.get_available_providers())
     try:
         session = onnxruntime.InferenceSession(
@@ -87,7 +92,7 @@ def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int |
             f"{providers[0]} does not start on this machine, its libraries or its device are missing; "
             "see edgeseg doctor"
         )
-    return OnnxRuntimeBackend(session)
+    return OnnxRuntimeBackend(session, built_on)
 
 
 def _check_device(manifest: Manifest, device: str) -> None:

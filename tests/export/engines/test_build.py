@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 
-from edgeseg.bundle import PARITY_NAME, Manifest
-from edgeseg.errors import EngineError, ExportError, ParityError
+from edgeseg.bundle import PARITY_NAME, Manifest, read_manifest
+from edgeseg.errors import EngineError, ExportError, ParityError, UsageError
 from edgeseg.export.engines import Request
 from edgeseg.export.engines.build import GOLDEN_NAME, build, verify_engine
 from edgeseg.export.exporter import Settings, export_network
@@ -26,6 +28,7 @@ class Wrong:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self.built_on = backend.built_on
 
     def infer(self, image: NDArray[Any], /) -> dict[str, NDArray[Any]]:
         return {name: (array + 1) % 3 for name, array in self._backend.infer(image).items()}
@@ -76,6 +79,38 @@ def test_the_engine_agrees_with_its_portable_model_on_other_images(engine: Path,
     assert verify_engine(engine, open_engine=open_backend, reference=model).images == 6
     images = np.stack([picture(7, small_networks.SIZE_HW)])
     assert verify_engine(engine, open_engine=open_backend, reference=model, images=images).images == 3
+
+
+def test_a_model_changed_after_its_export_is_not_built(model: Path, tmp_path: Path) -> None:
+    changed = onnx.load(model)
+    next(node for node in changed.graph.node if node.op_type == "Relu").op_type = "LeakyRelu"
+    onnx.save(changed, tmp_path / "changed.onnx")
+    with pytest.raises(ParityError, match="was changed since it was exported and proven"):
+        build(tmp_path / "changed.onnx", tmp_path / "engine", open_engine=open_backend)
+
+
+def test_another_model_is_no_reference(engine: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.onnx"
+    export_network(small_networks.unet(4), other, Settings("unet", small_networks.SIZE_HW))
+    for reference in (other, engine / "model.onnx", tmp_path / "none.onnx"):
+        with pytest.raises(UsageError, match=r"was not built from|cannot be read"):
+            verify_engine(engine, open_engine=open_backend, reference=reference)
+
+
+@pytest.mark.parametrize("key", ["onnxruntime", "cpu", "vector_units"])
+def test_an_engine_built_elsewhere_is_refused_with_the_command_that_mends_it(engine: Path, key: str) -> None:
+    manifest = read_manifest(engine)
+    moved = dataclasses.replace(manifest, built_on={**manifest.built_on, key: "another"})
+    with pytest.raises(EngineError, match=rf"for {key} another, here is .*: edgeseg build MODEL.onnx --b"):
+        open_backend(engine, moved)
+
+
+def test_a_detector_that_finds_nothing_is_proven_by_images_or_not_built(tmp_path: Path) -> None:
+    model = tmp_path / "quiet.onnx"
+    settings = Settings("maskrcnn", small_networks.SIZE_HW, score_threshold=0.9)
+    export_network(small_networks.mask_rcnn(class_spread=1.0), model, settings)
+    with pytest.raises(ParityError, match="give --images, a folder of pictures in which it finds something"):
+        build(model, tmp_path / "engine", open_engine=open_backend, request=Request(threads=1))
 
 
 def test_a_wrong_engine_is_not_made(model: Path, tmp_path: Path) -> None:
