@@ -103,7 +103,7 @@ class CaptureSource(Source):
         capture = cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER)
         if not capture.isOpened():
             raise SourceError(
-                f"cannot start the GStreamer pipeline {pipeline!r}; it must end in appsink and deliver "
+                "cannot start the GStreamer pipeline; it must end in appsink and deliver "
                 "video/x-raw,format=BGR; try it with gst-launch-1.0"
             )
         return cls(capture, "gst:", live=True)
@@ -165,8 +165,19 @@ class CaptureSource(Source):
 
 
 def without_password(url: str) -> str:
-    """Hide what stands before the @ of a URL."""
-    return re.sub(r"(?<=://)[^/@]*@", "***@", url)
+    """Name a URL without what may be a password, also where / ? # or @ stand in it unescaped.
+
+    The query goes, and what follows an = in the path (recorders take `/user=me&password=...`). User and
+    password become ***; all of the URL does where it is not clear how far they reach.
+    """
+    scheme, _, rest = url.partition("://")
+    head = re.split(r"[?#]", rest, maxsplit=1)[0]
+    authority = head.partition("/")[0]
+    if "@" in rest and ("@" in authority or ":" in authority):
+        if "@" in rest[len(head) :]:
+            return f"{scheme}://***"
+        head = "***@" + head.rpartition("@")[2]
+    return f"{scheme}://" + re.sub(r"=.*", "=***", head)
 
 
 def _cameras_present() -> str:
