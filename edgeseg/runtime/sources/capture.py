@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -26,15 +27,16 @@ SHORTFALL_SHARE = 0.02
 class CaptureSource(Source):
     """Frames from a `cv2.VideoCapture`.
 
-    A recording that breaks off ends there and says so on `skipped`, as does a live source that stops sending.
-    One thread reads; any thread may close.
+    A recording that breaks off ends there and says so on `skipped`. One thread reads; any thread may close.
     """
 
-    def __init__(self, capture: cv2.VideoCapture, name: str, *, live: bool, path: Path | None = None) -> None:
+    def __init__(
+        self, capture: cv2.VideoCapture, name: str, *, live: bool, files: Sequence[Path] = ()
+    ) -> None:
         super().__init__()
         self.name = name
         self.live = live
-        self.path = path
+        self.files = files
         fps = capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if PLAUSIBLE_FPS[0] <= fps <= PLAUSIBLE_FPS[1] else None
         frames = capture.get(cv2.CAP_PROP_FRAME_COUNT)
@@ -57,7 +59,7 @@ class CaptureSource(Source):
             raise SourceError(
                 f"{path} is damaged or not a video that OpenCV can read; try: ffmpeg -i {path} repaired.mp4"
             )
-        return cls(capture, str(path), live=False, path=path)
+        return cls(capture, str(path), live=False, files=[path])
 
     @classmethod
     def camera(cls, device: int | str) -> CaptureSource:
