@@ -156,7 +156,6 @@ class CaptureSource(Source):
 
     def _note_end(self) -> None:
         if self.live:
-            self.skipped.append(f"{self.name} stopped sending after {self._position} frames")
             return
         missing = (self.frame_count or 0) - self._position
         if missing > max(SHORTFALL_FRAMES, SHORTFALL_SHARE * (self.frame_count or 0)):
