@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 
 import click
 
@@ -13,6 +14,7 @@ from edgeseg.errors import EdgesegError, MissingExtraError, UsageError
 
 FAILED, USAGE = 1, 2
 INTERRUPTED = 130  # the shell's status for Ctrl-C
+TRACEBACK_VARIABLE = "EDGESEG_TRACEBACK"  # set to anything: show where an unexpected error came from
 
 # Command -> its one line of help. The module `edgeseg.cli.<command>` is imported when the command is
 # used, so that a device without torch or onnx runs `run` and `profile`, and help is quick.
@@ -90,6 +92,15 @@ def status_of(arguments: list[str] | None = None) -> int:
         return FAILED
     except OSError as error:
         click.echo(f"error: {error.filename or 'system'}: {error.strerror or error}", err=True)
+        return FAILED
+    except Exception as error:
+        if os.environ.get(TRACEBACK_VARIABLE):
+            traceback.print_exc()
+        first_line = next(iter(str(error).splitlines()), "no message")
+        click.echo(
+            f"error: unexpected {type(error).__name__}: {first_line} ({TRACEBACK_VARIABLE}=1 shows where)",
+            err=True,
+        )
         return FAILED
 
 

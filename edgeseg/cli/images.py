@@ -23,8 +23,12 @@ def read_images(path: Path, spec: InputSpec) -> NDArray[np.uint8]:
         SourceError: if there is none that can be read.
     """
     from edgeseg.runtime.preprocess import Preprocessor
+    from edgeseg.runtime.reader import no_frames
     from edgeseg.runtime.sources import open_source
 
     prepare = Preprocessor(spec)
     with open_source(path) as source:
-        return np.concatenate([prepare(frame.image).image.copy() for frame in islice(source, MAX_IMAGES)])
+        images = [prepare(frame.image).image.copy() for frame in islice(source, MAX_IMAGES)]
+        if not images:
+            raise no_frames(source)
+    return np.concatenate(images)

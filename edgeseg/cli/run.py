@@ -12,7 +12,7 @@ import click
 from edgeseg.cli import INTERRUPTED
 from edgeseg.cli.options import COUNT, PATH, PROBABILITY, THREADS, progress
 from edgeseg.cli.tables import print_times
-from edgeseg.errors import UsageError
+from edgeseg.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from edgeseg.runtime.pipeline import RunReport
@@ -64,7 +64,7 @@ def command(
     """
     from edgeseg.runtime import Segmenter
     from edgeseg.runtime.pipeline import RunInterrupted, run
-    from edgeseg.runtime.sinks import open_sink
+    from edgeseg.runtime.sinks import check_outputs, open_sink
     from edgeseg.runtime.sources import open_source
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's stop ends as Ctrl-C does
@@ -73,13 +73,16 @@ def command(
             Segmenter.open(engine, device=device, threads=threads, score_threshold=score_threshold)
         )
         opened = stack.enter_context(open_source(source))
+        if not outputs and not show and frames is None and opened.frame_count is None:
+            raise UsageError(
+                f"{opened.name} never ends and nothing would be kept: give -o, --show or --frames"
+            )
+        check_outputs(outputs, opened)
         sinks = [stack.enter_context(open_sink(path, segmenter.spec, opened)) for path in outputs]
         if show:
             from edgeseg.runtime.sinks.window import WindowSink
 
             sinks.append(WindowSink())
-        if not sinks and frames is None and opened.frame_count is None:
-            raise UsageError(f"{source} never ends and nothing would be kept: give -o, --show or --frames")
         advance = stack.enter_context(progress("frames", frames or opened.frame_count))
         try:
             report = run(
@@ -87,12 +90,17 @@ def command(
             )
         except RunInterrupted as interruption:
             report_run(interruption.report, outputs)
+            if interruption.sink_error is not None:
+                click.echo(f"error: {interruption.sink_error}", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
     report_run(report, outputs)
+    if report.source_ended and opened.live:
+        seen = report.frames + report.drops
+        raise SourceError(f"{opened.name} stopped sending after {seen} frames; check camera and network")
 
 
 def report_run(report: RunReport, outputs: tuple[str, ...]) -> None:
-    """Print what a run did, and how long each stage took."""
+    """Print what a run did, how long each stage took, and which outputs there are."""
     click.echo(
         f"{report.frames} frames in {report.seconds:.1f} s, {report.fps:.1f} a second, {report.drops} dropped"
     )
@@ -101,4 +109,5 @@ def report_run(report: RunReport, outputs: tuple[str, ...]) -> None:
     spans = {} if report.latency_ms is None else {"capture to result": report.latency_ms}
     print_times({**report.stages, **spans})
     for path in outputs:
-        click.echo(f"written: {path}")
+        if report.frames and Path(path).exists():  # one that got no frame is absent, or still the old one
+            click.echo(f"written: {path}")

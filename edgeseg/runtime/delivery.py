@@ -17,6 +17,9 @@ class Delivery:
     """Render and write results one at a time, in the order they come.
 
     The thread also closes the sinks: Ctrl-C, which reaches only the main thread, cannot cut that short.
+
+    Attributes:
+        error: what went wrong first with a sink, None while nothing has.
     """
 
     def __init__(self, sinks: Sequence[Sink], spec: ModelSpec, times: StageTimes) -> None:
@@ -26,15 +29,15 @@ class Delivery:
         self._pending: tuple[Frame, Result] | None = None
         self._changed = threading.Condition()
         self._ended = False
-        self._error: Exception | None = None
+        self.error: Exception | None = None
         self._thread = threading.Thread(target=self._deliver_all, name="edgeseg-delivery")
 
     def put(self, frame: Frame, result: Result) -> None:
         """Hand one result over once the one before is taken up. Raises what writing that one raised."""
         with self._changed:
-            self._changed.wait_for(lambda: self._pending is None or self._error is not None)
-            if self._error is not None:
-                raise self._error
+            self._changed.wait_for(lambda: self._pending is None or self.error is not None)
+            if self.error is not None:
+                raise self.error
             self._pending = (frame, result)
             self._changed.notify_all()
 
@@ -49,9 +52,13 @@ class Delivery:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
-        self._thread.join()
-        if self._error is not None and kind is None:
-            raise self._error
+        try:
+            self._thread.join()
+        except KeyboardInterrupt:  # pressed twice, or at the very end: finish all the same
+            self._thread.join()
+            raise
+        if self.error is not None and kind is None:
+            raise self.error
 
     def _deliver_all(self) -> None:
         try:
@@ -87,5 +94,5 @@ class Delivery:
 
     def _fail(self, error: Exception) -> None:
         with self._changed:
-            self._error = self._error or error
+            self.error = self.error or error
             self._changed.notify_all()

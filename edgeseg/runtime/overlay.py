@@ -31,10 +31,7 @@ Colour = tuple[int, int, int]  # BGR
 
 
 def draw(
-    image: NDArray[np.uint8],
-    result: SemanticResult | InstanceResult,
-    spec: ModelSpec,
-    out: NDArray[np.uint8] | None = None,
+    image: NDArray[np.uint8], result: SemanticResult | InstanceResult, spec: ModelSpec
 ) -> NDArray[np.uint8]:
     """Draw a result over its frame.
 
@@ -44,33 +41,29 @@ def draw(
 
     Args:
         image: (H, W, 3) uint8 BGR; it is not changed.
-        out: where to draw, shaped as `image`; a new array without it.
 
     Returns:
-        (H, W, 3) uint8 BGR.
+        (H, W, 3) uint8 BGR, a new array.
 
     Raises:
         ShapeError: if the result belongs to a frame of another size.
     """
     if result.frame_hw != image.shape[:2]:
         raise ShapeError(f"the result is for {result.frame_hw} (H, W), the frame is {image.shape[:2]}")
-    if out is None:
-        out = np.empty_like(image)
+    out: NDArray[np.uint8] = image.copy()
     if isinstance(result, SemanticResult):
-        _draw_semantic(image, result.labels, spec, out)
+        _draw_semantic(out, image, result.labels, spec)
     else:
-        np.copyto(out, image)
         _draw_instances(out, result, spec)
     return out
 
 
 def _draw_semantic(
-    image: NDArray[np.uint8], labels: NDArray[np.uint8], spec: ModelSpec, out: NDArray[np.uint8]
+    out: NDArray[np.uint8], image: NDArray[np.uint8], labels: NDArray[np.uint8], spec: ModelSpec
 ) -> None:
     colours, painted = _label_tables(spec.palette_rgb)
     mask = cv2.LUT(labels, painted)  # (H, W) 255 where there is something to paint
     flat = cv2.LUT(cv2.merge((labels, labels, labels)), colours)  # (H, W, 3)
-    np.copyto(out, image)
     cv2.copyTo(cv2.addWeighted(image, 1 - ALPHA, flat, ALPHA, 0.0), mask, out)
     edge = cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
     cv2.copyTo(flat, cv2.min(edge, mask), out)

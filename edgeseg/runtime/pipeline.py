@@ -47,6 +47,8 @@ class RunReport:
         frames: results.
         drops: frames of the source that were passed over because the network was busy.
         skipped: one line for each input, or part of one, that could not be read.
+        source_ended: the source gave no more; False where `frames` or Ctrl-C ended the run. A live source
+            ends by itself only if something is wrong with it.
         seconds: from the first frame wanted to the last sink closed.
         fps: results a second over `seconds`.
         latency_ms: capture to result, None without results. Ends when the result stands in memory; begins at
@@ -59,6 +61,7 @@ class RunReport:
     frames: int
     drops: int
     skipped: tuple[str, ...]
+    source_ended: bool
     seconds: float
     fps: float
     latency_ms: Summary | None
@@ -66,11 +69,17 @@ class RunReport:
 
 
 class RunInterrupted(KeyboardInterrupt):
-    """Ctrl-C came during `run`; what was written is closed and readable, and `report` tells what that is."""
+    """Ctrl-C came during `run`; what was written is closed and readable.
 
-    def __init__(self, report: RunReport) -> None:
+    Attributes:
+        report: what the run did until then.
+        sink_error: what went wrong with writing or closing a sink, None if nothing did.
+    """
+
+    def __init__(self, report: RunReport, sink_error: Exception | None) -> None:
         super().__init__()
         self.report = report
+        self.sink_error = sink_error
 
 
 def stream(
@@ -129,13 +138,15 @@ def run(
         RunInterrupted: on Ctrl-C, after closing the sinks.
     """
     tally = _Tally()
+    delivery = Delivery(sinks, segmenter.spec, tally.times)
     try:
         with ExitStack() as stack:
-            delivery = stack.enter_context(Delivery(sinks, segmenter.spec, tally.times))
+            stack.enter_context(delivery)
             tally.source = _opened(source, stack)
             tally.reader = stack.enter_context(open_reader(tally.source, policy, tally.times))
             while frames is None or tally.frames < frames:
                 if (frame := tally.reader.take()) is None:
+                    tally.source_ended = True
                     break
                 begun_s = _begin(tally.reader, frame)
                 result = segment(segmenter, frame, tally.times)
@@ -144,7 +155,7 @@ def run(
                 if on_frame is not None:
                     on_frame(frame, result)
     except KeyboardInterrupt:
-        raise RunInterrupted(tally.report()) from None
+        raise RunInterrupted(tally.report(), delivery.error) from None
     return tally.report()
 
 
@@ -156,6 +167,7 @@ class _Tally:
         self.source: Source | None = None
         self.reader: Reader | None = None
         self.frames = 0
+        self.source_ended = False
         self._latencies_s: deque[float] = deque(maxlen=WINDOW)
         self._started_s = time.monotonic()
 
@@ -169,6 +181,7 @@ class _Tally:
             frames=self.frames,
             drops=self.reader.drops if self.reader else 0,
             skipped=tuple(self.source.skipped) if self.source else (),
+            source_ended=self.source_ended,
             seconds=seconds,
             fps=self.frames / seconds if seconds > 0 else 0.0,
             latency_ms=summarize(self._latencies_s) if self._latencies_s else None,

@@ -31,8 +31,9 @@ class Prepared(NamedTuple):
 class Preprocessor:
     """Put frames into the input that `spec` describes.
 
-    Frames are resized with INTER_LINEAR, as the networks' own training and evaluation resized them: no
-    smoothing before shrinking, which would show the network pictures it was not trained on.
+    Frames are resized with INTER_LINEAR and not smoothed before shrinking. torchvision's detection networks
+    resize their own pictures so, in training too; a semantic network whose training smoothed them, as PIL and
+    `antialias=True` do, sees sharper ones here, the more so the more a frame shrinks.
     """
 
     def __init__(self, spec: InputSpec) -> None:

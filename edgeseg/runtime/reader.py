@@ -170,11 +170,13 @@ class LatestReader(Reader):
 
     def take(self) -> Frame | None:
         """Wait for the newest frame and return it; see `Reader.take`."""
-        if self._taken_s is not None:
-            self._busy_s = self._clock() - self._taken_s
-            self._taken_s = None
+        with self._changed:
+            if self._taken_s is not None:
+                self._busy_s = self._clock() - self._taken_s
+                self._taken_s = None
         frame = super().take()
-        self._taken_s = self._clock()
+        with self._changed:
+            self._taken_s = self._clock()
         return frame
 
     def _may_read(self) -> bool:
@@ -211,5 +213,6 @@ def open_reader(source: Source, policy: Policy | None, times: StageTimes | None 
 
 def no_frames(source: Source) -> SourceError:
     """Say that a source ended without a single frame."""
-    detail = f": {source.skipped[0]}" if source.skipped else "; check that it is not empty"
+    advice = "check camera and network" if source.live else "check that it is not empty"
+    detail = f": {source.skipped[0]}" if source.skipped else f"; {advice}"
     return SourceError(f"{source.name} gave no frames{detail}")

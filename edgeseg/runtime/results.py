@@ -81,14 +81,14 @@ class InstanceResult:
 
     `boxes` is (D, 4) float32, xyxy in pixels within the frame; `scores` (D,) float32 in 0..1; `class_ids`
     (D,) int64, indices into the spec's `class_names`. The arrays belong to the result: the next frame does
-    not change them.
+    not change them. The last field is what `crops` returns.
     """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     class_ids: NDArray[np.int64]
     frame_hw: tuple[int, int]
-    mask_crops: tuple[MaskCrop, ...]
+    _crops: tuple[MaskCrop, ...]
 
     def __len__(self) -> int:
         """Return the number of objects, D."""
@@ -96,13 +96,13 @@ class InstanceResult:
 
     def crops(self) -> tuple[MaskCrop, ...]:
         """Give the masks within their boxes: the cheap form, and all that drawing and encoding need."""
-        return self.mask_crops
+        return self._crops
 
     @cached_property
     def masks(self) -> NDArray[np.bool_]:
         """The masks (D, H, W) at frame size, made at the first use and kept."""
         masks = np.zeros((len(self), *self.frame_hw), dtype=np.bool_)
-        for mask, crop in zip(masks, self.mask_crops, strict=True):
+        for mask, crop in zip(masks, self._crops, strict=True):
             mask[crop.window] = crop.mask
         return masks
 
@@ -117,7 +117,7 @@ class InstanceResult:
                 "segmentation": encode_crop(crop.mask, crop.left, crop.top, self.frame_hw),
             }
             for (x1, y1, x2, y2), score, class_id, crop in zip(
-                self.boxes, self.scores, self.class_ids, self.mask_crops, strict=True
+                self.boxes, self.scores, self.class_ids, self._crops, strict=True
             )
         ]
 

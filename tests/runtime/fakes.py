@@ -90,7 +90,7 @@ def two_animals() -> InstanceResult:
         scores=np.array([0.9, 0.6], np.float32),
         class_ids=np.array([1, 2], np.int64),
         frame_hw=(6, 8),
-        mask_crops=(MaskCrop(0, 0, np.ones((4, 4), bool)), MaskCrop(2, 0, np.ones((4, 6), bool))),
+        _crops=(MaskCrop(0, 0, np.ones((4, 4), bool)), MaskCrop(2, 0, np.ones((4, 6), bool))),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from .tiny_models import instance_engine, labels_engine, logits_engine
 
-SCRIPT = """
+REFUSAL = """
 import sys
 
 TRAINING_SIDE = {"torch", "torchvision", "onnx", "onnxscript", "onnx_ir"}
@@ -19,7 +19,8 @@ class Refuse:
             raise ImportError(f"{name} is not on the device")
 
 sys.meta_path.insert(0, Refuse())
-
+"""
+SCRIPT = """
 import edgeseg.runtime
 
 early = {"cv2", "onnxruntime"} & set(sys.modules)
@@ -34,20 +35,49 @@ if isinstance(result, edgeseg.runtime.InstanceResult):
 else:
     print(result.to_segments()[0]["category_id"])
 """
+ROAD = """
+import os
+from edgeseg.cli import status_of
+from edgeseg.runtime import Segmenter, stream
+
+engine = sys.argv[1]
+os.chdir(sys.argv[2])
+outputs = ["-o", "v.mp4", "-o", "r.jsonl", "-o", "maps"]
+for arguments in (
+    ["run", engine, "synthetic:64x48?frames=2", *outputs],
+    ["run", engine, "maps", "-o", "again.jsonl"],
+    ["run", engine, "v.mp4", "--policy", "latest", "--frames", "1", "-o", "o.png"],
+    ["profile", engine, "v.mp4", "--frames", "2", "--warmup", "0"],
+    ["inspect", engine],
+):
+    assert status_of(arguments) == 0, arguments
+with Segmenter.open(engine) as segment:
+    assert len(list(stream("v.mp4", segment))) == 2
+"""
 
 
 @pytest.mark.parametrize("task", ["labels", "logits", "instances"])
 def test_an_engine_runs_where_torch_and_onnx_cannot_be_imported(task: str, tmp_path: Path) -> None:
-    engine = tmp_path / "engine"
+    assert _run(REFUSAL + SCRIPT, _engine(task, tmp_path / "engine")) == "1"
+
+
+@pytest.mark.parametrize("task", ["logits", "instances"])
+def test_so_do_sources_sinks_the_pipeline_and_the_commands_of_a_device(task: str, tmp_path: Path) -> None:
+    _run(REFUSAL + ROAD, _engine(task, tmp_path / "engine"), tmp_path)
+
+
+def _engine(task: str, folder: Path) -> Path:
     if task == "instances":
-        instance_engine(engine, [[0, 0, 24, 16]], [0.9])
-    else:
-        {"labels": labels_engine, "logits": logits_engine}[task](engine)
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", SCRIPT, str(engine)],
+        return instance_engine(folder, [[0, 0, 24, 16]], [0.9])
+    return {"labels": labels_engine, "logits": logits_engine}[task](folder)
+
+
+def _run(program: str, *arguments: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.strip() == "1"
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

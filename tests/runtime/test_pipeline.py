@@ -26,9 +26,12 @@ class Recorder(Sink):
 
     path = Path("recorder")
 
-    def __init__(self, *, needs_overlay: bool = False, fail_at: int | None = None) -> None:
+    def __init__(
+        self, *, needs_overlay: bool = False, fail_at: int | None = None, fail_to_close: bool = False
+    ) -> None:
         self.needs_overlay = needs_overlay
         self.fail_at = fail_at
+        self.fail_to_close = fail_to_close
         self.written: list[tuple] = []
         self.closed = False
 
@@ -39,6 +42,8 @@ class Recorder(Sink):
 
     def close(self) -> None:
         self.closed = True
+        if self.fail_to_close:
+            raise SinkError("the disk is full")
 
 
 def test_stream_gives_frames_with_their_results() -> None:
@@ -141,6 +146,26 @@ def test_ctrl_c_leaves_readable_output_and_a_report(tmp_path: Path) -> None:
     assert len([json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]) == 10
     with open_source(tmp_path / "out.mp4") as video:
         assert len(list(video)) == 10
+
+
+def test_ctrl_c_does_not_hide_what_went_wrong_with_a_sink() -> None:
+    def press_ctrl_c(*_) -> None:
+        raise KeyboardInterrupt
+
+    good = Recorder()
+    with pytest.raises(RunInterrupted) as caught:
+        run(GreyFrames([1]), BrightPixels(), [Recorder(fail_to_close=True), good], on_frame=press_ctrl_c)
+    assert str(caught.value.sink_error) == "the disk is full"
+    assert good.closed
+    with pytest.raises(RunInterrupted) as caught:
+        run(GreyFrames([1]), BrightPixels(), [good], on_frame=press_ctrl_c)
+    assert caught.value.sink_error is None
+    assert not caught.value.report.source_ended
+
+
+def test_the_report_says_whether_the_source_ended() -> None:
+    assert run(GreyFrames([1, 2]), BrightPixels()).source_ended
+    assert not run(GreyFrames([1, 2]), BrightPixels(), frames=2).source_ended
 
 
 def test_a_real_signal_ends_a_run_cleanly(tmp_path: Path) -> None:

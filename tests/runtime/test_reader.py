@@ -9,7 +9,7 @@ import pytest
 
 from edgeseg.errors import SourceError
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.reader import LatestReader, ReadAhead, open_reader
+from edgeseg.runtime.reader import LatestReader, ReadAhead, no_frames, open_reader
 from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.timing import StageTimes
 
@@ -100,6 +100,39 @@ def test_frames_that_will_be_dropped_are_not_decoded() -> None:
         camera.end()
 
 
+class Hesitant(LatestReader):
+    """Lets the caller come for the next frame between two looks at when it got the last one."""
+
+    def __init__(self, source: Source) -> None:
+        self.calls: dict[str, threading.Event] = {name: threading.Event() for name in ("look", "came")}
+        super().__init__(source)
+
+    @property
+    def _interval_s(self) -> float:
+        if self._taken_s is not None:
+            self.calls["look"].set()
+            self.calls["came"].wait(0.2)  # not for ever: the caller may have to wait for the look to end
+        return 0.0
+
+    @_interval_s.setter
+    def _interval_s(self, value: float) -> None:
+        pass
+
+
+def test_coming_back_while_the_reader_looks_is_no_error() -> None:
+    camera = Camera()
+    with Hesitant(camera) as reader:
+        camera.send()
+        assert reader.take().index == 0
+        camera.send()
+        assert reader.calls["look"].wait(PATIENCE_S)
+        reader.take()
+        reader.calls["came"].set()
+        camera.send()
+        assert reader.take().index == 2
+        camera.end()
+
+
 def test_every_frame_of_a_recording_comes_in_order() -> None:
     times = StageTimes()
     with ReadAhead(GreyFrames(range(50)), times) as reader:
@@ -141,6 +174,11 @@ def test_errors_come_after_the_frames_before_them() -> None:
 def test_a_source_without_frames_is_an_error(kind: type[ReadAhead]) -> None:
     with kind(GreyFrames([])) as reader, pytest.raises(SourceError, match="grey gave no frames"):
         reader.take()
+
+
+def test_advice_fits_the_source() -> None:
+    assert str(no_frames(GreyFrames([]))) == "grey gave no frames; check that it is not empty"
+    assert str(no_frames(GreyFrames([], live=True))) == "grey gave no frames; check camera and network"
 
 
 def test_a_silent_camera_is_an_error_and_closing_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:

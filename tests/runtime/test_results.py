@@ -22,7 +22,7 @@ def two_objects() -> InstanceResult:
         scores=np.array([0.9, 0.5], np.float32),
         class_ids=np.array([3, 1]),
         frame_hw=(6, 8),
-        mask_crops=(MaskCrop(1, 2, np.eye(3, dtype=bool)), MaskCrop(0, 0, np.ones((1, 8), bool))),
+        _crops=(MaskCrop(1, 2, np.eye(3, dtype=bool)), MaskCrop(0, 0, np.ones((1, 8), bool))),
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from edgeseg.errors import SinkError, UsageError
+from edgeseg.errors import UsageError
 from edgeseg.runtime.sinks.base import Result, Sink
 from edgeseg.runtime.sinks.images import FolderSink, ImageSink
 from edgeseg.runtime.sinks.jsonlines import JsonLinesSink
@@ -13,9 +14,18 @@ from edgeseg.runtime.sinks.video import VideoSink
 from edgeseg.runtime.sources.base import Source
 from edgeseg.spec import ModelSpec
 
-__all__ = ["FolderSink", "ImageSink", "JsonLinesSink", "Result", "Sink", "VideoSink", "open_sink"]
+__all__ = [
+    "FolderSink",
+    "ImageSink",
+    "JsonLinesSink",
+    "Result",
+    "Sink",
+    "VideoSink",
+    "check_outputs",
+    "open_sink",
+]
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+FILE_SUFFIXES = (".mp4", ".jsonl", ".png", ".jpg", ".jpeg")
 
 
 def open_sink(text: str | os.PathLike[str], spec: ModelSpec, source: Source) -> Sink:
@@ -27,21 +37,51 @@ def open_sink(text: str | os.PathLike[str], spec: ModelSpec, source: Source) -> 
             `/` or has no suffix.
 
     Raises:
-        UsageError: for any other suffix.
-        SinkError: if it cannot be written, or would overwrite what `source` reads.
+        UsageError: as `check_outputs`.
+        SinkError: if it cannot be written.
     """
-    path = Path(text)
-    if source.path is not None and path.resolve() == source.path.resolve():
-        raise SinkError(f"{path} is the source itself, which would be overwritten; choose another -o")
-    suffix = path.suffix.lower()
-    if path.is_dir() or os.fspath(text).endswith(("/", os.sep)) or not suffix:
-        return FolderSink(path, spec)
+    check_outputs([text], source)
+    path, suffix = Path(text), _suffix_of(text)
     if suffix == ".mp4":
         return VideoSink(path, fps=source.fps, live=source.live)
     if suffix == ".jsonl":
         return JsonLinesSink(path, spec)
-    if suffix in IMAGE_SUFFIXES:
-        return ImageSink(path)
+    return ImageSink(path) if suffix else FolderSink(path, spec)
+
+
+def check_outputs(texts: Sequence[str | os.PathLike[str]], source: Source) -> None:
+    """Look at all outputs of a run before the first of them is opened.
+
+    Raises:
+        UsageError: if one has a suffix that no sink has, is given twice, is a file that `source` reads, or is
+            a folder of label maps in which such a file lies.
+    """
+    files = {file.resolve() for file in source.files}
+    folders = {file.parent.resolve() for file in (*source.files, *files)}  # those of links, and of their aims
+    taken: set[Path] = set()
+    for text in texts:
+        _suffix_of(text)
+        path, place = Path(text), Path(text).resolve()
+        if place in taken:
+            raise UsageError(f"-o {path} is given twice; give each output a path of its own")
+        if place in files:
+            raise UsageError(f"-o {path} is read by this run and would be overwritten; choose another -o")
+        if place in folders:
+            raise UsageError(
+                f"-o {path} holds what this run reads, and label maps could overwrite it; use a folder of "
+                f"their own, such as -o {path / 'labels'}"
+            )
+        taken.add(place)
+
+
+def _suffix_of(text: str | os.PathLike[str]) -> str:
+    """Return what tells the kind of output: a suffix in lower case, or nothing for a folder."""
+    path = Path(text)
+    suffix = path.suffix.lower()
+    if path.is_dir() or os.fspath(text).endswith(("/", os.sep)) or not suffix:
+        return ""
+    if suffix in FILE_SUFFIXES:
+        return suffix
     raise UsageError(
         f"-o {path}: {suffix} is no kind of output; use .mp4, .jsonl, .png or .jpg for one image, or a "
         f"folder ({path}/)"

@@ -22,6 +22,8 @@ SinkT = TypeVar("SinkT", bound="Sink")
 class Sink(ABC):
     """Where results go; close it, or use it as a context manager, and what was written is readable.
 
+    What its path held before stays until there is a result to put in its place.
+
     Attributes:
         path: the file or folder it writes.
         needs_overlay: `write` wants the overlay drawn.
@@ -62,6 +64,20 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(folder, error) from error
+
+
+def check_writable(path: Path) -> None:
+    """Find out whether a file can be written, without changing it or leaving one. Raises SinkError."""
+    target = path.resolve()
+    exists = target.exists()
+    if exists and not target.is_file():
+        return  # a pipe or a device: opening one and closing it again is not without effect
+    try:
+        target.open("ab").close()
+        if not exists:
+            target.unlink()
+    except OSError as error:
+        raise unwritable(path, error) from error
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from edgeseg.errors import SinkError
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.results import InstanceResult, SemanticResult
-from edgeseg.runtime.sinks.base import Result, Sink, encode_image, make_folder, write_whole
+from edgeseg.runtime.sinks.base import (
+    Result,
+    Sink,
+    check_writable,
+    encode_image,
+    make_folder,
+    write_whole,
+)
 from edgeseg.spec import ModelSpec
 
 CLASSES_NAME = "classes.json"
@@ -31,15 +38,15 @@ class FolderSink(Sink):
         self.path = folder
         self._spec = spec
         self._stems = {Path(CLASSES_NAME).stem}
+        self._has_legend = False
         make_folder(folder)
-        legend = [
-            {"class_id": class_id, "name": name, "colour_rgb": list(colour)}
-            for class_id, (name, colour) in enumerate(zip(spec.class_names, spec.palette_rgb, strict=True))
-        ]
-        write_whole(folder / CLASSES_NAME, (json.dumps(legend, indent=1) + "\n").encode())
+        check_writable(folder / CLASSES_NAME)
 
     def write(self, frame: Frame, result: Result, overlay: NDArray[np.uint8] | None = None) -> None:
-        """Write the files of one frame; see `Sink.write`."""
+        """Write the files of one frame, with the first one the legend; see `Sink.write`."""
+        if not self._has_legend:
+            write_whole(self.path / CLASSES_NAME, self._legend())
+            self._has_legend = True
         path = self.path / f"{self._new_stem(frame)}.png"
         if isinstance(result, SemanticResult):
             write_whole(path, encode_image(path, result.labels))
@@ -59,6 +66,14 @@ class FolderSink(Sink):
             stem = frame.name
         self._stems.add(stem)
         return stem
+
+    def _legend(self) -> bytes:
+        classes = zip(self._spec.class_names, self._spec.palette_rgb, strict=True)
+        legend = [
+            {"class_id": class_id, "name": name, "colour_rgb": list(colour)}
+            for class_id, (name, colour) in enumerate(classes)
+        ]
+        return (json.dumps(legend, indent=1) + "\n").encode()
 
     def _objects(self, result: InstanceResult) -> bytes:
         objects = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from edgeseg.errors import SinkError
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.results import SemanticResult
-from edgeseg.runtime.sinks.base import Result, Sink, make_folder, unwritable
+from edgeseg.runtime.sinks.base import Result, Sink, check_writable, make_folder, unwritable
 from edgeseg.spec import ModelSpec
 
 
@@ -22,23 +23,24 @@ class JsonLinesSink(Sink):
     Keys: `index`, `time_s` (monotonic clock), `name` (file name or null), `size_hw`, and
     `instances`: COCO results (`image_id` is the frame's index, `bbox` is xywh in pixels, `score`) or
     `segments`: one item a class that occurs (`area` in pixels);
-    both with `category_id`, `category_name` and `segmentation`.
+    both with `category_id`, `category_name` (null for the label 255, "not sure") and `segmentation`.
+    The first line replaces what the file held before.
     """
 
     def __init__(self, path: Path, spec: ModelSpec) -> None:
         self.path = path
         self._spec = spec
+        self._file: FileIO | None = None
         make_folder(path.parent)
-        try:
-            self._file = path.open("wb", buffering=0)
-        except OSError as error:
-            raise unwritable(path, error) from error
+        check_writable(path)
 
     def write(self, frame: Frame, result: Result, overlay: NDArray[np.uint8] | None = None) -> None:
         """Append one line; see `Sink.write`."""
         line = json.dumps(self._describe(frame, result), ensure_ascii=False, separators=(",", ":"))
         remaining = memoryview(line.encode() + b"\n")
         try:
+            if self._file is None:
+                self._file = self.path.open("wb", buffering=0)
             while remaining:
                 remaining = remaining[self._file.write(remaining) :]
         except OSError as error:
@@ -46,6 +48,8 @@ class JsonLinesSink(Sink):
 
     def close(self) -> None:
         """Close the file."""
+        if self._file is None:
+            return
         try:
             self._file.close()
         except OSError as error:
@@ -58,12 +62,12 @@ class JsonLinesSink(Sink):
             "name": frame.name,
             "size_hw": list(frame.image.shape[:2]),
         }
+        names = dict(enumerate(self._spec.class_names))
         if isinstance(result, SemanticResult):
-            return {**head, "segments": [self._named(dict(item)) for item in result.to_segments()]}
+            segments = result.to_segments()
+            return {
+                **head,
+                "segments": [{**s, "category_name": names.get(s["category_id"])} for s in segments],
+            }
         found = result.to_coco(image_id=frame.index)
-        return {**head, "instances": [self._named(dict(item)) for item in found]}
-
-    def _named(self, item: dict[str, Any]) -> dict[str, Any]:
-        class_id = item["category_id"]
-        known = class_id < len(self._spec.class_names)
-        return {**item, "category_name": self._spec.class_names[class_id] if known else None}
+        return {**head, "instances": [{**i, "category_name": names[i["category_id"]]} for i in found]}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgeseg.errors import SinkError
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.quiet import silence_opencv
-from edgeseg.runtime.sinks.base import Result, Sink, make_folder, unwritable
+from edgeseg.runtime.sinks.base import Result, Sink, check_writable, make_folder, unwritable
 
 CODECS = ("mp4v", "avc1")  # MPEG-4 part 2 is in every FFmpeg; H.264 only where the system brings an encoder
 DEFAULT_FPS = 25.0  # for sources that have no rate of their own
@@ -27,7 +27,8 @@ class VideoSink(Sink):
     the source is live; in place of dropped frames the one before stays. The first frame fixes the size (odd
     sides grow by a pixel); later frames of another size are fitted into it between black bars.
 
-    Closing reads the video back: an encoder that failed without a word is a SinkError.
+    The video is encoded beside its place and moved there when it is closed. Closing reads it back: an encoder
+    that failed without a word is a SinkError, and a video of which nothing can be read replaces none.
     """
 
     needs_overlay = True
@@ -43,11 +44,11 @@ class VideoSink(Sink):
         self._last: NDArray[np.uint8] | None = None
         self._start = 0.0  # of the video: capture time or index, in frames
         self._written = 0
+        self._place = path.resolve()  # a link stays one
+        self._staged = self._place.with_name(f".{path.stem}.part{path.suffix}")
         make_folder(path.parent)
-        try:  # FFmpeg says only that it failed; this says why
-            path.open("wb").close()
-        except OSError as error:
-            raise unwritable(path, error) from error
+        for file in (path, self._staged):  # FFmpeg would say only that it failed; this says why
+            check_writable(file)
 
     def write(self, frame: Frame, result: Result, overlay: NDArray[np.uint8] | None) -> None:
         """Encode one frame; see `Sink.write`."""
@@ -70,28 +71,35 @@ class VideoSink(Sink):
         self._last = picture
 
     def close(self) -> None:
-        """Write the index and read the video back."""
+        """Write the index, read the video back and move it to its place."""
         if self._writer is None:
-            if not self._written:
-                self.path.unlink(missing_ok=True)
             return
         self._writer.release()
         self._writer = None
-        found = _count_frames(self.path)
+        found = _count_frames(self._staged)
+        try:
+            if found:
+                self._staged.replace(self._place)
+            else:
+                self._staged.unlink(missing_ok=True)
+        except OSError as error:
+            raise unwritable(self.path, error) from error
         if found < self._written:
             raise SinkError(
-                f"{self.path} holds {found} of {self._written} frames; the disk may be full: make room or "
-                "choose another -o"
+                f"cannot write {self.path}: {found} of {self._written} frames can be read back; the disk may "
+                "be full: make room or choose another -o"
             )
 
     def _open(self, overlay: NDArray[np.uint8]) -> None:
         height, width = overlay.shape[:2]
         self._size_wh = (width + width % 2, height + height % 2)
         for codec in CODECS:
-            writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter.fourcc(*codec), self._fps, self._size_wh)
+            fourcc = cv2.VideoWriter.fourcc(*codec)
+            writer = cv2.VideoWriter(str(self._staged), fourcc, self._fps, self._size_wh)
             if writer.isOpened():
                 self._writer, self.codec = writer, codec
                 return
+        self._staged.unlink(missing_ok=True)
         raise SinkError(
             f"OpenCV cannot encode {width}x{height} pixels at {self._fps:g} fps as {self.path}; "
             "write .jsonl or a folder, or use smaller frames"
@@ -102,7 +110,7 @@ class VideoSink(Sink):
 
     def _encode(self, picture: NDArray[np.uint8]) -> None:
         assert self._writer is not None
-        if shutil.disk_usage(self.path.parent).free < RESERVE_BYTES:
+        if shutil.disk_usage(self._place.parent).free < RESERVE_BYTES:
             raise SinkError(
                 f"the disk is full: {self.path} ends after {self._written} frames; make room or "
                 "choose another -o"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -21,7 +21,7 @@ class Source(ABC):
         live: frames arrive at their own pace and go stale if nobody takes them.
         fps: frames a second, None where unknown.
         frame_count: how many frames it will give, None where unknown or endless; containers give estimates.
-        path: the file or folder it reads, None where there is none.
+        files: the files it reads, none for cameras and streams.
         skipped: one line for each input, or part of one, that could not be read.
     """
 
@@ -29,7 +29,7 @@ class Source(ABC):
     live: bool = False
     fps: float | None = None
     frame_count: int | None = None
-    path: Path | None = None
+    files: Sequence[Path] = ()
 
     def __init__(self) -> None:
         self.skipped: list[str] = []

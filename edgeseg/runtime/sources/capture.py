@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -26,15 +27,16 @@ SHORTFALL_SHARE = 0.02
 class CaptureSource(Source):
     """Frames from a `cv2.VideoCapture`.
 
-    A recording that breaks off ends there and says so on `skipped`, as does a live source that stops sending.
-    One thread reads; any thread may close.
+    A recording that breaks off ends there and says so on `skipped`. One thread reads; any thread may close.
     """
 
-    def __init__(self, capture: cv2.VideoCapture, name: str, *, live: bool, path: Path | None = None) -> None:
+    def __init__(
+        self, capture: cv2.VideoCapture, name: str, *, live: bool, files: Sequence[Path] = ()
+    ) -> None:
         super().__init__()
         self.name = name
         self.live = live
-        self.path = path
+        self.files = files
         fps = capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if PLAUSIBLE_FPS[0] <= fps <= PLAUSIBLE_FPS[1] else None
         frames = capture.get(cv2.CAP_PROP_FRAME_COUNT)
@@ -57,7 +59,7 @@ class CaptureSource(Source):
             raise SourceError(
                 f"{path} is damaged or not a video that OpenCV can read; try: ffmpeg -i {path} repaired.mp4"
             )
-        return cls(capture, str(path), live=False, path=path)
+        return cls(capture, str(path), live=False, files=[path])
 
     @classmethod
     def camera(cls, device: int | str) -> CaptureSource:
@@ -103,7 +105,7 @@ class CaptureSource(Source):
         capture = cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER)
         if not capture.isOpened():
             raise SourceError(
-                f"cannot start the GStreamer pipeline {pipeline!r}; it must end in appsink and deliver "
+                "cannot start the GStreamer pipeline; it must end in appsink and deliver "
                 "video/x-raw,format=BGR; try it with gst-launch-1.0"
             )
         return cls(capture, "gst:", live=True)
@@ -154,7 +156,6 @@ class CaptureSource(Source):
 
     def _note_end(self) -> None:
         if self.live:
-            self.skipped.append(f"{self.name} stopped sending after {self._position} frames")
             return
         missing = (self.frame_count or 0) - self._position
         if missing > max(SHORTFALL_FRAMES, SHORTFALL_SHARE * (self.frame_count or 0)):
@@ -165,8 +166,19 @@ class CaptureSource(Source):
 
 
 def without_password(url: str) -> str:
-    """Hide what stands before the @ of a URL."""
-    return re.sub(r"(?<=://)[^/@]*@", "***@", url)
+    """Name a URL without what may be a password, also where / ? # or @ stand in it unescaped.
+
+    The query goes, and what follows an = in the path (recorders take `/user=me&password=...`). User and
+    password become ***; all of the URL does where it is not clear how far they reach.
+    """
+    scheme, _, rest = url.partition("://")
+    head = re.split(r"[?#]", rest, maxsplit=1)[0]
+    authority = head.partition("/")[0]
+    if "@" in rest and ("@" in authority or ":" in authority):
+        if "@" in rest[len(head) :]:
+            return f"{scheme}://***"
+        head = "***@" + head.rpartition("@")[2]
+    return f"{scheme}://" + re.sub(r"=.*", "=***", head)
 
 
 def _cameras_present() -> str:

@@ -73,19 +73,18 @@ class ImagesSource(Source):
     read, that is an error. A single file that cannot be read is an error.
     """
 
-    def __init__(self, paths: Sequence[Path], name: str, *, path: Path) -> None:
+    def __init__(self, paths: Sequence[Path], name: str) -> None:
         super().__init__()
         silence_opencv()
         self.name = name
-        self.path = path
+        self.files = paths
         self.frame_count = len(paths)
-        self._paths = paths
         self._position = 0
 
     @classmethod
     def file(cls, path: Path) -> ImagesSource:
         """One image."""
-        return cls([path], str(path), path=path)
+        return cls([path], str(path))
 
     @classmethod
     def folder(cls, path: Path) -> ImagesSource:
@@ -102,23 +101,23 @@ class ImagesSource(Source):
             raise SourceError(
                 f"{path} holds no image (of {', '.join(sorted(IMAGE_SUFFIXES))}); subfolders are not searched"
             )
-        return cls(sorted(found, key=natural_key), str(path), path=path)
+        return cls(sorted(found, key=natural_key), str(path))
 
     def read(self) -> Frame | None:
         """Return the next readable image; see `Source.read`."""
-        while self._position < len(self._paths):
-            path, index = self._paths[self._position], self._position
+        while self._position < len(self.files):
+            path, index = self.files[self._position], self._position
             self._position += 1
             time_s = time.monotonic()
             try:
                 return Frame(read_image(path), index, time_s, path.name)
             except SourceError as error:
                 self.skipped.append(str(error))
-                if len(self.skipped) == len(self._paths):
+                if len(self.skipped) == len(self.files):
                     raise self._nothing_readable(error) from error
         return None
 
     def _nothing_readable(self, error: SourceError) -> SourceError:
-        if len(self._paths) == 1:
+        if len(self.files) == 1:
             return error
-        return SourceError(f"none of the {len(self._paths)} images in {self.name} can be read: {error}")
+        return SourceError(f"none of the {len(self.files)} images in {self.name} can be read: {error}")

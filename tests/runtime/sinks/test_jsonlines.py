@@ -55,6 +55,13 @@ def test_labels_are_one_segment_a_class(tmp_path: Path) -> None:
     assert coco_mask.decode(line["segments"][1]["segmentation"]).tolist() == labels.tolist()
 
 
+def test_not_sure_has_no_name(tmp_path: Path) -> None:
+    with JsonLinesSink(tmp_path / "r.jsonl", SEMANTIC) as sink:
+        sink.write(FRAME, SemanticResult(np.full((6, 8), 255, np.uint8)))
+    (line,) = _lines(tmp_path / "r.jsonl")
+    assert [(s["category_id"], s["category_name"]) for s in line["segments"]] == [(255, None)]
+
+
 def test_lines_are_there_before_the_sink_is_closed(tmp_path: Path) -> None:
     sink = JsonLinesSink(tmp_path / "r.jsonl", INSTANCE)
     for count in (1, 2):

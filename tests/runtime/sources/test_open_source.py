@@ -20,10 +20,15 @@ def test_each_kind_of_path_finds_its_source(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((4, 5, 3), np.uint8))
     (tmp_path / "photo").write_bytes((tmp_path / "a.png").read_bytes())
     video = write_video(tmp_path / "v.mp4", 3)
-    for path, kind in ((tmp_path, ImagesSource), (tmp_path / "a.png", ImagesSource), (video, CaptureSource)):
+    image = tmp_path / "a.png"
+    for path, kind, file in (
+        (tmp_path, ImagesSource, image),
+        (image, ImagesSource, image),
+        (video, CaptureSource, video),
+    ):
         with open_source(path) as source:
             assert type(source) is kind
-            assert source.path == path
+            assert source.files == [file]
             assert not source.live
     with open_source(tmp_path / "photo") as source:  # known by its content
         assert type(source) is ImagesSource
