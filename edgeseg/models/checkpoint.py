@@ -1,8 +1,8 @@
 """Checkpoints: turn a file of trained weights into a state dict, without ever running code from the file.
 
 Training scripts save weights in many wrappers. This looks through them: safetensors and PyTorch files (told
-apart by their first bytes), the entry of a larger dictionary, moving averages, and the prefixes that
-`DataParallel` and `torch.compile` put before every name.
+apart by their first bytes), the entry of a larger dictionary, and moving averages. What stands before the
+names is the matter of `weight_names.py`.
 """
 
 from __future__ import annotations
@@ -24,33 +24,26 @@ from torch import Tensor
 
 from edgeseg.bundle import sha256_of
 from edgeseg.errors import CheckpointError
+from edgeseg.models.weight_names import AVERAGES, average_of
 
 WEIGHT_ENTRIES = (
     "state_dict",
     "model_state_dict",
     "model_state",
     "model",
+    "module",
     "network",
     "net",
     "weights",
     "params",
 )
-AVERAGE_ENTRIES = (
-    "ema",
-    "model_ema",
-    "ema_model",
-    "ema_state_dict",
-    "state_dict_ema",
-    "model_ema_state_dict",
-    "ema_model_state_dict",
-    "params_ema",
-)
-INNER_ENTRIES = (*WEIGHT_ENTRIES, "module", "shadow_params")
+NAMELESS_AVERAGE = "shadow_params"  # torch_ema's: a list of tensors in the order of parameters()
 
 ZIP_MAGIC = b"PK\x03\x04"  # torch.save since 1.6
 PICKLE_MAGIC = b"\x80\x02"  # torch.save before
 SAFETENSORS_HEADER_AT = 8  # bytes: a little-endian length, then JSON
 SHOWN = 3  # names in a message
+FOREIGN_OBJECT = re.compile(r"GLOBAL ([\w.]+)")  # in the words of torch
 
 _NUMPY_SCALAR: Any = np.float64(0).__reduce__()[0]
 HARMLESS_TYPES: list[Any] = [
@@ -77,10 +70,10 @@ class Checkpoint:
     Attributes:
         path: of the file.
         sha256: of the file, in hexadecimal.
-        weights: tensors by name, on the CPU, in the file's own dtypes, without wrapper prefixes.
+        weights: tensors by the file's own names, on the CPU, in the file's own dtypes.
         entry: the dictionary entry they were found in, such as `model` or `ema.module`; empty if the file
             holds nothing else.
-        averaged: whether that entry is a moving average (EMA) of the weights.
+        averaged: whether they are a moving average (EMA) of the weights.
     """
 
     path: Path
@@ -105,22 +98,14 @@ def read_checkpoint(path: str | Path, *, ema: bool = False) -> Checkpoint:
     path = Path(path)
     content = _read(path)
     entry, weights = _find_weights(content, path, ema=ema)
+    parts = {key.partition(".")[0] for key in weights if "." in key}
     return Checkpoint(
         path=path,
         sha256=sha256_of(path),
-        weights=without_prefixes(weights),
+        weights=weights,
         entry=entry,
-        averaged=entry.split(".")[0] in AVERAGE_ENTRIES,
+        averaged=ema or entry.partition(".")[0] in AVERAGES or (bool(parts) and parts <= set(AVERAGES)),
     )
-
-
-def without_prefixes(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Take the names apart from what `DataParallel`, weight averaging and `torch.compile` put before them."""
-    # An averaged model also counts its updates.
-    plain = {key.replace("_orig_mod.", ""): value for key, value in weights.items() if key != "n_averaged"}
-    while plain and all(key.startswith("module.") for key in plain):
-        plain = {key.removeprefix("module."): value for key, value in plain.items()}
-    return plain
 
 
 def num_classes_of(weights: Mapping[str, Tensor]) -> int | None:
@@ -161,24 +146,26 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_torch(path: Path) -> Any:
-    if _is_torchscript(path):
-        raise CheckpointError(
-            f"{path} is a TorchScript program, not weights; save them with "
-            "torch.save(torch.jit.load(PATH).state_dict(), NEW_PATH)"
-        )
     try:
+        if _is_torchscript(path):
+            raise CheckpointError(
+                f"{path} is a TorchScript program, not weights; save them with "
+                "torch.save(torch.jit.load(PATH).state_dict(), NEW_PATH)"
+            )
         # Open: by its name alone, torch would take any `.safetensors` for one.
         with path.open("rb") as file, torch.serialization.safe_globals(HARMLESS_TYPES):
             return torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        objects = re.findall(r"(?:GLOBAL|global:?|`?Unsupported class) `?([\w.]+\.\w+)", str(error))
-        held = f" such as {objects[0]}" if objects else ""
-        raise CheckpointError(
-            f"{path} holds Python objects{held}, which would run code when opened; where you trust it, "
-            "save the weights alone: torch.save(model.state_dict(), PATH)"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except CheckpointError:
+        raise
+    except Exception as error:  # a damaged file can make the readers of zip and pickle raise anything
+        if objects := FOREIGN_OBJECT.findall(str(error)):
+            raise CheckpointError(
+                f"{path} holds Python objects such as {objects[0]}, which would run code when opened; where "
+                "you trust it, save the weights alone: torch.save(model.state_dict(), PATH)"
+            ) from error
+        reason = type(error).__name__
+        if str(error) and not isinstance(error, pickle.UnpicklingError):  # torch's advice is to trust it
+            reason = str(error).splitlines()[0]
         raise CheckpointError(f"{path} is damaged ({reason}); download or save it again") from error
 
 
@@ -193,32 +180,55 @@ def _find_weights(content: Any, path: Path, *, ema: bool) -> tuple[str, dict[str
     """Find the state dict in what a file holds; also say in which entry."""
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not a state dict")
-    if weights := _tensors_of(content):
-        if ema:
-            raise CheckpointError(
-                f"{path} holds weights alone, no moving average; leave out the wish for one"
-            )
-        return "", weights
-    averages = [key for key in AVERAGE_ENTRIES if isinstance(content.get(key), Mapping)]
-    plain = [key for key in WEIGHT_ENTRIES if isinstance(content.get(key), Mapping)]
-    if ema and not averages:
-        raise CheckpointError(f"{path} holds no moving average, only {name_a_few(list(map(str, content)))}")
-    for key in averages if ema else [*plain, *averages]:
-        inner, entry = content[key], key
-        while not _tensors_of(inner):
-            deeper = next((k for k in INNER_ENTRIES if isinstance(inner.get(k), Mapping)), None)
-            if deeper is None:
-                break
-            inner, entry = inner[deeper], f"{entry}.{deeper}"
-        if weights := _tensors_of(inner):
-            return entry, weights
     entries = name_a_few([str(key) for key in content]) or "nothing"
+    plain = _search(content, WEIGHT_ENTRIES)
+    average = _search_entries(content, AVERAGES)
+    if not ema and (found := _search_entries(content, WEIGHT_ENTRIES) or average or plain):
+        return found
+    if ema:
+        if average:
+            return average
+        if plain and (weights := average_of(plain[1])):
+            return plain[0], weights
+    if any(_has_nameless_average(entry) for entry in (content, *content.values())):
+        raise CheckpointError(
+            f"{path} holds a moving average without names ({NAMELESS_AVERAGE}, a list of tensors); where it "
+            "was made: with ema.average_parameters(): torch.save(model.state_dict(), PATH)"
+        )
+    if ema:
+        what = f"only {entries}" if plain is None or plain[0] else "it holds weights alone"
+        raise CheckpointError(f"{path} holds no moving average, {what}; leave out --ema")
     raise CheckpointError(
         f"{path} holds no weights that edgeseg can find; its entries are {entries}. "
         "Save the weights alone: torch.save(model.state_dict(), PATH)"
     )
 
 
+def _search(entry: Mapping[Any, Any], keys: tuple[str, ...]) -> tuple[str, dict[str, Tensor]] | None:
+    """Look through the known entries, then at what lies there loose: scripts save scores as tensors, too."""
+    if found := _search_entries(entry, keys):
+        return found
+    tensors = _tensors_of(entry)
+    return ("", tensors) if tensors else None
+
+
+def _search_entries(entry: Mapping[Any, Any], keys: tuple[str, ...]) -> tuple[str, dict[str, Tensor]] | None:
+    for key in keys:
+        inner = entry.get(key)
+        if isinstance(inner, Mapping) and (found := _search(inner, WEIGHT_ENTRIES)):
+            return ".".join(filter(None, (key, found[0]))), found[1]
+    return None
+
+
 def _tensors_of(entry: Mapping[Any, Any]) -> dict[str, Tensor]:
-    """Take the tensors of a state dict; what scripts add to it, such as milesial's `mask_values`, is left."""
-    return {key: value for key, value in entry.items() if isinstance(key, str) and isinstance(value, Tensor)}
+    """Take the tensors of a state dict; what scripts add to it, such as milesial's `mask_values`, is left.
+
+    Returns:
+        Nothing if all are scalars: those are scores and counters, no network.
+    """
+    tensors = {k: v for k, v in entry.items() if isinstance(k, str) and isinstance(v, Tensor)}
+    return tensors if any(tensor.ndim for tensor in tensors.values()) else {}
+
+
+def _has_nameless_average(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and isinstance(entry.get(NAMELESS_AVERAGE), list)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,22 +13,7 @@ from edgeseg.errors import CheckpointError
 from edgeseg.models import zoo
 from edgeseg.models.checkpoint import Checkpoint, name_a_few, num_classes_of, read_checkpoint
 from edgeseg.models.semantic_logits import SemanticLogits
-
-TRAINING_ONLY = ("aux_classifier.",)
-"""Heads that only a loss sees."""
-
-WRAPPERS = ("model.", "net.", "network.", "module.")
-"""What training frameworks put before every name, where their module holds the network under this name."""
-
-COUNTER = ".num_batches_tracked"
-"""Batch normalisation counts its updates; inference does not use it, and frozen normalisation lacks it."""
-
-RENAMED = (
-    # Released weights of torchvision's detectors have the names of its first versions.
-    (re.compile(r"(\.fpn\.(?:inner|layer)_blocks\.\d+)\.(weight|bias)$"), r"\1.0.\2"),
-    (re.compile(r"(rpn\.head\.conv)\.(weight|bias)$"), r"\1.0.0.\2"),
-    *((re.compile(rf"(mask_head\.)mask_fcn{i + 1}\.(weight|bias)$"), rf"\g<1>{i}.0.\2") for i in range(4)),
-)
+from edgeseg.models.weight_names import NORM_COUNTER, bare_names, match_names
 
 CLOSE_ENOUGH = 0.5  # share of tensors that must agree before another network is suggested
 
@@ -56,19 +40,13 @@ def open_network(
         CheckpointError: if the weights cannot be read or do not fit.
     """
     checkpoint = read_checkpoint(path, ema=ema)
-    chosen = {**zoo.read_parameters(name, checkpoint.weights, sha256=checkpoint.sha256), **parameters}
+    shown = zoo.read_parameters(name, bare_names(checkpoint.weights), sha256=checkpoint.sha256)
+    chosen = {**shown, **parameters}
     if num_classes is not None:
         chosen["num_classes"] = num_classes
     network = zoo.create(name, **chosen)
     load_weights(network.module, checkpoint.weights, source=str(path))
     return network, checkpoint
-
-
-def load_checkpoint(module: nn.Module, path: str | Path, *, ema: bool = False) -> Checkpoint:
-    """Read a checkpoint and load it into a module; see `read_checkpoint` and `load_weights`."""
-    checkpoint = read_checkpoint(path, ema=ema)
-    load_weights(module, checkpoint.weights, source=str(path))
-    return checkpoint
 
 
 def load_weights(module: nn.Module, weights: Mapping[str, Tensor], *, source: str = "the checkpoint") -> None:
@@ -89,8 +67,8 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], *, source: st
     if isinstance(module, SemanticLogits):
         module = module.network
     wanted = module.state_dict()
-    fitting = match_names(weights, wanted)
-    missing = [key for key in wanted if key not in fitting and not key.endswith(COUNTER)]
+    fitting = match_names(weights, wanted.keys())
+    missing = [key for key in wanted if key not in fitting and not key.endswith(NORM_COUNTER)]
     unexpected = [key for key in fitting if key not in wanted]
     misshapen = [key for key in fitting if key in wanted and not _fits(fitting[key], wanted[key])]
     if missing or unexpected or misshapen:
@@ -109,31 +87,14 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], *, source: st
     module.load_state_dict({**wanted, **fitting}, strict=True)
 
 
-def match_names(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the weights to the names a module wants, as far as that is only a matter of habits."""
-    matched = dict(weights)
-    for wrapper in WRAPPERS:
-        wraps_all = bool(matched) and all(key.startswith(wrapper) for key in matched)
-        if wraps_all and not any(key.startswith(wrapper) for key in wanted):
-            matched = {key.removeprefix(wrapper): value for key, value in matched.items()}
-    for pattern, spelling in RENAMED:
-        matched = {
-            key if key in wanted else pattern.sub(spelling, key): value for key, value in matched.items()
-        }
-    return {
-        key: value
-        for key, value in matched.items()
-        if key in wanted or not (key.startswith(TRAINING_ONLY) or key.endswith(COUNTER))
-    }
-
-
 def nearest_network(weights: Mapping[str, Tensor]) -> str | None:
     """Find the network of the zoo whose names and shapes agree best with the weights.
 
     Returns:
         Its name; None if not even half of the tensors agree with any.
     """
-    agreements = {name: _agreement(name, weights) for name in zoo.names()}
+    bare = bare_names(weights)
+    agreements = {name: _agreement(name, bare) for name in zoo.names()}
     best = max(agreements, key=lambda name: agreements[name])
     return best if agreements[best] > CLOSE_ENOUGH else None
 
@@ -142,8 +103,8 @@ def _agreement(name: str, weights: Mapping[str, Tensor]) -> float:
     """Return the share of tensors, of both sides together, that agree in name and shape."""
     with torch.device("meta"):  # shapes without memory
         wanted = zoo.create(name, **zoo.read_parameters(name, weights)).module.state_dict()
-    shapes = {key: value.shape for key, value in wanted.items() if not key.endswith(COUNTER)}
-    found = {key: value.shape for key, value in weights.items() if not key.endswith(COUNTER)}
+    shapes = {key: value.shape for key, value in wanted.items() if not key.endswith(NORM_COUNTER)}
+    found = {key: value.shape for key, value in weights.items() if not key.endswith(NORM_COUNTER)}
     return len(shapes.items() & found.items()) / max(len(shapes.keys() | found.keys()), 1)
 
 

@@ -16,8 +16,10 @@ from edgeseg.errors import CheckpointError
 from edgeseg.models.checkpoint import num_classes_of, read_checkpoint
 from edgeseg.models.deeplab import deeplabv3_mobilenet_v3_large, deeplabv3plus_resnet
 from edgeseg.models.unet import UNet
+from edgeseg.models.weight_names import bare_names
 
 WEIGHTS = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.zeros(2)}
+SCORE = torch.tensor(77.0)
 AVERAGE = {key: value + 1.0 for key, value in WEIGHTS.items()}
 
 
@@ -42,6 +44,10 @@ def with_prefix(prefix: str, weights: dict[str, Tensor] = WEIGHTS) -> dict[str, 
         (with_prefix("module._orig_mod."), ""),
         ({"a._orig_mod.weight": WEIGHTS["a.weight"], "a.bias": WEIGHTS["a.bias"]}, ""),
         ({"model": {"state_dict": WEIGHTS}}, "model.state_dict"),
+        ({"state_dict": WEIGHTS, "best_acc1": SCORE}, "state_dict"),  # PyTorch's ImageNet example
+        ({"module": WEIGHTS, "global_steps": 9}, "module"),  # DeepSpeed
+        ({"model": {"name": "tiny"}, **WEIGHTS}, ""),
+        ({"state_dict": {**with_prefix("model."), **with_prefix("ema_model.", AVERAGE)}}, "state_dict"),
     ],
 )
 def test_weights_are_found_wherever_training_scripts_put_them(
@@ -52,7 +58,7 @@ def test_weights_are_found_wherever_training_scripts_put_them(
 
     checkpoint = read_checkpoint(path)
 
-    assert same(checkpoint.weights, WEIGHTS)
+    assert same(bare_names(checkpoint.weights), WEIGHTS)
     assert (checkpoint.entry, checkpoint.averaged) == (entry, False)
     assert checkpoint.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -63,6 +69,9 @@ def test_weights_are_found_wherever_training_scripts_put_them(
         ({"ema": {"module": AVERAGE}, "model": WEIGHTS}, "ema.module"),
         ({"model_ema": {"n_averaged": torch.tensor(9), **with_prefix("module.", AVERAGE)}}, "model_ema"),
         ({"state_dict_ema": AVERAGE, "state_dict": WEIGHTS}, "state_dict_ema"),
+        ({"model_ema": {"module": AVERAGE, "decay": SCORE}, "model": WEIGHTS}, "model_ema.module"),
+        ({"state_dict": {**with_prefix("model."), **with_prefix("ema_model.", AVERAGE)}}, "state_dict"),
+        ({**WEIGHTS, **with_prefix("ema.", AVERAGE)}, ""),
     ],
 )
 def test_average_is_taken_when_asked_for(tmp_path: Path, content: Any, entry: str) -> None:
@@ -70,16 +79,19 @@ def test_average_is_taken_when_asked_for(tmp_path: Path, content: Any, entry: st
 
     checkpoint = read_checkpoint(tmp_path / "w.pt", ema=True)
 
-    assert same(checkpoint.weights, AVERAGE)
+    assert same(bare_names(checkpoint.weights), AVERAGE)
     assert (checkpoint.entry, checkpoint.averaged) == (entry, True)
 
 
-def test_average_alone_is_taken_and_said(tmp_path: Path) -> None:
-    torch.save({"ema_state_dict": AVERAGE, "epoch": 3}, tmp_path / "w.pt")
+@pytest.mark.parametrize(
+    "content", [{"ema_state_dict": AVERAGE, "epoch": 3}, {"state_dict": with_prefix("ema_model.", AVERAGE)}]
+)
+def test_average_alone_is_taken_and_said(tmp_path: Path, content: Any) -> None:
+    torch.save(content, tmp_path / "w.pt")
 
     checkpoint = read_checkpoint(tmp_path / "w.pt")
 
-    assert same(checkpoint.weights, AVERAGE)
+    assert same(bare_names(checkpoint.weights), AVERAGE)
     assert checkpoint.averaged
 
 
@@ -89,7 +101,7 @@ def test_real_averaged_model_is_read(tmp_path: Path) -> None:
     averaged.update_parameters(net)
     torch.save({"model_ema": averaged.state_dict()}, tmp_path / "w.pt")
 
-    assert same(read_checkpoint(tmp_path / "w.pt").weights, net.state_dict())
+    assert same(bare_names(read_checkpoint(tmp_path / "w.pt").weights), net.state_dict())
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
@@ -156,6 +168,9 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path) -> None:
         ({"epoch": 3, "config": {"lr": 0.1}}, False, "its entries are epoch, config"),
         ({"model": WEIGHTS}, True, "holds no moving average, only model"),
         (WEIGHTS, True, "holds weights alone"),
+        ({"my_network": WEIGHTS, "best_acc1": SCORE}, False, "its entries are my_network, best_acc1"),
+        ({"model": WEIGHTS, "ema": {"shadow_params": [SCORE]}}, True, "average without names"),
+        ({"shadow_params": [SCORE], "decay": 0.9}, False, "ema.average_parameters"),
     ],
 )
 def test_files_without_the_wanted_weights_are_refused(
@@ -165,6 +180,27 @@ def test_files_without_the_wanted_weights_are_refused(
 
     with pytest.raises(CheckpointError, match=message):
         read_checkpoint(tmp_path / "w.pt", ema=ema)
+
+
+DAMAGE_STEP = {True: 97, False: 41}  # bytes; both hit headers, names, pickles and data
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_damaged_byte_is_one_clear_line_or_no_harm(tmp_path: Path, zipped: bool) -> None:
+    torch.save({"model": WEIGHTS}, tmp_path / "good.pt", _use_new_zipfile_serialization=zipped)
+    good = (tmp_path / "good.pt").read_bytes()
+    messages = []
+    for position in range(0, len(good), DAMAGE_STEP[zipped]):
+        for flip in (0x01, 0x80, 0xFF):
+            block = bytearray(good)
+            block[position] ^= flip
+            (tmp_path / "w.pt").write_bytes(block)
+            try:
+                read_checkpoint(tmp_path / "w.pt")
+            except CheckpointError as error:
+                messages.append(str(error))
+    assert messages
+    assert not any("\n" in message for message in messages)
 
 
 def test_number_of_classes_is_read_from_the_last_layer() -> None:

@@ -13,7 +13,7 @@ from edgeseg.errors import CheckpointError
 from edgeseg.models import zoo
 from edgeseg.models.deeplab import deeplabv3_resnet
 from edgeseg.models.fpn import BackboneWithFPN
-from edgeseg.models.loading import load_checkpoint, load_weights, nearest_network, open_network
+from edgeseg.models.loading import load_weights, nearest_network, open_network
 from edgeseg.models.resnet import resnet18
 from edgeseg.models.semantic_logits import SemanticLogits
 from edgeseg.models.unet import UNet
@@ -48,12 +48,42 @@ def test_unet_is_made_to_the_measure_of_its_weights(tmp_path: Path) -> None:
         torch.testing.assert_close(network.module(image), trained(image))
 
 
+def test_unet_of_a_training_framework_is_made_to_the_measure_of_its_weights(tmp_path: Path) -> None:
+    trained = UNet(3, width=8, upsampling="bilinear").state_dict()
+    lightning = {"state_dict": {f"model.{key}": value for key, value in trained.items()}, "epoch": 3}
+    torch.save(lightning, tmp_path / "w.ckpt")
+
+    network, _ = open_network("unet", tmp_path / "w.ckpt")
+
+    assert torch.equal(network.module.inc.double_conv[0].weight, trained["inc.double_conv.0.weight"])
+
+
+def test_deeplab_of_a_training_framework_has_as_many_classes_as_its_weights(tmp_path: Path) -> None:
+    theirs = zoo.create("demo_deeplab", num_classes=3).module.state_dict()
+    weights = {f"net.{key}": value for key, value in theirs.items()}
+    torch.save(weights, tmp_path / "w.pth")
+
+    network, _ = open_network("demo_deeplab", tmp_path / "w.pth")
+
+    assert network.module.state_dict()["classifier.classifier.3.weight"].shape[0] == 3
+
+
+def test_own_network_with_an_attribute_called_module_loads_its_weights(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\ndef build():\n    return nn.ModuleDict({'module': nn.Conv2d(3, 2, 1)})\n"
+    )
+    torch.save(nn.ModuleDict({"module": nn.Conv2d(3, 2, 1)}).state_dict(), tmp_path / "w.pth")
+
+    network, _ = open_network(f"{tmp_path}/net.py:build", tmp_path / "w.pth")
+
+    assert list(network.module.network) == ["module"]
+
+
 def test_half_precision_weights_are_cast(tmp_path: Path) -> None:
     half = {key: v.half() if v.is_floating_point() else v for key, v in UNet(2, width=4).state_dict().items()}
     torch.save(half, tmp_path / "w.pth")
-    net = UNet(2, width=4)
 
-    load_checkpoint(net, tmp_path / "w.pth")
+    net = open_network("unet", tmp_path / "w.pth")[0].module
 
     assert net.outc.conv.weight.dtype == torch.float32
     assert torch.equal(net.outc.conv.weight, half["outc.conv.weight"].float())
