@@ -25,14 +25,19 @@ from edgeseg.records import from_plain, to_plain
 
 SCHEMA_VERSION = 1
 MAX_CLASSES = 255  # labels are uint8 and 255 means "not sure"
+MAX_COLOUR = 255
 MAX_SIDE = 16384  # pixels; larger inputs are a mistake in the numbers, not a network
 
 Task = Literal["semantic", "instance"]
+ChannelOrder = Literal["rgb", "grey"]
 ResizePolicy = Literal["stretch", "letterbox", "shortest_edge"]
 OutputKind = Literal["labels", "logits", "instances"]
 Lowering = Literal["onnx", "dense"]
 Precision = Literal["fp32", "fp16", "int8"]
 BackendName = Literal["onnxruntime", "openvino", "tensorrt", "tensorrt_rtx"]
+
+GREY_FROM_RGB = (0.299, 0.587, 0.114)
+"""What `grey` means: ITU-R BT.601's luma, as OpenCV and Pillow compute it, here not rounded."""
 
 OUTPUT_NAMES: Mapping[OutputKind, tuple[str, ...]] = {
     "labels": ("labels",),
@@ -63,13 +68,14 @@ class InputSpec:
 class GraphSpec:
     """What the graph already does, so that nothing outside does it again.
 
-    Pixels are scaled to 0..1, brought to `network_channel_order`, and normalised with mean and std.
+    Pixels are scaled to 0..1, brought to `network_channel_order`, and normalised with mean and std; a grey
+    network's are three times the same.
     """
 
     mean_rgb: tuple[float, float, float]
     std_rgb: tuple[float, float, float]
     lowering: Lowering = "onnx"
-    network_channel_order: Literal["rgb", "bgr"] = "rgb"
+    network_channel_order: ChannelOrder = "rgb"
 
 
 @dataclass(frozen=True)
@@ -142,6 +148,9 @@ class ModelSpec:
                 f"palette_rgb must hold one colour a class: {len(self.class_names)} classes, "
                 f"{len(self.palette_rgb)} colours"
             )
+        for colour in (self.input.pad_bgr, *self.palette_rgb):
+            if not all(0 <= value <= MAX_COLOUR for value in colour):
+                raise SpecError(f"colours must be 0 to {MAX_COLOUR}, got {colour}")
         for side in (self.input.height, self.input.width, self.input.batch):
             if not 1 <= side <= MAX_SIDE:
                 raise SpecError(f"input sizes must be 1 to {MAX_SIDE}, got {self.input}")
@@ -157,7 +166,7 @@ class ModelSpec:
         return json.dumps(to_plain(self), sort_keys=True, ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, text: str) -> ModelSpec:
+    def from_json(cls, text: str | bytes) -> ModelSpec:
         """Read what `to_json` wrote.
 
         Raises:
@@ -165,7 +174,7 @@ class ModelSpec:
         """
         try:
             value = json.loads(text)
-        except json.JSONDecodeError as error:
+        except ValueError as error:  # no JSON, or no text
             raise SpecError(f"the spec is not JSON: {error}") from error
         return cls.from_plain(value)
 

@@ -46,6 +46,8 @@ def test_palette_is_made_for_every_class_and_colours_differ() -> None:
         ({"class_names": ("a",) * 256}, "got 256"),
         ({"palette_rgb": ((0, 0, 0),)}, "2 classes, 1 colours"),
         ({"input": InputSpec(height=0, width=8)}, "input sizes"),
+        ({"input": InputSpec(height=8, width=8, pad_bgr=(0, 0, 31365))}, "colours must be 0 to 255"),
+        ({"palette_rgb": ((0, 0, 0), (0, -1, 0))}, "colours must be 0 to 255"),
         ({"output_kind": "instances"}, "does not fit task"),
         ({"output_kind": "logits"}, "outputs of 'logits'"),
     ],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import click
 
+from edgeseg.cli.images import read_images
 from edgeseg.cli.options import (
     COUNT,
     PATH,
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
 
 RGB = tuple[float, float, float]
 
+NORM_EPS_HELP = (
+    "Epsilon of every batch normalisation, which weights do not hold. Needed as 0 for torchvision's COCO_V1 "
+    "weights of maskrcnn_resnet50_fpn saved again, and for weights trained further from them; the published "
+    "file itself is known."
+)
+NORM_EPS_NOTE = (
+    "note: if these weights stem from torchvision's COCO_V1 weights, they want --norm-eps 0; "
+    "without it, the network's own epsilon is taken"
+)
+
 
 @click.command()
 @click.argument("model")
@@ -38,7 +49,11 @@ RGB = tuple[float, float, float]
 @click.option(
     "--classes", "classes_path", type=PATH, help="Class names: a text file, one a line, background first."
 )
-@click.option("--num-classes", type=COUNT, help="Classes with background; read from the weights by default.")
+@click.option(
+    "--num-classes",
+    type=COUNT,
+    help="Classes with background; read from the weights by default. Handed to a function of your own.",
+)
 @click.option(
     "--lowering",
     type=click.Choice(get_args(Lowering)),
@@ -65,9 +80,12 @@ RGB = tuple[float, float, float]
 )
 @click.option("--batch", type=COUNT, default=1, show_default=True, help="Images an inference.")
 @click.option("--resize", type=click.Choice(get_args(ResizePolicy)), help="How a frame fills the input.")
-@click.option("--mean", "mean_rgb", type=Triple(), help="Of pixels scaled to 0..1, red first.")
-@click.option("--std", "std_rgb", type=Triple(), help="Of pixels scaled to 0..1, red first.")
-@click.option("--images", type=PATH, help="Images to prove parity on, besides generated ones.")
+@click.option("--mean", "mean_rgb", type=Triple(), help="Of pixels scaled to 0..1, red first; or one number.")
+@click.option("--std", "std_rgb", type=Triple(), help="Of pixels scaled to 0..1, red first; or one number.")
+@click.option("--norm-eps", type=click.FloatRange(min=0.0), help=NORM_EPS_HELP)
+@click.option(
+    "--images", type=PATH, help="A folder of images, or one image, to prove on besides generated ones."
+)
 @click.option("-o", "--output", type=PATH, required=True, help="The .onnx file to write.")
 def command(
     *,
@@ -85,6 +103,7 @@ def command(
     resize: ResizePolicy | None,
     mean_rgb: RGB | None,
     std_rgb: RGB | None,
+    norm_eps: float | None,
     images: Path | None,
     output: Path,
 ) -> None:
@@ -96,11 +115,10 @@ def command(
     The file is written only after ONNX Runtime has computed from it what PyTorch computes.
     """
     from edgeseg.export.exporter import Settings, export_network
+    from edgeseg.export.specification import check_settings, describe_input
 
     names = None if classes_path is None else read_class_names(classes_path)
-    if names is not None and num_classes not in (None, len(names)):
-        raise UsageError(f"--num-classes is {num_classes}, but {classes_path} holds {len(names)} names")
-    network, sha256 = open_weights(model, weights, ema, len(names) if names is not None else num_classes)
+    network, sha256 = open_weights(model, weights, ema, num_classes, norm_eps)
     network = dataclasses.replace(
         network,
         resize=resize or network.resize,
@@ -120,25 +138,34 @@ def command(
         max_detections=max_detections,
         class_names=names,
         checkpoint_sha256=sha256,
-        images=images,
     )
-    pixels = normalisation(network.mean_rgb, network.std_rgb)
+    check_settings(network, settings)
+    frames = None if images is None else read_images(images, describe_input(network, settings))
+    pixels = normalisation(network.mean_rgb, network.std_rgb, network.channel_order)
     with status(f"exporting {model} at {size_hw[0]}x{size_hw[1]}; pixels: {pixels}") as say:
-        report = export_network(network, output, settings, on_step=say)
+        report = export_network(network, output, settings, images=frames, on_step=say)
     print_parity(report)
     click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB; next: edgeseg build {output} -o ENGINE")
 
 
 def open_weights(
-    model: str, weights: Path | None, ema: bool, num_classes: int | None
+    model: str, weights: Path | None, ema: bool, num_classes: int | None, norm_eps: float | None
 ) -> tuple[Network, str | None]:
     """Make the network and load its weights; only a user's own function may bring its own."""
     from edgeseg.models import zoo
     from edgeseg.models.loading import open_network
+    from edgeseg.models.normalisation import set_norm_eps
 
+    sha256 = None
     if weights is not None:
         network, checkpoint = open_network(model, weights, num_classes=num_classes, ema=ema)
-        return network, checkpoint.sha256
-    if ":" not in model:
+        sha256 = checkpoint.sha256
+        if norm_eps is None and zoo.may_need_norm_eps(model, checkpoint.weights, sha256=sha256):
+            click.echo(NORM_EPS_NOTE, err=True)
+    elif ":" in model:
+        network = zoo.create(model, num_classes=num_classes)
+    else:
         raise UsageError(f"{model} needs trained weights: give --weights FILE")
-    return zoo.create(model, num_classes=num_classes), None
+    if norm_eps is not None:
+        set_norm_eps(network.module, norm_eps)
+    return network, sha256

@@ -1,4 +1,4 @@
-"""Turn a folder of images into arrays of a network's size."""
+"""Turn images from any source into arrays of a network's size, prepared as the runtime prepares frames."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeseg.spec import InputSpec
 
-MAX_IMAGES = 16  # enough to prove parity; more only take time and memory
+MAX_IMAGES = 8  # enough to prove parity; more only take time and memory
 
 
 def read_images(path: Path, spec: InputSpec) -> NDArray[np.uint8]:

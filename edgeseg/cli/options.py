@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from edgeseg.errors import SinkError, UsageError
+from edgeseg.spec import GREY_FROM_RGB, ChannelOrder
 
 PLAIN_LINE_EVERY = 10  # a progress line per so many percent where no terminal is
 
@@ -37,7 +38,7 @@ class Size(click.ParamType[tuple[int, int]]):
 
 
 class Triple(click.ParamType[tuple[float, float, float]]):
-    """Three numbers with commas between, red first, such as 0.485,0.456,0.406."""
+    """Three numbers with commas between, red first, such as 0.485,0.456,0.406; one stands for all three."""
 
     name = "R,G,B"
 
@@ -47,17 +48,22 @@ class Triple(click.ParamType[tuple[float, float, float]]):
         """Return the three numbers."""
         if isinstance(value, tuple):
             return value
+        parts = str(value).split(",")
         try:
-            red, green, blue = (float(part) for part in str(value).split(","))
+            red, green, blue = (float(part) for part in (parts * 3 if len(parts) == 1 else parts))
         except ValueError:
             self.fail(f"{value!r} is not three numbers such as 0.485,0.456,0.406", param, ctx)
         return red, green, blue
 
 
-def normalisation(mean_rgb: tuple[float, float, float], std_rgb: tuple[float, float, float]) -> str:
+def normalisation(
+    mean_rgb: tuple[float, float, float], std_rgb: tuple[float, float, float], order: ChannelOrder
+) -> str:
     """Say what happens to pixels in the graph, in the form that --mean and --std take."""
     mean, std = (",".join(f"{value:g}" for value in values) for values in (mean_rgb, std_rgb))
-    return f"RGB in 0..1, mean {mean}, std {std}"
+    grey = " + ".join(f"{weight:g} {name}" for weight, name in zip(GREY_FROM_RGB, "RGB", strict=True))
+    pixels = f"grey ({grey})" if order == "grey" else "RGB"
+    return f"{pixels} in 0..1, mean {mean}, std {std}"
 
 
 PROBABILITY = click.FloatRange(0.0, 1.0)

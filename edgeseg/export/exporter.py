@@ -17,12 +17,11 @@ import torch
 from numpy.typing import NDArray
 
 from edgeseg.bundle import GOLDEN_KEY, PARITY_KEY, SPEC_KEY
-from edgeseg.errors import ExportError
-from edgeseg.export.gate_images import gate_images
+from edgeseg.errors import ExportError, ShapeError
 from edgeseg.export.golden import Golden, sample_all
 from edgeseg.export.parity import Outputs, ParityReport, compare, run_all
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import graph_sha256, open_run
+from edgeseg.export.portable import graph_sha256, import_onnxruntime, open_run
 from edgeseg.export.program import Program, open_program
 from edgeseg.export.specification import Settings, check_settings, specify
 from edgeseg.export.tidying import keep_outputs, tidy
@@ -33,6 +32,7 @@ from edgeseg.spec import OUTPUT_NAMES, ModelSpec
 
 __all__ = ["Settings", "export_network"]
 
+SCENE_SEEDS = (0, 1)  # of the demo's generator, compared on when no images are given
 MAX_FILE_BYTES = 2**31 - 1  # of a protobuf message
 GOLDEN_PICTURES = 2  # generated pictures whose outputs are kept in the file
 TRIED_PICTURES = {"semantic": 2, "instance": 4}  # generated ones the gate runs on; the best are kept
@@ -46,6 +46,7 @@ def export_network(
     output: Path,
     settings: Settings,
     *,
+    images: NDArray[np.uint8] | None = None,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> ParityReport:
     """Trace a network to ONNX, compare the graph with PyTorch, and write it if they agree.
@@ -55,6 +56,8 @@ def export_network(
     Args:
         network: as `zoo.create` makes it; any module with semantic logits will do.
         output: the `.onnx` file.
+        images: (M, H, W, 3) uint8 BGR of the settings' size, prepared as the runtime prepares frames, to
+            compare on besides generated ones; synthetic scenes by default.
         on_step: told what happens next, for a progress display.
 
     Returns:
@@ -62,12 +65,19 @@ def export_network(
 
     Raises:
         ExportError: if the network fails, cannot be traced, or the file cannot be written.
+        MissingExtraError: if ONNX Runtime is not installed.
         ParityError: if the graph does not compute what PyTorch computes; nothing is written.
+        ShapeError: if `images` are something else.
         UsageError: if the settings contradict each other or the network.
     """
     check_settings(network, settings)
     _check_weights(network)
-    images = gate_images(settings.images, settings.size_hw)
+    import_onnxruntime()  # the gate needs it, minutes later
+    if images is None:
+        images = _scenes(settings.size_hw)
+    elif images.dtype != np.uint8 or images.shape[1:] != (*settings.size_hw, 3):
+        wanted = f"(M, {settings.size_hw[0]}, {settings.size_hw[1]}, 3) uint8"
+        raise ShapeError(f"images must be {wanted}, got {images.shape} {images.dtype}")
     with _staged(output) as staging:
         proof = _prove(network, settings, images, on_step)
         report = proof.report
@@ -92,6 +102,12 @@ def _check_weights(network: Network) -> None:
     for name, weight in network.module.state_dict().items():
         if weight.is_floating_point() and not torch.isfinite(weight).all():
             raise ExportError(f"the weight {name} holds values that are not finite; the checkpoint is broken")
+
+
+def _scenes(size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    from edgeseg.demo.scenes import generate
+
+    return np.stack([generate(seed, size_hw).image for seed in SCENE_SEEDS])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,17 +15,20 @@ from edgeseg.export.specification import Settings
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.semantic_logits import logits_of
 from edgeseg.models.zoo import Network
+from edgeseg.spec import GREY_FROM_RGB, ChannelOrder
 
 PIXEL_RANGE = 255.0
 
 
 class Preprocessing(nn.Module):
-    """Camera image to network input: cast, channels first, BGR to RGB, mean and deviation in one step.
+    """Camera image to network input: cast, channels first, BGR to RGB (or grey), mean and deviation.
 
     The cast comes first because TensorRT takes uint8 as an input but does not compute with it.
     """
 
-    def __init__(self, mean_rgb: Sequence[float], std_rgb: Sequence[float]) -> None:
+    def __init__(
+        self, mean_rgb: Sequence[float], std_rgb: Sequence[float], channel_order: ChannelOrder = "rgb"
+    ) -> None:
         super().__init__()
         mean, std = (
             torch.tensor(value, dtype=torch.float64).reshape(1, 3, 1, 1) for value in (mean_rgb, std_rgb)
@@ -34,12 +37,18 @@ class Preprocessing(nn.Module):
         self.register_buffer("scale", (1.0 / (PIXEL_RANGE * std)).float())
         self.register_buffer("shift", (-mean / std).float())
         self.register_buffer("rgb_from_bgr", torch.tensor([2, 1, 0]))
+        self.is_grey = channel_order == "grey"
+        if self.is_grey:
+            self.register_buffer("grey_from_rgb", torch.tensor(GREY_FROM_RGB).reshape(1, 3, 1, 1))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Turn uint8 BGR (N, H, W, 3) into float32 RGB (N, 3, H, W)."""
+        """Turn uint8 BGR (N, H, W, 3) into float32 RGB (N, 3, H, W), or grey (N, 1, H, W)."""
         planes = image.to(torch.float32).permute(0, 3, 1, 2)
         rgb = planes.index_select(1, cast(Tensor, self.rgb_from_bgr))
-        return rgb * cast(Tensor, self.scale) + cast(Tensor, self.shift)
+        normalised = rgb * cast(Tensor, self.scale) + cast(Tensor, self.shift)
+        if self.is_grey:  # the weights add up to 1, so that grey may as well be taken after normalisation
+            normalised = (normalised * cast(Tensor, self.grey_from_rgb)).sum(dim=1, keepdim=True)
+        return normalised
 
 
 class SemanticProgram(nn.Module):
@@ -108,7 +117,7 @@ def open_program(network: Network, settings: Settings) -> Iterator[Program]:
     Raises:
         ExportError: if an instance network is no Mask R-CNN of ours.
     """
-    preprocessing = Preprocessing(network.mean_rgb, network.std_rgb)
+    preprocessing = Preprocessing(network.mean_rgb, network.std_rgb, network.channel_order)
     module = network.module
     if network.task == "semantic":
         yield SemanticProgram(preprocessing, module, labels=settings.output_kind == "labels").eval()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, cast
 
 import onnx
@@ -47,7 +46,7 @@ class Settings:
         score_threshold, max_detections: of instance networks.
         class_names: background first; by default the network's own, or numbers.
         checkpoint_sha256: of the weights, for the record.
-        images: folder of real pictures for the parity gate; generated ones by default.
+        palette_rgb: a colour for each class; well separated ones by default.
         tolerances: of the parity gate.
     """
 
@@ -60,7 +59,7 @@ class Settings:
     max_detections: int = 100
     class_names: Sequence[str] | None = None
     checkpoint_sha256: str | None = None
-    images: Path | None = None
+    palette_rgb: tuple[tuple[int, int, int], ...] = ()
     tolerances: Tolerances = FP32
 
 
@@ -75,6 +74,7 @@ def check_settings(network: Network, settings: Settings) -> None:
         raise UsageError(f"the input must be 1 to {MAX_SIDE} pixels a side, got {height}x{width}")
     if settings.batch < 1:
         raise UsageError(f"the batch must be at least 1, got {settings.batch}")
+    _check_normalisation(network)
     if network.task == "semantic":
         return
     if settings.lowering == "onnx" and settings.batch != 1:
@@ -103,7 +103,6 @@ def specify(network: Network, settings: Settings, outputs: Outputs) -> ModelSpec
         UsageError: if there is not one name a class.
     """
     kind: OutputKind = "instances" if network.task == "instance" else settings.output_kind
-    height, width = settings.size_hw
     if network.task == "semantic":
         _check_stride(outputs["logits"].shape[1:], settings.size_hw)
         classes = outputs["logits"].shape[0]
@@ -111,18 +110,16 @@ def specify(network: Network, settings: Settings, outputs: Outputs) -> ModelSpec
     else:
         classes = cast(MaskRCNN, network.module).roi_heads.box_predictor.cls_score.out_features
         thresholds = Thresholds(score=settings.score_threshold)
-    red, green, blue = (round(WHITE * value) for value in network.mean_rgb)  # 0 after normalisation
     return ModelSpec(
         task=network.task,
         class_names=_class_names(network, classes, settings.class_names),
-        input=InputSpec(
-            height=height,
-            width=width,
-            batch=settings.batch,
-            resize=network.resize,
-            pad_bgr=(blue, green, red),
+        input=describe_input(network, settings),
+        graph=GraphSpec(
+            mean_rgb=network.mean_rgb,
+            std_rgb=network.std_rgb,
+            lowering=settings.lowering,
+            network_channel_order=network.channel_order,
         ),
-        graph=GraphSpec(mean_rgb=network.mean_rgb, std_rgb=network.std_rgb, lowering=settings.lowering),
         output_kind=kind,
         outputs=tuple(_output(name, outputs, kind, settings) for name in OUTPUT_NAMES[kind]),
         source=Provenance(
@@ -135,8 +132,43 @@ def specify(network: Network, settings: Settings, outputs: Outputs) -> ModelSpec
                 "torch": torch.__version__,
             },
         ),
+        palette_rgb=settings.palette_rgb,
         thresholds=thresholds,
     )
+
+
+def describe_input(network: Network, settings: Settings) -> InputSpec:
+    """Say what the graph will take, and how a frame becomes it; the settings must have been checked."""
+    red, green, blue = (round(WHITE * value) for value in network.mean_rgb)  # 0 after normalisation
+    return InputSpec(
+        height=settings.size_hw[0],
+        width=settings.size_hw[1],
+        batch=settings.batch,
+        resize=network.resize,
+        pad_bgr=(blue, green, red),
+    )
+
+
+def _check_normalisation(network: Network) -> None:
+    mean, std = network.mean_rgb, network.std_rgb
+    if not all(0.0 <= value <= 1.0 for value in mean) or not all(0.0 < value <= 1.0 for value in std):
+        mend = ""
+        if all(0.0 <= value <= WHITE for value in mean) and all(0.0 < value <= WHITE for value in std):
+            mean_01, std_01 = ([round(value / WHITE, 4) for value in values] for values in (mean, std))
+            mend = f"; divided by 255 they are --mean {_listed(mean_01)} --std {_listed(std_01)}"
+        raise UsageError(
+            "mean and deviation are of pixels scaled to 0..1: the mean must be 0 to 1, the deviation above 0 "
+            f"and at most 1, got {_listed(mean)} and {_listed(std)}{mend}"
+        )
+    if network.channel_order == "grey" and not len(set(mean)) == len(set(std)) == 1:
+        raise UsageError(
+            f"a grey network has one mean and one deviation, got {_listed(mean)} and {_listed(std)}; "
+            "give each as one number, such as --mean 0.5 --std 0.5"
+        )
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ",".join(f"{value:g}" for value in values)
 
 
 def _output(name: str, outputs: Outputs, kind: OutputKind, settings: Settings) -> OutputSpec:

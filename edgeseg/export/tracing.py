@@ -38,7 +38,9 @@ def run_eagerly(program: nn.Module, image: Tensor) -> tuple[Tensor, ...]:
             outputs: tuple[Tensor, ...] = program(image)
     except Exception as error:
         size = "x".join(map(str, (image.shape[0], image.shape[3], *image.shape[1:3])))
-        raise ExportError(f"the network fails on a {size} image{_place(error)}: {_summary(error)}") from error
+        raise ExportError(
+            f"the network fails on a {size} image{_place(error)}: {_summary(error)}{_channel_advice(error)}"
+        ) from error
     return outputs
 
 
@@ -105,6 +107,16 @@ def _summary(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[0].rstrip(".") if lines else type(error).__name__
     return text if len(text) <= MESSAGE_LENGTH else text[:MESSAGE_LENGTH] + "…"
+
+
+def _channel_advice(error: BaseException) -> str:
+    """Say how to mend it where the network takes another number of channels than it is given."""
+    wanted = re.search(r"to have (\d+) channels, but got", str(error))
+    if wanted is None:
+        return ""
+    if wanted[1] == "1":
+        return '; if it takes grey images, return Network(module, "semantic", channel_order="grey")'
+    return "; networks get RGB images of 3 channels, or grey ones"
 
 
 def _untranslated(error: BaseException) -> str:

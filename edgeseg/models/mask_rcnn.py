@@ -39,14 +39,15 @@ from edgeseg.models.roi_heads import (
 )
 from edgeseg.models.rpn import RegionProposalNetwork
 
-COCO_CLASSES = 91  # COCO's category ids, background included; eleven of them are unused
+COCO_CLASSES = 91  # COCO's category ids, background included; ten of them are unused
 ANCHOR_SIZES = ((32,), (64,), (128,), (256,), (512,))  # pixels, one a pyramid level
 ASPECT_RATIOS = (0.5, 1.0, 2.0)  # height over width
 MOBILENET_ANCHOR_SIZES = ((32, 64, 128, 256, 512),) * 3
 MOBILENET_RPN_SCORE_THRESHOLD = 0.05
 HEAD_CHANNELS = (256, 256, 256, 256)
 NORM_EPS = 1e-5
-"""PyTorch's default. torchvision's own COCO weights for `maskrcnn_resnet50_fpn` were made with 0."""
+"""PyTorch's default. torchvision's own COCO weights for `maskrcnn_resnet50_fpn`, and what is trained further
+from them, were made with 0."""
 
 
 class Detections(NamedTuple):

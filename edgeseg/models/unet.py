@@ -57,6 +57,7 @@ class DoubleConv(nn.Module):
         self.double_conv = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Turn (N, in_channels, h, w) into (N, out_channels, h, w), each side 4 less without padding."""
         y: Tensor = self.double_conv(x)
         return y
 
@@ -69,6 +70,7 @@ class Down(nn.Module):
         self.maxpool_conv = nn.Sequential(nn.MaxPool2d(2), convolve)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Turn (N, C, h, w) into (N, C', h // 2, w // 2), where C and C' are those of the convolutions."""
         y: Tensor = self.maxpool_conv(x)
         return y
 
@@ -117,6 +119,7 @@ class OutConv(nn.Module):
         self.conv = nn.Conv2d(in_channels, num_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Turn (N, in_channels, h, w) into logits (N, num_classes, h, w)."""
         y: Tensor = self.conv(x)
         return y
 
@@ -152,6 +155,7 @@ class UNet(nn.Module):
         bias: bool = False,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.depth = depth
         self.border = border
 

@@ -26,9 +26,10 @@ from edgeseg.models.mask_rcnn import (
     mask_rcnn_resnet50_fpn,
     mask_rcnn_resnet50_fpn_v2,
 )
+from edgeseg.models.normalisation import is_frozen
 from edgeseg.models.semantic_logits import SemanticLogits
 from edgeseg.models.user_function import call_user_function
-from edgeseg.spec import ResizePolicy, Task
+from edgeseg.spec import ChannelOrder, ResizePolicy, Task
 
 RGB = tuple[float, float, float]
 
@@ -37,6 +38,7 @@ IMAGENET_STD_RGB: RGB = (0.229, 0.224, 0.225)
 PLAIN_MEAN_RGB: RGB = (0.0, 0.0, 0.0)
 PLAIN_STD_RGB: RGB = (1.0, 1.0, 1.0)
 
+COCO_V1_NETWORK = "maskrcnn_resnet50_fpn"
 TORCHVISION_COCO_V1_SHA256 = "bf2d0c1e"
 """How the hash of torchvision's published `maskrcnn_resnet50_fpn` weights begins, as in their file name."""
 
@@ -46,13 +48,14 @@ class Network:
     """A network and what it expects of the pixels.
 
     Attributes:
-        module: turns a normalised RGB image (N, 3, H, W) into logits (N, C, h, w), or into `Detections`.
+        module: turns a normalised image (N, 3, H, W) into logits (N, C, h, w), or into `Detections`.
         task: `semantic` or `instance`.
         mean_rgb: taken from pixels scaled to 0..1 ...
         std_rgb: ... which are then divided by this.
         class_names: by class id, background included; None where only the user knows them.
         default_size_hw: input size in pixels the weights were trained near; None if any will do.
         resize: how a frame should fill the input.
+        channel_order: `rgb`, or `grey` for a module that takes (N, 1, H, W); see `spec.GREY_FROM_RGB`.
     """
 
     module: nn.Module
@@ -62,6 +65,7 @@ class Network:
     class_names: tuple[str, ...] | None = None
     default_size_hw: tuple[int, int] | None = None
     resize: ResizePolicy = "stretch"
+    channel_order: ChannelOrder = "rgb"
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,19 @@ _DETECTOR = partial(
     default_size_hw=(800, 1066),  # 480 x 640 after torchvision's own resizing
     resize="shortest_edge",
 )
+DEMO_MASK_RCNN: Mapping[str, Any] = {
+    "width": 32,
+    "pyramid_channels": 64,
+    "anchor_sizes": ((24,), (40,), (64,), (92,), (128,)),  # pixels; P2 .. P5 and "pool"
+    "rpn_pre_nms": 200,
+    "rpn_post_nms": 100,
+    "representation_size": 256,
+    "mask_channels": (64, 64),
+    "mask_hidden_channels": 64,
+    "detections_per_image": 20,
+}
+"""The demo's Mask R-CNN, as it is run and as `edgeseg.demo` trains it."""
+
 _DEMO = partial(_Kind, default_names=class_names.DEMO, default_size_hw=(240, 320))
 
 UNET_CLASSES = 2  # milesial's Carvana weights: car and background
@@ -114,20 +131,7 @@ _KINDS: Mapping[str, _Kind] = {
         )
     ),
     "demo_maskrcnn": _DEMO(
-        partial(
-            mask_rcnn_resnet18_fpn,
-            width=32,
-            pyramid_channels=64,
-            anchor_sizes=((24,), (40,), (64,), (92,), (128,)),
-            rpn_pre_nms=200,
-            rpn_post_nms=100,
-            representation_size=256,
-            mask_channels=(64, 64),
-            mask_hidden_channels=64,
-            detections_per_image=20,
-        ),
-        task="instance",
-        resize="shortest_edge",
+        partial(mask_rcnn_resnet18_fpn, **DEMO_MASK_RCNN), task="instance", resize="shortest_edge"
     ),
 }
 
@@ -144,7 +148,7 @@ def create(name: str, *, num_classes: int | None = None, **parameters: Any) -> N
         name: one of `names()`, or `package.module:function` or `path/to/file.py:function`. Such a function is
             called with `parameters` (and `num_classes`, if given); it returns an `nn.Module` with semantic
             logits (see `SemanticLogits` for what counts), edgeseg's `MaskRCNN`, or a `Network` of its own,
-            where pixels are not normalised by ImageNet's mean and deviation.
+            where pixels are grey, or not normalised by ImageNet's mean and deviation.
         num_classes: background included; that of the published weights by default.
         parameters: keyword arguments of the network's own function.
 
@@ -177,6 +181,7 @@ def create(name: str, *, num_classes: int | None = None, **parameters: Any) -> N
         class_names=kind.default_names if fits else None,
         default_size_hw=kind.default_size_hw,
         resize=kind.resize,
+        channel_order=_channel_order(module),
     )
 
 
@@ -198,9 +203,23 @@ def read_parameters(name: str, weights: Mapping[str, Tensor], *, sha256: str = "
         return unet.read_parameters(weights)
     classes = num_classes_of(weights)
     parameters: dict[str, Any] = {} if classes is None else {"num_classes": classes}
-    if name == "maskrcnn_resnet50_fpn" and sha256.startswith(TORCHVISION_COCO_V1_SHA256):
+    if name == COCO_V1_NETWORK and sha256.startswith(TORCHVISION_COCO_V1_SHA256):
         parameters["norm_eps"] = 0.0
     return parameters
+
+
+def may_need_norm_eps(name: str, weights: Mapping[str, Tensor], *, sha256: str) -> bool:
+    """Tell whether weights may stem from torchvision's COCO weights without being that very file.
+
+    Those want an epsilon of 0. Saved again, or trained further, they cannot be told from weights that were
+    trained from an ImageNet backbone: both have frozen normalisation, with the same numbers in it.
+
+    Args:
+        weights: tensors by name.
+        sha256: of the file they came in.
+    """
+    is_published = sha256.startswith(TORCHVISION_COCO_V1_SHA256)
+    return name == COCO_V1_NETWORK and not is_published and is_frozen(weights)
 
 
 def _user_network(place: str, parameters: Mapping[str, Any]) -> Network:
@@ -211,5 +230,10 @@ def _user_network(place: str, parameters: Mapping[str, Any]) -> Network:
     if isinstance(made, MaskRCNN):
         return Network(made.eval(), "instance", resize="shortest_edge")
     if isinstance(made, nn.Module):
-        return Network(SemanticLogits(made).eval(), "semantic")
+        return Network(SemanticLogits(made).eval(), "semantic", channel_order=_channel_order(made))
     raise UsageError(f"{place} must return an nn.Module with semantic logits, got {type(made).__name__}")
+
+
+def _channel_order(module: nn.Module) -> ChannelOrder:
+    """Tell what pixels a module takes: only our U-Net says that it is made for grey ones."""
+    return "grey" if isinstance(module, unet.UNet) and module.in_channels == 1 else "rgb"

@@ -10,19 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnx
 import pytest
 import torch
 from torch import Tensor, nn
 
-from edgeseg.errors import ExportError, ParityError, UsageError
+from edgeseg.errors import ExportError, ParityError, ShapeError, UsageError
 from edgeseg.export import lowering
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.parity import ParityReport, run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import load_portable, open_run
 from edgeseg.export.tidying import MODULE_KEY, SOURCE_KEY
+from edgeseg.models.unet import UNet
 from edgeseg.models.zoo import Network
 from edgeseg.spec import ModelSpec
 
@@ -282,12 +284,42 @@ def test_a_network_that_cannot_be_exported_is_named_in_one_line(
         ({"batch": 0}, "at least 1"),
         ({"score_threshold": 1.0}, "below 1"),
         ({"max_detections": 0}, "limited to 1"),
-        ({"images": Path("nowhere")}, "nowhere is not a folder"),
     ],
 )
 def test_settings_that_cannot_be_met(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
         export(tmp_path, mask_rcnn(), **settings)
+
+
+def test_given_images_are_compared_and_must_have_the_networks_size(tmp_path: Path) -> None:
+    images = pictures(range(50, 53), SIZE_HW)
+    path = tmp_path / "model.onnx"
+    report = export_network(unet(), path, Settings("tiny", SIZE_HW), images=images)
+    assert report.images == 5  # two generated ones, three given
+    with pytest.raises(ShapeError, match=r"images must be \(M, 64, 96, 3\) uint8, got \(3, 64, 90, 3\)"):
+        export_network(unet(), path, Settings("tiny", SIZE_HW), images=images[:, :, 6:])
+
+
+def test_a_network_for_grey_images(folder: Path) -> None:
+    torch.manual_seed(0)
+    # the paper's form, whose convolutions are not padded
+    module = UNet(2, in_channels=1, width=4, depth=2, border="mirror", batch_norm=False, bias=True).eval()
+    network = Network(module, "semantic", (0.0,) * 3, (1.0,) * 3, channel_order="grey")
+    exported = export(folder, network, output_kind="logits")
+    assert exported.spec.graph.network_channel_order == "grey"
+    image = pictures((9,), SIZE_HW)
+    (found,) = exported.run(image)
+    grey = cv2.cvtColor(image[0].astype(np.float32) / 255, cv2.COLOR_BGR2GRAY)  # unrounded, as in the graph
+    with torch.inference_mode():
+        expected = module(torch.from_numpy(grey)[None, None])[0].numpy()
+    np.testing.assert_allclose(found["logits"], expected, atol=1e-4)
+
+
+def test_a_network_of_other_channels_says_how_to_mend_it(tmp_path: Path) -> None:
+    for channels, advice in ((1, 'channel_order="grey"'), (4, "RGB images of 3 channels, or grey")):
+        network = Network(nn.Conv2d(channels, 2, 1), "semantic")
+        with pytest.raises(ExportError, match=advice):
+            export(tmp_path, network)
 
 
 def test_there_must_be_a_name_for_each_class(tmp_path: Path) -> None:

@@ -38,6 +38,15 @@ def test_preprocessing_by_hand() -> None:
     torch.testing.assert_close(planes.flatten(), torch.tensor([2.0, 0.0, 0.0]))
 
 
+def test_grey_by_hand() -> None:
+    blue_green_red = torch.tensor([[[[0, 51, 255], [100, 100, 100]]]], dtype=torch.uint8)
+    plane = Preprocessing((0.5,) * 3, (0.25,) * 3, "grey")(blue_green_red)
+    assert plane.shape == (1, 1, 1, 2)
+    # 0.299 * 1.0 + 0.587 * 0.2 = 0.4164; a grey pixel stays as it is
+    expected = torch.tensor([(0.4164 - 0.5) / 0.25, (100 / 255 - 0.5) / 0.25])
+    torch.testing.assert_close(plane.flatten(), expected)
+
+
 def test_labels_are_interpolated_before_the_argmax() -> None:
     image = torch.zeros(1, 1, 4, 3, dtype=torch.uint8)
     # along the row class 1 leads by -3 and +1; a bilinear blend crosses zero after three quarters of the way

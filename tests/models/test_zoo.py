@@ -108,6 +108,23 @@ def test_published_mask_rcnn_weights_are_known_by_their_hash() -> None:
     assert zoo.read_parameters("maskrcnn_resnet50_fpn", {}, sha256="0" * 64) == {}
 
 
+def test_weights_that_may_want_another_epsilon_are_named() -> None:
+    frozen = {"backbone.body.bn1.running_var": torch.ones(1)}
+    counted = {**frozen, "backbone.body.bn1.num_batches_tracked": torch.tensor(3)}
+
+    assert zoo.may_need_norm_eps("maskrcnn_resnet50_fpn", frozen, sha256="0" * 64)
+    assert not zoo.may_need_norm_eps("maskrcnn_resnet50_fpn", frozen, sha256="bf2d0c1e" + "0" * 56)
+    assert not zoo.may_need_norm_eps("maskrcnn_resnet50_fpn_v2", frozen, sha256="0" * 64)
+    assert not zoo.may_need_norm_eps("maskrcnn_resnet50_fpn", counted, sha256="0" * 64)
+
+
+def test_a_unet_for_one_channel_takes_grey_pixels() -> None:
+    assert zoo.create("unet", in_channels=1, width=4).channel_order == "grey"
+    assert zoo.create("unet", width=4).channel_order == "rgb"
+    own = zoo.create("edgeseg.models.unet:UNet", num_classes=2, in_channels=1, width=4)
+    assert own.channel_order == "grey"
+
+
 def test_user_function_in_a_file(tmp_path: Path) -> None:
     place = write_user_file(tmp_path)
     path_before = list(sys.path)

@@ -1,0 +1,129 @@
+"""`edgeseg export` takes what users have: few classes, own functions, images of any shape."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from edgeseg.cli import status_of
+from edgeseg.export.portable import read_spec
+from edgeseg.models.unet import UNet
+
+SMALL = ["--size", "32x48"]
+OWN = """
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2))
+
+def build_any(num_classes):
+    return nn.Conv2d(3, num_classes, 1)
+"""
+
+
+@pytest.fixture
+def names(tmp_path: Path) -> Path:
+    path = tmp_path / "names.txt"
+    path.write_text("background\ncell\n")
+    return path
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> str:
+    path = tmp_path / "own.py"
+    path.write_text(OWN)
+    return str(path)
+
+
+def save_unet(path: Path, num_classes: int = 2, **parameters: int) -> Path:
+    torch.manual_seed(0)
+    torch.save(UNet(num_classes, width=4, depth=2, **parameters).state_dict(), path)
+    return path
+
+
+def export(model: str, output: Path, *arguments: str | Path) -> int:
+    return status_of(["export", model, *SMALL, *map(str, arguments), "-o", str(output)])
+
+
+def test_a_binary_unet_has_two_names(tmp_path: Path, names: Path) -> None:
+    weights, model = save_unet(tmp_path / "w.pth", num_classes=1), tmp_path / "model.onnx"
+    assert export("unet", model, "--weights", weights, "--classes", names) == 0
+    assert read_spec(model).class_names == ("background", "cell")
+
+
+def test_names_that_do_not_fit_the_network_are_counted(
+    tmp_path: Path, names: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    weights = save_unet(tmp_path / "w.pth", num_classes=3)
+    assert export("unet", tmp_path / "model.onnx", "--weights", weights, "--classes", names) == 2
+    assert "knows 3 classes, background among them, but 2 names" in capfd.readouterr().err
+
+
+def test_an_own_function_gets_the_number_of_classes_only_if_it_is_asked_for(
+    tmp_path: Path, own: str, names: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model.onnx"
+    assert export(f"{own}:build", model, "--classes", names) == 0
+    assert export(f"{own}:build_any", model, "--num-classes", "2", "--classes", names) == 0
+    assert export(f"{own}:build", model, "--num-classes", "2") == 2
+    assert "'num_classes'" in capfd.readouterr().err
+
+
+def test_a_grey_unet_is_exported_and_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    weights, model = save_unet(tmp_path / "w.pth", in_channels=1), tmp_path / "model.onnx"
+    assert export("unet", model, "--weights", weights, "--mean", "0.5", "--std", "0.25") == 0
+    pixels = "grey (0.299 R + 0.587 G + 0.114 B) in 0..1, mean 0.5,0.5,0.5, std 0.25,0.25,0.25"
+    assert pixels in capfd.readouterr().err
+    assert status_of(["inspect", str(model), "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["normalisation"] == pixels
+
+
+def test_mean_and_deviation_of_bytes_are_refused_with_the_mend(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    weights = save_unet(tmp_path / "w.pth")
+    bytes_ = ["--mean", "123,116,103", "--std", "58,57,57", "--resize", "letterbox"]
+    assert export("unet", tmp_path / "model.onnx", "--weights", weights, *bytes_) == 2
+    assert "--mean 0.4824,0.4549,0.4039 --std 0.2275,0.2235,0.2235" in capfd.readouterr().err
+
+
+def test_images_are_seen_as_the_runtime_sees_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[np.ndarray] = []
+
+    def note(network: object, output: Path, settings: object, *, images: np.ndarray, on_step: object) -> None:
+        seen.append(images)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgeseg.export.exporter.export_network", note)
+    weights, image = save_unet(tmp_path / "w.pth"), tmp_path / "image.png"
+    cv2.imwrite(str(image), np.full((32, 32, 3), 200, np.uint8))
+    options = ["--resize", "letterbox", "--mean", "0.2", "--images", str(image)]
+    export("unet", tmp_path / "model.onnx", "--weights", weights, *options)
+    (images,) = seen
+    assert images.shape == (1, 32, 48, 3)
+    assert (images[0, :, 8:40] == 200).all()
+    assert (images[0, :, :8] == 51).all()  # the bars have the mean's colour
+
+
+def test_the_epsilon_is_set_and_asked_for_where_the_file_cannot_tell(
+    tmp_path: Path, own: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from edgeseg.cli.export import open_weights
+    from edgeseg.models import zoo
+
+    network, _ = open_weights(f"{own}:build", None, False, None, 0.25)
+    assert network.module.network[1].eps == 0.25
+
+    monkeypatch.setattr(zoo, "COCO_V1_NETWORK", "demo_maskrcnn")
+    weights = zoo.create("demo_maskrcnn").module.state_dict()
+    frozen = {key: value for key, value in weights.items() if not key.endswith("num_batches_tracked")}
+    torch.save(frozen, tmp_path / "w.pth")
+    for eps, noted in ((None, True), (0.0, False)):
+        network, _ = open_weights("demo_maskrcnn", tmp_path / "w.pth", False, None, eps)
+        assert ("--norm-eps 0" in capfd.readouterr().err) == noted
+    assert network.module.backbone.body.bn1.eps == 0.0
