@@ -62,11 +62,11 @@ def inspect_model(path: Path) -> dict[str, Any]:
     from edgeseg.export.portable import load_portable
 
     model, spec = load_portable(path)
-    operators = Counter(node.op_type for node in model.graph.node)
+    operators = Counter(str(node.op_type) for node in model.graph.node)
     return {
         "kind": "portable model",
         "sha256": sha256_of(path),
-        "opset": max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
+        "opset": next((entry.version for entry in model.opset_import if entry.domain == ""), None),
         **describe_spec(spec),
         "nodes": sum(operators.values()),
         "operators": dict(operators.most_common()),
@@ -77,6 +77,7 @@ def inspect_checkpoint(path: Path) -> dict[str, Any]:
     """Describe trained weights: parameters, classes, and the network that they fit."""
     from edgeseg.models.checkpoint import num_classes_of, read_checkpoint
     from edgeseg.models.loading import nearest_network
+    from edgeseg.models.weight_names import bare_names
 
     checkpoint = read_checkpoint(path)
     dtypes = Counter(str(tensor.dtype).removeprefix("torch.") for tensor in checkpoint.weights.values())
@@ -87,7 +88,7 @@ def inspect_checkpoint(path: Path) -> dict[str, Any]:
         "moving_average": checkpoint.averaged,
         "tensors": dict(dtypes),
         "parameters": sum(tensor.numel() for tensor in checkpoint.weights.values()),
-        "classes": num_classes_of(checkpoint.weights),
+        "classes": num_classes_of(bare_names(checkpoint.weights)),
         "nearest_network": nearest_network(checkpoint.weights),
     }
 
@@ -99,7 +100,9 @@ def describe_spec(spec: ModelSpec) -> dict[str, Any]:
         "task": spec.task,
         "classes": list(spec.class_names),
         "input": f"{spec.input.batch} x {spec.input.height} x {spec.input.width}, {spec.input.resize}",
-        "normalisation": normalisation(spec.graph.mean_rgb, spec.graph.std_rgb),
+        "normalisation": normalisation(
+            spec.graph.mean_rgb, spec.graph.std_rgb, spec.graph.network_channel_order
+        ),
         "output": ", ".join(f"{o.name} {o.dtype} {tuple(o.shape)}" for o in spec.outputs),
         "lowering": spec.graph.lowering,
         "thresholds": to_plain(spec.thresholds),

@@ -18,7 +18,7 @@ from edgeseg.spec import ModelSpec
 if TYPE_CHECKING:
     import onnx
 
-LOG_ERRORS_ONLY = 3
+LOG_FATAL_ONLY = 4  # errors are raised, too
 
 
 def load_portable(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
@@ -28,13 +28,12 @@ def load_portable(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
         ExportError: if the file cannot be read, is not ONNX, or was not made by `edgeseg export`.
     """
     import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
         model = onnx.load_model_from_string(path.read_bytes())
     except OSError as error:
         raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (DecodeError, UnicodeDecodeError) as error:
+    except Exception as error:  # protobuf's own, and whatever onnx makes of bytes that happen to parse
         raise ExportError(f"{path} is not an ONNX file, or a broken one") from error
     if not model.graph.node:
         raise ExportError(f"{path} is not an ONNX file, or an empty one")
@@ -50,15 +49,6 @@ def load_portable(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
 def read_spec(path: Path) -> ModelSpec:
     """Read the spec of a portable model; raises as `load_portable`."""
     return load_portable(path)[1]
-
-
-def read_golden(path: Path) -> Golden:
-    """Read the golden outputs of a portable model.
-
-    Raises:
-        ExportError: as `load_portable`, and if there are none or they cannot be read.
-    """
-    return golden_of(load_portable(path)[0], str(path))
 
 
 def golden_of(model: onnx.ModelProto, name: str) -> Golden:
@@ -78,7 +68,11 @@ def metadata_of(model: onnx.ModelProto) -> dict[str, str]:
 
 
 def graph_sha256(model: onnx.ModelProto) -> str:
-    """Hash what a graph computes and what is said of it: nodes, weights, inputs, outputs, spec."""
+    """Hash what a graph computes and what is said of it: nodes, weights, inputs, outputs, spec.
+
+    Raises:
+        ExportError: if the weights are damaged beyond reading.
+    """
     from onnx import ModelProto, numpy_helper
 
     bare = ModelProto()
@@ -88,10 +82,13 @@ def graph_sha256(model: onnx.ModelProto) -> str:
     bare.graph.input.extend(model.graph.input)
     bare.graph.output.extend(model.graph.output)
     digest = hashlib.sha256(bare.SerializeToString(deterministic=True))
-    for tensor in sorted(model.graph.initializer, key=lambda tensor: tensor.name):
-        array = np.ascontiguousarray(numpy_helper.to_array(tensor))
-        digest.update(f"{tensor.name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(array.tobytes())
+    try:
+        for tensor in sorted(model.graph.initializer, key=lambda tensor: tensor.name):
+            array = np.ascontiguousarray(numpy_helper.to_array(tensor))
+            digest.update(f"{tensor.name} {array.dtype.str} {array.shape}\n".encode())
+            digest.update(array.tobytes())
+    except (TypeError, ValueError) as error:
+        raise ExportError(f"the weights cannot be read ({error}); export the model again") from error
     digest.update(metadata_of(model).get(SPEC_KEY, "").encode())
     return digest.hexdigest()
 
@@ -100,27 +97,42 @@ def open_run(model: Path | bytes) -> Run:
     """Open a model in ONNX Runtime on the CPU.
 
     Raises:
-        ExportError: if ONNX Runtime refuses the graph.
+        ExportError: if ONNX Runtime refuses the graph, or, from the returned function, cannot run it.
         MissingExtraError: if ONNX Runtime is not installed.
     """
-    try:
-        import onnxruntime as ort
-    except ImportError:
-        raise MissingExtraError("onnxruntime", "cpu") from None
+    ort = import_onnxruntime()
     options = ort.SessionOptions()
-    options.log_severity_level = LOG_ERRORS_ONLY
+    options.log_severity_level = LOG_FATAL_ONLY
     try:
         source = model if isinstance(model, bytes) else str(model)
-        session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        # Without its fallback, which would print to the standard output and try the same again.
+        session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # ONNX Runtime raises classes of its own without a common base
-        raise ExportError(f"ONNX Runtime refuses the graph: {str(error).splitlines()[0]}") from error
+        raise ExportError(f"ONNX Runtime refuses the graph: {_first_line(error)}") from error
     names = [output.name for output in session.get_outputs()]
 
     def run(images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         try:
-            values = session.run(names, {"image": images})
+            outputs = session.run(names, {"image": images})
         except Exception as error:  # as above
-            raise ExportError(f"ONNX Runtime cannot run the graph: {str(error).splitlines()[0]}") from error
-        return dict(zip(names, values, strict=True))
+            raise ExportError(f"ONNX Runtime cannot run the graph: {_first_line(error)}") from error
+        return dict(zip(names, outputs, strict=True))
 
     return run
+
+
+def import_onnxruntime() -> Any:
+    """Import the library that everything is proven with.
+
+    Raises:
+        MissingExtraError: if it is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        raise MissingExtraError("onnxruntime", "cpu") from None
+    return onnxruntime
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

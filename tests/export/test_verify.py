@@ -14,13 +14,15 @@ import pytest
 from onnx import numpy_helper
 
 from edgeseg.bundle import GOLDEN_KEY, SPEC_KEY
-from edgeseg.errors import ExportError, ParityError
+from edgeseg.errors import EdgesegError, ExportError, ParityError
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import load_portable, open_run, read_golden, read_spec
+from edgeseg.export.portable import golden_of, load_portable, open_run
 from edgeseg.export.verify import verify, verify_model
 
 from .small_networks import SIZE_HW, mask_rcnn, unet
+
+FLIPS = 61  # damaged bytes that are tried, spread over the file and in its metadata
 
 VERIFY = "import sys; sys.modules['torch'] = None; from pathlib import Path; "
 VERIFY += "from edgeseg.export.verify import verify_model; print(verify_model(Path(sys.argv[1])).passed)"
@@ -84,7 +86,8 @@ def test_one_changed_weight_changes_the_outputs(
 ) -> None:
     path: Path = request.getfixturevalue(which)
     broken = changed(path, tmp_path / "broken.onnx", lambda model: scale_first_weight(model, -3.0))
-    report = verify(open_run(broken), read_spec(path), read_golden(path))  # without looking at the weights
+    model, spec = load_portable(path)
+    report = verify(open_run(broken), spec, golden_of(model, "it"))  # without looking at the weights
     assert not report.passed
     with pytest.raises(ParityError, match="its graph is not the one that was exported"):
         verify_model(broken).raise_if_failed(str(broken))
@@ -99,7 +102,8 @@ def test_one_weight_changed_in_its_last_digit_is_noticed(semantic: Path, tmp_pat
 
 def test_images_are_compared_with_a_reference(semantic: Path) -> None:
     run, images = open_run(semantic), pictures(range(7, 10), SIZE_HW)
-    report = verify(run, read_spec(semantic), read_golden(semantic), reference=run, images=images)
+    model, spec = load_portable(semantic)
+    report = verify(run, spec, golden_of(model, "it"), reference=run, images=images)
     assert report.passed
     assert report.images == 5  # two golden ones, three given
 
@@ -145,3 +149,22 @@ def test_a_graph_that_onnx_runtime_refuses(semantic: Path, tmp_path: Path) -> No
 
     with pytest.raises(ExportError, match="ONNX Runtime refuses the graph"):
         open_run(changed(semantic, tmp_path / "broken.onnx", misspell))
+
+
+def test_a_damaged_byte_fails_the_proof_in_one_line_or_is_no_harm(
+    semantic: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    good, path = semantic.read_bytes(), tmp_path / "damaged.onnx"
+    metadata = good.index(b"edgeseg.")
+    messages = []
+    for position in [*range(0, len(good), len(good) // FLIPS), *range(metadata, metadata + FLIPS)]:
+        block = bytearray(good)
+        block[position] ^= 0x80
+        path.write_bytes(block)
+        try:
+            verify_model(path)
+        except EdgesegError as error:
+            messages.append(str(error))
+    assert messages
+    assert not any("\n" in message for message in messages)
+    assert capfd.readouterr() == ("", "")
