@@ -32,11 +32,13 @@ COMMANDS = {
 # Package -> the extra that installs it, for the message when it is missing.
 EXTRA_OF = {
     "torch": "export",
-    "onnx": "export",
+    "onnx": "build",
+    "onnx_ir": "export",
     "onnxscript": "export",
     "safetensors": "export",
     "onnxruntime": "cpu",
 }
+TRAINING_SIDE = ("export", "demo")  # commands that need all of `export`, onnx included
 
 
 class LazyCommands(click.Group):
@@ -112,4 +114,7 @@ def _run(arguments: list[str] | None) -> int:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRA_OF:
             raise
-        raise MissingExtraError(package, EXTRA_OF[package]) from error
+        words = sys.argv[1:] if arguments is None else arguments
+        command = next((word for word in words if word in COMMANDS), "")
+        extra = "export" if command in TRAINING_SIDE and package != "onnxruntime" else EXTRA_OF[package]
+        raise MissingExtraError(package, extra) from error

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from edgeseg import __version__
@@ -21,7 +23,10 @@ from edgeseg.runtime.machine import this_machine
 
 @dataclass(frozen=True)
 class Part:
-    """Something edgeseg can do, the modules that it needs, and the extra that installs them."""
+    """Something edgeseg can do, the modules that it needs, and the extra that installs them.
+
+    ONNX Runtime is in `cpu` or `gpu` whatever the part's extra.
+    """
 
     purpose: str
     modules: tuple[str, ...]
@@ -30,10 +35,12 @@ class Part:
 
 PARTS = (
     Part("run, profile: ONNX Runtime engines", ("onnxruntime",), "cpu"),
-    Part(
-        "export, build, verify, demo", ("torch", "onnx", "onnxscript", "onnxruntime", "safetensors"), "export"
-    ),
+    Part("build, verify", ("onnx", "onnxruntime"), "build"),
+    Part("export, demo", ("torch", "onnx", "onnx_ir", "onnxscript", "onnxruntime", "safetensors"), "export"),
 )
+
+# Wheels that hold the module `onnxruntime`; each overwrites the other.
+CPU_WHEEL, GPU_WHEEL = "onnxruntime", "onnxruntime-gpu"
 
 # Execution providers that edgeseg opens engines on, and the extra whose wheel holds them.
 PROVIDERS = {
@@ -59,20 +66,17 @@ def command(json_path: Path | None) -> None:
     console.print(f"{machine['cpu']}, {machine['logical_cores']} cores")
     table = Table("what", "state", "to mend")
     for part in findings["parts"]:
-        missing = ", ".join(name for name, version in part["versions"].items() if version is None)
+        missing = [name for name, version in part["versions"].items() if version is None]
         found = ", ".join(f"{name} {version}" for name, version in part["versions"].items() if version)
-        table.add_row(
-            part["purpose"],
-            f"missing: {missing}" if missing else found,
-            f"pip install 'edgeseg\\[{part['extra']}]'" if missing else "",
-        )
+        state = f"missing: {', '.join(missing)}" if missing else found
+        table.add_row(part["purpose"], state, escape(mend_part(part["extra"], missing)))
     for name, (flag, extra) in PROVIDERS.items():
         here = name in findings["providers"]
-        table.add_row(
-            f"{name} ({flag})",
-            "ready" if here else "not here",
-            "" if here else f"pip install 'edgeseg\\[{extra}]'",
-        )
+        mend = "" if here else mend_provider(extra, findings["onnxruntime_wheels"])
+        table.add_row(f"{name} ({flag})", "ready" if here else "not here", escape(mend))
+    wheels = findings["onnxruntime_wheels"]
+    if len(wheels) > 1:
+        table.add_row(" and ".join(wheels), "overwrite each other", escape(mend_provider("gpu", wheels)))
     table.add_row("cameras", ", ".join(findings["cameras"]) or "none found under /dev/video*", "")
     console.print(table)
 
@@ -92,8 +96,21 @@ def examine() -> dict[str, Any]:
             for part in PARTS
         ],
         "providers": _providers(),
+        "onnxruntime_wheels": [wheel for wheel in (CPU_WHEEL, GPU_WHEEL) if _is_installed(wheel)],
         "cameras": sorted(str(path) for path in Path("/dev").glob("video*")),
     }
+
+
+def mend_part(extra: str, missing: Sequence[str]) -> str:
+    """Give the command that installs what is missing, and no second ONNX Runtime."""
+    extras = dict.fromkeys("cpu" if module == "onnxruntime" else extra for module in missing)
+    return f"pip install 'edgeseg[{','.join(extras)}]'" if extras else ""
+
+
+def mend_provider(extra: str, wheels: Sequence[str]) -> str:
+    """Give the command that brings the wheel of an execution provider; any other has to go first."""
+    install = f"pip install 'edgeseg[{extra}]'"
+    return f"pip uninstall {' '.join(wheels)}; {install}" if wheels else install
 
 
 def version_of(module: str) -> str | None:
@@ -102,6 +119,14 @@ def version_of(module: str) -> str | None:
         return None
     owners = importlib.metadata.packages_distributions().get(module)
     return importlib.metadata.version(owners[0]) if owners else "?"
+
+
+def _is_installed(wheel: str) -> bool:
+    try:
+        importlib.metadata.version(wheel)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _providers() -> list[str]:

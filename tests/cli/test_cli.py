@@ -258,6 +258,44 @@ def test_a_closed_pipe_ends_quietly(engine: Path) -> None:
     assert done.stderr == ""
 
 
+def test_doctor_installs_no_second_onnx_runtime() -> None:
+    from edgeseg.cli.doctor import mend_part, mend_provider
+
+    assert mend_part("build", ["onnx"]) == "pip install 'edgeseg[build]'"
+    assert mend_part("export", ["torch", "onnx", "onnxruntime"]) == "pip install 'edgeseg[export,cpu]'"
+    assert mend_part("export", []) == ""
+    assert mend_provider("gpu", []) == "pip install 'edgeseg[gpu]'"
+    assert mend_provider("gpu", ["onnxruntime"]) == "pip uninstall onnxruntime; pip install 'edgeseg[gpu]'"
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "extra"),
+    [
+        ("onnx", ["build", "m.onnx", "-o", "engine"], "build"),
+        ("onnx", ["verify", "m.onnx"], "build"),
+        ("onnx", ["inspect", "m.onnx"], "build"),
+        ("onnx", ["export", "unet", "--weights", "w.pth", "--size", "64x64", "-o", "x.onnx"], "export"),
+        ("safetensors", ["inspect", "w.pth"], "export"),
+        ("onnxruntime", ["run", "engine", "0", "--frames", "1"], "cpu"),
+    ],
+)
+def test_a_missing_package_names_the_extra_of_the_command(
+    missing: str, arguments: list[str], extra: str, tmp_path: Path
+) -> None:
+    labels_engine(tmp_path / "engine")
+    for name in ("m.onnx", "w.pth"):
+        (tmp_path / name).touch()
+    code = f"import sys; sys.modules[{missing!r}] = None; from edgeseg.cli import main; main(sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert (
+        done.stderr.strip().splitlines()[-1]
+        == f"error: {missing} is not installed; run: pip install 'edgeseg[{extra}]'"
+    )
+
+
 def test_missing_torch_names_the_extra(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('no torch', name='torch')")
     (tmp_path / "w.pth").touch()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,15 @@ from edgeseg.export.pictures import picture
 from edgeseg.runtime import Segmenter
 from edgeseg.runtime.backends import Backend, open_backend
 from tests.export import small_networks
+
+BUILD = """
+import sys
+from pathlib import Path
+for name in ("torch", "onnxscript", "onnx_ir", "safetensors"):
+    sys.modules[name] = None
+from edgeseg.cli import main
+main(["build", sys.argv[1], "-o", sys.argv[2], "--threads", "1"])
+"""
 
 
 class Wrong:
@@ -156,3 +167,10 @@ def test_a_gpu_engine_computes_the_same(model: Path, tmp_path: Path, device: str
     assert build(
         model, tmp_path / "engine", open_engine=open_backend, request=Request(device=device)
     ).parity.passed
+
+
+def test_building_needs_nothing_of_the_training_side(model: Path, tmp_path: Path) -> None:
+    """The extra `build` holds onnx alone."""
+    command = [sys.executable, "-c", BUILD, str(model), str(tmp_path / "engine")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
