@@ -18,20 +18,12 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from edgeseg.demo.fitting import mixed_precision
 from edgeseg.models.fpn import BackboneWithFPN
+from edgeseg.models.mask_rcnn import ASPECT_RATIOS
 from edgeseg.models.resnet import resnet18
-from edgeseg.models.zoo import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
+from edgeseg.models.zoo import DEMO_MASK_RCNN, IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 
-BODY_WIDTH = 32
-FPN_CHANNELS = 64
-ANCHOR_SIZES = ((24,), (40,), (64,), (92,), (128,))  # P2 .. P5 and "pool", pixels
-ANCHOR_RATIOS = (0.5, 1.0, 2.0)
-REPRESENTATION = 256
-MASK_LAYERS = (64, 64)
+FPN_CHANNELS: int = DEMO_MASK_RCNN["pyramid_channels"]
 BOX_POOL, MASK_POOL, SAMPLING_RATIO = 7, 14, 2
-PROPOSALS_PER_LEVEL, PROPOSALS = 200, 100
-DETECTIONS = 20
-SCORE_THRESHOLD = 0.05
-NMS_IOU = 0.5
 
 # Only the losses see these: fewer samples than torchvision's defaults, because the scenes are small.
 TRAIN_PROPOSALS_PER_LEVEL, TRAIN_PROPOSALS = 300, 100
@@ -70,27 +62,28 @@ def trainable_mask_rcnn(num_classes: int) -> MaskRCNN:
     Args:
         num_classes: background included.
     """
-    ratios = (ANCHOR_RATIOS,) * len(ANCHOR_SIZES)
+    same = DEMO_MASK_RCNN
+    anchor_sizes, representation = same["anchor_sizes"], same["representation_size"]
     levels = ["0", "1", "2", "3"]
     network = MaskRCNN(
-        _Pyramid(resnet18(width=BODY_WIDTH), FPN_CHANNELS),
-        rpn_anchor_generator=AnchorGenerator(ANCHOR_SIZES, ratios),
+        _Pyramid(resnet18(width=same["width"]), FPN_CHANNELS),
+        rpn_anchor_generator=AnchorGenerator(anchor_sizes, (ASPECT_RATIOS,) * len(anchor_sizes)),
         rpn_pre_nms_top_n_train=TRAIN_PROPOSALS_PER_LEVEL,
-        rpn_pre_nms_top_n_test=PROPOSALS_PER_LEVEL,
+        rpn_pre_nms_top_n_test=same["rpn_pre_nms"],
         rpn_post_nms_top_n_train=TRAIN_PROPOSALS,
-        rpn_post_nms_top_n_test=PROPOSALS,
+        rpn_post_nms_top_n_test=same["rpn_post_nms"],
         rpn_batch_size_per_image=RPN_SAMPLES,
         rpn_fg_iou_thresh=0.6,
         box_roi_pool=MultiScaleRoIAlign(levels, BOX_POOL, SAMPLING_RATIO),
-        box_head=TwoMLPHead(FPN_CHANNELS * BOX_POOL**2, REPRESENTATION),
-        box_predictor=FastRCNNPredictor(REPRESENTATION, num_classes),
-        box_score_thresh=SCORE_THRESHOLD,
-        box_nms_thresh=NMS_IOU,
-        box_detections_per_img=DETECTIONS,
+        box_head=TwoMLPHead(FPN_CHANNELS * BOX_POOL**2, representation),
+        box_predictor=FastRCNNPredictor(representation, num_classes),
+        box_detections_per_img=same["detections_per_image"],
         box_batch_size_per_image=BOX_SAMPLES,
         mask_roi_pool=MultiScaleRoIAlign(levels, MASK_POOL, SAMPLING_RATIO),
-        mask_head=MaskRCNNHeads(FPN_CHANNELS, MASK_LAYERS, 1),
-        mask_predictor=MaskRCNNPredictor(MASK_LAYERS[-1], MASK_LAYERS[-1], num_classes),
+        mask_head=MaskRCNNHeads(FPN_CHANNELS, same["mask_channels"], 1),
+        mask_predictor=MaskRCNNPredictor(
+            same["mask_channels"][-1], same["mask_hidden_channels"], num_classes
+        ),
     )
     network.transform = _Unresized(0, 0, IMAGENET_MEAN_RGB, IMAGENET_STD_RGB)
     return network

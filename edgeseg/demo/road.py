@@ -117,6 +117,7 @@ def _export(network: str, model: Path) -> ParityReport:
         size_hw=scenes.DEFAULT_SIZE_HW,
         score_threshold=LOWEST_SCORE,
         class_names=scenes.CLASS_NAMES,
+        palette_rgb=scenes.PALETTE_RGB,
         checkpoint_sha256=checkpoint.sha256,
     )
     return export_network(trained, model, settings)

@@ -28,11 +28,11 @@ DEFAULT_SIZE_HW = (240, 320)
 MIN_VISIBLE = 0.3  # of the silhouette
 MIN_VISIBLE_PX = 60
 
-OBJECTS = (3, 8)  # fewest and most in a frame of DEFAULT_SIZE_HW; other frames in proportion to their area
+OBJECTS = (3, 8)  # fewest and most in DEFAULT_SIZE_HW; elsewhere by area, as far as they find room
 RADIUS_PX = (12.0, 45.0)
 CLOSEST = 0.52  # two bodies' centres keep this share of the sum of their radii
 INSIDE = 0.35  # centres keep this share of their radius from the frame's border
-PLACEMENTS = 40  # places tried before a smaller scene is accepted
+PLACEMENTS = 40  # places tried, one a body, so that no scene has more
 SPEED_PX = (0.8, 3.5)  # per frame
 SPIN_RAD = 0.05  # at most, per frame
 EXPOSURE = 1.0  # share of a frame's time the shutter is open
@@ -97,7 +97,7 @@ def generate(seed: int, size_hw: tuple[int, int] = DEFAULT_SIZE_HW, *, crowding:
     Args:
         seed: of everything random.
         size_hw: height and width of the frame in pixels.
-        crowding: times as many objects as usual, as far as they find room.
+        crowding: times as many objects as usual, as far as PLACEMENTS tries find room.
     """
     return next(animate(seed, size_hw, crowding=crowding))
 

@@ -167,7 +167,7 @@ def box_iou(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[
     areas = [(box[..., 2:] - box[..., :2]).prod(axis=-1) for box in (a, b)]
     with np.errstate(invalid="ignore", divide="ignore"):
         iou: NDArray[np.float64] = intersection / (areas[0] + areas[1] - intersection)
-    return np.nan_to_num(iou, nan=0.0)
+    return np.where(np.isfinite(iou), iou, 0.0)
 
 
 def _worse(worst: float, error: np.floating[Any]) -> float:

@@ -49,6 +49,7 @@ class ImagePooling(nn.Sequential):
         super().__init__(nn.AdaptiveAvgPool2d(1), *_conv_norm_relu(in_channels, out_channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Turn (N, in_channels, h, w) into (N, out_channels, h, w), the same in every cell."""
         summary = x
         for layer in self:
             summary = layer(summary)  # (N, out_channels, 1, 1) in the end

@@ -98,6 +98,7 @@ class SqueezeExcitation(nn.Module):
         self.scale_activation = nn.Hardsigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
+        """Weigh (N, C, h, w) channel by channel."""
         scale: Tensor = self.scale_activation(self.fc2(self.activation(self.fc1(self.avgpool(x)))))
         return scale * x  # (N, C, 1, 1) * (N, C, h, w)
 
@@ -141,6 +142,7 @@ class InvertedResidual(nn.Module):
         self.has_shortcut = row.stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
+        """Turn (N, in_channels, h, w) into (N, row.out * width, h / stride, w / stride)."""
         y: Tensor = self.block(x)
         return x + y if self.has_shortcut else y
 

@@ -38,6 +38,7 @@ class BasicBlock(nn.Module):
         self.downsample = _projection(in_channels, width * self.expansion, stride, norm_layer)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Turn (N, in_channels, h, w) into (N, width, h / stride, w / stride)."""
         shortcut = x if self.downsample is None else self.downsample(x)
         y = self.relu(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
@@ -68,6 +69,7 @@ class Bottleneck(nn.Module):
         self.downsample = _projection(in_channels, out_channels, stride, norm_layer)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Turn (N, in_channels, h, w) into (N, 4 * width, h / stride, w / stride)."""
         shortcut = x if self.downsample is None else self.downsample(x)
         y = self.relu(self.bn1(self.conv1(x)))
         y = self.relu(self.bn2(self.conv2(y)))

@@ -8,8 +8,10 @@ from pathlib import Path
 import cv2
 import pytest
 
+from edgeseg.bundle import read_manifest
 from edgeseg.cli import status_of
 from edgeseg.demo.road import CHECKPOINTS, NETWORKS
+from edgeseg.demo.scenes import PALETTE_RGB
 
 MAX_BYTES = 20_000_000  # of all checkpoints
 LEAST = {"miou": 0.85, "box_ap50": 0.75, "mask_ap50": 0.70}
@@ -33,5 +35,6 @@ def test_the_whole_road(tmp_path: Path) -> None:
         for times in (one["infer_ms"], one["latency_ms"]):
             assert 0 < times["p50"] <= times["p90"] <= times["p99"]
         assert one["fps"] > 0
+        assert read_manifest(Path(one["files"]["engine"])).spec.palette_rgb == PALETTE_RGB
         assert cv2.VideoCapture(one["files"]["video"]).get(cv2.CAP_PROP_FRAME_COUNT) == FRAMES
     assert cv2.imread(str(tmp_path / "overview.png")).shape == (480, 640, 3)

@@ -19,6 +19,14 @@ def instances(*rows: tuple[float, float, int], width: float = 100.0) -> Instance
     )
 
 
+@pytest.mark.parametrize("side", [np.nan, np.inf, -np.inf, 3e38])
+def test_boxes_that_are_not_finite_overlap_nothing(side: float) -> None:
+    odd = np.array([[0.0, 0.0, side, side]], np.float32)
+    with np.errstate(all="ignore"):
+        iou = box_iou(odd, np.array([[0.0, 0.0, 1.0, 1.0]], np.float32))
+    assert iou[0, 0] == pytest.approx(0.0, abs=1e-9)
+
+
 def errors(reference: Instances, candidate: Instances, max_detections: int | None = None) -> InstanceErrors:
     result = InstanceErrors(0.5, score_margin=0.01, mask_margin=0.01, max_detections=max_detections)
     result.add(reference, candidate)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-CANONICAL_SIZE = 224.0  # pixels; a box this large belongs on CANONICAL_LEVEL (FPN, Lin et al. 2017, eq. 1)
-CANONICAL_LEVEL = 4  # the map with 2**4 = 16 pixels per cell
-LEVEL_EPSILON = 1e-6  # of the operator: a box this close below a level's size, in octaves, is on it
+from edgeseg.models.operators import CANONICAL_LEVEL, CANONICAL_SIZE, LEVEL_EPSILON
 
 
 def least_areas(strides: Sequence[int]) -> list[float]:
     """Give the smallest area, in square pixels, of a box on each level but the finest.
 
     floor(4 + log2(sqrt(area) / 224) + 1e-6) >= level, solved for the area. Comparing areas spares the graph
-    a square root, a logarithm and a floor for every box.
+    a square root, a logarithm and a floor for every box. The epsilon is the operator's: a box this close
+    below a level's size, in octaves, is on it.
 
     Args:
         strides: input pixels per cell of each level, finest first. Map i is of level log2(strides[0]) + i;
