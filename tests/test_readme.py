@@ -9,17 +9,21 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from edgeseg.export.pictures import picture
+from edgeseg.export.portable import read_spec
 
 README = Path(__file__).parents[1] / "README.md"
 DETECTIONS = 10  # that the Mask R-CNN finds in the export's first picture; some 100 in the others
 SCORE_THRESHOLD = 0.5  # the README's
+PYTHON = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 BLOCKS = dict(re.findall(r"<!-- tested: (\S+) -->\n```sh\n(.*?)```", README.read_text(), re.DOTALL))
 
 torchvision = pytest.importorskip("torchvision", reason="torchvision, of the dev extra, makes the weights")
@@ -48,6 +52,14 @@ def _mask_rcnn() -> torch.nn.Module:
         num_classes=5,
     )
 
+
+MINE = """
+from torch import nn
+
+
+def build():
+    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 3, 1))
+"""
 
 NETWORKS: dict[str, Callable[[], torch.nn.Module]] = {
     "unet.pth": _unet,
@@ -106,5 +118,29 @@ def test_the_proof_and_what_the_commands_wrote(folder: Path) -> None:
     assert len(list((folder / "label-maps").glob("*.png"))) == 6
 
 
+@pytest.mark.slow
+def test_the_lines_of_python(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """The engine is the one that the road of the U-Net has built."""
+    assert PYTHON is not None
+    monkeypatch.chdir(folder)
+    exec(PYTHON[1], {})
+    assert capsys.readouterr().out.splitlines() == [f"{index} (480, 640)" for index in range(6)]
+
+
+@pytest.mark.slow
+def test_a_network_of_ones_own(folder: Path) -> None:
+    (folder / "nets").mkdir()
+    (folder / "nets" / "mine.py").write_text(MINE)
+    (folder / "names.txt").write_text("background\ncell\nnucleus\n")
+    space: dict[str, Any] = {}
+    exec(MINE, space)
+    torch.manual_seed(0)
+    save_file(space["build"]().state_dict(), folder / "mine.safetensors")
+    _run_block("mine.safetensors", folder)
+    spec = read_spec(folder / "mine.onnx")
+    assert spec.class_names == ("background", "cell", "nucleus")
+    assert spec.graph.mean_rgb == spec.graph.std_rgb == (0.5, 0.5, 0.5)
+
+
 def test_every_network_of_the_readme_is_tested() -> None:
-    assert set(BLOCKS) == {*NETWORKS, "engine"}
+    assert set(BLOCKS) == {*NETWORKS, "engine", "mine.safetensors"}
