@@ -230,7 +230,10 @@ def _user_network(place: str, parameters: Mapping[str, Any]) -> Network:
     if isinstance(made, MaskRCNN):
         return Network(made.eval(), "instance", resize="shortest_edge")
     if isinstance(made, nn.Module):
-        return Network(SemanticLogits(made).eval(), "semantic", channel_order=_channel_order(made))
+        logits = SemanticLogits(made).eval()
+        if _channel_order(made) == "grey":  # ImageNet has no grey mean
+            return Network(logits, "semantic", PLAIN_MEAN_RGB, PLAIN_STD_RGB, channel_order="grey")
+        return Network(logits, "semantic")
     raise UsageError(f"{place} must return an nn.Module with semantic logits, got {type(made).__name__}")
 
 

@@ -21,6 +21,10 @@ from torch import nn
 def build():
     return nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2))
 
+def build_paper():
+    from edgeseg.models.unet import UNet
+    return UNet(2, in_channels=1, width=4, depth=2, border="mirror", batch_norm=False, bias=True)
+
 def build_any(num_classes):
     return nn.Conv2d(3, num_classes, 1)
 """
@@ -81,6 +85,19 @@ def test_a_grey_unet_is_exported_and_said(tmp_path: Path, capfd: pytest.CaptureF
     assert pixels in capfd.readouterr().err
     assert status_of(["inspect", str(model), "--json"]) == 0
     assert json.loads(capfd.readouterr().out)["normalisation"] == pixels
+
+
+def test_the_papers_unet_comes_by_an_own_function(tmp_path: Path, own: str) -> None:
+    form = {"in_channels": 1, "batch_norm": False, "bias": True}
+    weights, model = save_unet(tmp_path / "w.pth", **form), tmp_path / "model.onnx"
+    assert (
+        status_of(
+            ["export", f"{own}:build_paper", "--weights", str(weights), "--size", "64x64", "-o", str(model)]
+        )
+        == 0
+    )
+    graph = read_spec(model).graph
+    assert (graph.network_channel_order, graph.std_rgb) == ("grey", (1.0, 1.0, 1.0))
 
 
 def test_mean_and_deviation_of_bytes_are_refused_with_the_mend(
