@@ -1,4 +1,4 @@
-"""Say what every sink takes, and write files so that they are whole or absent."""
+"""Say what every sink takes, and encode images."""
 
 from __future__ import annotations
 
@@ -51,47 +51,6 @@ class Sink(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def unwritable(path: Path, error: OSError) -> SinkError:
-    """Say in one line why a path cannot be written."""
-    return SinkError(f"cannot write {path}: {error.strerror or error}; choose another -o or make room")
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder with its parents. Raises SinkError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(folder, error) from error
-
-
-def check_writable(path: Path) -> None:
-    """Find out whether a file can be written, without changing it or leaving one. Raises SinkError."""
-    target = path.resolve()
-    exists = target.exists()
-    if exists and not target.is_file():
-        return  # a pipe or a device: opening one and closing it again is not without effect
-    try:
-        target.open("ab").close()
-        if not exists:
-            target.unlink()
-    except OSError as error:
-        raise unwritable(path, error) from error
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file at once or not at all: beside its place first, then moved there. Raises SinkError."""
-    staged = path.with_name(f".{path.name}.part")
-    try:
-        try:
-            staged.write_bytes(data)
-            staged.replace(path)
-        except BaseException:
-            staged.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise unwritable(path, error) from error
 
 
 def encode_image(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:

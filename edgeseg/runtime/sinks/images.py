@@ -9,16 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import SinkError
+from edgeseg.runtime.files import check_writable, make_folder, write_whole
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.results import InstanceResult, SemanticResult
-from edgeseg.runtime.sinks.base import (
-    Result,
-    Sink,
-    check_writable,
-    encode_image,
-    make_folder,
-    write_whole,
-)
+from edgeseg.runtime.sinks.base import Result, Sink, encode_image
 from edgeseg.spec import ModelSpec
 
 CLASSES_NAME = "classes.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -11,40 +12,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import SinkError
+from edgeseg.runtime.files import check_writable, make_folder, unwritable
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.results import SemanticResult
-from edgeseg.runtime.sinks.base import Result, Sink, check_writable, make_folder, unwritable
+from edgeseg.runtime.sinks.base import Result, Sink
 from edgeseg.spec import ModelSpec
 
 
 class JsonLinesSink(Sink):
-    """A `.jsonl` file. Nothing is held back, so a run that is cut short leaves whole lines.
+    """A `.jsonl` file. Nothing is held back: a run that is cut short leaves whole lines, as does a full disk.
 
     Keys: `index`, `time_s` (monotonic clock), `name` (file name or null), `size_hw`, and
     `instances`: COCO results (`image_id` is the frame's index, `bbox` is xywh in pixels, `score`) or
     `segments`: one item a class that occurs (`area` in pixels);
     both with `category_id`, `category_name` (null for the label 255, "not sure") and `segmentation`.
-    The first line replaces what the file held before.
+    The first line replaces what the file held before. What of a file's name is not UTF-8 becomes `?`.
     """
 
     def __init__(self, path: Path, spec: ModelSpec) -> None:
         self.path = path
         self._spec = spec
         self._file: FileIO | None = None
+        self._whole_bytes = 0  # of the lines that stand in the file
         make_folder(path.parent)
         check_writable(path)
 
     def write(self, frame: Frame, result: Result, overlay: NDArray[np.uint8] | None = None) -> None:
         """Append one line; see `Sink.write`."""
         line = json.dumps(self._describe(frame, result), ensure_ascii=False, separators=(",", ":"))
-        remaining = memoryview(line.encode() + b"\n")
+        data = line.encode(errors="replace") + b"\n"
+        remaining = memoryview(data)
         try:
             if self._file is None:
                 self._file = self.path.open("wb", buffering=0)
             while remaining:
                 remaining = remaining[self._file.write(remaining) :]
         except OSError as error:
+            self._drop_half_a_line()
             raise unwritable(self.path, error) from error
+        self._whole_bytes += len(data)
 
     def close(self) -> None:
         """Close the file."""
@@ -54,6 +60,11 @@ class JsonLinesSink(Sink):
             self._file.close()
         except OSError as error:
             raise SinkError(f"cannot finish {self.path}: {error.strerror or error}") from error
+
+    def _drop_half_a_line(self) -> None:
+        if self._file is not None:
+            with suppress(OSError):  # a pipe or a device takes nothing back
+                self._file.truncate(self._whole_bytes)
 
     def _describe(self, frame: Frame, result: Result) -> dict[str, Any]:
         head = {

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import SinkError
+from edgeseg.runtime.files import check_writable, make_folder, unwritable
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.quiet import silence_opencv
-from edgeseg.runtime.sinks.base import Result, Sink, check_writable, make_folder, unwritable
+from edgeseg.runtime.sinks.base import Result, Sink
 
 CODECS = ("mp4v", "avc1")  # MPEG-4 part 2 is in every FFmpeg; H.264 only where the system brings an encoder
 DEFAULT_FPS = 25.0  # for sources that have no rate of their own

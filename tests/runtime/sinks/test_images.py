@@ -11,7 +11,7 @@ from edgeseg.errors import SinkError
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.sinks import FolderSink, ImageSink
-from edgeseg.runtime.sinks.base import encode_image, write_whole
+from edgeseg.runtime.sinks.base import encode_image
 from edgeseg.runtime.sinks.images import instance_map
 
 from ..fakes import INSTANCE, SEMANTIC, two_animals
@@ -66,20 +66,6 @@ def test_one_image_takes_one_overlay(tmp_path: Path) -> None:
         with pytest.raises(SinkError, match="takes one image"):
             sink.write(Frame(IMAGE, 1, 0.0), result, overlay)
     assert (cv2.imread(str(tmp_path / "o.png")) == 77).all()
-
-
-def test_a_file_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write_half(path: Path, data: bytes) -> int:
-        with path.open("wb") as file:
-            file.write(data[: len(data) // 2])
-        raise OSError(28, "No space left on device")
-
-    write_whole(tmp_path / "kept.png", b"old")
-    monkeypatch.setattr(Path, "write_bytes", write_half)
-    for name in ("kept.png", "new.png"):
-        with pytest.raises(SinkError, match="No space left on device"):
-            write_whole(tmp_path / name, b"newer")
-    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("kept.png", b"old")]
 
 
 def test_what_a_format_cannot_hold_is_one_line() -> None:

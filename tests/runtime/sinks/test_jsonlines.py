@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +79,26 @@ def test_a_full_disk_is_one_line() -> None:
         with pytest.raises(SinkError, match="cannot write /dev/full: No space left on device") as caught:
             sink.write(FRAME, two_animals())
         assert "\n" not in str(caught.value)
+
+
+def test_a_disk_that_fills_up_leaves_whole_lines(tmp_path: Path) -> None:
+    path, limits = tmp_path / "r.jsonl", resource.getrlimit(resource.RLIMIT_FSIZE)
+    with JsonLinesSink(path, INSTANCE) as sink:
+        sink.write(FRAME, two_animals())
+        line_bytes = path.stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (line_bytes + line_bytes // 2, limits[1]))
+        try:
+            with pytest.raises(SinkError, match="cannot write"):
+                sink.write(FRAME, two_animals())
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert len(_lines(path)) == 1
+    assert path.stat().st_size == line_bytes
+
+
+def test_a_name_that_is_not_utf_8_is_written_with_a_question_mark(tmp_path: Path) -> None:
+    name = os.fsdecode(b"a\xff.png")
+    with JsonLinesSink(tmp_path / "r.jsonl", INSTANCE) as sink:
+        sink.write(Frame(FRAME.image, 0, 0.0, name), two_animals())
+        sink.write(FRAME, two_animals())
+    assert [line["name"] for line in _lines(tmp_path / "r.jsonl")] == ["a?.png", "a.png"]
