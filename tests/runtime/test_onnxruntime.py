@@ -42,7 +42,6 @@ def test_outputs_are_the_callers(tmp_path: Path) -> None:
     [
         {"execution_mode": "parallel"},
         {"graph_optimization": "disabled"},
-        {"spin": False},
         {"intra_op_threads": 2},
     ],
 )

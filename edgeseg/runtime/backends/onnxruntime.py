@@ -2,8 +2,7 @@
 
 The manifest's device picks the execution provider. Of its options `model_file` names the graph;
 `intra_op_threads` is a number, 0 leaves it to ONNX Runtime; `execution_mode` is `sequential` or `parallel`;
-`graph_optimization` is `all`, or `disabled` where the graph was saved optimised; `spin` says whether idle
-threads wait actively.
+`graph_optimization` is `all`, or `disabled` where the graph was saved optimised.
 """
 
 from __future__ import annotations
@@ -124,10 +123,6 @@ def _session_options(ort: Any, options: Mapping[str, Any], threads: int | None) 
         session_options.execution_mode = ort.ExecutionMode.ORT_PARALLEL
     if options["graph_optimization"] == "disabled":
         session_options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    if "spin" in options:
-        session_options.add_session_config_entry(
-            "session.intra_op.allow_spinning", "1" if options["spin"] else "0"
-        )
     return session_options
 
 
