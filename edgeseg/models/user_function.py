@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from edgeseg.errors import UsageError
+from edgeseg.errors import ExportError, UsageError
 
 
 def call_user_function(place: str, parameters: Mapping[str, Any]) -> Any:
@@ -22,7 +22,8 @@ def call_user_function(place: str, parameters: Mapping[str, Any]) -> Any:
         parameters: its keyword arguments.
 
     Raises:
-        UsageError: if it is not there, or fails; the error it failed with is the cause.
+        UsageError: if it is not there, or its module cannot be imported.
+        ExportError: if it fails, or ends the program; the error it failed with is the cause.
     """
     source, _, function_name = place.rpartition(":")
     is_file = source.endswith(".py")
@@ -31,15 +32,15 @@ def call_user_function(place: str, parameters: Mapping[str, Any]) -> Any:
             module = _import_file(Path(source)) if is_file else importlib.import_module(source)
         except UsageError:
             raise
-        except Exception as error:
-            raise UsageError(f"cannot import {source}: {type(error).__name__}: {error}") from error
+        except (Exception, SystemExit) as error:
+            raise UsageError(f"cannot import {source}: {_in_one_line(error)}") from error
         function = getattr(module, function_name, None)
         if not callable(function):
             raise UsageError(f"{source} has no function {function_name!r}")
         try:
             return function(**parameters)
-        except Exception as error:
-            raise UsageError(f"{place} failed: {type(error).__name__}: {error}") from error
+        except (Exception, SystemExit) as error:
+            raise ExportError(f"{place} failed: {_in_one_line(error)}") from error
 
 
 @contextmanager
@@ -62,3 +63,7 @@ def _import_file(path: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses look themselves up there
     spec.loader.exec_module(module)
     return module
+
+
+def _in_one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: " + next(iter(str(error).splitlines()), "no message")

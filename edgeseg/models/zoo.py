@@ -154,11 +154,14 @@ def create(name: str, *, num_classes: int | None = None, **parameters: Any) -> N
 
     Raises:
         UsageError: if there is no such network, or it cannot be made with these parameters.
+        ExportError: if the user's function fails.
     """
     if num_classes is not None:
         parameters["num_classes"] = num_classes
     if ":" in name:
         return _user_network(name, parameters)
+    if name.endswith(".py"):
+        raise UsageError(f"{name} names no function: write {name}:FUNCTION, one that returns the network")
     if name not in _KINDS:
         close = difflib.get_close_matches(name, _KINDS, n=1)
         hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(_KINDS)}."

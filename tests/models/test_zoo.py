@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from edgeseg.errors import ShapeError, UsageError
+from edgeseg.errors import ExportError, ShapeError, UsageError
 from edgeseg.models import class_names, zoo
 from edgeseg.models.semantic_logits import logits_of
 
@@ -43,7 +43,13 @@ def make_network():
     return Network(Net(2), "semantic", mean_rgb=(0.5, 0.5, 0.5))
 
 def broken():
-    raise RuntimeError("out of cheese")
+    raise RuntimeError("out of cheese\\nsecond line")
+
+def silent():
+    raise ValueError
+
+def leaves():
+    raise SystemExit(3)
 
 def wrong():
     return 5
@@ -154,15 +160,38 @@ def test_users_own_mask_rcnn_is_an_instance_network() -> None:
     ("function", "message"),
     [
         ("missing", "has no function 'missing'"),
-        ("broken", "broken failed: RuntimeError: out of cheese"),
         ("wrong", "must return an nn.Module with semantic logits, got int"),
     ],
 )
-def test_user_function_that_fails_is_named(tmp_path: Path, function: str, message: str) -> None:
+def test_user_function_that_is_none_is_named(tmp_path: Path, function: str, message: str) -> None:
     place = write_user_file(tmp_path)
 
     with pytest.raises(UsageError, match=message):
         zoo.create(f"{place}:{function}")
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("broken", "broken failed: RuntimeError: out of cheese"),
+        ("silent", "silent failed: ValueError: no message"),
+        ("leaves", "leaves failed: SystemExit: 3"),
+    ],
+)
+def test_user_function_that_fails_is_one_line(tmp_path: Path, function: str, message: str) -> None:
+    place = write_user_file(tmp_path)
+
+    with pytest.raises(ExportError) as caught:
+        zoo.create(f"{place}:{function}")
+
+    assert str(caught.value) == f"{place}:{message}"
+
+
+def test_a_file_that_leaves_while_it_is_imported_is_named(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text("raise SystemExit('usage: script\\nsecond line')")
+
+    with pytest.raises(UsageError, match=r"cannot import .*script\.py: SystemExit: usage: script$"):
+        zoo.create(f"{tmp_path}/script.py:make")
 
 
 def test_unknown_names_are_refused_with_a_hint(tmp_path: Path) -> None:
@@ -170,6 +199,8 @@ def test_unknown_names_are_refused_with_a_hint(tmp_path: Path) -> None:
         zoo.create("deeplabv3_resnet5")
     with pytest.raises(UsageError, match="there are unet, "):
         zoo.create("zebra")
+    with pytest.raises(UsageError, match=r"write nets/m\.py:FUNCTION"):
+        zoo.create("nets/m.py")
     with pytest.raises(UsageError, match=r"there is no file .*net\.py"):
         zoo.create(f"{tmp_path}/net.py:make")
     with pytest.raises(UsageError, match="cannot import no_such_package: ModuleNotFoundError"):
