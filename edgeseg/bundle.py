@@ -128,12 +128,14 @@ def read_manifest(folder: Path, *, check_files: bool = False) -> Manifest:
     path = folder / MANIFEST_NAME
     try:
         plain = json.loads(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise EngineError(
             f"{folder} is not an engine: it has no {MANIFEST_NAME}; make one with edgeseg build"
         ) from None
-    except (OSError, ValueError) as error:
-        raise EngineError(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise EngineError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise EngineError(f"{path} is damaged ({error}); build the engine again") from error
     version = plain.get("schema_version") if isinstance(plain, dict) else None
     if version != MANIFEST_VERSION:
         raise EngineError(
