@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
+import signal
 import sys
 import traceback
+from contextlib import suppress
+from types import FrameType
+from typing import Any
 
 import click
 
@@ -14,6 +19,7 @@ from edgeseg.errors import EdgesegError, MissingExtraError, UsageError
 
 FAILED, USAGE = 1, 2
 INTERRUPTED = 130  # the shell's status for Ctrl-C
+STOPS = ("SIGTERM", "SIGHUP")  # a service manager's stop, and a terminal or connection that is gone
 TRACEBACK_VARIABLE = "EDGESEG_TRACEBACK"  # set to anything: show where an unexpected error came from
 
 # Command -> its one line of help. The module `edgeseg.cli.<command>` is imported when the command is
@@ -55,6 +61,13 @@ class LazyCommands(click.Group):
         command: click.Command = importlib.import_module(f"edgeseg.cli.{cmd_name}").command
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; on Ctrl-C click itself would print an empty line first."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.Abort from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):
@@ -68,7 +81,13 @@ def app() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit."""
+    """Run the command line and exit; SIGTERM and SIGHUP end it as Ctrl-C does."""
+    for name in STOPS:
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP
+            signal.signal(number, _interrupt)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # where the terminal or the pipe is ASCII
     sys.exit(status_of(arguments))
 
 
@@ -80,7 +99,8 @@ def status_of(arguments: list[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; what was finished is kept", err=True)
+        with suppress(OSError):  # the terminal may be gone
+            click.echo("interrupted; what was finished is kept", err=True)
         return INTERRUPTED
     except UsageError as error:
         click.echo(f"error: {error}", err=True)
@@ -104,6 +124,12 @@ def status_of(arguments: list[str] | None = None) -> int:
             err=True,
         )
         return FAILED
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # A shell that goes sends SIGHUP twice; the second one would cut short the tidying that the first began.
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _run(arguments: list[str] | None) -> int:

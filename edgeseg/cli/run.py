@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,7 +66,6 @@ def command(
     from edgeseg.runtime.sinks import check_outputs, open_sink
     from edgeseg.runtime.sources import open_source
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's stop ends as Ctrl-C does
     with ExitStack() as stack:
         segmenter = stack.enter_context(
             Segmenter.open(engine, device=device, threads=threads, score_threshold=score_threshold)
