@@ -38,6 +38,8 @@ def open_source(text: str | os.PathLike[str]) -> Source:
         SourceError: if it is one of these but cannot be opened.
     """
     text = os.fspath(text)
+    if not text:
+        raise UsageError("SOURCE is empty; is a shell variable unset? The working folder is written .")
     if text.startswith(SCHEME):
         return SyntheticSource.parse(text)
     if text.startswith(GSTREAMER_PREFIX):
@@ -64,6 +66,8 @@ def _open_path(path: Path) -> Source:
         return CaptureSource.camera(str(path))
     if path.is_dir():
         return ImagesSource.folder(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise SourceError(f"{path} is no file, folder or camera (a pipe?); save its content as a file first")
     if not status.st_size:
         raise SourceError(f"{path} is empty (0 bytes); copy or record it again")
     if path.suffix.lower() in IMAGE_SUFFIXES or cv2.haveImageReader(str(path)):

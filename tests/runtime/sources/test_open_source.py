@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -53,7 +54,7 @@ def test_what_cannot_be_opened_is_one_line_without_the_password(text: str, messa
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["ftp://host/x.mp4", "synthetic:big", "synthetic:64x48?colour=red"])
+@pytest.mark.parametrize("text", ["", "ftp://host/x.mp4", "synthetic:big", "synthetic:64x48?colour=red"])
 def test_what_is_no_source_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError):
         open_source(text)
@@ -70,6 +71,12 @@ def test_an_empty_file_is_called_empty(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     with pytest.raises(SourceError, match="is empty"):
         open_source(tmp_path / name)
+
+
+def test_a_pipe_is_not_called_empty(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SourceError, match=r"a pipe\?.*save its content"):
+        open_source(tmp_path / "pipe")
 
 
 def test_bad_files_leave_stderr_to_the_message(tmp_path: Path) -> None:
