@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgeseg.cli.options import COUNT, PATH, status, write_json
+from edgeseg.cli.outputs import check_report
 from edgeseg.cli.tables import print_times
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def command(*, frames: int, json_path: Path | None, output: Path) -> None:
     """
     from edgeseg.demo.road import NETWORKS, overview, walk
 
+    check_report(json_path)
     output.mkdir(parents=True, exist_ok=True)
     start_s = time.monotonic()
     walked = []

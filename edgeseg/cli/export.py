@@ -19,6 +19,7 @@ from edgeseg.cli.options import (
     read_class_names,
     status,
 )
+from edgeseg.cli.outputs import check_model_output
 from edgeseg.cli.tables import print_parity
 from edgeseg.errors import UsageError
 from edgeseg.spec import Lowering, ResizePolicy
@@ -114,6 +115,7 @@ def command(
 
     The file is written only after ONNX Runtime has computed from it what PyTorch computes.
     """
+    check_model_output(output, reads=(weights, classes_path))
     from edgeseg.export.exporter import Settings, export_network
     from edgeseg.export.specification import check_settings, describe_input
 
@@ -162,10 +164,10 @@ def open_weights(
         sha256 = checkpoint.sha256
         if norm_eps is None and zoo.may_need_norm_eps(model, checkpoint.weights, sha256=sha256):
             click.echo(NORM_EPS_NOTE, err=True)
-    elif ":" in model:
-        network = zoo.create(model, num_classes=num_classes)
-    else:
+    elif model in zoo.names():
         raise UsageError(f"{model} needs trained weights: give --weights FILE")
+    else:
+        network = zoo.create(model, num_classes=num_classes)
     if norm_eps is not None:
         set_norm_eps(network.module, norm_eps)
     return network, sha256

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgeseg.bundle import MANIFEST_NAME, PARITY_NAME, read_manifest, sha256_of
-from edgeseg.cli.options import normalisation, write_json
+from edgeseg.cli.options import PATH, normalisation, write_json
 from edgeseg.errors import UsageError
 from edgeseg.records import to_plain
 from edgeseg.spec import ModelSpec
@@ -20,7 +20,7 @@ SHOWN_NAMES = 12  # class names on a line before "and N more"
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(path: Path, as_json: bool) -> None:
     """Say what PATH holds: an .onnx file, an engine folder or a checkpoint."""

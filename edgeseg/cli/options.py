@@ -14,7 +14,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from edgeseg.errors import SinkError, UsageError
+from edgeseg.errors import UsageError
+from edgeseg.runtime.files import make_folder, write_whole
 from edgeseg.spec import GREY_FROM_RGB, ChannelOrder
 
 PLAIN_LINE_EVERY = 10  # a progress line per so many percent where no terminal is
@@ -56,6 +57,16 @@ class Triple(click.ParamType[tuple[float, float, float]]):
         return red, green, blue
 
 
+class NamedPath(click.Path):
+    """A path; the empty text, which an unset shell variable leaves, is not the working folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        if value == "":
+            self.fail("is empty; is a shell variable unset? The working folder is written .", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def normalisation(
     mean_rgb: tuple[float, float, float], std_rgb: tuple[float, float, float], order: ChannelOrder
 ) -> str:
@@ -69,7 +80,7 @@ def normalisation(
 PROBABILITY = click.FloatRange(0.0, 1.0)
 COUNT = click.IntRange(min=1)
 THREADS = click.IntRange(1, os.cpu_count() or 1)
-PATH = click.Path(path_type=Path)
+PATH = NamedPath(path_type=Path)
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
@@ -128,13 +139,10 @@ def progress(title: str, total: int | None) -> Iterator[Advance]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as JSON to `path`, or to the standard output for `-`."""
+    """Write `value` as JSON to `path`, or to the standard output for `-`. Raises SinkError."""
     text = json.dumps(value, indent=2)
     if str(path) == "-":
         print(text)
         return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n")
-    except OSError as error:
-        raise SinkError(f"cannot write {path}: {error.strerror or error}") from error
+    make_folder(path.parent)
+    write_whole(path, f"{text}\n".encode())

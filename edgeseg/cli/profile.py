@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from edgeseg.cli.options import COUNT, PATH, THREADS, progress, write_json
+from edgeseg.cli.outputs import check_report
 from edgeseg.cli.tables import print_times
 
 DEFAULT_FRAMES = 100
@@ -62,6 +63,7 @@ def command(
         load_ms = 1000 * (time.perf_counter() - start_s)
         total = None if seconds else 2 * (warmup + frames)
         with open_source(source) as opened, progress("frames", total) as advance:
+            check_report(json_path, engine=engine, reads=opened.files)
             report = profile(
                 segmenter,
                 opened,

@@ -75,7 +75,7 @@ def command(
             raise UsageError(
                 f"{opened.name} never ends and nothing would be kept: give -o, --show or --frames"
             )
-        check_outputs(outputs, opened)
+        check_outputs(outputs, opened, engine=engine)
         sinks = [stack.enter_context(open_sink(path, segmenter.spec, opened)) for path in outputs]
         if show:
             from edgeseg.runtime.sinks.window import WindowSink

@@ -88,6 +88,7 @@ def test_inspect_and_doctor_print_json(engine: Path, capsys: pytest.CaptureFixtu
         ["run"],
         ["run", "engine", "0", "--frames", "0"],
         ["export", "unet", "-o", "x.onnx"],
+        ["export", "unett", "-o", "x.onnx"],
         ["export", "unet", "--weights", "w.pth", "--size", "640", "-o", "x.onnx"],
         ["build", "x.onnx", "-o", "engine", "--precision", "int8"],
         ["build", "x.onnx", "-o", "engine", "--backend", "abacus"],

@@ -49,12 +49,17 @@ def open_sink(text: str | os.PathLike[str], spec: ModelSpec, source: Source) -> 
     return ImageSink(path) if suffix else FolderSink(path, spec)
 
 
-def check_outputs(texts: Sequence[str | os.PathLike[str]], source: Source) -> None:
+def check_outputs(
+    texts: Sequence[str | os.PathLike[str]], source: Source, *, engine: Path | None = None
+) -> None:
     """Look at all outputs of a run before the first of them is opened.
 
+    Args:
+        engine: the folder of the engine that runs.
+
     Raises:
-        UsageError: if one has a suffix that no sink has, is given twice, is a file that `source` reads, or is
-            a folder of label maps in which such a file lies.
+        UsageError: if one is empty, has a suffix that no sink has, is given twice, is a file that `source`
+            reads, is a folder of label maps in which such a file lies, or is within the engine.
     """
     files = {file.resolve() for file in source.files}
     folders = {file.parent.resolve() for file in (*source.files, *files)}  # those of links, and of their aims
@@ -64,6 +69,10 @@ def check_outputs(texts: Sequence[str | os.PathLike[str]], source: Source) -> No
         path, place = Path(text), Path(text).resolve()
         if place in taken:
             raise UsageError(f"-o {path} is given twice; give each output a path of its own")
+        if engine is not None and engine.resolve() in (place, *place.parents):
+            raise UsageError(
+                f"-o {path} lies within the engine {engine}, which stays as built; choose another -o"
+            )
         if place in files:
             raise UsageError(f"-o {path} is read by this run and would be overwritten; choose another -o")
         if place in folders:
@@ -76,6 +85,8 @@ def check_outputs(texts: Sequence[str | os.PathLike[str]], source: Source) -> No
 
 def _suffix_of(text: str | os.PathLike[str]) -> str:
     """Return what tells the kind of output: a suffix in lower case, or nothing for a folder."""
+    if not os.fspath(text):
+        raise UsageError("-o is empty; is a shell variable unset? The working folder is written -o .")
     path = Path(text)
     suffix = path.suffix.lower()
     if path.is_dir() or os.fspath(text).endswith(("/", os.sep)) or not suffix:

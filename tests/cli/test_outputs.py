@@ -1,0 +1,128 @@
+"""No output destroys what a command reads, and one that cannot be written is found out before any work."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edgeseg.cli import status_of
+from edgeseg.runtime.sources.synthetic import SyntheticSource
+from tests.runtime.tiny_models import labels_engine
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Path:
+    return labels_engine(tmp_path / "engine")
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "image.png"
+    cv2.imwrite(str(path), next(iter(SyntheticSource((48, 64)))).image)
+    return path
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_export_writes_over_nothing_that_it_reads(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    weights, names = tmp_path / "w.safetensors", tmp_path / "names.onnx"
+    weights.write_bytes(b"trained for weeks")
+    names.write_text("background\ncell\n")
+    (tmp_path / "linked.onnx").symlink_to(weights)
+    before = contents(tmp_path)
+    for output, message in [
+        (weights, f"must end in .onnx; write -o {tmp_path / 'w.onnx'}"),
+        (tmp_path / "linked.onnx", "would be overwritten"),
+        (names, "would be overwritten"),
+        (tmp_path, "is a folder"),
+    ]:
+        arguments = ["--weights", str(weights), "--classes", str(names), "--size", "32x48"]
+        assert status_of(["export", "unet", *arguments, "-o", str(output)]) == 2
+        assert message in capfd.readouterr().err
+    assert contents(tmp_path) == before
+
+
+def test_nothing_is_written_into_the_engine(
+    engine: Path, image: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(engine)
+    for arguments in [
+        ["run", str(engine), str(image), "-o", f"{engine}/"],
+        ["run", str(engine), str(image), "-o", f"{engine}/maps/"],
+        ["run", str(engine), str(image), "-o", f"{engine}/../{engine.name}/r.jsonl"],
+        ["profile", str(engine), str(image), "--json", f"{engine}/manifest.json"],
+        ["profile", str(engine), str(image), "--json", f"{engine}/new.json"],
+    ]:
+        assert status_of(arguments) == 2, arguments
+        assert "lies within the engine" in capfd.readouterr().err
+    assert contents(engine) == before
+
+
+def test_profile_looks_at_its_report_before_it_measures(
+    engine: Path,
+    image: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("measured")
+
+    monkeypatch.setattr("edgeseg.runtime.profile.profile", fail)
+    for path, status, message in [
+        (image, 2, "would be overwritten"),
+        (tmp_path, 2, "is a folder"),
+        (image / "below.json", 1, "cannot write"),
+    ]:
+        assert status_of(["profile", str(engine), str(image), "--json", str(path)]) == status
+        assert message in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "ENGINE", "synthetic:64x48?frames=1", "-o", ""],
+        ["run", "ENGINE", "", "-o", "r.jsonl"],
+        ["profile", "ENGINE", ""],
+        ["profile", "ENGINE", "--json", ""],
+        ["build", "x.onnx", "-o", ""],
+        ["inspect", ""],
+    ],
+)
+def test_an_unset_variable_is_not_the_working_folder(
+    arguments: list[str], engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    cv2.imwrite("here.png", np.zeros((4, 4, 3), np.uint8))
+    assert status_of([str(engine) if word == "ENGINE" else word for word in arguments]) == 2
+    assert [path.name for path in work.iterdir()] == ["here.png"]
+
+
+def test_names_that_are_not_utf_8_go_through(engine: Path, image: Path, tmp_path: Path) -> None:
+    frames, lines = tmp_path / "frames", tmp_path / "r.jsonl"
+    frames.mkdir()
+    try:
+        image.rename(frames / os.fsdecode(b"a\xff.png"))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    assert status_of(["run", str(engine), str(frames), "-o", str(lines)]) == 0
+    assert json.loads(lines.read_text())["name"] == "a?.png"
+
+
+def test_an_ascii_terminal_gets_what_it_can_show(engine: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "30"}
+    for arguments in (["doctor"], ["inspect", str(engine)]):
+        command = [sys.executable, "-m", "edgeseg", *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
