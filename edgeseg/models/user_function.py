@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +23,7 @@ def call_user_function(place: str, parameters: Mapping[str, Any]) -> Any:
         parameters: its keyword arguments.
 
     Raises:
-        UsageError: if it is not there, or its module cannot be imported.
+        UsageError: if it is not there, its module cannot be imported, or it does not take these parameters.
         ExportError: if it fails, or ends the program; the error it failed with is the cause.
     """
     source, _, function_name = place.rpartition(":")
@@ -37,10 +38,22 @@ def call_user_function(place: str, parameters: Mapping[str, Any]) -> Any:
         function = getattr(module, function_name, None)
         if not callable(function):
             raise UsageError(f"{source} has no function {function_name!r}")
+        _check_parameters(function, place, parameters)
         try:
             return function(**parameters)
         except (Exception, SystemExit) as error:
             raise ExportError(f"{place} failed: {_in_one_line(error)}") from error
+
+
+def _check_parameters(function: Callable[..., Any], place: str, parameters: Mapping[str, Any]) -> None:
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # some that are written in C have none
+        return
+    try:
+        signature.bind(**parameters)
+    except TypeError as error:
+        raise UsageError(f"{place} takes other parameters: {error}") from error
 
 
 @contextmanager

@@ -45,6 +45,9 @@ def make_network():
 def broken():
     raise RuntimeError("out of cheese\\nsecond line")
 
+def needs_one(num_classes):
+    return Net(num_classes)
+
 def silent():
     raise ValueError
 
@@ -161,6 +164,7 @@ def test_users_own_mask_rcnn_is_an_instance_network() -> None:
     [
         ("missing", "has no function 'missing'"),
         ("wrong", "must return an nn.Module with semantic logits, got int"),
+        ("needs_one", "needs_one takes other parameters: missing a required argument: 'num_classes'"),
     ],
 )
 def test_user_function_that_is_none_is_named(tmp_path: Path, function: str, message: str) -> None:
