@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -18,12 +17,7 @@ from tests.runtime.tiny_models import labels_engine
 STARTED_S = 60.0  # more than a start takes on a busy machine
 
 
-@pytest.fixture(autouse=True)
-def hang_up_is_not_ignored() -> Iterator[None]:
-    """Programs inherit what is ignored, so that under nohup these tests would wait for ever."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
+pytestmark = pytest.mark.usefixtures("children_hear_signals")
 
 
 @pytest.mark.parametrize("asked_to_stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

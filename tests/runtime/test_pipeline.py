@@ -168,6 +168,7 @@ def test_the_report_says_whether_the_source_ended() -> None:
     assert not run(GreyFrames([1, 2]), BrightPixels(), frames=2).source_ended
 
 
+@pytest.mark.usefixtures("children_hear_signals")
 def test_a_real_signal_ends_a_run_cleanly(tmp_path: Path) -> None:
     program = """
 import sys
