@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from edgeseg.cli.options import COUNT, PATH, status, write_json
 from edgeseg.cli.outputs import check_report
-from edgeseg.cli.tables import print_times
+from edgeseg.cli.tables import console, print_times
 
 if TYPE_CHECKING:
     from edgeseg.demo.road import Walked
@@ -74,9 +73,9 @@ def _print_summary(walked: list[Walked]) -> None:
             *(f"{value:.1f}" for value in (latency.p50, latency.p90, latency.p99, one.profile.infer_ms.p50)),
             f"{one.run.fps:.0f}",
         )
-    console = Console()
-    console.print()
-    console.print(table)
-    console.print(
+    out = console()
+    out.print()
+    out.print(table)
+    out.print(
         "p50, p90, p99: capture to result in ms, nothing beside it; FPS: with overlay and video encoding"
     )

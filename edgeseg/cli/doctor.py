@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from edgeseg import __version__
 from edgeseg.cli.options import PATH, write_json
+from edgeseg.cli.tables import console
 from edgeseg.records import to_plain
 from edgeseg.runtime.machine import this_machine
 
@@ -60,10 +60,10 @@ def command(json_path: Path | None) -> None:
     if json_path is not None:
         write_json(json_path, findings)
         return
-    console = Console()
+    out = console()
     machine = findings["machine"]
-    console.print(f"edgeseg {__version__}, Python {findings['python']}, {machine['system']}")
-    console.print(f"{machine['cpu']}, {machine['logical_cores']} cores")
+    out.print(f"edgeseg {__version__}, Python {findings['python']}, {machine['system']}")
+    out.print(f"{machine['cpu']}, {machine['logical_cores']} cores")
     table = Table("what", "state", "to mend")
     for part in findings["parts"]:
         missing = [name for name, version in part["versions"].items() if version is None]
@@ -78,7 +78,7 @@ def command(json_path: Path | None) -> None:
     if len(wheels) > 1:
         table.add_row(" and ".join(wheels), "overwrite each other", escape(mend_provider("gpu", wheels)))
     table.add_row("cameras", ", ".join(findings["cameras"]) or "none found under /dev/video*", "")
-    console.print(table)
+    out.print(table)
 
 
 def examine() -> dict[str, Any]:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from edgeseg.bundle import MANIFEST_NAME, PARITY_NAME, read_manifest, sha256_of
 from edgeseg.cli.options import PATH, normalisation, write_json
+from edgeseg.cli.tables import console
 from edgeseg.errors import UsageError
 from edgeseg.records import to_plain
 from edgeseg.spec import ModelSpec
@@ -38,7 +38,7 @@ def command(path: Path, as_json: bool) -> None:
     table = Table("", "", show_header=False)
     for name, value in findings.items():
         table.add_row(name.replace("_", " "), _as_text(value))
-    Console().print(table)
+    console().print(table)
 
 
 def inspect_engine(folder: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,13 @@ if TYPE_CHECKING:
     from edgeseg.export.parity import ParityReport
     from edgeseg.runtime.timing import Summary
 
+PLAIN_WIDTH = 120  # characters, where no terminal says otherwise
+
+
+def console() -> Console:
+    """Make what prints tables: as wide as the terminal, and wide enough in a file or a log."""
+    return Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
+
 
 def print_times(rows: Mapping[str, Summary]) -> None:
     """Print percentiles, one row a stage or span."""
@@ -20,19 +28,19 @@ def print_times(rows: Mapping[str, Summary]) -> None:
         table.add_column(name, justify="right")
     for name, row in rows.items():
         table.add_row(name, f"{row.p50:.2f}", f"{row.p90:.2f}", f"{row.p99:.2f}", str(row.samples))
-    Console().print(table)
+    console().print(table)
 
 
 def print_parity(report: ParityReport) -> None:
     """Print what a comparison found, and what a reader must know to judge it."""
-    console = Console()
+    out = console()
     figures = ", ".join(
         f"{name.replace('_', ' ')} {_figure(value)}" for name, value in report.figures.items()
     )
     verdict = "[green]passed[/green]" if report.passed else "[red]failed[/red]"
-    console.print(f"parity {verdict} on {report.images} images: {figures}", highlight=False)
+    out.print(f"parity {verdict} on {report.images} images: {figures}", highlight=False)
     for note in (*report.failures, *report.notes):
-        console.print(f"  {note}", highlight=False, markup=False)
+        out.print(f"  {note}", highlight=False, markup=False)
 
 
 def _figure(value: float) -> str:
