@@ -147,6 +147,8 @@ def test_nms_is_the_operators(
     boxes[:, 20:40] = boxes[:, :20]  # duplicates
     scores = torch.rand(batch, 120, generator=generator).sort(dim=1, descending=True).values
     scores[:, 50:60] = scores[:, 50:51]  # ties
+    scores[:, 5] = scores[:, 4].nextafter(torch.tensor(1.0))  # out of order by the last digit: place counts
+    boxes[:, 5] = boxes[:, 4]
     scores[0, 100:] = 0  # padding, in one image only
     class_ids = torch.randint(classes, (batch, 120), generator=generator)
     packed = torch.cat([boxes, scores[..., None], class_ids[..., None].float()], dim=2)

@@ -82,7 +82,7 @@ def nms(boxes: Value, scores: Value, class_ids: Value, iou_threshold: float, num
 
     Args:
         boxes: (B, K, 4) xyxy, best first.
-        scores: (B, K), descending; <= 0 is padding.
+        scores: (B, K); <= 0 is padding, the others are not compared.
         class_ids: (B, K) int64.
         iou_threshold: 0..1.
         num_classes: C.
@@ -91,12 +91,15 @@ def nms(boxes: Value, scores: Value, class_ids: Value, iou_threshold: float, num
         keep: (B, K) bool.
     """
     batch, count = scores.shape
-    class_scores = op.Unsqueeze(scores, [1])  # (B, 1, K)
+    # The node ranks by score, the operator by place. Places are passed as scores, because a runtime's sigmoid
+    # or softmax need not rise with its argument in the last digit.
+    ramp = _tensor(np.arange(count, 0, -1, dtype=np.float32)[None])
+    rank = op.Unsqueeze(op.Where(op.Greater(scores, 0.0), ramp, 0.0), [1])  # (B, 1, K)
     if num_classes > 1:
         classes = _tensor(np.arange(num_classes)[None, :, None])
         own = op.Equal(classes, op.Unsqueeze(class_ids, [1]))  # (B, C, K)
-        class_scores = op.Where(own, class_scores, 0.0)
-    selected = op.NonMaxSuppression(boxes, class_scores, [count], [iou_threshold], [0.0])
+        rank = op.Where(own, rank, 0.0)
+    selected = op.NonMaxSuppression(boxes, rank, [count], [iou_threshold], [0.0])
     where = op.Gather(selected, [0, 2], axis=1)  # of (M, 3): image, class, box
     kept = op.Expand(_tensor([True]), op.Shape(selected, start=0, end=1))
     return op.ScatterND(_tensor(np.zeros((batch, count), np.bool_)), where, kept)
