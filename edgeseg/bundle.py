@@ -13,11 +13,13 @@ from typing import Any
 
 from edgeseg.errors import EngineError, SpecError
 from edgeseg.records import from_plain, to_plain
-from edgeseg.spec import ModelSpec, Precision
+from edgeseg.spec import BackendName, ModelSpec, Precision
 
 SPEC_KEY = "edgeseg.spec"  # of the ONNX metadata: the ModelSpec as JSON
 PARITY_KEY = "edgeseg.parity"  # of the ONNX metadata: the parity report against PyTorch as JSON
 GOLDEN_KEY = "edgeseg.golden"  # of the ONNX metadata: what PyTorch computed for generated images
+SOURCE_KEY = "edgeseg.source"  # of a node's metadata: file and line of the PyTorch code
+MODULE_KEY = "edgeseg.module"  # of a node's metadata: the submodule's name in its network
 MANIFEST_NAME = "manifest.json"
 PARITY_NAME = "parity.json"
 MANIFEST_VERSION = 1
@@ -31,11 +33,13 @@ class Manifest:
     Attributes:
         files: sha256 of each file, by its name within the folder.
         options: belong to the backend.
+        proven: whether the engine itself was run and compared when it was built; without its device only its
+            graph was.
         built_on: what the engine is tied to, such as the library's version and the processor's name; the
             backend refuses to open it elsewhere.
     """
 
-    backend: str
+    backend: BackendName
     backend_version: str
     precision: Precision
     device: str
@@ -44,6 +48,7 @@ class Manifest:
     files: Mapping[str, str]
     options: Mapping[str, Any] = field(default_factory=dict)
     built_on: Mapping[str, str] = field(default_factory=dict)
+    proven: bool = True
     schema_version: int = MANIFEST_VERSION
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
 from edgeseg.cli.images import read_images
 from edgeseg.cli.options import PATH, THREADS, status
 from edgeseg.cli.tables import print_parity
+from edgeseg.cli.tensorrt_options import tensorrt_flags
 from edgeseg.errors import UsageError
 from edgeseg.spec import BackendName, Precision
+
+BACKENDS = ("onnxruntime", "tensorrt", "tensorrt_rtx")
 
 
 @click.command()
 @click.argument("model", type=PATH)
-@click.option("--backend", type=click.Choice(["onnxruntime"]), default="onnxruntime", show_default=True)
+@click.option("--backend", type=click.Choice(BACKENDS), default="onnxruntime", show_default=True)
 @click.option(
     "--precision",
     type=click.Choice(get_args(Precision)),
@@ -27,29 +30,29 @@ from edgeseg.spec import BackendName, Precision
 @click.option(
     "--device",
     type=click.Choice(["cpu", "cuda", "tensorrt"]),
-    default="cpu",
-    show_default=True,
-    help="The execution provider of ONNX Runtime.",
+    help="The execution provider of ONNX Runtime, cpu by default; TensorRT's engines are for cuda.",
 )
 @click.option("--threads", type=THREADS, help="Threads per inference; measured by default.")
 @click.option("--images", type=PATH, help="Images to prove and measure on, besides generated ones.")
+@tensorrt_flags
 @click.option("-o", "--output", type=PATH, required=True, metavar="ENGINE", help="The folder to write.")
 def command(
     *,
     model: Path,
     backend: BackendName,
     precision: Precision,
-    device: str,
+    device: str | None,
     threads: int | None,
     images: Path | None,
     output: Path,
+    **tensorrt: Any,
 ) -> None:
     """Turn the portable MODEL into an engine for this machine.
 
     Session options are chosen by measuring a few of them here. The engine is written only after it has
     computed what PyTorch computed.
     """
-    from edgeseg.export.engines import Request
+    from edgeseg.export.engines import Request, TensorRTOptions
     from edgeseg.export.engines.build import build
     from edgeseg.export.portable import read_spec
     from edgeseg.runtime.backends import open_backend
@@ -58,7 +61,7 @@ def command(
         raise UsageError(f"{backend} engines in {precision} come with a later version; use --precision fp32")
     frames = None if images is None else read_images(images, read_spec(model).input)
     with status(f"building {output} from {model}"):
-        request = Request(backend, precision, device, threads)
+        request = Request(backend, precision, device, threads, TensorRTOptions(**tensorrt))
         built = build(model, output, open_engine=open_backend, request=request, images=frames)
     for entry in built.measured:
         options = entry.options

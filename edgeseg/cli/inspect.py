@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from rich.table import Table
@@ -14,19 +14,25 @@ from edgeseg.cli.options import PATH, normalisation, write_json
 from edgeseg.cli.tables import console
 from edgeseg.errors import UsageError
 from edgeseg.records import to_plain
-from edgeseg.spec import ModelSpec
+from edgeseg.spec import BackendName, ModelSpec
 
+BACKENDS = get_args(BackendName)
 SHOWN_NAMES = 12  # class names on a line before "and N more"
 
 
 @click.command()
 @click.argument("path", type=PATH)
+@click.option(
+    "--target", type=click.Choice(BACKENDS), help="What this backend would refuse of an .onnx file."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def command(path: Path, as_json: bool) -> None:
+def command(path: Path, target: BackendName | None, as_json: bool) -> None:
     """Say what PATH holds: an .onnx file, an engine folder or a checkpoint."""
     if not path.exists():
         raise UsageError(f"{path} does not exist")
-    if path.is_dir():
+    if target is not None:
+        findings = inspect_for(path, target)
+    elif path.is_dir():
         findings = inspect_engine(path)
     elif path.suffix == ".onnx":
         findings = inspect_model(path)
@@ -71,6 +77,16 @@ def inspect_model(path: Path) -> dict[str, Any]:
         "nodes": sum(operators.values()),
         "operators": dict(operators.most_common()),
     }
+
+
+def inspect_for(path: Path, target: BackendName) -> dict[str, Any]:
+    """Describe what a backend would refuse of any .onnx file."""
+    from edgeseg.export.portable import load_onnx
+    from edgeseg.export.preflight import preflight
+
+    findings = preflight(load_onnx(path), target)
+    refused = {f"{index}": str(finding) for index, finding in enumerate(findings, start=1)}
+    return {"target": target, "refuses": len(findings), **refused}
 
 
 def inspect_checkpoint(path: Path) -> dict[str, Any]:

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 LOG_FATAL_ONLY = 4  # errors are raised, too
 
 
-def load_portable(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
-    """Read a portable model and its spec.
+def load_onnx(path: Path) -> onnx.ModelProto:
+    """Read any ONNX file.
 
     Raises:
-        ExportError: if the file cannot be read, is not ONNX, or was not made by `edgeseg export`.
+        ExportError: if the file cannot be read, or is not ONNX.
     """
     import onnx
 
@@ -37,6 +37,16 @@ def load_portable(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
         raise ExportError(f"{path} is not an ONNX file, or a broken one") from error
     if not model.graph.node:
         raise ExportError(f"{path} is not an ONNX file, or an empty one")
+    return model
+
+
+def load_portable(path: Path) -> tuple[onnx.ModelProto, ModelSpec]:
+    """Read a portable model and its spec.
+
+    Raises:
+        ExportError: as `load_onnx`, and if the file was not made by `edgeseg export`.
+    """
+    model = load_onnx(path)
     text = metadata_of(model).get(SPEC_KEY)
     if text is None:
         raise ExportError(f"{path} was not made by edgeseg; make one from the checkpoint with edgeseg export")

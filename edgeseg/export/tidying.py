@@ -15,9 +15,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 import edgeseg
-
-SOURCE_KEY = "edgeseg.source"  # of a node's metadata: file and line of the PyTorch code
-MODULE_KEY = "edgeseg.module"  # of a node's metadata: the submodule's name in its network
+from edgeseg.bundle import MODULE_KEY, SOURCE_KEY
 
 PACKAGE_FOLDER = Path(edgeseg.__file__).parent
 _STACK_KEY = "pkg.torch.onnx.stack_trace"

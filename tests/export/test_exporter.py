@@ -17,13 +17,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgeseg.bundle import MODULE_KEY, SOURCE_KEY
 from edgeseg.errors import ExportError, ParityError, ShapeError, UsageError
 from edgeseg.export import lowering
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.parity import ParityReport, run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import load_portable, open_run
-from edgeseg.export.tidying import MODULE_KEY, SOURCE_KEY
 from edgeseg.models.unet import UNet
 from edgeseg.models.zoo import Network
 from edgeseg.spec import ModelSpec

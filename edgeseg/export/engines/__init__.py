@@ -38,6 +38,32 @@ and proven at build time is the very code that runs on the device."""
 
 
 @dataclass(frozen=True)
+class TensorRTOptions:
+    """What only TensorRT and TensorRT for RTX are asked; None and False leave it to the library.
+
+    Attributes:
+        workspace_mib: memory that kernels may use while they run.
+        optimization_level: 0 (builds fast) to 5 (searches longest).
+        timing_cache: file of measured kernels, read if it exists, and written; the next build takes less
+            time. TensorRT alone.
+        version_compatible: opens in other minor versions too. TensorRT alone.
+        hardware_compatible: runs on every GPU from Ampere on. TensorRT alone.
+        dla_core: run on this deep-learning accelerator of a Jetson, and on the GPU what it does not take.
+        compute_capabilities: of the GPUs to build for, such as `8.6`; none stands for all. For RTX alone.
+        contexts: how many inferences may run side by side.
+    """
+
+    workspace_mib: int | None = None
+    optimization_level: int | None = None
+    timing_cache: Path | None = None
+    version_compatible: bool = False
+    hardware_compatible: bool = False
+    dla_core: int | None = None
+    compute_capabilities: tuple[str, ...] = ()
+    contexts: int = 1
+
+
+@dataclass(frozen=True)
 class Request:
     """What the user asks of a build.
 
@@ -50,6 +76,7 @@ class Request:
     precision: Precision = "fp32"
     device: str | None = None
     threads: int | None = None
+    tensorrt: TensorRTOptions = TensorRTOptions()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from dataclasses import dataclass
@@ -12,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.bundle import PARITY_NAME, Manifest, read_manifest, sha256_of, write_engine
-from edgeseg.errors import EngineError, ParityError, SpecError, UsageError
+from edgeseg.errors import EngineError, NoDeviceError, ParityError, SpecError, UsageError
 from edgeseg.export.engines import FillEngine, OpenEngine, Request, Task
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.golden import Golden
 from edgeseg.export.parity import FP32, ParityReport, Tolerances
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import golden_of, graph_sha256, load_portable, open_run
+from edgeseg.export.preflight import refuse_unfit
 from edgeseg.export.verify import verify
 from edgeseg.spec import BackendName
 
@@ -67,6 +69,7 @@ def build(
     golden = golden_of(proto, str(model))
     if graph_sha256(proto) != golden.graph_sha256:
         raise ParityError(f"{model} was changed since it was exported and proven; export it again")
+    refuse_unfit(proto, request.backend)
     del proto  # it holds all weights, and the optimiser needs room
     frames = pictures(golden.seeds, (spec.input.height, spec.input.width)) if images is None else images
     batch = np.resize(frames, (spec.input.batch, *frames.shape[1:]))  # the first ones, in turn
@@ -75,15 +78,20 @@ def build(
     def fill(staging: Path) -> Manifest:
         task = Task(staging, model, sha256_of(model), spec, request, batch, open_engine)
         manifest, measured = _fill_engine_of(request.backend)(task)
-        engine = open_engine(staging, manifest)
-        manifest = dataclasses.replace(manifest, built_on=engine.built_on)
+        reference = None if images is None else open_run(model)
         try:
-            reference = None if images is None else open_run(model)
-            report = verify(
-                engine.infer, spec, golden, reference=reference, images=images, tolerances=tolerances
-            )
-        finally:
-            engine.close()
+            engine = open_engine(staging, manifest)
+        except NoDeviceError as error:
+            manifest = dataclasses.replace(manifest, proven=False)
+            report = verify(open_run(model), spec, golden, tolerances=tolerances)
+            note = f"{error}; the graph was proven in ONNX Runtime, the engine has not run yet"
+            report = dataclasses.replace(report, notes=(*report.notes, note))
+        else:
+            manifest = dataclasses.replace(manifest, built_on=engine.built_on)
+            with contextlib.closing(engine):
+                report = verify(
+                    engine.infer, spec, golden, reference=reference, images=images, tolerances=tolerances
+                )
         report.raise_if_failed(f"the engine of {model}")
         _refuse_empty_proof(report, model)
         (staging / PARITY_NAME).write_text(json.dumps(report.to_plain(), indent=2, sort_keys=True) + "\n")

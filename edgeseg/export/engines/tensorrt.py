@@ -1,0 +1,158 @@
+"""Turn a portable model into a serialized engine of TensorRT 10 or 11, or of TensorRT for RTX.
+
+Both libraries have one API under two names. Networks are strongly typed: the precision is in the graph.
+TensorRT builds on the GPU that runs the engine; TensorRT for RTX builds anywhere, for the compute
+capabilities that are asked for, and finishes on the GPU when the engine is opened.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeseg.bundle import Manifest
+from edgeseg.errors import EngineError, NoDeviceError, UsageError
+from edgeseg.export.engines import Task, TensorRTOptions
+from edgeseg.export.engines.tuning import Measured
+from edgeseg.export.preflight import origin_of
+from edgeseg.spec import BackendName
+from edgeseg.tensorrt_library import TITLES, import_library, quiet_logger
+
+if TYPE_CHECKING:
+    import tensorrt as trt
+
+ENGINE_FILE = "engine.plan"
+GPU = "cuda"
+
+
+def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
+    """Write the serialized engine; see `FillEngine`. Nothing is measured: the library chooses its kernels."""
+    backend, options = task.request.backend, task.request.tensorrt
+    _check_options(backend, options)
+    library = import_library(backend)
+    logger = quiet_logger(library)
+    builder = _builder(library, logger, backend)
+    network = _parse(library, builder, logger, task.model, TITLES[backend])
+    config = _configure(library, builder, options)
+    plan: Any = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise EngineError(f"{TITLES[backend]} cannot build {task.model.name}: {logger.last_error()}")
+    (task.staging / ENGINE_FILE).write_bytes(bytes(plan))
+    _keep_timings(config, options)
+    manifest = Manifest(
+        backend=backend,
+        backend_version=library.__version__,
+        precision=task.request.precision,
+        device=GPU,
+        spec=task.spec,
+        model_sha256=task.model_sha256,
+        files={ENGINE_FILE: ""},
+        options={"engine_file": ENGINE_FILE, "contexts": options.contexts},
+        built_on=_built_on(library, backend, options),
+    )
+    return manifest, []
+
+
+def _check_options(backend: BackendName, options: TensorRTOptions) -> None:
+    """Refuse what only the other library has."""
+    if backend == "tensorrt" and options.compute_capabilities:
+        raise UsageError("TensorRT builds for the GPU it runs on; --compute-capability is for tensorrt_rtx")
+    if backend == "tensorrt_rtx" and (options.timing_cache or options.dla_core is not None):
+        raise UsageError(
+            "TensorRT for RTX has neither a timing cache at build nor DLA; these are for tensorrt"
+        )
+    if backend == "tensorrt_rtx" and (options.version_compatible or options.hardware_compatible):
+        raise UsageError(
+            "engines of TensorRT for RTX fit any GPU of their --compute-capability; leave these out"
+        )
+
+
+def _builder(library: Any, logger: Any, backend: BackendName) -> trt.Builder:
+    try:
+        builder: trt.Builder = library.Builder(logger)
+    except (RuntimeError, TypeError) as error:  # the binding's constructor returned no object
+        raise NoDeviceError(
+            f"{TITLES[backend]} does not start here ({logger.last_error()}); it builds on the GPU that runs "
+            "the engine, tensorrt_rtx builds anywhere"
+        ) from error
+    return builder
+
+
+def _parse(
+    library: Any, builder: trt.Builder, logger: Any, model: Path, title: str
+) -> trt.INetworkDefinition:
+    flag = getattr(library.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)  # the only kind in 11
+    network: trt.INetworkDefinition = builder.create_network(0 if flag is None else 1 << int(flag))
+    parser: trt.OnnxParser = library.OnnxParser(network, logger)
+    if not parser.parse_from_file(str(model)):
+        errors = [parser.get_error(i) for i in range(parser.num_errors)]
+        origins = _origins(model)
+        raise EngineError(f"{title} refuses {'; '.join(_parser_error(error, origins) for error in errors)}")
+    return network
+
+
+def _origins(model: Path) -> dict[str, str]:
+    import onnx
+
+    return {node.name: origin_of(node) for node in onnx.load(model, load_external_data=False).graph.node}
+
+
+def _parser_error(error: trt.ParserError, origins: dict[str, str]) -> str:
+    """Name the node of a parser's error, its PyTorch line and what the parser says of it."""
+    name = error.node_name()
+    place = f" ({origins[name]})" if origins.get(name) else ""
+    return f"{error.node_operator()} {name}{place}: {error.desc().splitlines()[0]}"
+
+
+def _configure(library: Any, builder: trt.Builder, options: TensorRTOptions) -> trt.IBuilderConfig:
+    config: trt.IBuilderConfig = builder.create_builder_config()
+    config.profiling_verbosity = library.ProfilingVerbosity.DETAILED
+    if options.workspace_mib is not None:
+        config.set_memory_pool_limit(library.MemoryPoolType.WORKSPACE, options.workspace_mib << 20)
+    if options.optimization_level is not None:
+        config.builder_optimization_level = options.optimization_level
+    if options.version_compatible:
+        config.set_flag(library.BuilderFlag.VERSION_COMPATIBLE)
+    if options.hardware_compatible:
+        config.hardware_compatibility_level = library.HardwareCompatibilityLevel.AMPERE_PLUS
+    if options.dla_core is not None:
+        config.default_device_type = library.DeviceType.DLA
+        config.DLA_core = options.dla_core
+        config.set_flag(library.BuilderFlag.GPU_FALLBACK)
+    if options.timing_cache is not None:
+        known = options.timing_cache.read_bytes() if options.timing_cache.exists() else b""
+        config.set_timing_cache(config.create_timing_cache(known), ignore_mismatch=False)
+    if options.compute_capabilities:
+        _set_compute_capabilities(library, config, options.compute_capabilities)
+    return config
+
+
+def _set_compute_capabilities(library: Any, config: Any, wanted: tuple[str, ...]) -> None:
+    """Restrict an engine of TensorRT for RTX to these, such as `8.6`: it gets smaller, and opens faster."""
+    known = {f"{name[2:-1]}.{name[-1]}": value for name, value in _capabilities(library).items()}
+    config.num_compute_capabilities = len(wanted)
+    for index, capability in enumerate(wanted):
+        if capability not in known:
+            raise UsageError(
+                f"TensorRT for RTX has no compute capability {capability}; it has {', '.join(known)}"
+            )
+        config.set_compute_capability(known[capability], index)
+
+
+def _capabilities(library: Any) -> dict[str, Any]:
+    members = library.ComputeCapability.__members__
+    return {name: value for name, value in members.items() if name.startswith("SM")}
+
+
+def _keep_timings(config: trt.IBuilderConfig, options: TensorRTOptions) -> None:
+    if options.timing_cache is not None:
+        known: Any = config.get_timing_cache().serialize()
+        options.timing_cache.write_bytes(bytes(known))
+
+
+def _built_on(library: Any, backend: BackendName, options: TensorRTOptions) -> dict[str, str]:
+    """Say what the engine is tied to before it was opened; on a GPU, opening it tells more."""
+    if backend == "tensorrt_rtx":
+        capabilities = ", ".join(sorted(options.compute_capabilities)) or "any"
+        return {backend: library.__version__, "compute_capabilities": capabilities}
+    return {backend: library.__version__}

@@ -1,0 +1,7 @@
+"""Turn a portable model into an engine of TensorRT for RTX; all is in `tensorrt`, whose API it has."""
+
+from __future__ import annotations
+
+from edgeseg.export.engines.tensorrt import fill_engine
+
+__all__ = ["fill_engine"]

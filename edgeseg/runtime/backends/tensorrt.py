@@ -1,0 +1,159 @@
+"""Turn an engine of TensorRT, or of TensorRT for RTX, into something that infers on a GPU.
+
+Of the manifest's options `engine_file` names the serialized engine, and `contexts` says how many inferences
+may run side by side. Each has its own lane: execution context, stream, buffers, and a CUDA graph of copy, run
+and copy back, recorded at opening, so that an inference is one launch and one wait.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.bundle import Manifest
+from edgeseg.errors import EngineError, UsageError
+from edgeseg.runtime.backends import Tensor, cuda, refuse_if_moved
+from edgeseg.tensorrt_library import import_library, quiet_logger
+
+if TYPE_CHECKING:
+    import tensorrt as trt
+
+DEVICE = "cuda"
+
+
+class TensorRTBackend:
+    """An engine with its lanes; see `Backend` for what each member promises.
+
+    `infer` may be called from several threads; it waits for a free lane.
+    """
+
+    def __init__(
+        self, engine: trt.ICudaEngine, library: Any, contexts: int, built_on: Mapping[str, str]
+    ) -> None:
+        self.built_on = built_on
+        self.inputs, self.outputs = _tensors(engine, library)
+        self._lanes: list[_Lane] = []
+        self._free: queue.SimpleQueue[_Lane] = queue.SimpleQueue()
+        try:
+            for _ in range(contexts):
+                lane = _Lane(engine, {**self.inputs, **self.outputs}, set(self.inputs))
+                self._lanes.append(lane)
+                lane.record()
+                self._free.put(lane)
+        except BaseException:
+            self.close()
+            raise
+
+    def infer(self, image: NDArray[np.uint8], /) -> dict[str, NDArray[Any]]:
+        """Run one batch of images (N, H, W, 3) and return the outputs by name, copied out of the lane."""
+        if not self._lanes:
+            raise EngineError("the engine is closed; open it again")
+        (name,) = self.inputs
+        if image.shape != self.inputs[name].shape or image.dtype != self.inputs[name].dtype:
+            raise EngineError(f"the engine takes {self.inputs[name]}, got {image.dtype} {image.shape}")
+        lane = self._free.get()
+        try:
+            lane.buffers[name].host[...] = image
+            lane.run()
+            return {output: lane.buffers[output].host.copy() for output in self.outputs}
+        finally:
+            self._free.put(lane)
+
+    def close(self) -> None:
+        """Free the GPU's memory; closing twice is allowed."""
+        while self._lanes:
+            self._lanes.pop().close()
+
+
+class _Lane:
+    """One inference at a time: a context, a stream, buffers, and the recorded work."""
+
+    def __init__(self, engine: trt.ICudaEngine, tensors: Mapping[str, Tensor], inputs: set[str]) -> None:
+        self.buffers: dict[str, cuda.Buffer] = {}
+        self._inputs = inputs
+        self._stream = cuda.Stream()
+        self._recording = cuda.Recording(self._stream)
+        context: trt.IExecutionContext | None = engine.create_execution_context()
+        if context is None:
+            raise EngineError("TensorRT cannot make an execution context; the GPU's memory may be full")
+        self._context = context
+        for name, tensor in tensors.items():
+            shape = tuple(size for size in tensor.shape if size is not None)
+            self.buffers[name] = cuda.Buffer(shape, np.dtype(tensor.dtype))
+            context.set_tensor_address(name, self.buffers[name].device)
+
+    def record(self) -> None:
+        """Run once, as TensorRT allocates then, and record what a run queues."""
+        self._queue()
+        self._stream.synchronize()
+        with self._recording:
+            self._queue()
+
+    def run(self) -> None:
+        """Infer from the inputs' host buffers into the outputs'."""
+        self._recording.launch()
+        self._stream.synchronize()
+
+    def close(self) -> None:
+        self._recording.close()
+        for buffer in self.buffers.values():
+            buffer.close()
+        self._stream.close()
+
+    def _queue(self) -> None:
+        for name in self._inputs:
+            self.buffers[name].upload(self._stream.handle)
+        if not self._context.execute_async_v3(int(self._stream.handle)):
+            raise EngineError("TensorRT cannot run the engine; build it again on this machine")
+        for name in self.buffers.keys() - self._inputs:
+            self.buffers[name].download(self._stream.handle)
+
+
+def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int | None) -> TensorRTBackend:
+    """Open an engine; arguments and errors are those of `open_backend`; `threads` has no meaning on a GPU.
+
+    Raises:
+        NoDeviceError: if there is no NVIDIA GPU, or no driver.
+    """
+    if (device or manifest.device) != DEVICE:
+        raise UsageError(f"engines of {manifest.backend} run on {DEVICE}, not on {device}")
+    library = import_library(manifest.backend)
+    built_on = {
+        **manifest.built_on,  # what holds of the engine wherever it is
+        manifest.backend: library.__version__,
+        "gpu": cuda.device_name(),
+        "driver": f"CUDA {cuda.driver_version()}",
+    }
+    refuse_if_moved(folder, manifest, built_on)
+    logger = quiet_logger(library)
+    runtime: trt.Runtime = library.Runtime(logger)
+    plan = (folder / manifest.options["engine_file"]).read_bytes()
+    engine: trt.ICudaEngine | None = runtime.deserialize_cuda_engine(plan)
+    if engine is None:
+        raise EngineError(
+            f"{manifest.backend} cannot open {folder}: {logger.last_error()}; build it again here"
+        )
+    return TensorRTBackend(engine, library, manifest.options.get("contexts", 1), built_on)
+
+
+def _tensors(engine: trt.ICudaEngine, library: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Read the engine's inputs and outputs by name; all shapes are fixed, as the pre-flight asks."""
+    inputs: dict[str, Tensor] = {}
+    outputs: dict[str, Tensor] = {}
+    for index in range(engine.num_io_tensors):
+        name = engine.get_tensor_name(index)
+        dims: Any = engine.get_tensor_shape(name)  # a sequence, which the binding's signature does not say
+        shape = tuple(dims)
+        if min(shape, default=1) < 0:
+            raise EngineError(
+                f"the engine's {name} has a shape that depends on the data, {shape}; build it again"
+            )
+        tensor = Tensor(np.dtype(library.nptype(engine.get_tensor_dtype(name))).name, shape)
+        is_input = engine.get_tensor_mode(name) == library.TensorIOMode.INPUT
+        (inputs if is_input else outputs)[name] = tensor
+    return inputs, outputs

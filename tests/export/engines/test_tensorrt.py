@@ -1,0 +1,113 @@
+"""Engines of TensorRT for RTX are built for real, without a GPU; only running them needs one."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from edgeseg.bundle import read_manifest
+from edgeseg.errors import EngineError, MissingExtraError, NoDeviceError, UsageError
+from edgeseg.export.engines import Request, TensorRTOptions
+from edgeseg.export.engines.build import build, verify_engine
+from edgeseg.export.exporter import Settings, export_network
+from edgeseg.models.zoo import Network
+from edgeseg.runtime import Segmenter
+from edgeseg.runtime.backends import cuda, open_backend
+from tests.export.small_networks import SIZE_HW, deeplab, mask_rcnn, unet
+
+pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed")
+RTX = Request("tensorrt_rtx", tensorrt=TensorRTOptions(compute_capabilities=("8.6",)))
+
+
+def has_gpu() -> bool:
+    try:
+        return bool(cuda.device_name())
+    except (NoDeviceError, MissingExtraError):
+        return False
+
+
+NO_GPU = pytest.mark.skipif(has_gpu(), reason="says what happens without a GPU")
+
+
+def exported(folder: Path, network: Network, **settings: object) -> Path:
+    path = folder / "model.onnx"
+    export_network(network, path, Settings("small", SIZE_HW, **settings))  # type: ignore[arg-type]
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported(tmp_path_factory.mktemp("model"), unet())
+
+
+@pytest.fixture(scope="module")
+def engine(model: Path) -> Path:
+    build(model, model.parent / "engine", open_engine=open_backend, request=RTX)
+    return model.parent / "engine"
+
+
+@NO_GPU
+def test_an_engine_built_without_a_gpu_says_that_only_its_graph_is_proven(engine: Path) -> None:
+    manifest = read_manifest(engine, check_files=True)
+    assert not manifest.proven
+    assert manifest.built_on["compute_capabilities"] == "8.6"
+    assert (engine / "engine.plan").stat().st_size > 1000
+
+
+@NO_GPU
+def test_opening_it_without_a_gpu_is_one_clear_line(engine: Path) -> None:
+    with pytest.raises(NoDeviceError, match=r"^no NVIDIA GPU can be used here \(.*\); see nvidia-smi"):
+        Segmenter.open(engine)
+    with pytest.raises(NoDeviceError):
+        verify_engine(engine, open_engine=open_backend)
+
+
+def test_it_runs_on_no_cpu(engine: Path) -> None:
+    with pytest.raises(UsageError, match="tensorrt_rtx run on cuda, not on cpu"):
+        Segmenter.open(engine, device="cpu")
+
+
+@pytest.mark.parametrize("network", [deeplab, mask_rcnn])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_every_network_parses_and_builds(network: object, batch: int, tmp_path: Path) -> None:
+    path = exported(tmp_path, network(), lowering="dense", batch=batch)  # type: ignore[operator]
+    assert build(path, tmp_path / "engine", open_engine=open_backend, request=RTX).parity.passed
+
+
+def test_a_graph_that_it_cannot_take_is_refused_before_it_is_asked(tmp_path: Path) -> None:
+    path = exported(tmp_path, mask_rcnn())
+    with pytest.raises(
+        EngineError, match=r"will refuse Non.*\(models/.*export with --lowering dense; \d+ more"
+    ):
+        build(path, tmp_path / "engine", open_engine=open_backend, request=RTX)
+    assert not (tmp_path / "engine").exists()
+
+
+@pytest.mark.parametrize(
+    ("backend", "options", "message"),
+    [
+        ("tensorrt_rtx", {"compute_capabilities": ("3.0",)}, "no compute capability 3.0; it has 7.5"),
+        ("tensorrt_rtx", {"dla_core": 0}, "neither a timing cache"),
+        ("tensorrt_rtx", {"version_compatible": True}, "leave these out"),
+        ("tensorrt", {"compute_capabilities": ("8.6",)}, "--compute-capability is for tensorrt_rtx"),
+    ],
+)
+def test_options_of_the_other_library_are_refused(
+    backend: str, options: dict, message: str, model: Path, tmp_path: Path
+) -> None:
+    request = dataclasses.replace(RTX, backend=backend, tensorrt=TensorRTOptions(**options))
+    with pytest.raises(UsageError, match=message):
+        build(model, tmp_path / "engine", open_engine=open_backend, request=request)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not has_gpu(), reason="needs a GPU")
+@pytest.mark.parametrize("network", [unet, deeplab, mask_rcnn])
+def test_an_engine_on_a_gpu_computes_the_same(network: object, tmp_path: Path) -> None:
+    path = exported(tmp_path, network(), lowering="dense")  # type: ignore[operator]
+    built = build(path, tmp_path / "engine", open_engine=open_backend, request=Request("tensorrt_rtx"))
+    assert built.manifest.proven
+    assert built.parity.passed
+    assert verify_engine(tmp_path / "engine", open_engine=open_backend, reference=path).passed
