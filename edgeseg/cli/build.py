@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import click
 
 from edgeseg.cli.images import read_images
-from edgeseg.cli.options import PATH, THREADS, status
-from edgeseg.cli.tables import print_parity
+from edgeseg.cli.options import DEVICES, PATH, THREADS, status
+from edgeseg.cli.tables import measured_lines, print_parity
 from edgeseg.errors import UsageError
 from edgeseg.spec import BackendName, Precision
+
+BACKENDS = ("onnxruntime", "openvino", "auto")
 
 
 @click.command()
 @click.argument("model", type=PATH)
-@click.option("--backend", type=click.Choice(["onnxruntime"]), default="onnxruntime", show_default=True)
+@click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    default="onnxruntime",
+    show_default=True,
+    help="auto takes the faster of those for this processor.",
+)
 @click.option(
     "--precision",
     type=click.Choice(get_args(Precision)),
@@ -26,30 +34,42 @@ from edgeseg.spec import BackendName, Precision
 )
 @click.option(
     "--device",
-    type=click.Choice(["cpu", "cuda", "tensorrt"]),
-    default="cpu",
-    show_default=True,
-    help="The execution provider of ONNX Runtime.",
+    type=click.Choice(DEVICES),
+    help="cpu by default. For onnxruntime an execution provider; gpu is an Intel one, for openvino.",
 )
 @click.option("--threads", type=THREADS, help="Threads per inference; measured by default.")
+@click.option(
+    "--hint",
+    type=click.Choice(["latency", "throughput"]),
+    default="latency",
+    show_default=True,
+    help="OpenVINO: one inference fast, or several side by side.",
+)
+@click.option(
+    "--computes-in",
+    type=click.Choice(["f32", "f16", "bf16"]),
+    help="OpenVINO: float layers of fp16 and int8 engines; in fp16 by default the processor's own half.",
+)
 @click.option("--images", type=PATH, help="Images to prove and measure on, besides generated ones.")
 @click.option("-o", "--output", type=PATH, required=True, metavar="ENGINE", help="The folder to write.")
 def command(
     *,
     model: Path,
-    backend: BackendName,
+    backend: BackendName | Literal["auto"],
     precision: Precision,
-    device: str,
+    device: str | None,
     threads: int | None,
+    hint: Literal["latency", "throughput"],
+    computes_in: Literal["f32", "f16", "bf16"] | None,
     images: Path | None,
     output: Path,
 ) -> None:
     """Turn the portable MODEL into an engine for this machine.
 
-    Session options are chosen by measuring a few of them here. The engine is written only after it has
-    computed what PyTorch computed.
+    Options such as the number of threads are chosen by measuring a few of them here. The engine is written
+    only after it has computed what PyTorch computed.
     """
-    from edgeseg.export.engines import Request
+    from edgeseg.export.engines import OpenVINOOptions, Request
     from edgeseg.export.engines.build import build
     from edgeseg.export.portable import read_spec
     from edgeseg.runtime.backends import open_backend
@@ -58,14 +78,10 @@ def command(
         raise UsageError(f"{backend} engines in {precision} come with a later version; use --precision fp32")
     frames = None if images is None else read_images(images, read_spec(model).input)
     with status(f"building {output} from {model}"):
-        request = Request(backend, precision, device, threads)
+        request = Request(backend, precision, device, threads, OpenVINOOptions(hint, computes_in))
         built = build(model, output, open_engine=open_backend, request=request, images=frames)
-    for entry in built.measured:
-        options = entry.options
-        click.echo(
-            f"{options['intra_op_threads']} threads, {options['execution_mode']}: "
-            f"{entry.median_ms:.1f} ms (median of {entry.samples})"
-        )
+    for line in measured_lines(built.measured):
+        click.echo(line)
     print_parity(built.parity)
     batch = built.manifest.spec.input.batch
     if batch > 1:

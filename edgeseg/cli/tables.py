@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from edgeseg.export.engines.tuning import Measured
     from edgeseg.export.parity import ParityReport
     from edgeseg.runtime.timing import Summary
 
@@ -41,6 +42,18 @@ def print_parity(report: ParityReport) -> None:
     out.print(f"parity {verdict} on {report.images} images: {figures}", highlight=False)
     for note in (*report.failures, *report.notes):
         out.print(f"  {note}", highlight=False, markup=False)
+
+
+def measured_lines(measured: Sequence[Measured]) -> list[str]:
+    """Say what each candidate of a build took, by the options in which they differ."""
+    options = [entry.options for entry in measured]
+    names = dict.fromkeys(name for one in options for name in one)
+    varied = [name for name in names if len({str(one.get(name)) for one in options}) > 1]
+    lines = []
+    for entry in measured:
+        named = ", ".join(f"{name.replace('_', ' ')} {entry.options.get(name)}" for name in varied)
+        lines.append(f"{named or 'as asked'}: {entry.median_ms:.1f} ms (median of {entry.samples})")
+    return lines
 
 
 def _figure(value: float) -> str:

@@ -20,7 +20,6 @@ from edgeseg.export.parity import FP32, ParityReport, Tolerances
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import golden_of, graph_sha256, load_portable, open_run
 from edgeseg.export.verify import verify
-from edgeseg.spec import BackendName
 
 GOLDEN_NAME = "golden.json"
 """In an engine: what PyTorch computed, so that the engine can be proven without the portable model."""
@@ -74,7 +73,7 @@ def build(
 
     def fill(staging: Path) -> Manifest:
         task = Task(staging, model, sha256_of(model), spec, request, batch, open_engine)
-        manifest, measured = _fill_engine_of(request.backend)(task)
+        manifest, measured = fill_engine_of(request.backend)(task)
         engine = open_engine(staging, manifest)
         manifest = dataclasses.replace(manifest, built_on=engine.built_on)
         try:
@@ -136,7 +135,7 @@ def verify_engine(
         engine.close()
 
 
-def _fill_engine_of(backend: BackendName) -> FillEngine:
+def fill_engine_of(backend: str) -> FillEngine:
     """Import the module of one backend: its library is needed by nobody else."""
     fill: FillEngine = import_module(f"edgeseg.export.engines.{backend}").fill_engine
     return fill

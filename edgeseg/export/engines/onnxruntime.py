@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 from edgeseg.bundle import Manifest
 from edgeseg.errors import EngineError, MissingExtraError
-from edgeseg.export.engines import Runner, Task
-from edgeseg.export.engines.tuning import Measured, measure
+from edgeseg.export.engines import Task
+from edgeseg.export.engines.candidates import measure_options, thread_counts
+from edgeseg.export.engines.tuning import Measured
 
 MODEL_FILE = "model.onnx"
 CPU = "cpu"
@@ -41,8 +41,7 @@ def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
             "graph_optimization": "disabled" if optimised else "all",
         },
     )
-    candidates = [{**manifest.options, **choice} for choice in _choices(device, request.threads)]
-    measured = _measure(task, manifest, candidates)
+    measured = measure_options(task, manifest, _choices(device, request.threads))
     return dataclasses.replace(manifest, options=measured[0].options), measured
 
 
@@ -50,24 +49,11 @@ def _choices(device: str, threads: int | None) -> list[dict[str, Any]]:
     """List the session options worth measuring: thread counts, and running branches side by side."""
     if device != CPU:
         return [{"intra_op_threads": threads or 1, "execution_mode": "sequential"}]
-    counts = [threads] if threads else sorted({1, max(1, _cores() // 2), _cores()})
+    counts = thread_counts(threads)
     choices = [{"intra_op_threads": count, "execution_mode": "sequential"} for count in counts]
     if counts[-1] > 1:
         choices.append({"intra_op_threads": counts[-1], "execution_mode": "parallel"})
     return choices
-
-
-def _measure(task: Task, manifest: Manifest, candidates: list[dict[str, Any]]) -> list[Measured]:
-    runners: list[Runner] = []
-    try:
-        for options in candidates:  # one by one: what is open when another fails must still be closed
-            runner = task.open_engine(task.staging, dataclasses.replace(manifest, options=options))
-            runners.append(runner)
-        calls = [lambda runner=runner: runner.infer(task.image) for runner in runners]
-        return measure(list(zip(candidates, calls, strict=True)))
-    finally:
-        for runner in runners:
-            runner.close()
 
 
 def _save_optimised(model: Path, target: Path) -> None:
@@ -94,11 +80,6 @@ def _onnxruntime() -> Any:
     except ImportError:
         raise MissingExtraError("onnxruntime", "cpu") from None
     return onnxruntime
-
-
-def _cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _first_line(error: Exception) -> str:

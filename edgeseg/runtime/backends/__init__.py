@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgeseg.bundle import Manifest
 from edgeseg.errors import EngineError
 
-BACKENDS = ("onnxruntime",)  # each a module of this package with a function `open`
+BACKENDS = ("onnxruntime", "openvino")  # each a module of this package with a function `open`
 
 
 class Tensor(NamedTuple):
