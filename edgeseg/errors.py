@@ -9,6 +9,7 @@ EdgesegError
 ├── ExportError           a network cannot be turned into a portable model
 ├── ParityError           an artifact does not compute what PyTorch computes
 ├── EngineError           an engine cannot be built, opened or run
+│   └── NoDeviceError     the device that an engine runs on is not there
 ├── SourceError           frames cannot be read
 └── SinkError             results cannot be written
 """
@@ -60,6 +61,10 @@ class ParityError(EdgesegError):
 
 class EngineError(EdgesegError):
     """An engine cannot be built, opened or run."""
+
+
+class NoDeviceError(EngineError):
+    """The device that an engine runs on, or its driver, is not there; the engine itself may be fine."""
 
 
 class SourceError(EdgesegError):

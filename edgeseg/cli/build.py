@@ -9,7 +9,7 @@ import click
 
 from edgeseg.cli.images import read_images
 from edgeseg.cli.options import DEVICES, PATH, THREADS, status
-from edgeseg.cli.tables import measured_lines, print_parity
+from edgeseg.cli.tables import left_over_lines, measured_lines, print_parity
 from edgeseg.errors import UsageError
 from edgeseg.spec import BackendName, Precision
 
@@ -80,7 +80,7 @@ def command(
     with status(f"building {output} from {model}"):
         request = Request(backend, precision, device, threads, OpenVINOOptions(hint, computes_in))
         built = build(model, output, open_engine=open_backend, request=request, images=frames)
-    for line in measured_lines(built.measured):
+    for line in (*measured_lines(built.measured), *left_over_lines(built.manifest.options)):
         click.echo(line)
     print_parity(built.parity)
     batch = built.manifest.spec.input.batch

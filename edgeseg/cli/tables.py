@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -54,6 +55,20 @@ def measured_lines(measured: Sequence[Measured]) -> list[str]:
         named = ", ".join(f"{name.replace('_', ' ')} {entry.options.get(name)}" for name in varied)
         lines.append(f"{named or 'as asked'}: {entry.median_ms:.1f} ms (median of {entry.samples})")
     return lines
+
+
+def left_over_lines(options: Mapping[str, Any]) -> list[str]:
+    """Say which nodes the device of an engine left to others; nothing if that is no question."""
+    if "left_over" not in options:
+        return []
+    if options["left_over"] is None:
+        return ["which nodes run on the CPU is not known: ONNX Runtime tells from 1.24 on"]
+    lines = []
+    for provider, nodes in options["left_over"].items():
+        operators = Counter(node.split()[0] for node in nodes)
+        counted = ", ".join(f"{name} ({count})" for name, count in operators.most_common())
+        lines.append(f"{len(nodes)} nodes fell back to {provider}: {counted}")
+    return lines or ["no node fell back to the CPU"]
 
 
 def _figure(value: float) -> str:

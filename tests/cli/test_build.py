@@ -8,7 +8,7 @@ import pytest
 
 from edgeseg.bundle import read_manifest
 from edgeseg.cli import status_of
-from edgeseg.cli.tables import measured_lines
+from edgeseg.cli.tables import left_over_lines, measured_lines
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.exporter import Settings, export_network
 from tests.export import small_networks
@@ -31,6 +31,16 @@ def test_candidates_are_named_by_what_differs() -> None:
     ]
     assert measured_lines([fast]) == ["as asked: 1.2 ms (median of 15)"]
     assert measured_lines([]) == []
+
+
+def test_what_fell_back_to_the_processor_is_counted_by_operator() -> None:
+    nodes = ["NonMaxSuppression nms_1", "TopK topk_1", "NonMaxSuppression nms_2"]
+    assert left_over_lines({"left_over": {"CPUExecutionProvider": nodes}}) == [
+        "3 nodes fell back to CPUExecutionProvider: NonMaxSuppression (2), TopK (1)"
+    ]
+    assert left_over_lines({"left_over": {}}) == ["no node fell back to the CPU"]
+    assert "not known" in left_over_lines({"left_over": None})[0]
+    assert left_over_lines({}) == []
 
 
 def test_auto_says_what_it_compared(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

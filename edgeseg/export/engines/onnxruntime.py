@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from edgeseg.bundle import Manifest
-from edgeseg.errors import EngineError, MissingExtraError
+from edgeseg.errors import EngineError
 from edgeseg.export.engines import Task
 from edgeseg.export.engines.candidates import measure_options, thread_counts
 from edgeseg.export.engines.tuning import Measured
+from edgeseg.extras import require
 
 MODEL_FILE = "model.onnx"
 CPU = "cpu"
+ON_CPU = (CPU, "openvino")
 LOG_ERRORS_ONLY = 3  # ONNX Runtime warns that an optimised graph fits this machine only, which is its purpose
 
 
@@ -29,7 +32,7 @@ def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
         shutil.copyfile(task.model, task.staging / MODEL_FILE)
     manifest = Manifest(
         backend=request.backend,
-        backend_version=_onnxruntime().__version__,
+        backend_version=require("onnxruntime", "cpu").__version__,
         precision=request.precision,
         device=device,
         spec=task.spec,
@@ -42,16 +45,22 @@ def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
         },
     )
     measured = measure_options(task, manifest, _choices(device, request.threads))
-    return dataclasses.replace(manifest, options=measured[0].options), measured
+    manifest = dataclasses.replace(manifest, options=measured[0].options)
+    return (manifest if device == CPU else _with_left_over(task, manifest)), measured
+
+
+def _with_left_over(task: Task, manifest: Manifest) -> Manifest:
+    """Note which nodes the device leaves to the processor, by execution provider; None if nobody tells."""
+    with closing(task.open_engine(task.staging, manifest)) as runner:
+        left_over = getattr(runner, "left_over", None)
+    return dataclasses.replace(manifest, options={**manifest.options, "left_over": left_over})
 
 
 def _choices(device: str, threads: int | None) -> list[dict[str, Any]]:
     """List the session options worth measuring: thread counts, and running branches side by side."""
-    if device != CPU:
-        return [{"intra_op_threads": threads or 1, "execution_mode": "sequential"}]
-    counts = thread_counts(threads)
+    counts = thread_counts(threads) if device in ON_CPU else [threads or 1]
     choices = [{"intra_op_threads": count, "execution_mode": "sequential"} for count in counts]
-    if counts[-1] > 1:
+    if device == CPU and counts[-1] > 1:
         choices.append({"intra_op_threads": counts[-1], "execution_mode": "parallel"})
     return choices
 
@@ -63,7 +72,7 @@ def _save_optimised(model: Path, target: Path) -> None:
         raise EngineError(
             f"{target.parent.parent} has {free >> 20} MiB left, the engine takes {needed >> 20}"
         )
-    ort = _onnxruntime()
+    ort = require("onnxruntime", "cpu")
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.optimized_model_filepath = str(target)
@@ -72,14 +81,6 @@ def _save_optimised(model: Path, target: Path) -> None:
         ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises classes of its own without a common base
         raise EngineError(f"ONNX Runtime refuses {model}: {_first_line(error)}") from error
-
-
-def _onnxruntime() -> Any:
-    try:
-        import onnxruntime
-    except ImportError:
-        raise MissingExtraError("onnxruntime", "cpu") from None
-    return onnxruntime
 
 
 def _first_line(error: Exception) -> str:
