@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import tempfile
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -11,7 +13,10 @@ from edgeseg.cli.images import read_images
 from edgeseg.cli.options import DEVICES, PATH, THREADS, status
 from edgeseg.cli.tables import left_over_lines, measured_lines, print_parity
 from edgeseg.errors import UsageError
-from edgeseg.spec import BackendName, Precision
+from edgeseg.spec import Precision
+
+if TYPE_CHECKING:
+    from edgeseg.export.package import Recipe
 
 BACKENDS = ("onnxruntime", "openvino", "auto")
 
@@ -21,16 +26,12 @@ BACKENDS = ("onnxruntime", "openvino", "auto")
 @click.option(
     "--backend",
     type=click.Choice(BACKENDS),
-    default="onnxruntime",
-    show_default=True,
-    help="auto takes the faster of those for this processor.",
+    help="onnxruntime by default; auto takes the faster of those for this processor.",
 )
 @click.option(
     "--precision",
     type=click.Choice(get_args(Precision)),
-    default="fp32",
-    show_default=True,
-    help="This version builds fp32.",
+    help="fp32 by default, and so far alone.",
 )
 @click.option(
     "--device",
@@ -41,9 +42,7 @@ BACKENDS = ("onnxruntime", "openvino", "auto")
 @click.option(
     "--hint",
     type=click.Choice(["latency", "throughput"]),
-    default="latency",
-    show_default=True,
-    help="OpenVINO: one inference fast, or several side by side.",
+    help="OpenVINO: one inference fast (the default), or several side by side.",
 )
 @click.option(
     "--computes-in",
@@ -51,34 +50,59 @@ BACKENDS = ("onnxruntime", "openvino", "auto")
     help="OpenVINO: float layers of fp16 and int8 engines; in fp16 by default the processor's own half.",
 )
 @click.option("--images", type=PATH, help="Images to prove and measure on, besides generated ones.")
-@click.option("-o", "--output", type=PATH, required=True, metavar="ENGINE", help="The folder to write.")
+@click.option(
+    "--portable", is_flag=True, help="Write one file that a device builds from, with these options."
+)
+@click.option(
+    "-o", "--output", type=PATH, required=True, metavar="ENGINE", help="The folder, or package, to write."
+)
 def command(
     *,
     model: Path,
-    backend: BackendName | Literal["auto"],
-    precision: Precision,
-    device: str | None,
     threads: int | None,
-    hint: Literal["latency", "throughput"],
-    computes_in: Literal["f32", "f16", "bf16"] | None,
     images: Path | None,
+    portable: bool,
     output: Path,
+    **choices: Any,
 ) -> None:
-    """Turn the portable MODEL into an engine for this machine.
+    """Turn MODEL into an engine for this machine: a portable model, or a package made with --portable.
 
     Options such as the number of threads are chosen by measuring a few of them here. The engine is written
     only after it has computed what PyTorch computed.
     """
+    from edgeseg.export.package import MODEL_NAME, Recipe, is_package, pack, unpack
+
+    recipe = Recipe(**choices)
+    if portable:
+        if is_package(model) or threads or images:
+            raise UsageError("--portable packs an .onnx; --threads and --images belong to the device's build")
+        with status(f"packing {model}"):
+            pack(model, output, recipe)
+        click.echo(f"{output}: next, on the device: edgeseg build {output} -o ENGINE")
+        return
+    if not is_package(model):
+        _build(model, output, recipe, threads, images)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        package = unpack(model, Path(folder))
+        asked = {name: value for name, value in choices.items() if value is not None}
+        recipe = dataclasses.replace(package.recipe, **asked)
+        _build(Path(folder) / MODEL_NAME, output, recipe, threads, images)
+
+
+def _build(model: Path, output: Path, recipe: Recipe, threads: int | None, images: Path | None) -> None:
     from edgeseg.export.engines import OpenVINOOptions, Request
     from edgeseg.export.engines.build import build
     from edgeseg.export.portable import read_spec
     from edgeseg.runtime.backends import open_backend
 
+    backend, precision = recipe.backend or "onnxruntime", recipe.precision or "fp32"
     if precision != "fp32":
         raise UsageError(f"{backend} engines in {precision} come with a later version; use --precision fp32")
     frames = None if images is None else read_images(images, read_spec(model).input)
-    with status(f"building {output} from {model}"):
-        request = Request(backend, precision, device, threads, OpenVINOOptions(hint, computes_in))
+    openvino = OpenVINOOptions(recipe.hint or "latency", recipe.computes_in)
+    request = Request(backend, precision, recipe.device, threads, openvino)
+    with status(f"building {output} for {backend}"):
         built = build(model, output, open_engine=open_backend, request=request, images=frames)
     for line in (*measured_lines(built.measured), *left_over_lines(built.manifest.options)):
         click.echo(line)

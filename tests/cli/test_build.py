@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeseg.bundle import read_manifest
+from edgeseg.bundle import read_manifest, sha256_of
 from edgeseg.cli import status_of
 from edgeseg.cli.tables import left_over_lines, measured_lines
 from edgeseg.export.engines.tuning import Measured
@@ -65,3 +65,18 @@ def test_what_does_not_fit_is_wrong_usage(
     assert status_of(["build", str(model), *options, "-o", str(tmp_path / "engine")]) == 2
     assert message in capfd.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_package_is_built_as_it_was_packed_unless_the_device_says_otherwise(
+    model: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("openvino")
+    package = str(tmp_path / "unet.edgeseg")
+    assert status_of(["build", str(model), "--portable", "--backend", "openvino", "-o", package]) == 0
+    for options, backend in ([], "openvino"), (["--backend", "onnxruntime"], "onnxruntime"):
+        engine = tmp_path / backend
+        assert status_of(["build", package, *options, "--threads", "1", "-o", str(engine)]) == 0
+        manifest = read_manifest(engine)
+        assert manifest.backend == backend
+        assert manifest.model_sha256 == sha256_of(model)
+    assert status_of(["build", package, "--portable", "-o", str(tmp_path / "again.edgeseg")]) == 2

@@ -14,6 +14,9 @@ from edgeseg.bundle import Manifest
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.spec import BackendName, ModelSpec, Precision
 
+BuildBackend = Literal[BackendName, "auto"]
+"""What can be built for: a backend, or the fastest of those for this processor that are installed."""
+
 
 class Runner(Protocol):
     """An opened engine: what the runtime's backends are, seen from the builder."""
@@ -62,7 +65,7 @@ class Request:
         openvino: what only OpenVINO is asked.
     """
 
-    backend: BackendName | Literal["auto"] = "onnxruntime"
+    backend: BuildBackend = "onnxruntime"
     precision: Precision = "fp32"
     device: str | None = None
     threads: int | None = None
