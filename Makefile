@@ -42,5 +42,5 @@ $(VENV)/.ready-demo: $(BIN)/pip pyproject.toml
 	touch $@
 
 $(VENV)/.ready-dev: $(BIN)/pip pyproject.toml
-	$(BIN)/pip install $(PIP_FLAGS) --quiet --editable ".[cpu,export,tensorrt-rtx,dev]"
+	$(BIN)/pip install $(PIP_FLAGS) --quiet --editable ".[cpu,openvino,tensorrt-rtx,export,dev]"
 	touch $@

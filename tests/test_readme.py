@@ -17,6 +17,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from edgeseg.bundle import read_manifest
 from edgeseg.export.pictures import picture
 from edgeseg.export.portable import read_spec
 
@@ -119,6 +120,15 @@ def test_the_proof_and_what_the_commands_wrote(folder: Path) -> None:
 
 
 @pytest.mark.slow
+def test_engines_of_other_backends(folder: Path) -> None:
+    """The model is the one that the road of the U-Net has exported."""
+    pytest.importorskip("openvino")
+    _run_block("backends", folder)
+    assert read_manifest(folder / "fastest-engine").backend in ("onnxruntime", "openvino")
+    assert read_manifest(folder / "device-engine").backend == "openvino"
+
+
+@pytest.mark.slow
 def test_the_lines_of_python(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     """The engine is the one that the road of the U-Net has built."""
     assert PYTHON is not None
@@ -143,4 +153,4 @@ def test_a_network_of_ones_own(folder: Path) -> None:
 
 
 def test_every_network_of_the_readme_is_tested() -> None:
-    assert set(BLOCKS) == {*NETWORKS, "engine", "mine.safetensors"}
+    assert set(BLOCKS) == {*NETWORKS, "engine", "backends", "mine.safetensors"}

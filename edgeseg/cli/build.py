@@ -2,73 +2,124 @@
 
 from __future__ import annotations
 
+import dataclasses
+import tempfile
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from edgeseg.cli.images import read_images
-from edgeseg.cli.options import PATH, THREADS, status
-from edgeseg.cli.tables import print_parity
+from edgeseg.cli.options import DEVICES, PATH, THREADS, status
+from edgeseg.cli.tables import left_over_lines, measured_lines, print_parity
 from edgeseg.cli.tensorrt_options import tensorrt_flags
 from edgeseg.errors import UsageError
-from edgeseg.spec import BackendName, Precision
+from edgeseg.spec import Precision
 
-BACKENDS = ("onnxruntime", "tensorrt", "tensorrt_rtx")
+if TYPE_CHECKING:
+    from edgeseg.export.engines import TensorRTOptions
+    from edgeseg.export.package import Recipe
+
+BACKENDS = ("onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "auto")
 
 
 @click.command()
 @click.argument("model", type=PATH)
-@click.option("--backend", type=click.Choice(BACKENDS), default="onnxruntime", show_default=True)
+@click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    help="onnxruntime by default; auto takes the faster of those for this processor.",
+)
 @click.option(
     "--precision",
     type=click.Choice(get_args(Precision)),
-    default="fp32",
-    show_default=True,
-    help="This version builds fp32.",
+    help="fp32 by default, and so far alone.",
 )
 @click.option(
     "--device",
-    type=click.Choice(["cpu", "cuda", "tensorrt"]),
-    help="The execution provider of ONNX Runtime, cpu by default; TensorRT's engines are for cuda.",
+    type=click.Choice(DEVICES),
+    help="cpu by default. For onnxruntime an execution provider; gpu is an Intel one, for openvino.",
 )
 @click.option("--threads", type=THREADS, help="Threads per inference; measured by default.")
+@click.option(
+    "--hint",
+    type=click.Choice(["latency", "throughput"]),
+    help="OpenVINO: one inference fast (the default), or several side by side.",
+)
+@click.option(
+    "--computes-in",
+    type=click.Choice(["f32", "f16", "bf16"]),
+    help="OpenVINO: float layers of fp16 and int8 engines; in fp16 by default the processor's own half.",
+)
 @click.option("--images", type=PATH, help="Images to prove and measure on, besides generated ones.")
 @tensorrt_flags
-@click.option("-o", "--output", type=PATH, required=True, metavar="ENGINE", help="The folder to write.")
+@click.option(
+    "--portable", is_flag=True, help="Write one file that a device builds from, with these options."
+)
+@click.option(
+    "-o", "--output", type=PATH, required=True, metavar="ENGINE", help="The folder, or package, to write."
+)
 def command(
     *,
     model: Path,
-    backend: BackendName,
-    precision: Precision,
-    device: str | None,
     threads: int | None,
     images: Path | None,
+    portable: bool,
     output: Path,
-    **tensorrt: Any,
+    **choices: Any,
 ) -> None:
-    """Turn the portable MODEL into an engine for this machine.
+    """Turn MODEL into an engine for this machine: a portable model, or a package made with --portable.
 
-    Session options are chosen by measuring a few of them here. The engine is written only after it has
-    computed what PyTorch computed.
+    Options such as the number of threads are chosen by measuring a few of them here. The engine is written
+    only after it has computed what PyTorch computed.
     """
-    from edgeseg.export.engines import Request, TensorRTOptions
+    from edgeseg.export.engines import TensorRTOptions
+    from edgeseg.export.package import MODEL_NAME, Recipe, is_package, pack, unpack
+
+    tensorrt = TensorRTOptions(**{field.name: choices.pop(field.name) for field in fields(TensorRTOptions)})
+    recipe = Recipe(**choices)
+    if portable:
+        if is_package(model) or threads or images:
+            raise UsageError("--portable packs an .onnx; --threads and --images belong to the device's build")
+        with status(f"packing {model}"):
+            pack(model, output, recipe)
+        click.echo(f"{output}: next, on the device: edgeseg build {output} -o ENGINE")
+        return
+    if not is_package(model):
+        _build(model, output, recipe, tensorrt, threads=threads, images=images)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        package = unpack(model, Path(folder))
+        asked = {name: value for name, value in choices.items() if value is not None}
+        recipe = dataclasses.replace(package.recipe, **asked)
+        _build(Path(folder) / MODEL_NAME, output, recipe, tensorrt, threads=threads, images=images)
+
+
+def _build(
+    model: Path,
+    output: Path,
+    recipe: Recipe,
+    tensorrt: TensorRTOptions,
+    *,
+    threads: int | None,
+    images: Path | None,
+) -> None:
+    from edgeseg.export.engines import OpenVINOOptions, Request
     from edgeseg.export.engines.build import build
     from edgeseg.export.portable import read_spec
     from edgeseg.runtime.backends import open_backend
 
+    backend, precision = recipe.backend or "onnxruntime", recipe.precision or "fp32"
     if precision != "fp32":
         raise UsageError(f"{backend} engines in {precision} come with a later version; use --precision fp32")
     frames = None if images is None else read_images(images, read_spec(model).input)
-    with status(f"building {output} from {model}"):
-        request = Request(backend, precision, device, threads, TensorRTOptions(**tensorrt))
+    openvino = OpenVINOOptions(recipe.hint or "latency", recipe.computes_in)
+    request = Request(backend, precision, recipe.device, threads, openvino, tensorrt)
+    with status(f"building {output} for {backend}"):
         built = build(model, output, open_engine=open_backend, request=request, images=frames)
-    for entry in built.measured:
-        options = entry.options
-        click.echo(
-            f"{options['intra_op_threads']} threads, {options['execution_mode']}: "
-            f"{entry.median_ms:.1f} ms (median of {entry.samples})"
-        )
+    for line in (*measured_lines(built.measured), *left_over_lines(built.manifest.options)):
+        click.echo(line)
     print_parity(built.parity)
     batch = built.manifest.spec.input.batch
     if batch > 1:

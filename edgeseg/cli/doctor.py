@@ -17,7 +17,10 @@ from rich.table import Table
 from edgeseg import __version__
 from edgeseg.cli.options import PATH, write_json
 from edgeseg.cli.tables import console
+from edgeseg.errors import EdgesegError
+from edgeseg.extras import require
 from edgeseg.records import to_plain
+from edgeseg.runtime.backends import cuda
 from edgeseg.runtime.machine import this_machine
 
 
@@ -35,6 +38,9 @@ class Part:
 
 PARTS = (
     Part("run, profile: ONNX Runtime engines", ("onnxruntime",), "cpu"),
+    Part("run, build: OpenVINO engines", ("openvino",), "openvino"),
+    Part("TensorRT", ("tensorrt",), "tensorrt"),
+    Part("TensorRT for RTX", ("tensorrt_rtx",), "tensorrt-rtx"),
     Part("build, verify", ("onnx", "onnxruntime"), "build"),
     Part("export, demo", ("torch", "onnx", "onnx_ir", "onnxscript", "onnxruntime", "safetensors"), "export"),
 )
@@ -42,11 +48,13 @@ PARTS = (
 # Wheels that hold the module `onnxruntime`; each overwrites the other.
 CPU_WHEEL, GPU_WHEEL = "onnxruntime", "onnxruntime-gpu"
 
-# Execution providers that edgeseg opens engines on, and the extra whose wheel holds them.
+# Execution providers that edgeseg opens engines on, and the extra whose wheel holds them, if one does.
 PROVIDERS = {
     "CPUExecutionProvider": ("--device cpu", "cpu"),
     "CUDAExecutionProvider": ("--device cuda", "gpu"),
     "TensorrtExecutionProvider": ("--device tensorrt", "gpu"),
+    "NvTensorRTRTXExecutionProvider": ("--device tensorrt_rtx", None),
+    "OpenVINOExecutionProvider": ("--device openvino", None),
 }
 
 
@@ -72,11 +80,13 @@ def command(json_path: Path | None) -> None:
         table.add_row(part["purpose"], state, escape(mend_part(part["extra"], missing)))
     for name, (flag, extra) in PROVIDERS.items():
         here = name in findings["providers"]
-        mend = "" if here else mend_provider(extra, findings["onnxruntime_wheels"])
+        mend = "" if here or extra is None else mend_provider(extra, findings["onnxruntime_wheels"])
         table.add_row(f"{name} ({flag})", "ready" if here else "not here", escape(mend))
     wheels = findings["onnxruntime_wheels"]
     if len(wheels) > 1:
         table.add_row(" and ".join(wheels), "overwrite each other", escape(mend_provider("gpu", wheels)))
+    table.add_row("devices of OpenVINO", escape(", ".join(findings["openvino_devices"])) or "none", "")
+    table.add_row("NVIDIA GPU", escape(findings["nvidia_gpu"]), "")
     table.add_row("cameras", ", ".join(findings["cameras"]) or "none found under /dev/video*", "")
     out.print(table)
 
@@ -97,6 +107,8 @@ def examine() -> dict[str, Any]:
         ],
         "providers": _providers(),
         "onnxruntime_wheels": [wheel for wheel in (CPU_WHEEL, GPU_WHEEL) if _is_installed(wheel)],
+        "openvino_devices": _openvino_devices(),
+        "nvidia_gpu": _nvidia_gpu(),
         "cameras": sorted(str(path) for path in Path("/dev").glob("video*")),
     }
 
@@ -115,7 +127,8 @@ def mend_provider(extra: str, wheels: Sequence[str]) -> str:
 
 def version_of(module: str) -> str | None:
     """Return the version of a module without importing it, or None where it is not installed."""
-    if importlib.util.find_spec(module) is None:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:  # a folder of type stubs alone has no origin
         return None
     owners = importlib.metadata.packages_distributions().get(module)
     return importlib.metadata.version(owners[0]) if owners else "?"
@@ -135,3 +148,19 @@ def _providers() -> list[str]:
     import onnxruntime
 
     return list(onnxruntime.get_available_providers())
+
+
+def _openvino_devices() -> list[str]:
+    """Name what OpenVINO runs on, as `CPU: AMD EPYC`."""
+    if version_of("openvino") is None:
+        return []
+    core = require("openvino", "openvino").Core()
+    return [f"{name}: {core.get_property(name, 'FULL_DEVICE_NAME')}" for name in core.available_devices]
+
+
+def _nvidia_gpu() -> str:
+    """Name the GPU and what its driver runs, or say why there is none."""
+    try:
+        return f"{cuda.device_name()}, driver for CUDA {cuda.driver_version()}"
+    except EdgesegError as error:
+        return str(error)

@@ -81,6 +81,7 @@ PROBABILITY = click.FloatRange(0.0, 1.0)
 COUNT = click.IntRange(min=1)
 THREADS = click.IntRange(1, os.cpu_count() or 1)
 PATH = NamedPath(path_type=Path)
+DEVICES = ("cpu", "cuda", "tensorrt", "tensorrt_rtx", "openvino", "gpu")  # each backend knows some of them
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edgeseg.cli.options import COUNT, PATH, THREADS, progress, write_json
+from edgeseg.cli.options import COUNT, DEVICES, PATH, THREADS, progress, write_json
 from edgeseg.cli.outputs import check_report
 from edgeseg.cli.tables import print_times
 
@@ -32,9 +32,7 @@ DEFAULT_WARMUP = 10
     help="Frames computed first and not counted.",
 )
 @click.option("--seconds", type=click.FloatRange(min=0.1), help="End each loop after this time.")
-@click.option(
-    "--device", type=click.Choice(["cpu", "cuda", "tensorrt"]), help="Where; by default as it was built."
-)
+@click.option("--device", type=click.Choice(DEVICES), help="Where; by default as it was built.")
 @click.option(
     "--threads", type=THREADS, help="Threads per inference; by default what the build measured as best."
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeseg.cli import INTERRUPTED
-from edgeseg.cli.options import COUNT, PATH, PROBABILITY, THREADS, progress
+from edgeseg.cli.options import COUNT, DEVICES, PATH, PROBABILITY, THREADS, progress
 from edgeseg.cli.tables import print_times
 from edgeseg.errors import SourceError, UsageError
 
@@ -37,9 +37,7 @@ if TYPE_CHECKING:
     type=click.Choice(["latest", "every"]),
     help="Which frames: every one, or the newest only. Default: latest for cameras, else every.",
 )
-@click.option(
-    "--device", type=click.Choice(["cpu", "cuda", "tensorrt"]), help="Where; by default as it was built."
-)
+@click.option("--device", type=click.Choice(DEVICES), help="Where; by default as it was built.")
 @click.option(
     "--threads", type=THREADS, help="Threads per inference; by default what the build measured as best."
 )

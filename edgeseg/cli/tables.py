@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from edgeseg.export.engines.tuning import Measured
     from edgeseg.export.parity import ParityReport
     from edgeseg.runtime.timing import Summary
 
@@ -41,6 +43,32 @@ def print_parity(report: ParityReport) -> None:
     out.print(f"parity {verdict} on {report.images} images: {figures}", highlight=False)
     for note in (*report.failures, *report.notes):
         out.print(f"  {note}", highlight=False, markup=False)
+
+
+def measured_lines(measured: Sequence[Measured]) -> list[str]:
+    """Say what each candidate of a build took, by the options in which they differ."""
+    options = [entry.options for entry in measured]
+    names = dict.fromkeys(name for one in options for name in one)
+    varied = [name for name in names if len({str(one.get(name)) for one in options}) > 1]
+    lines = []
+    for entry in measured:
+        named = ", ".join(f"{name.replace('_', ' ')} {entry.options.get(name)}" for name in varied)
+        lines.append(f"{named or 'as asked'}: {entry.median_ms:.1f} ms (median of {entry.samples})")
+    return lines
+
+
+def left_over_lines(options: Mapping[str, Any]) -> list[str]:
+    """Say which nodes the device of an engine left to others; nothing if that is no question."""
+    if "left_over" not in options:
+        return []
+    if options["left_over"] is None:
+        return ["which nodes run on the CPU is not known: ONNX Runtime tells from 1.24 on"]
+    lines = []
+    for provider, nodes in options["left_over"].items():
+        operators = Counter(node.split()[0] for node in nodes)
+        counted = ", ".join(f"{name} ({count})" for name, count in operators.most_common())
+        lines.append(f"{len(nodes)} nodes fell back to {provider}: {counted}")
+    return lines or ["no node fell back to the CPU"]
 
 
 def _figure(value: float) -> str:

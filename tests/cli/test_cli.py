@@ -259,6 +259,24 @@ def test_a_closed_pipe_ends_quietly(engine: Path) -> None:
     assert done.stderr == ""
 
 
+def test_doctor_names_devices(capsys: pytest.CaptureFixture[str]) -> None:
+    openvino = pytest.importorskip("openvino")
+    assert status_of(["doctor", "--json", "-"]) == 0
+    findings = json.loads(capsys.readouterr().out)
+    assert len(findings["openvino_devices"]) == len(openvino.Core().available_devices)
+    assert findings["openvino_devices"][0].startswith("CPU: ")
+    assert findings["nvidia_gpu"]
+
+
+def test_a_folder_of_type_stubs_is_no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgeseg.cli.doctor import version_of
+
+    (tmp_path / "stubs_alone").mkdir()
+    (tmp_path / "stubs_alone" / "__init__.pyi").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert version_of("stubs_alone") is None
+
+
 def test_doctor_installs_no_second_onnx_runtime() -> None:
     from edgeseg.cli.doctor import mend_part, mend_provider
 

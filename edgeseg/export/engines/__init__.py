@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from edgeseg.bundle import Manifest
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.spec import BackendName, ModelSpec, Precision
+
+BuildBackend = Literal[BackendName, "auto"]
+"""What can be built for: a backend, or the fastest of those for this processor that are installed."""
 
 
 class Runner(Protocol):
@@ -64,18 +67,35 @@ class TensorRTOptions:
 
 
 @dataclass(frozen=True)
+class OpenVINOOptions:
+    """What only OpenVINO is asked.
+
+    Attributes:
+        hint: `latency` makes one inference fast; `throughput` runs several side by side, for many cameras.
+        computes_in: what it may compute float layers in; None stands for float32 in fp32 and int8 engines,
+            and in fp16 engines for the processor's own half precision, float16 or bfloat16, if it has one.
+    """
+
+    hint: Literal["latency", "throughput"] = "latency"
+    computes_in: Literal["f32", "f16", "bf16"] | None = None
+
+
+@dataclass(frozen=True)
 class Request:
     """What the user asks of a build.
 
     Attributes:
+        backend: `auto` measures those for this processor that are installed, and takes the fastest.
         device: where the engine shall run, a word of the backend's; None stands for its first.
         threads: CPU threads per inference; None measures.
+        openvino: what only OpenVINO is asked.
     """
 
-    backend: BackendName = "onnxruntime"
+    backend: BuildBackend = "onnxruntime"
     precision: Precision = "fp32"
     device: str | None = None
     threads: int | None = None
+    openvino: OpenVINOOptions = OpenVINOOptions()
     tensorrt: TensorRTOptions = TensorRTOptions()
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from edgeseg.bundle import Manifest
-from edgeseg.errors import EngineError, MissingExtraError
-from edgeseg.export.engines import Runner, Task
-from edgeseg.export.engines.tuning import Measured, measure
+from edgeseg.errors import EngineError
+from edgeseg.export.engines import Task
+from edgeseg.export.engines.candidates import measure_options, thread_counts
+from edgeseg.export.engines.tuning import Measured
+from edgeseg.extras import require
 
 MODEL_FILE = "model.onnx"
 CPU = "cpu"
+ON_CPU = (CPU, "openvino")
 LOG_ERRORS_ONLY = 3  # ONNX Runtime warns that an optimised graph fits this machine only, which is its purpose
 
 
@@ -28,8 +31,8 @@ def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
     else:
         shutil.copyfile(task.model, task.staging / MODEL_FILE)
     manifest = Manifest(
-        backend=request.backend,
-        backend_version=_onnxruntime().__version__,
+        backend="onnxruntime",
+        backend_version=require("onnxruntime", "cpu").__version__,
         precision=request.precision,
         device=device,
         spec=task.spec,
@@ -41,33 +44,25 @@ def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
             "graph_optimization": "disabled" if optimised else "all",
         },
     )
-    candidates = [{**manifest.options, **choice} for choice in _choices(device, request.threads)]
-    measured = _measure(task, manifest, candidates)
-    return dataclasses.replace(manifest, options=measured[0].options), measured
+    measured = measure_options(task, manifest, _choices(device, request.threads))
+    manifest = dataclasses.replace(manifest, options=measured[0].options)
+    return (manifest if device == CPU else _with_left_over(task, manifest)), measured
+
+
+def _with_left_over(task: Task, manifest: Manifest) -> Manifest:
+    """Note which nodes the device leaves to the processor, by execution provider; None if nobody tells."""
+    with closing(task.open_engine(task.staging, manifest)) as runner:
+        left_over = getattr(runner, "left_over", None)
+    return dataclasses.replace(manifest, options={**manifest.options, "left_over": left_over})
 
 
 def _choices(device: str, threads: int | None) -> list[dict[str, Any]]:
     """List the session options worth measuring: thread counts, and running branches side by side."""
-    if device != CPU:
-        return [{"intra_op_threads": threads or 1, "execution_mode": "sequential"}]
-    counts = [threads] if threads else sorted({1, max(1, _cores() // 2), _cores()})
+    counts = thread_counts(threads) if device in ON_CPU else [threads or 1]
     choices = [{"intra_op_threads": count, "execution_mode": "sequential"} for count in counts]
-    if counts[-1] > 1:
+    if device == CPU and counts[-1] > 1:
         choices.append({"intra_op_threads": counts[-1], "execution_mode": "parallel"})
     return choices
-
-
-def _measure(task: Task, manifest: Manifest, candidates: list[dict[str, Any]]) -> list[Measured]:
-    runners: list[Runner] = []
-    try:
-        for options in candidates:  # one by one: what is open when another fails must still be closed
-            runner = task.open_engine(task.staging, dataclasses.replace(manifest, options=options))
-            runners.append(runner)
-        calls = [lambda runner=runner: runner.infer(task.image) for runner in runners]
-        return measure(list(zip(candidates, calls, strict=True)))
-    finally:
-        for runner in runners:
-            runner.close()
 
 
 def _save_optimised(model: Path, target: Path) -> None:
@@ -77,7 +72,7 @@ def _save_optimised(model: Path, target: Path) -> None:
         raise EngineError(
             f"{target.parent.parent} has {free >> 20} MiB left, the engine takes {needed >> 20}"
         )
-    ort = _onnxruntime()
+    ort = require("onnxruntime", "cpu")
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.optimized_model_filepath = str(target)
@@ -86,19 +81,6 @@ def _save_optimised(model: Path, target: Path) -> None:
         ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises classes of its own without a common base
         raise EngineError(f"ONNX Runtime refuses {model}: {_first_line(error)}") from error
-
-
-def _onnxruntime() -> Any:
-    try:
-        import onnxruntime
-    except ImportError:
-        raise MissingExtraError("onnxruntime", "cpu") from None
-    return onnxruntime
-
-
-def _cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _first_line(error: Exception) -> str:

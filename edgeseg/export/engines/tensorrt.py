@@ -27,7 +27,8 @@ GPU = "cuda"
 
 def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
     """Write the serialized engine; see `FillEngine`. Nothing is measured: the library chooses its kernels."""
-    backend, options = task.request.backend, task.request.tensorrt
+    backend: BackendName = "tensorrt_rtx" if task.request.backend == "tensorrt_rtx" else "tensorrt"
+    options = task.request.tensorrt
     _check_options(backend, options)
     library = import_library(backend)
     logger = quiet_logger(library)

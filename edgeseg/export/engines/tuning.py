@@ -22,11 +22,18 @@ class Measured:
     samples: int
 
 
-def measure(candidates: Sequence[tuple[Mapping[str, Any], Callable[[], object]]]) -> list[Measured]:
+def measure(
+    candidates: Sequence[tuple[Mapping[str, Any], Callable[[], object]]],
+    *,
+    inferences: int = 1,
+    settle_s: float = 0.0,
+) -> list[Measured]:
     """Time candidates in turn, A B C A B C, so that a drift of the machine's speed hits all alike.
 
     Args:
-        candidates: options, and a call that runs one inference with them; each is warmed up once.
+        candidates: options, and a call that runs inferences with them; each is warmed up once.
+        inferences: how many a call runs; its time is divided by them.
+        settle_s: pause before each call, where threads of one candidate spin on into the next one's turn.
 
     Returns:
         One entry a candidate, the fastest first.
@@ -37,9 +44,10 @@ def measure(candidates: Sequence[tuple[Mapping[str, Any], Callable[[], object]]]
     deadline = time.monotonic() + BUDGET_S
     while len(samples[0]) < MIN_ROUNDS or (len(samples[0]) < MAX_ROUNDS and time.monotonic() < deadline):
         for (_, infer), times in zip(candidates, samples, strict=True):
+            time.sleep(settle_s)
             start = time.perf_counter()
             infer()
-            times.append(1000 * (time.perf_counter() - start))
+            times.append(1000 * (time.perf_counter() - start) / inferences)
     measured = [
         Measured(options, statistics.median(times), len(times))
         for (options, _), times in zip(candidates, samples, strict=True)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from edgeseg.bundle import Manifest
 from edgeseg.errors import EngineError
 
-BACKENDS = ("onnxruntime", "tensorrt", "tensorrt_rtx")  # each a module of this package with a function `open`
+BACKENDS = ("onnxruntime", "openvino", "tensorrt", "tensorrt_rtx")
+"""Each is a module of this package with a function `open`."""
 
 
 class Tensor(NamedTuple):

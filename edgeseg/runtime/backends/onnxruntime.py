@@ -1,13 +1,14 @@
 """Turn an engine built for ONNX Runtime into a session with the manifest's options.
 
-The manifest's device picks the execution provider. Of its options `model_file` names the graph;
+The manifest's device picks the execution provider (`providers`). Of its options `model_file` names the graph;
 `intra_op_threads` is a number, 0 leaves it to ONNX Runtime; `execution_mode` is `sequential` or `parallel`;
 `graph_optimization` is `all`, or `disabled` where the graph was saved optimised.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest
-from edgeseg.errors import EngineError, MissingExtraError, UsageError
+from edgeseg.errors import EngineError
+from edgeseg.extras import require
 from edgeseg.runtime.backends import Tensor, refuse_if_moved
-from edgeseg.runtime.machine import processor
+from edgeseg.runtime.backends.providers import CPU, ON_NVIDIA, PROVIDERS, built_on, left_over, providers_for
 
-_CPU = "cpu"
-# The CPU stands behind every accelerator for the nodes that it does not take.
-_PROVIDERS: Mapping[str, tuple[str, ...]] = {
-    _CPU: ("CPUExecutionProvider",),
-    "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
-    "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
-}
 _DEFAULTS: Mapping[str, Any] = {
     "model_file": "model.onnx",
     "intra_op_threads": 0,
@@ -40,11 +35,16 @@ _DTYPES: Mapping[str, str] = {  # of ONNX Runtime's names those that are not num
 
 
 class OnnxRuntimeBackend:
-    """A session of ONNX Runtime; see `Backend` for what each member promises."""
+    """A session of ONNX Runtime; see `Backend` for what each member promises.
 
-    def __init__(self, session: Any, built_on: Mapping[str, str]) -> None:
+    Attributes:
+        left_over: the nodes that the device did not take; see `providers.left_over`.
+    """
+
+    def __init__(self, session: Any, built_on: Mapping[str, str], left_over: Any = None) -> None:
         self._session = session
         self.built_on = built_on
+        self.left_over: Mapping[str, Sequence[str]] | None = left_over
         self.inputs = {node.name: _tensor(node) for node in session.get_inputs()}
         self.outputs = {node.name: _tensor(node) for node in session.get_outputs()}
         (self._input,) = self.inputs
@@ -55,7 +55,7 @@ class OnnxRuntimeBackend:
         if self._session is None:
             raise EngineError("the engine is closed; open it again")
         try:
-            values = self._session.run(self._names, {self._input: image})
+            values = self._run(image)
         except Exception as error:  # ONNX Runtime raises classes of its own without a common base
             raise EngineError(f"ONNX Runtime failed: {_first_line(error)}") from error
         return dict(zip(self._names, values, strict=True))
@@ -64,55 +64,87 @@ class OnnxRuntimeBackend:
         """Drop the session; its memory goes with the last output that is in use."""
         self._session = None
 
+    def _run(self, image: NDArray[np.uint8]) -> Sequence[NDArray[Any]]:
+        values: Sequence[NDArray[Any]] = self._session.run(self._names, {self._input: image})
+        return values
+
+
+class BoundBackend(OnnxRuntimeBackend):
+    """A session on a GPU: input and outputs stay there for the run, and are copied once each way."""
+
+    def __init__(
+        self, session: Any, built_on: Mapping[str, str], left_over: Any, *, ort: Any, memory: str
+    ) -> None:
+        super().__init__(session, built_on, left_over)
+        tensor = self.inputs[self._input]
+        self._memory = memory
+        self._lock = threading.Lock()  # one input buffer
+        blank = np.zeros([size or 1 for size in tensor.shape], tensor.dtype)
+        self._image = ort.OrtValue.ortvalue_from_numpy(blank, memory, 0)
+        self._binding = session.io_binding()
+        self._binding.bind_ortvalue_input(self._input, self._image)
+
+    def close(self) -> None:
+        """Drop the session and what is bound to it."""
+        super().close()
+        self._image = self._binding = None
+
+    def _run(self, image: NDArray[np.uint8]) -> Sequence[NDArray[Any]]:
+        expected = tuple(self._image.shape())
+        if image.shape != expected:
+            raise ValueError(f"the engine takes images of shape {expected}, got {image.shape}")
+        with self._lock:
+            self._image.update_inplace(np.ascontiguousarray(image))
+            for name in self._names:  # anew each time: the sizes of outputs may depend on the data
+                self._binding.bind_output(name, self._memory)
+            self._session.run_with_iobinding(self._binding)
+            values: Sequence[NDArray[Any]] = self._binding.copy_outputs_to_cpu()
+            return values
+
 
 def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int | None) -> OnnxRuntimeBackend:
     """Open a session; arguments and errors are those of `open_backend`."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError("onnxruntime", "cpu") from error
+    ort = require("onnxruntime", "cpu")
     options: Mapping[str, Any] = {**_DEFAULTS, **manifest.options}
     model_file = options["model_file"]
     if model_file not in manifest.files:
         raise EngineError(f"{folder} has no graph {model_file!r}; build the engine again")
     device = device or manifest.device
     _check_device(manifest, device)
-    built_on = {"onnxruntime": onnxruntime.__version__, **(processor() if device == _CPU else {})}
-    refuse_if_moved(folder, manifest, built_on)
-    providers = _present_providers(_PROVIDERS[device], onnxruntime.get_available_providers())
+    session_options = _session_options(ort, options, threads)
+    if device != CPU:
+        session_options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    cpu_threads = session_options.intra_op_num_threads
+    providers = providers_for(ort, session_options, manifest, device, cpu_threads)
+    here = {"onnxruntime": ort.__version__, **built_on(device)}
+    refuse_if_moved(folder, manifest, here)
     try:
-        session = onnxruntime.InferenceSession(
-            str(folder / model_file), _session_options(onnxruntime, options, threads), providers=providers
+        session = ort.InferenceSession(
+            str(folder / model_file), session_options, providers=providers or None, enable_fallback=0
         )
     except Exception as error:  # as in infer
         raise EngineError(f"ONNX Runtime cannot open {folder}: {_first_line(error)}") from error
-    if session.get_providers()[0] != providers[0]:  # its libraries are missing, and it was left out silently
+    provider = PROVIDERS[device][0]
+    if session.get_providers()[0] != provider:  # its libraries are missing, and it was left out silently
         raise EngineError(
-            f"{providers[0]} does not start on this machine, its libraries or its device are missing; "
+            f"{provider} does not start on this machine, its libraries or its device are missing; "
             "see edgeseg doctor"
         )
-    return OnnxRuntimeBackend(session, built_on)
+    if device == CPU:
+        return OnnxRuntimeBackend(session, here)
+    others = left_over(session, device)
+    if device in ON_NVIDIA:
+        return BoundBackend(session, here, others, ort=ort, memory="cuda")
+    return OnnxRuntimeBackend(session, here, others)
 
 
 def _check_device(manifest: Manifest, device: str) -> None:
-    if device not in _PROVIDERS:
-        raise UsageError(f"ONNX Runtime has no device {device!r}; it has {', '.join(_PROVIDERS)}")
     optimised = manifest.options.get("graph_optimization") == "disabled"
     if device != manifest.device and optimised:
         raise EngineError(
             f"this engine's graph was optimised for {manifest.device}; for {device}, build another: "
             f"edgeseg build --device {device}"
         )
-
-
-def _present_providers(wanted: tuple[str, ...], present: list[str]) -> list[str]:
-    """Keep the providers that this ONNX Runtime has; the first one must be among them."""
-    if wanted[0] not in present:
-        raise EngineError(
-            f"this ONNX Runtime has no {wanted[0]} (it has {', '.join(present)}); run: "
-            "pip uninstall onnxruntime && pip install 'edgeseg[gpu]'"
-        )
-    return [name for name in wanted if name in present]
 
 
 def _session_options(ort: Any, options: Mapping[str, Any], threads: int | None) -> Any:

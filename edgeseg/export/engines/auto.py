@@ -1,0 +1,60 @@
+"""Turn a portable model into the faster of the engines that this processor can run, measured on the spot."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from edgeseg.bundle import Manifest
+from edgeseg.errors import MissingExtraError, UsageError
+from edgeseg.export.engines import Task
+from edgeseg.export.engines.build import fill_engine_of
+from edgeseg.export.engines.tuning import Measured, measure
+from edgeseg.spec import BackendName
+
+BACKENDS: tuple[BackendName, ...] = ("onnxruntime", "openvino")
+CPU = "cpu"
+SETTLE_S = 0.02  # ONNX Runtime's threads spin on for some milliseconds after an inference
+
+
+def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
+    """Make an engine with each library that is installed, and keep the faster; see `FillEngine`.
+
+    Returns:
+        The manifest of the faster, and the time of each with the best of its own options.
+    """
+    if task.request.device not in (None, CPU):
+        raise UsageError(f"auto compares backends on the {CPU}; for {task.request.device}, name a --backend")
+    made: dict[str, tuple[Path, Manifest]] = {}
+    missing: MissingExtraError | None = None
+    for backend in BACKENDS:
+        staging = task.staging / backend
+        staging.mkdir()
+        request = dataclasses.replace(task.request, backend=backend)
+        own_task = dataclasses.replace(task, staging=staging, request=request)
+        try:
+            made[backend] = staging, fill_engine_of(backend)(own_task)[0]
+        except MissingExtraError as error:
+            missing = missing or error
+    if missing is not None and not made:
+        raise missing
+    measured = _compare(task, list(made.values()))
+    staging, manifest = made[measured[0].options["backend"]]
+    for name in manifest.files:
+        shutil.move(staging / name, task.staging / name)
+    for backend in BACKENDS:
+        shutil.rmtree(task.staging / backend)
+    return manifest, measured
+
+
+def _compare(task: Task, engines: Sequence[tuple[Path, Manifest]]) -> list[Measured]:
+    with ExitStack() as opened:
+        candidates = []
+        for folder, manifest in engines:
+            runner = opened.enter_context(closing(task.open_engine(folder, manifest)))
+            label = {"backend": manifest.backend, "version": manifest.backend_version}
+            candidates.append((label, lambda runner=runner: runner.infer(task.image)))
+        return measure(candidates, settle_s=SETTLE_S)

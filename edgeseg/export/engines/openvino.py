@@ -1,0 +1,75 @@
+"""Turn a portable model into an OpenVINO engine: compiled once for this device, its options measured."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from edgeseg.bundle import Manifest
+from edgeseg.errors import EngineError, UsageError
+from edgeseg.export.engines import Request, Task
+from edgeseg.export.engines.candidates import measure_options, thread_counts, usable_cores
+from edgeseg.export.engines.tuning import Measured
+from edgeseg.extras import require
+
+MODEL_FILE = "model.blob"
+CPU = "cpu"
+FLOAT32 = "f32"
+HALF = {"FP16": "f16", "BF16": "bf16"}  # what a device calls its capability, and what it is asked for
+
+
+def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
+    """Write the compiled model and decide its options; see `FillEngine`."""
+    openvino = require("openvino", "openvino")
+    request = task.request
+    device = request.device or CPU
+    core = openvino.Core()
+    try:
+        computes_in = _computes_in(core.get_property(device.upper(), "OPTIMIZATION_CAPABILITIES"), request)
+        properties = {"INFERENCE_PRECISION_HINT": computes_in}
+        blob = core.compile_model(str(task.model), device.upper(), properties).export_model()
+    except RuntimeError as error:  # all that OpenVINO raises
+        reason = str(error).strip().splitlines()[-1]  # the lines above name places in its sources
+        raise EngineError(f"OpenVINO refuses {task.model} on {device}: {reason}") from error
+    (task.staging / MODEL_FILE).write_bytes(blob.getbuffer())
+    del blob  # it holds all weights
+    manifest = Manifest(
+        backend="openvino",
+        backend_version=openvino.__version__.partition("-")[0],
+        precision=request.precision,
+        device=device,
+        spec=task.spec,
+        model_sha256=task.model_sha256,
+        files={MODEL_FILE: ""},
+        options={"model_file": MODEL_FILE, "inference_precision": computes_in},
+    )
+    at_once = usable_cores() if request.openvino.hint == "throughput" else 1
+    measured = measure_options(task, manifest, _choices(device, request), at_once=at_once)
+    return dataclasses.replace(manifest, options=measured[0].options), measured
+
+
+def _computes_in(capabilities: list[str], request: Request) -> str:
+    """Decide what float layers are computed in; by itself OpenVINO takes bfloat16 for float32 where it can.
+
+    Raises:
+        UsageError: if something else than float32 is asked of an fp32 engine.
+    """
+    asked = request.openvino.computes_in
+    if request.precision == "fp32" and asked not in (None, FLOAT32):
+        raise UsageError(f"an fp32 engine computes in {FLOAT32}; for {asked}, build it with --precision fp16")
+    if asked is not None:
+        return asked
+    here = [word for name, word in HALF.items() if name in capabilities]
+    return here[0] if request.precision == "fp16" and here else FLOAT32
+
+
+def _choices(device: str, request: Request) -> list[dict[str, Any]]:
+    """List the options worth measuring: thread counts, threads free to wander, and streams for throughput."""
+    if device != CPU:
+        return [{"streams": 1 if request.openvino.hint == "latency" else 2}]
+    counts = thread_counts(request.threads)
+    if request.openvino.hint == "throughput":
+        streams = thread_counts(None)
+        return [{"streams": n, "threads": max(n, counts[-1]), "pinned": True} for n in streams]
+    choices = [{"streams": 1, "threads": count, "pinned": True} for count in counts]
+    return [*choices, {"streams": 1, "threads": counts[-1], "pinned": False}]

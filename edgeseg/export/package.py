@@ -1,0 +1,153 @@
+"""Turn a portable model, and what is known of building it, into one file that a device builds from, and back.
+
+The file is a zip archive: `package.json`, the model, and what helps to build it, such as calibrated ranges or
+kernels that were timed on the same kind of device.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edgeseg.bundle import sha256_of
+from edgeseg.errors import EngineError, SpecError, UsageError
+from edgeseg.export.engines import BuildBackend
+from edgeseg.export.portable import read_spec
+from edgeseg.export.verify import verify_model
+from edgeseg.records import from_plain, to_plain
+from edgeseg.spec import ModelSpec, Precision
+
+PACKAGE_VERSION = 1
+SUFFIXES = (".edgeseg", ".zip")
+MANIFEST_NAME = "package.json"
+MODEL_NAME = "model.onnx"
+ZIP_MAGIC = b"PK\x03\x04"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the builder of a package wants the device to build; None leaves it to the device's own command."""
+
+    backend: BuildBackend | None = None
+    precision: Precision | None = None
+    device: str | None = None
+    hint: Literal["latency", "throughput"] | None = None
+    computes_in: Literal["f32", "f16", "bf16"] | None = None
+
+
+@dataclass(frozen=True)
+class Package:
+    """What a package holds.
+
+    Attributes:
+        files: sha256 of each file, by its name; the model is MODEL_NAME.
+    """
+
+    recipe: Recipe
+    spec: ModelSpec
+    files: Mapping[str, str]
+    schema_version: int = PACKAGE_VERSION
+
+
+def pack(
+    model: Path, target: Path, recipe: Recipe, *, attachments: Mapping[str, Path] | None = None
+) -> Package:
+    """Write a package, after proving the model; equal contents give equal bytes.
+
+    Args:
+        target: the file to write, replaced if it exists.
+        attachments: more files, by their name within the package.
+
+    Raises:
+        ExportError: if `model` is no portable model.
+        ParityError: if it does not compute what PyTorch computed.
+        UsageError: if the target's name does not end in one of SUFFIXES.
+        EngineError: if the package cannot be written.
+    """
+    if target.suffix not in SUFFIXES:
+        raise UsageError(f"a package ends in {' or '.join(SUFFIXES)}, got {target}")
+    verify_model(model).raise_if_failed(str(model))
+    sources = {MODEL_NAME: model, **(attachments or {})}
+    try:
+        package = Package(
+            recipe, read_spec(model), {name: sha256_of(path) for name, path in sorted(sources.items())}
+        )
+        _write(target, to_plain(package), sources)
+    except OSError as error:
+        raise EngineError(f"cannot write {target}: {error.strerror or error}") from error
+    return package
+
+
+def is_package(path: Path) -> bool:
+    """Whether a file is a zip archive; nothing is said of its contents."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
+    except OSError:
+        return False
+
+
+def unpack(source: Path, folder: Path) -> Package:
+    """Write a package's files into a folder, each after comparing it with its hash.
+
+    Raises:
+        EngineError: if it is not a package, of another version, or damaged.
+    """
+    try:
+        with zipfile.ZipFile(source) as archive:
+            package = _read_manifest(json.loads(archive.read(MANIFEST_NAME)))
+            for name, expected in package.files.items():
+                data = archive.read(name)
+                if Path(name).name != name or hashlib.sha256(data).hexdigest() != expected:
+                    raise EngineError(f"{source}: {name} is not what was packed; copy the package again")
+                (folder / name).write_bytes(data)
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, SpecError) as error:
+        raise EngineError(
+            f"{source} is not a package, or a damaged one ({error}); make it with edgeseg build --portable"
+        ) from error
+    except OSError as error:
+        raise EngineError(f"{source} cannot be unpacked: {error.strerror or error}") from error
+    return package
+
+
+def _read_manifest(plain: Any) -> Package:
+    version = plain.get("schema_version") if isinstance(plain, dict) else None
+    if version != PACKAGE_VERSION:
+        raise SpecError(f"it has schema version {version!r}, this edgeseg reads {PACKAGE_VERSION}")
+    spec = ModelSpec.from_plain(plain.get("spec"))
+    package = from_plain(Package, {**plain, "spec": to_plain(spec)})
+    if MODEL_NAME not in package.files:
+        raise SpecError(f"it holds no {MODEL_NAME}")
+    return package
+
+
+def _write(target: Path, manifest: Any, sources: Mapping[str, Path]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+    os.close(handle)
+    try:
+        with zipfile.ZipFile(name, "w", zipfile.ZIP_DEFLATED) as archive:
+            text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
+            archive.writestr(_entry(MANIFEST_NAME), text)
+            for entry, path in sorted(sources.items()):
+                archive.writestr(_entry(entry), path.read_bytes())
+        Path(name).chmod(0o644)
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """Describe a file in the archive without the time of day."""
+    entry = zipfile.ZipInfo(name)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry

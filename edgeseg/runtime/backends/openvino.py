@@ -1,0 +1,135 @@
+"""Turn an engine built for OpenVINO into a compiled model with the manifest's options.
+
+Of the manifest's options `model_file` names the compiled model, which opens without being compiled again;
+`streams` is how many inferences may run side by side, each on its share of `threads`, 0 leaves their number
+to OpenVINO; `pinned` says whether each thread keeps to one core; `inference_precision` is what float layers
+may be computed in, such as `f32`: left alone, OpenVINO takes bfloat16 wherever the processor has it.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.bundle import Manifest
+from edgeseg.errors import EngineError, UsageError
+from edgeseg.extras import require
+from edgeseg.runtime.backends import Tensor, refuse_if_moved
+from edgeseg.runtime.machine import processor
+
+_CPU = "cpu"
+_DEVICES = (_CPU, "gpu")  # OpenVINO's names in small letters; its GPUs are Intel's
+_DEFAULTS: Mapping[str, Any] = {
+    "model_file": "model.blob",
+    "threads": 0,
+    "streams": 1,
+    "pinned": True,
+    "inference_precision": "f32",
+}
+
+
+class OpenVINOBackend:
+    """A compiled model and a request a stream; see `Backend` for what each member promises.
+
+    `infer` may be called from several threads; it waits for a free request.
+    """
+
+    def __init__(self, compiled: Any, streams: int, names: set[str], built_on: Mapping[str, str]) -> None:
+        self.built_on = built_on
+        self.inputs = {_name(port, names): _tensor(port) for port in compiled.inputs}
+        self.outputs = {_name(port, names): _tensor(port) for port in compiled.outputs}
+        (self._input,) = self.inputs
+        self._compiled = compiled
+        self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for _ in range(streams):
+            self._free.put(compiled.create_infer_request())
+
+    def infer(self, image: NDArray[np.uint8], /) -> dict[str, NDArray[Any]]:
+        """Run one batch of images (N, H, W, 3) and return the outputs by name, copied out of the request."""
+        if self._compiled is None:
+            raise EngineError("the engine is closed; open it again")
+        request = self._free.get()
+        try:
+            values = request.infer({self._input: image})
+            return {name: values[index] for index, name in enumerate(self.outputs)}
+        except (RuntimeError, TypeError, ValueError) as error:  # what its binding raises
+            raise EngineError(f"OpenVINO failed: {last_line(error)}") from error
+        finally:
+            self._free.put(request)
+
+    def close(self) -> None:
+        """Drop the model and its requests; closing twice is allowed."""
+        self._compiled = None
+        self._free = queue.SimpleQueue()
+
+
+def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int | None) -> OpenVINOBackend:
+    """Open a compiled model; arguments and errors are those of `open_backend`."""
+    openvino = require("openvino", "openvino")
+    options: Mapping[str, Any] = {**_DEFAULTS, **manifest.options}
+    model_file = options["model_file"]
+    if model_file not in manifest.files:
+        raise EngineError(f"{folder} has no compiled model {model_file!r}; build the engine again")
+    device = _checked_device(manifest, device or manifest.device)
+    core = openvino.Core()
+    try:
+        built_on = {"openvino": openvino.__version__, **_device(core, device)}
+        refuse_if_moved(folder, manifest, built_on)
+        blob = (folder / model_file).read_bytes()
+        compiled = core.import_model(blob, device.upper(), _properties(options, device, threads))
+    except (RuntimeError, OSError) as error:  # RuntimeError: all that OpenVINO raises
+        raise EngineError(f"OpenVINO cannot open {folder}: {last_line(error)}") from error
+    names = {"image", *(output.name for output in manifest.spec.outputs)}
+    return OpenVINOBackend(compiled, options["streams"], names, built_on)
+
+
+def last_line(error: Exception) -> str:
+    """Give what OpenVINO says went wrong; the lines above name places in its sources."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+def _checked_device(manifest: Manifest, device: str) -> str:
+    if device not in _DEVICES:
+        raise UsageError(f"OpenVINO has no device {device!r}; it has {', '.join(_DEVICES)}")
+    if device != manifest.device:
+        raise EngineError(
+            f"this engine was compiled for {manifest.device}; for {device}, build another: "
+            f"edgeseg build --backend openvino --device {device}"
+        )
+    return device
+
+
+def _device(core: Any, device: str) -> dict[str, str]:
+    """Name what a compiled model is tied to besides the library."""
+    if device == _CPU:
+        return processor()
+    return {device: str(core.get_property(device.upper(), "FULL_DEVICE_NAME"))}
+
+
+def _properties(options: Mapping[str, Any], device: str, threads: int | None) -> dict[str, Any]:
+    """Say the manifest's options in OpenVINO's words."""
+    properties = {
+        "PERFORMANCE_HINT": "LATENCY" if options["streams"] == 1 else "THROUGHPUT",
+        "INFERENCE_PRECISION_HINT": options["inference_precision"],
+        "NUM_STREAMS": options["streams"],
+    }
+    if device == _CPU:
+        properties["INFERENCE_NUM_THREADS"] = threads or options["threads"]
+        properties["ENABLE_CPU_PINNING"] = options["pinned"]
+    return properties
+
+
+def _name(port: Any, names: set[str]) -> str:
+    """Name an input or output as the spec does; a tensor may have several names."""
+    return str(min(names & port.names, default=port.any_name))
+
+
+def _tensor(port: Any) -> Tensor:
+    shape = tuple(size.get_length() if size.is_static else None for size in port.partial_shape)
+    return Tensor(port.element_type.to_dtype().name, shape)

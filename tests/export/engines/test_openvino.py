@@ -1,0 +1,102 @@
+"""OpenVINO engines of all kinds of network pass the gate that ONNX Runtime's pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeseg.bundle import Manifest
+from edgeseg.errors import EngineError, ParityError, UsageError
+from edgeseg.export.engines import OpenVINOOptions, Request
+from edgeseg.export.engines.build import build, verify_engine
+from edgeseg.export.engines.openvino import _computes_in
+from edgeseg.export.exporter import Settings, export_network
+from edgeseg.export.pictures import pictures
+from edgeseg.models.zoo import Network
+from edgeseg.runtime.backends import open_backend
+from edgeseg.runtime.backends.openvino import OpenVINOBackend
+from edgeseg.spec import Lowering
+from tests.export import small_networks
+
+pytest.importorskip("openvino")
+
+ONE_THREAD = Request("openvino", threads=1)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "unet.onnx"
+    export_network(small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("network", "lowering", "batch"),
+    [
+        (small_networks.mask_rcnn, "onnx", 1),
+        (small_networks.mask_rcnn, "dense", 3),
+    ],
+)
+def test_networks_of_all_kinds_are_built_and_proven(
+    network: Callable[[], Network], lowering: Lowering, batch: int, tmp_path: Path
+) -> None:
+    settings = Settings("network", small_networks.SIZE_HW, lowering=lowering, batch=batch)
+    export_network(network(), tmp_path / "model.onnx", settings)
+    built = build(tmp_path / "model.onnx", tmp_path / "engine", open_engine=open_backend, request=ONE_THREAD)
+    assert built.parity.passed
+    assert built.manifest.backend == "openvino"
+    assert set(built.manifest.built_on) == {"openvino", "cpu", "vector_units"}
+    assert verify_engine(tmp_path / "engine", open_engine=open_backend).passed
+
+
+def test_options_are_the_fastest_of_those_measured(model: Path, tmp_path: Path) -> None:
+    built = build(model, tmp_path / "engine", open_engine=open_backend, request=Request("openvino"))
+    assert built.manifest.options == built.measured[0].options
+    assert {entry.options["pinned"] for entry in built.measured} == {True, False}
+
+
+def test_throughput_runs_several_images_side_by_side(model: Path, tmp_path: Path) -> None:
+    request = Request("openvino", openvino=OpenVINOOptions(hint="throughput"))
+    built = build(model, tmp_path / "engine", open_engine=open_backend, request=request)
+    assert {entry.options["streams"] for entry in built.measured} >= {1}
+    backend = open_backend(tmp_path / "engine", built.manifest)
+    assert isinstance(backend, OpenVINOBackend)
+    assert backend.infer(pictures((1,), small_networks.SIZE_HW))["labels"].dtype == np.uint8
+
+
+def test_float32_stays_float32_where_the_processor_has_less() -> None:
+    capable = ["FP32", "FP16", "BF16", "INT8"]
+    assert _computes_in(capable, Request("openvino")) == "f32"
+    assert _computes_in(capable, Request("openvino", "int8")) == "f32"
+    assert _computes_in(capable, Request("openvino", "fp16")) == "f16"
+    assert _computes_in(["FP32", "BF16"], Request("openvino", "fp16")) == "bf16"
+    assert _computes_in(["FP32"], Request("openvino", "fp16")) == "f32"
+    asked = Request("openvino", "fp16", openvino=OpenVINOOptions(computes_in="f32"))
+    assert _computes_in(capable, asked) == "f32"
+    with pytest.raises(UsageError, match="an fp32 engine computes in f32"):
+        _computes_in(capable, Request("openvino", openvino=OpenVINOOptions(computes_in="bf16")))
+
+
+def test_a_wrong_engine_is_not_made(model: Path, tmp_path: Path) -> None:
+    class Wrong:
+        def __init__(self, folder: Path, manifest: Manifest) -> None:
+            backend = open_backend(folder, manifest)
+            self.built_on, self.close = backend.built_on, backend.close
+            self.infer = lambda image: {n: (a + 1) % 3 for n, a in backend.infer(image).items()}
+
+    with pytest.raises(ParityError, match="does not compute what PyTorch computes"):
+        build(model, tmp_path / "engine", open_engine=Wrong, request=ONE_THREAD)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_absent_device_is_one_line(model: Path, tmp_path: Path) -> None:
+    import openvino
+
+    if "GPU" in openvino.Core().available_devices:
+        pytest.skip("this machine has an Intel GPU")
+    with pytest.raises(EngineError, match=r"OpenVINO refuses .* on gpu") as caught:
+        build(model, tmp_path / "engine", open_engine=open_backend, request=Request("openvino", device="gpu"))
+    assert "\n" not in str(caught.value)

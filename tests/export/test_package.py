@@ -1,0 +1,113 @@
+"""A package carries a model to a device unchanged, with what its builder wanted."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import onnx
+import pytest
+
+from edgeseg.bundle import sha256_of
+from edgeseg.errors import EngineError, ParityError, UsageError
+from edgeseg.export.exporter import Settings, export_network
+from edgeseg.export.package import MANIFEST_NAME, MODEL_NAME, Recipe, is_package, pack, unpack
+from edgeseg.export.portable import read_spec
+from tests.export import small_networks
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "unet.onnx"
+    export_network(small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW))
+    return path
+
+
+@pytest.fixture(scope="module")
+def packed(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("packed") / "unet.edgeseg"
+    pack(model, target, Recipe("openvino"))
+    return target
+
+
+def test_what_goes_in_comes_out(model: Path, tmp_path: Path) -> None:
+    timings = tmp_path / "timings"
+    timings.write_bytes(b"kernels")
+    recipe = Recipe("openvino", "fp32", hint="throughput")
+    target = tmp_path / "new" / "unet.edgeseg"
+    pack(model, target, recipe, attachments={"timing.cache": timings})
+    package = unpack(target, tmp_path)
+    assert package.recipe == recipe
+    assert package.spec == read_spec(model)
+    assert sha256_of(tmp_path / MODEL_NAME) == package.files[MODEL_NAME] == sha256_of(model)
+    assert (tmp_path / "timing.cache").read_bytes() == b"kernels"
+    assert [path.name for path in target.parent.iterdir()] == ["unet.edgeseg"]
+
+
+def test_equal_contents_give_equal_bytes(model: Path, packed: Path, tmp_path: Path) -> None:
+    pack(model, tmp_path / "again.zip", Recipe("openvino"))
+    assert (tmp_path / "again.zip").read_bytes() == packed.read_bytes()
+
+
+def test_packages_are_known_by_their_first_bytes(model: Path, packed: Path, tmp_path: Path) -> None:
+    assert is_package(packed)
+    assert not is_package(model)
+    assert not is_package(tmp_path)
+
+
+def test_a_changed_model_is_not_packed(model: Path, tmp_path: Path) -> None:
+    changed = onnx.load(model)
+    next(node for node in changed.graph.node if node.op_type == "Relu").op_type = "LeakyRelu"
+    onnx.save(changed, tmp_path / "changed.onnx")
+    with pytest.raises(ParityError, match="does not compute what PyTorch computes"):
+        pack(tmp_path / "changed.onnx", tmp_path / "changed.edgeseg", Recipe())
+    assert not (tmp_path / "changed.edgeseg").exists()
+
+
+def test_another_suffix_is_refused(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"ends in \.edgeseg or \.zip, got .*unet.onnx"):
+        pack(model, tmp_path / "unet.onnx", Recipe())
+
+
+def test_a_file_in_the_place_of_a_folder_is_one_line(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(EngineError, match="cannot write"):
+        pack(model, tmp_path / "file" / "unet.edgeseg", Recipe())
+
+
+def _rewritten(packed: Path, target: Path, **changed: bytes | None) -> Path:
+    with zipfile.ZipFile(packed) as source, zipfile.ZipFile(target, "w") as archive:
+        for name in source.namelist():
+            data = changed.get(name.partition(".")[0], source.read(name))
+            if data is not None:
+                archive.writestr(name, data)
+    return target
+
+
+def test_damage_is_one_line(packed: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(packed) as archive:
+        manifest = json.loads(archive.read(MANIFEST_NAME))
+    older = json.dumps({**manifest, "schema_version": 0}).encode()
+    outside = json.dumps({**manifest, "files": {**manifest["files"], "../model.onnx": "0"}}).encode()
+    unknown = json.dumps({**manifest, "recipe": {"backend": "build"}}).encode()
+    bare = json.dumps({**manifest, "files": {}}).encode()
+    damaged = {
+        _rewritten(packed, tmp_path / "other.zip", model=b"other"): "is not what was packed",
+        _rewritten(packed, tmp_path / "no-model.zip", model=None): "a damaged one",
+        _rewritten(packed, tmp_path / "no-manifest.zip", package=None): "make it with edgeseg build",
+        _rewritten(packed, tmp_path / "no-json.zip", package=b"{"): "a damaged one",
+        _rewritten(packed, tmp_path / "older.zip", package=older): "schema version 0",
+        _rewritten(packed, tmp_path / "outside.zip", package=outside): "not a package",
+        _rewritten(packed, tmp_path / "unknown.zip", package=unknown): "recipe.backend must be one of",
+        _rewritten(packed, tmp_path / "bare.zip", package=bare): "holds no model.onnx",
+    }
+    (tmp_path / "cut.zip").write_bytes(packed.read_bytes()[:1000])
+    damaged[tmp_path / "cut.zip"] = "not a package"
+    damaged[tmp_path / "none.zip"] = "cannot be unpacked"
+    (tmp_path / "into").mkdir()
+    for path, message in damaged.items():
+        with pytest.raises(EngineError, match=message) as caught:
+            unpack(path, tmp_path / "into")
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "model.onnx").exists()
