@@ -34,6 +34,7 @@ ResizePolicy = Literal["stretch", "letterbox", "shortest_edge"]
 OutputKind = Literal["labels", "logits", "instances"]
 Lowering = Literal["onnx", "dense"]
 Precision = Literal["fp32", "fp16", "int8"]
+CalibrationMethod = Literal["minmax", "percentile", "entropy", "mse"]
 BackendName = Literal["onnxruntime", "openvino", "tensorrt", "tensorrt_rtx"]
 
 GREY_FROM_RGB = (0.299, 0.587, 0.114)

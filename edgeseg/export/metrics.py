@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MATCH_IOU = 0.99  # boxes of the same detection overlap more
+MATCH_IOU = 0.99  # boxes of the same detection overlap more, in float32
 MASK_LEVEL = 0.5  # probability from which a pixel is inside
 LEAST_CLASS_PIXELS = 100  # classes that cover fewer, in all images, hinge on single pixels: not in mIoU
 
@@ -84,7 +84,7 @@ class InstanceErrors:
 
     Attributes:
         detections: in the reference.
-        matched: pairs of the same class whose boxes overlap by IoU > MATCH_IOU.
+        matched: pairs of the same class whose boxes overlap by IoU > `match_iou`.
         missed, extra: in the reference alone, in the candidate alone.
         max_box_px: largest difference of a coordinate.
         max_mask: largest mean absolute difference of a mask.
@@ -96,6 +96,7 @@ class InstanceErrors:
     score_margin: float
     mask_margin: float
     max_detections: int | None = None
+    match_iou: float = MATCH_IOU
     detections: int = 0
     matched: int = 0
     missed: int = 0
@@ -108,7 +109,7 @@ class InstanceErrors:
 
     def add(self, reference: Instances, candidate: Instances) -> None:
         """Compare the detections of one image."""
-        pairs = match(reference, candidate)
+        pairs = match(reference, candidate, self.match_iou)
         cut = max(self._cut(reference), self._cut(candidate)) + self.score_margin
         alone = [
             np.delete(side.scores, indices.astype(np.int64))
@@ -140,7 +141,7 @@ class InstanceErrors:
         self.min_mask_iou = min(self.min_mask_iou, iou)
 
 
-def match(reference: Instances, candidate: Instances) -> NDArray[np.int64]:
+def match(reference: Instances, candidate: Instances, match_iou: float = MATCH_IOU) -> NDArray[np.int64]:
     """Pair detections greedily, best reference first, each with the unpaired one of its class nearest to it.
 
     Returns:
@@ -153,7 +154,7 @@ def match(reference: Instances, candidate: Instances) -> NDArray[np.int64]:
     pairs = []
     for i in np.argsort(-reference.scores, kind="stable"):
         j = int(iou[i].argmax())
-        if iou[i, j] > MATCH_IOU:
+        if iou[i, j] > match_iou:
             pairs.append((int(i), j))
             iou[:, j] = 0.0
     return np.array(pairs, np.int64).reshape(-1, 2)
