@@ -22,6 +22,7 @@ SOURCE_KEY = "edgeseg.source"  # of a node's metadata: file and line of the PyTo
 MODULE_KEY = "edgeseg.module"  # of a node's metadata: the submodule's name in its network
 MANIFEST_NAME = "manifest.json"
 PARITY_NAME = "parity.json"
+PRECISION_NAME = "precision.json"  # of fp16 and int8 engines: what computes in which precision, and why
 MANIFEST_VERSION = 1
 _CHUNK_BYTES = 1 << 20
 

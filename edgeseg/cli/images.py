@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from edgeseg.spec import InputSpec
 
 MAX_IMAGES = 8  # enough to prove parity; more only take time and memory
+CALIBRATION_IMAGES = 64  # beyond some dozens, ranges hardly move
 
 
-def read_images(path: Path, spec: InputSpec) -> NDArray[np.uint8]:
-    """Read the first images of a folder (or one image, or a video) as the network will see them.
+def read_images(path: Path, spec: InputSpec, *, most: int = MAX_IMAGES) -> NDArray[np.uint8]:
+    """Read images of a folder (or one image, or a video) as the network will see them.
 
     Returns:
-        (M, H, W, 3) uint8 BGR, 1 <= M <= MAX_IMAGES.
+        (M, H, W, 3) uint8 BGR, 1 <= M <= `most`: evenly spread where the source knows how many it has, else
+        the first ones.
 
     Raises:
         SourceError: if there is none that can be read.
@@ -28,7 +30,8 @@ def read_images(path: Path, spec: InputSpec) -> NDArray[np.uint8]:
 
     prepare = Preprocessor(spec)
     with open_source(path) as source:
-        images = [prepare(frame.image).image.copy() for frame in islice(source, MAX_IMAGES)]
+        step = max(1, (source.frame_count or 0) // most)
+        images = [prepare(frame.image).image.copy() for frame in islice(source, 0, most * step, step)]
         if not images:
             raise no_frames(source)
     return np.concatenate(images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any, get_args
@@ -9,7 +10,14 @@ from typing import Any, get_args
 import click
 from rich.table import Table
 
-from edgeseg.bundle import MANIFEST_NAME, PARITY_NAME, read_manifest, sha256_of
+from edgeseg.bundle import (
+    MANIFEST_NAME,
+    PARITY_NAME,
+    PRECISION_NAME,
+    Manifest,
+    read_manifest,
+    sha256_of,
+)
 from edgeseg.cli.options import PATH, normalisation, write_json
 from edgeseg.cli.tables import console
 from edgeseg.errors import UsageError
@@ -59,7 +67,27 @@ def inspect_engine(folder: Path) -> dict[str, Any]:
         "options": dict(manifest.options),
         "files": {name: (folder / name).stat().st_size for name in manifest.files},
         "parity_report": (folder / PARITY_NAME).is_file(),
+        **_describe_precision(folder, manifest),
         "manifest": str(folder / MANIFEST_NAME),
+    }
+
+
+def _describe_precision(folder: Path, manifest: Manifest) -> dict[str, Any]:
+    """Give what an fp16 or int8 engine's report says of its layers."""
+    if PRECISION_NAME not in manifest.files:
+        return {}
+    report = json.loads((folder / PRECISION_NAME).read_text())
+    in_float = [*report["float_layers"], *report["kept"], *report["operators"]]
+    return {
+        "calibration": f"{report['images']} images" + (f", {report['method']}" if report["method"] else ""),
+        "points_lost": round(report["drop_points"], 3),
+        "layers_asked": dict(Counter(report["layers"].values())),
+        "layers_built": dict(Counter((report["built"] or {}).values())) or "unknown to the backend",
+        "in_float": {kept["name"]: kept["reason"] for kept in in_float},
+        "layers_in_float_and_points_lost": {
+            str(point["float_layers"]): round(point["drop_points"], 3) for point in report["curve"]
+        },
+        **({"notes": report["notes"]} if report["notes"] else {}),
     }
 
 
@@ -129,7 +157,8 @@ def describe_spec(spec: ModelSpec) -> dict[str, Any]:
 
 def _as_text(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {item}" for name, item in value.items())
+        texts = any(isinstance(item, str) for item in value.values())
+        return ("; " if texts else ", ").join(f"{name} {item}" for name, item in value.items())
     if isinstance(value, list):
         more = f" and {len(value) - SHOWN_NAMES} more" if len(value) > SHOWN_NAMES else ""
         return f"{len(value)}: " + ", ".join(map(str, value[:SHOWN_NAMES])) + more

@@ -13,6 +13,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from edgeseg.export.engines.tuning import Measured
     from edgeseg.export.parity import ParityReport
+    from edgeseg.export.precision.report import PrecisionReport
     from edgeseg.runtime.timing import Summary
 
 PLAIN_WIDTH = 120  # characters, where no terminal says otherwise
@@ -69,6 +70,30 @@ def left_over_lines(options: Mapping[str, Any]) -> list[str]:
         counted = ", ".join(f"{name} ({count})" for name, count in operators.most_common())
         lines.append(f"{len(nodes)} nodes fell back to {provider}: {counted}")
     return lines or ["no node fell back to the CPU"]
+
+
+def print_precision(report: PrecisionReport) -> None:
+    """Print what computes in which precision, and what that costs."""
+    out = console()
+    for line in precision_lines(report):
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def precision_lines(report: PrecisionReport) -> list[str]:
+    """Say in a few lines what computes in which precision, and what that costs."""
+    asked = Counter(report.layers.values())
+    lines = [
+        f"{report.precision}: {asked[report.precision]} of {len(report.layers)} layers, "
+        f"{report.drop_points:.2f} points from fp32 on {report.images} images"
+    ]
+    if report.built is not None:
+        built = ", ".join(f"{count} {name}" for name, count in sorted(Counter(report.built.values()).items()))
+        lines.append(f"  built as: {built}")
+    if report.curve[1:]:
+        curve = ", ".join(f"{point.float_layers}: {point.drop_points:.2f}" for point in report.curve)
+        lines.append(f"  layers in float: points lost: {curve}")
+    lines += [f"  float: {kept.name}: {kept.reason}" for kept in (*report.float_layers, *report.kept)]
+    return lines + [f"  {note}" for note in report.notes]
 
 
 def _figure(value: float) -> str:

@@ -144,3 +144,33 @@ def test_the_epsilon_is_set_and_asked_for_where_the_file_cannot_tell(
         network, _ = open_weights("demo_maskrcnn", tmp_path / "w.pth", False, None, eps)
         assert ("--norm-eps 0" in capfd.readouterr().err) == noted
     assert network.module.backbone.body.bn1.eps == 0.0
+
+
+def test_build_takes_a_folder_to_calibrate_on(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    weights, model, engine = save_unet(tmp_path / "unet.pth"), tmp_path / "unet.onnx", tmp_path / "engine"
+    assert status_of(["export", "unet", "--weights", str(weights), *SMALL, "-o", str(model)]) == 0
+    images = tmp_path / "images"
+    images.mkdir()
+    for seed in range(5):
+        cv2.imwrite(str(images / f"{seed}.png"), np.random.default_rng(seed).integers(0, 256, (40, 60, 3)))
+    common = [
+        "build",
+        str(model),
+        "-o",
+        str(engine),
+        "--threads",
+        "1",
+        "--precision",
+        "int8",
+        "--max-drop",
+        "99",
+    ]
+    assert status_of(common) == 2
+    cache = tmp_path / "ranges.json"
+    assert status_of([*common, "--calibration", str(images), "--calibration-cache", str(cache)]) == 0
+    assert "int8: 10 of 13 layers" in capfd.readouterr().out
+    assert json.loads(cache.read_text())["ranges"]
+    assert status_of(["inspect", str(engine), "--json"]) == 0
+    described = json.loads(capfd.readouterr().out)
+    assert described["calibration"] == "5 images, entropy"
+    assert described["layers_built"] == described["layers_asked"] == {"int8": 10, "fp32": 3}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest
 from edgeseg.export.engines.tuning import Measured
+from edgeseg.export.precision.graph import Layer
+from edgeseg.export.precision.quantise import Scheme
 from edgeseg.spec import BackendName, ModelSpec, Precision
 
 BuildBackend = Literal[BackendName, "auto"]
@@ -124,3 +126,11 @@ FillEngine = Callable[[Task], tuple[Manifest, list[Measured]]]
 """Of each backend's module: writes the engine's files and returns its manifest, and the options that were
 measured, fastest first. Raises EngineError if the library refuses the graph or cannot open it, and
 MissingExtraError if the library is not installed."""
+
+Int8Scheme = Callable[[Request], Scheme]
+"""`int8_scheme` of a backend's module, where it differs from `symmetric`. Raises EngineError if the device
+asked for has no int8."""
+
+LayerPrecisions = Callable[[Path, Manifest, Sequence[Layer]], Mapping[str, str]]
+"""`layer_precisions` of a backend's module, where it can tell: reads from a finished engine the precision, in
+the words of `Precision`, of each layer that it finds there."""

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from edgeseg.bundle import Manifest
 from edgeseg.errors import MissingExtraError, UsageError
-from edgeseg.export.engines import Task
+from edgeseg.export.engines import Request, Task
 from edgeseg.export.engines.build import fill_engine_of
 from edgeseg.export.engines.tuning import Measured, measure
+from edgeseg.export.precision.quantise import Scheme
 from edgeseg.spec import BackendName
 
 BACKENDS: tuple[BackendName, ...] = ("onnxruntime", "openvino")
@@ -48,6 +49,11 @@ def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
     for backend in BACKENDS:
         shutil.rmtree(task.staging / backend)
     return manifest, measured
+
+
+def int8_scheme(request: Request) -> Scheme:
+    """Choose the form that both libraries fuse into int8 kernels; see `Scheme`."""
+    return "onnxruntime"
 
 
 def _compare(task: Task, engines: Sequence[tuple[Path, Manifest]]) -> list[Measured]:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.bundle import PARITY_NAME, Manifest, read_manifest, sha256_of, write_engine
+from edgeseg.bundle import PARITY_NAME, PRECISION_NAME, Manifest, read_manifest, sha256_of, write_engine
 from edgeseg.errors import EngineError, NoDeviceError, ParityError, SpecError, UsageError
 from edgeseg.export.engines import FillEngine, OpenEngine, Request, Task
+from edgeseg.export.engines.lowered import FRESH_SEEDS, in_precision, module_of
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.golden import Golden
-from edgeseg.export.parity import FP32, ParityReport, Tolerances
+from edgeseg.export.parity import TOLERANCES, ParityReport, Tolerances
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import golden_of, graph_sha256, load_portable, open_run
+from edgeseg.export.precision.convert import Calibration
+from edgeseg.export.precision.report import PrecisionReport
 from edgeseg.export.preflight import refuse_unfit
 from edgeseg.export.verify import verify
 
@@ -27,16 +30,22 @@ GOLDEN_NAME = "golden.json"
 """In an engine: what PyTorch computed, so that the engine can be proven without the portable model."""
 
 FOR_THIS_CPU = Request()
-FRESH_SEEDS = range(100, 104)  # of pictures that the export did not see
+NO_CALIBRATION = "int8 needs images to measure ranges on; give --calibration, a folder of typical ones"
+PROOF_IMAGES = 8  # of the calibration's: enough to prove parity
 
 
 @dataclass(frozen=True)
 class Built:
-    """An engine that was made: what it is, what proves it, and what its options were chosen from."""
+    """An engine that was made: what it is, what proves it, and what its options were chosen from.
+
+    Attributes:
+        precision: what computes in which precision, and why; None for fp32.
+    """
 
     manifest: Manifest
     parity: ParityReport
     measured: tuple[Measured, ...]
+    precision: PrecisionReport | None = None
 
 
 def build(
@@ -45,8 +54,10 @@ def build(
     *,
     open_engine: OpenEngine,
     request: Request = FOR_THIS_CPU,
-    tolerances: Tolerances = FP32,
+    tolerances: Tolerances | None = None,
     images: NDArray[np.uint8] | None = None,
+    calibration: Calibration | None = None,
+    on_step: Callable[[str], None] = lambda step: None,
 ) -> Built:
     """Build an engine for this machine.
 
@@ -55,15 +66,21 @@ def build(
         folder: where the engine goes; written as a whole, after the proof.
         open_engine: opens an engine, as the device will: the runtime's `open_backend`.
         request: backend, precision, device and options.
-        tolerances: how far the engine may be from PyTorch.
+        tolerances: how far the engine may be from PyTorch; what fits the precision by default.
         images: (M, H, W, 3) uint8 BGR of the model's size; compared and measured on, besides generated ones.
+            By default the first ones of the calibration.
+        calibration: what int8 is chosen by. fp16 takes its images too, for ranges; generated ones by default.
+        on_step: told what happens next, for a progress display.
 
     Raises:
         ExportError: if `model` is no portable model.
         ParityError: if `model` was changed since its export, if the engine does not compute what PyTorch
             computed, or if there was nothing to compare because nothing is found in the images.
-        EngineError: if the engine cannot be built, opened or written.
+        EngineError: if the engine cannot be built, opened or written, or would be int8 in name only.
+        UsageError: if int8 is asked for without a calibration.
     """
+    if request.precision == "int8" and calibration is None:
+        raise UsageError(NO_CALIBRATION)
     proto, spec = load_portable(model)
     golden = golden_of(proto, str(model))
     if graph_sha256(proto) != golden.graph_sha256:
@@ -71,38 +88,54 @@ def build(
     if request.backend != "auto":  # which compares those that take every graph
         refuse_unfit(proto, request.backend)
     del proto  # it holds all weights, and the optimiser needs room
+    if images is None and calibration is not None:
+        images = calibration.images[:PROOF_IMAGES]
     frames = pictures(golden.seeds, (spec.input.height, spec.input.width)) if images is None else images
     batch = np.resize(frames, (spec.input.batch, *frames.shape[1:]))  # the first ones, in turn
-    findings: list[tuple[ParityReport, list[Measured]]] = []
+    limits = tolerances or TOLERANCES[request.precision]
+    findings: list[tuple[ParityReport, list[Measured], PrecisionReport | None]] = []
 
     def fill(staging: Path) -> Manifest:
-        task = Task(staging, model, sha256_of(model), spec, request, batch, open_engine)
-        manifest, measured = fill_engine_of(request.backend)(task)
-        reference = None if images is None else open_run(model)
-        try:
-            engine = open_engine(staging, manifest)
-        except NoDeviceError as error:
-            manifest = dataclasses.replace(manifest, proven=False)
-            report = verify(open_run(model), spec, golden, tolerances=tolerances)
-            note = f"{error}; the graph was proven in ONNX Runtime, the engine has not run yet"
-            report = dataclasses.replace(report, notes=(*report.notes, note))
-        else:
-            manifest = dataclasses.replace(manifest, built_on=engine.built_on)
-            with contextlib.closing(engine):
+        with in_precision(model, spec, request, calibration, on_step) as lowered:
+            on_step("building, and measuring options")
+            task = Task(staging, lowered.model, sha256_of(model), spec, request, batch, open_engine)
+            manifest, measured = fill_engine_of(request.backend)(task)
+            precision = lowered.built(staging, manifest)
+            on_step("comparing with PyTorch")
+            reference = None if images is None else open_run(model)
+            try:
+                engine = open_engine(staging, manifest)
+            except NoDeviceError as error:
+                manifest = dataclasses.replace(manifest, proven=False)
                 report = verify(
-                    engine.infer, spec, golden, reference=reference, images=images, tolerances=tolerances
+                    open_run(lowered.model),
+                    spec,
+                    golden,
+                    reference=reference,
+                    images=images,
+                    tolerances=limits,
                 )
+                note = f"{error}; the graph was proven in ONNX Runtime, the engine has not run yet"
+                report = dataclasses.replace(report, notes=(*report.notes, note))
+            else:
+                manifest = dataclasses.replace(manifest, built_on=engine.built_on)
+                with contextlib.closing(engine):
+                    report = verify(
+                        engine.infer, spec, golden, reference=reference, images=images, tolerances=limits
+                    )
         report.raise_if_failed(f"the engine of {model}")
         _refuse_empty_proof(report, model)
-        (staging / PARITY_NAME).write_text(json.dumps(report.to_plain(), indent=2, sort_keys=True) + "\n")
-        (staging / GOLDEN_NAME).write_text(golden.to_json() + "\n")
-        findings.append((report, measured))
-        proofs = dict.fromkeys((PARITY_NAME, GOLDEN_NAME), "")
-        return dataclasses.replace(manifest, files={**manifest.files, **proofs})
+        files = dict(manifest.files)
+        _note(staging, files, PARITY_NAME, json.dumps(report.to_plain(), indent=2, sort_keys=True) + "\n")
+        _note(staging, files, GOLDEN_NAME, golden.to_json() + "\n")
+        if precision is not None:
+            _note(staging, files, PRECISION_NAME, precision.to_json())
+        findings.append((report, measured, precision))
+        return dataclasses.replace(manifest, files=files)
 
     manifest = write_engine(folder, fill)
-    ((report, measured),) = findings
-    return Built(manifest, report, tuple(measured))
+    ((report, measured, precision),) = findings
+    return Built(manifest, report, tuple(measured), precision)
 
 
 def verify_engine(
@@ -134,20 +167,30 @@ def verify_engine(
     except (OSError, SpecError) as error:
         raise EngineError(f"{folder} has no golden outputs ({error}); build the engine again") from error
     engine = open_engine(folder, manifest)
+    tolerances = TOLERANCES[manifest.precision]
     try:
         if reference is None:
-            return verify(engine.infer, manifest.spec, golden)
+            return verify(engine.infer, manifest.spec, golden, tolerances=tolerances)
         if images is None:
             images = pictures(FRESH_SEEDS, (manifest.spec.input.height, manifest.spec.input.width))
-        return verify(engine.infer, manifest.spec, golden, reference=open_run(reference), images=images)
+        run = open_run(reference)
+        return verify(
+            engine.infer, manifest.spec, golden, reference=run, images=images, tolerances=tolerances
+        )
     finally:
         engine.close()
 
 
 def fill_engine_of(backend: str) -> FillEngine:
     """Import the module of one backend: its library is needed by nobody else."""
-    fill: FillEngine = import_module(f"edgeseg.export.engines.{backend}").fill_engine
+    fill: FillEngine = module_of(backend).fill_engine
     return fill
+
+
+def _note(staging: Path, files: dict[str, str], name: str, text: str) -> None:
+    """Write a file beside the engine's own, and name it among them."""
+    (staging / name).write_text(text)
+    files[name] = ""
 
 
 def _refuse_empty_proof(report: ParityReport, model: Path) -> None:

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from edgeseg.bundle import Manifest
 from edgeseg.errors import EngineError
-from edgeseg.export.engines import Task
+from edgeseg.export.engines import Request, Task
 from edgeseg.export.engines.candidates import measure_options, thread_counts
 from edgeseg.export.engines.tuning import Measured
+from edgeseg.export.precision.graph import Layer
+from edgeseg.export.precision.quantise import Scheme
 from edgeseg.extras import require
 
 MODEL_FILE = "model.onnx"
 CPU = "cpu"
 ON_CPU = (CPU, "openvino")
+# Operators with weights in optimised graphs, and which input holds them.
+_INT8 = {"QLinearConv": 3, "QGemm": 3, "QLinearMatMul": 3, "ConvInteger": 1, "MatMulIntegerToFloat": 1}
+_FLOAT = ("Conv", "FusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul", "FusedMatMul")
+_WEIGHT_INPUT = _INT8 | dict.fromkeys(_FLOAT, 1)
+_ADDED = re.compile(r"^InsertedPrecisionFreeCast_|(\.fp16)?(_nchwc|_token_\d+|_quant)*$")
 LOG_ERRORS_ONLY = 3  # ONNX Runtime warns that an optimised graph fits this machine only, which is its purpose
 
 
@@ -54,6 +63,49 @@ def _with_left_over(task: Task, manifest: Manifest) -> Manifest:
     with closing(task.open_engine(task.staging, manifest)) as runner:
         left_over = getattr(runner, "left_over", None)
     return dataclasses.replace(manifest, options={**manifest.options, "left_over": left_over})
+
+
+def int8_scheme(request: Request) -> Scheme:
+    """Choose what the execution provider fuses into int8 kernels.
+
+    Raises:
+        EngineError: if the provider has none.
+    """
+    device = request.device or CPU
+    if device == "cuda":
+        raise EngineError(
+            "ONNX Runtime computes int8 convolutions in float32 on cuda; use --device tensorrt, or "
+            "--precision fp16"
+        )
+    return "onnxruntime" if device == CPU else "symmetric"
+
+
+def layer_precisions(folder: Path, manifest: Manifest, layers: Sequence[Layer]) -> dict[str, str]:
+    """Read from the optimised graph in which precision each layer computes; nothing where there is none."""
+    import onnx
+
+    if manifest.options["graph_optimization"] != "disabled":
+        return {}
+    graph = onnx.load(folder / manifest.options["model_file"]).graph
+    dtypes = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    layer_of = {name: layer.name for layer in layers for name in (*layer.nodes, *layer.outputs)}
+    found: dict[str, set[str]] = {}
+    for node in graph.node:
+        if node.op_type not in _WEIGHT_INPUT:
+            continue
+        layer = next((layer_of[name] for name in _former_names(node) if name in layer_of), None)
+        if layer is not None:
+            weight = dtypes.get(node.input[_WEIGHT_INPUT[node.op_type]])
+            half = weight == onnx.TensorProto.FLOAT16
+            precision = "int8" if node.op_type in _INT8 else "fp16" if half else "fp32"
+            found.setdefault(layer, set()).add(precision)
+    return {name: " and ".join(sorted(precisions)) for name, precisions in found.items()}
+
+
+def _former_names(node: Any) -> Iterator[str]:
+    """Take off the node's and its outputs' names what the optimiser put there."""
+    for name in (node.name, *node.output):
+        yield _ADDED.sub("", name)
 
 
 def _choices(device: str, threads: int | None) -> list[dict[str, Any]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from edgeseg.bundle import Manifest
@@ -10,11 +12,14 @@ from edgeseg.errors import EngineError, UsageError
 from edgeseg.export.engines import Request, Task
 from edgeseg.export.engines.candidates import measure_options, thread_counts, usable_cores
 from edgeseg.export.engines.tuning import Measured
+from edgeseg.export.precision.graph import Layer
 from edgeseg.extras import require
 
 MODEL_FILE = "model.blob"
 CPU = "cpu"
 FLOAT32 = "f32"
+HEAVY = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")  # layers of a compiled model
+PRECISIONS = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}  # by OpenVINO's words
 HALF = {"FP16": "f16", "BF16": "bf16"}  # what a device calls its capability, and what it is asked for
 
 
@@ -46,6 +51,31 @@ def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
     at_once = usable_cores() if request.openvino.hint == "throughput" else 1
     measured = measure_options(task, manifest, _choices(device, request), at_once=at_once)
     return dataclasses.replace(manifest, options=measured[0].options), measured
+
+
+def layer_precisions(folder: Path, manifest: Manifest, layers: Sequence[Layer]) -> dict[str, str]:
+    """Read from the compiled model in which precision each layer computes."""
+    openvino = require("openvino", "openvino")
+    properties = {"INFERENCE_PRECISION_HINT": manifest.options["inference_precision"]}
+    blob = (folder / manifest.options["model_file"]).read_bytes()
+    compiled = openvino.Core().import_model(blob, manifest.device.upper(), properties)
+    layer_of = {name: layer.name for layer in layers for name in layer.nodes}
+    found: dict[str, set[str]] = {}
+    for operation in compiled.get_runtime_model().get_ordered_ops():
+        notes = operation.get_rt_info()
+        if str(_note(notes, "layerType")) not in HEAVY:
+            continue
+        fused = str(_note(notes, "originalLayersNames")).split(",")
+        layer = next((layer_of[name] for name in fused if name in layer_of), None)
+        if layer is not None:
+            precision = str(_note(notes, "runtimePrecision"))
+            found.setdefault(layer, set()).add(PRECISIONS.get(precision, precision))
+    return {name: " and ".join(sorted(precisions)) for name, precisions in found.items()}
+
+
+def _note(notes: Any, name: str) -> Any:
+    value = notes[name] if name in notes else ""
+    return value.astype(str) if hasattr(value, "astype") else value
 
 
 def _computes_in(capabilities: list[str], request: Request) -> str:

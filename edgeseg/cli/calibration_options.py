@@ -1,0 +1,71 @@
+"""The options of `edgeseg build` that say what fp16 and int8 are measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+import click
+
+from edgeseg.cli.images import CALIBRATION_IMAGES, read_images
+from edgeseg.cli.options import PATH
+from edgeseg.spec import CalibrationMethod, InputSpec
+
+if TYPE_CHECKING:
+    from edgeseg.export.precision.convert import Calibration
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """What the user says of calibration; each field is a flag of the same name."""
+
+    calibration: Path | None
+    calibration_method: CalibrationMethod
+    calibration_cache: Path | None
+    max_drop: float
+
+    def read(self, spec: InputSpec) -> Calibration | None:
+        """Read the images; None where there are none to read."""
+        from edgeseg.export.precision.convert import Calibration
+
+        if self.calibration is None:
+            return None
+        images = read_images(self.calibration, spec, most=CALIBRATION_IMAGES)
+        return Calibration(images, self.calibration_method, self.calibration_cache, self.max_drop)
+
+
+def calibration_flags(command: Command) -> Command:
+    """Give a command the flags of `Ranges`."""
+    for flag in reversed(_FLAGS):
+        command = flag(command)
+    return command
+
+
+_FLAGS = (
+    click.option(
+        "--calibration",
+        type=PATH,
+        help="For int8: a folder of typical images (or a video) to measure ranges and accuracy on.",
+    ),
+    click.option(
+        "--calibration-method",
+        type=click.Choice(get_args(CalibrationMethod)),
+        default="entropy",
+        show_default=True,
+        help="How int8 ranges follow from what was measured.",
+    ),
+    click.option(
+        "--calibration-cache", type=PATH, help="A file that keeps measured ranges for the next build."
+    ),
+    click.option(
+        "--max-drop",
+        type=click.FloatRange(min=0.0),
+        default=0.5,
+        show_default=True,
+        help="Points of mIoU, or of F1 for instances, that int8 may differ from fp32 on the images.",
+    ),
+)

@@ -1,0 +1,160 @@
+"""Engines in fp16 and int8 are proven as such, and say which layer computes in which precision."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import onnx
+import pytest
+
+from edgeseg.bundle import PRECISION_NAME
+from edgeseg.errors import EngineError, UsageError
+from edgeseg.export.engines import Request
+from edgeseg.export.engines import onnxruntime as engine_of_onnxruntime
+from edgeseg.export.engines.build import Built, build, verify_engine
+from edgeseg.export.exporter import Settings, export_network
+from edgeseg.export.pictures import pictures
+from edgeseg.export.portable import load_portable
+from edgeseg.export.precision.convert import Calibration, to_fp16, to_int8
+from edgeseg.runtime import Segmenter
+from edgeseg.runtime.backends import open_backend
+from edgeseg.spec import Lowering, Precision
+from tests.export import small_networks
+
+IMAGES = pictures(range(20, 24), small_networks.SIZE_HW)
+ANY_DROP = 100.0  # random weights say nothing of accuracy
+CALIBRATION = Calibration(IMAGES, max_drop=ANY_DROP)
+
+
+@pytest.fixture(scope="module")
+def unet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "unet.onnx"
+    export_network(small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW))
+    return path
+
+
+@pytest.fixture(scope="module", params=["onnx", "dense"])
+def detector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    lowering: Lowering = request.param
+    path = tmp_path_factory.mktemp("model") / "maskrcnn.onnx"
+    settings = Settings("maskrcnn", small_networks.SIZE_HW, lowering=lowering)
+    export_network(small_networks.mask_rcnn(), path, settings)
+    return path
+
+
+def built(model: Path, folder: Path, precision: Precision, calibration: Calibration | None) -> Built:
+    request = Request(precision=precision, threads=1)
+    return build(model, folder, open_engine=open_backend, request=request, calibration=calibration)
+
+
+def test_fp16_needs_no_images_and_is_half_the_size(unet: Path, tmp_path: Path) -> None:
+    made = built(unet, tmp_path / "engine", "fp16", None)
+    assert made.parity.passed
+    assert made.precision is not None
+    assert set(made.precision.layers.values()) == {"fp16"}
+    assert set(made.precision.built or ()) == set(made.precision.layers)
+    model, spec = load_portable(unet)
+    lowered, _ = to_fp16(model, spec, CALIBRATION)
+    weights = [sum(len(tensor.raw_data) for tensor in m.graph.initializer) for m in (model, lowered)]
+    assert weights[1] < 0.55 * weights[0]
+
+
+def test_int8_computes_in_int8_and_says_what_does_not(unet: Path, tmp_path: Path) -> None:
+    made = built(unet, tmp_path / "engine", "int8", CALIBRATION)
+    assert made.parity.images == 2 + len(IMAGES)
+    assert made.precision is not None
+    assert made.precision.built == made.precision.layers
+    reasons = {kept.reason for kept in made.precision.kept}
+    assert reasons == {
+        "ONNX Runtime has no int8 kernel for it on CPUs",
+        "nothing that reads its output computes in int8",
+    }
+    assert list(made.precision.layers.values()).count("int8") == 10
+    stored = json.loads((tmp_path / "engine" / PRECISION_NAME).read_text())
+    assert stored["layers"] == made.precision.layers
+    assert verify_engine(tmp_path / "engine", open_engine=open_backend, reference=unet).passed
+    with Segmenter.open(tmp_path / "engine") as segment:
+        assert segment(IMAGES[0]).labels.shape == small_networks.SIZE_HW
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_detectors_keep_their_contract(detector: Path, tmp_path: Path, precision: Precision) -> None:
+    model, spec = load_portable(detector)
+    if precision == "fp16":
+        lowered, report = to_fp16(model, spec, CALIBRATION)
+    else:
+        lowered, report = to_int8(model, spec, CALIBRATION, "symmetric")
+    assert list(report.layers.values()).count(precision) == len(report.layers)
+    assert lowered.graph.input == model.graph.input
+    assert lowered.graph.output == model.graph.output
+    lowered_path = tmp_path / "lowered.onnx"
+    onnx.save(lowered, lowered_path)
+    assert load_portable(lowered_path)[1] == spec
+
+
+def test_a_detector_in_fp16_finds_nearly_the_same(detector: Path, tmp_path: Path) -> None:
+    figures = built(detector, tmp_path / "engine", "fp16", CALIBRATION).parity.figures
+    assert figures["matched"] > 20
+    assert figures["missed"] + figures["extra"] <= 1  # random weights: many ties
+
+
+def test_int8_in_name_only_is_no_engine(unet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_of_onnxruntime, "int8_scheme", lambda request: "symmetric")
+    with pytest.raises(EngineError, match=r"computes 13 of the 13 int8 layers in float .* in name only"):
+        built(unet, tmp_path / "engine", "int8", CALIBRATION)
+    assert not list(tmp_path.iterdir())
+
+
+def test_int8_on_a_provider_without_it_is_refused(unet: Path, tmp_path: Path) -> None:
+    request = Request(precision="int8", device="cuda")
+    with pytest.raises(EngineError, match="int8 convolutions in float32 on cuda; use --device tensorrt"):
+        build(unet, tmp_path / "engine", open_engine=open_backend, request=request, calibration=CALIBRATION)
+
+
+def test_int8_without_images_is_refused(unet: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="int8 needs images to measure ranges on; give --calibration"):
+        built(unet, tmp_path / "engine", "int8", None)
+
+
+def test_int8_that_costs_too_much_is_refused(unet: Path, tmp_path: Path) -> None:
+    strict = Calibration(IMAGES, max_drop=0.0)
+    with pytest.raises(EngineError, match=r"int8 costs .* points, 0 are allowed, and no layer can"):
+        built(unet, tmp_path / "engine", "int8", strict)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_tensorrt_for_rtx_parses_what_is_lowered(unet: Path, precision: Precision) -> None:
+    """In a process of its own: the library prints, and keeps threads."""
+    pytest.importorskip("tensorrt_rtx")
+    model, spec = load_portable(unet)
+    lowered, _ = (
+        to_fp16(model, spec, CALIBRATION)
+        if precision == "fp16"
+        else to_int8(model, spec, CALIBRATION, "symmetric")
+    )
+    code = (
+        "import sys, tensorrt_rtx as trt\n"
+        "log = trt.Logger(trt.Logger.ERROR)\n"
+        "builder = trt.Builder(log)\n"
+        "network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))\n"
+        "parser = trt.OnnxParser(network, log)\n"
+        "assert parser.parse(sys.stdin.buffer.read()), parser.get_error(0).desc()\n"
+        "config = builder.create_builder_config()\n"
+        "config.num_compute_capabilities = 1\n"
+        "config.set_compute_capability(trt.ComputeCapability.SM86, 0)\n"
+        "assert builder.build_serialized_network(network, config)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=lowered.SerializeToString(), capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_images_of_the_calibration_are_read_in_batches_of_any_size(tmp_path: Path) -> None:
+    path = tmp_path / "batch.onnx"
+    settings = Settings("unet", small_networks.SIZE_HW, batch=3)
+    export_network(small_networks.unet(), path, settings)
+    assert built(path, tmp_path / "engine", "int8", CALIBRATION).parity.passed
