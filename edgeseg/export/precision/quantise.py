@@ -134,10 +134,20 @@ def _readers(view: GraphView, int8: set[int], region: set[int], for_ort: bool) -
         if not (is_layer or is_between):
             continue
         wanted.update(computed)
-        joins = node.op_type in JOINS and len(computed) > 1
-        if is_layer or node.op_type in MOVES or joins or (for_ort and node.op_type not in CLAMPS):
+        if (
+            is_layer
+            or node.op_type in MOVES
+            or _is_join(view, node)
+            or (for_ort and node.op_type not in CLAMPS)
+        ):
             for name in computed:
                 readers.setdefault(name, set()).add(id(node))
+    if for_ort:  # a join with a float layer must not make the int8 layer on its other side float, too
+        for node in view.nodes:
+            settled = view.settled(node) if id(node) in int8 else ""
+            joins = {id(reader) for reader in view.consumers[settled] if _is_join(view, reader)}
+            if joins:
+                readers.setdefault(settled, set()).update(joins)
     return readers
 
 
@@ -229,6 +239,10 @@ def _never_negative(view: GraphView) -> set[str]:
         if keeps or node.op_type in ("HardSigmoid", "Relu"):
             positive.update(node.output)
     return positive
+
+
+def _is_join(view: GraphView, node: onnx.NodeProto) -> bool:
+    return node.op_type in JOINS and len(_computed(view, node)) > 1
 
 
 def _computed(view: GraphView, node: onnx.NodeProto) -> list[str]:

@@ -109,3 +109,10 @@ def test_for_onnx_runtime_a_relu_is_unsigned_and_the_last_layer_stays_float() ->
     constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in made.graph.initializer}
     assert constants["first_relu.zero"] == np.uint8(0)
     assert constants["second.zero"] == np.uint8(128)
+
+
+def test_for_onnx_runtime_a_float_layer_leaves_the_other_side_of_a_sum_in_int8() -> None:
+    model = graphs.residual()
+    planned = plan(GraphView(model), "onnxruntime", ["w_second"])
+    assert [kept.name for kept in planned.float_layers] == ["w_head"]
+    assert set(planned.weights) == {"w_first"}
