@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from edgeseg.bundle import read_manifest
+from edgeseg.cli.tables import measured_lines
 from edgeseg.demo.road import CHECKPOINTS, NETWORKS, SHOWN_SCORE
 from edgeseg.demo.scenes import CLASS_NAMES, generate
 from edgeseg.export.engines import Request
@@ -57,7 +58,8 @@ def measure(
     settings = Settings(network, size_hw, class_names=CLASS_NAMES, score_threshold=SHOWN_SCORE)
     export_network(trained, model, settings)
     for backend in BACKENDS:
-        build(model, folder / backend, open_engine=open_backend, request=Request(backend))
+        built = build(model, folder / backend, open_engine=open_backend, request=Request(backend))
+        print(f"  {network}, {backend}: {'; '.join(measured_lines(built.measured))}", flush=True)
     image = generate(1, size_hw).image[None]
     infer: dict[BackendName, list[float]] = {backend: [] for backend in BACKENDS}
     opened: dict[BackendName, list[float]] = {backend: [] for backend in BACKENDS}

@@ -18,7 +18,6 @@ from edgeseg.spec import BackendName
 
 BACKENDS: tuple[BackendName, ...] = ("onnxruntime", "openvino")
 CPU = "cpu"
-SETTLE_S = 0.02  # ONNX Runtime's threads spin on for some milliseconds after an inference
 
 
 def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
@@ -63,4 +62,4 @@ def _compare(task: Task, engines: Sequence[tuple[Path, Manifest]]) -> list[Measu
             runner = opened.enter_context(closing(task.open_engine(folder, manifest)))
             label = {"backend": manifest.backend, "version": manifest.backend_version}
             candidates.append((label, lambda runner=runner: runner.infer(task.image)))
-        return measure(candidates, settle_s=SETTLE_S)
+        return measure(candidates)

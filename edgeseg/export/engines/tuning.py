@@ -10,6 +10,7 @@ from typing import Any
 
 MIN_ROUNDS = 3
 MAX_ROUNDS = 15
+SETTLE_S = 0.03  # before each call: ONNX Runtime's threads spin on, and would take the next one's cores
 BUDGET_S = 8.0  # for all candidates together; a slow network gets MIN_ROUNDS all the same
 
 
@@ -26,14 +27,12 @@ def measure(
     candidates: Sequence[tuple[Mapping[str, Any], Callable[[], object]]],
     *,
     inferences: int = 1,
-    settle_s: float = 0.0,
 ) -> list[Measured]:
     """Time candidates in turn, A B C A B C, so that a drift of the machine's speed hits all alike.
 
     Args:
         candidates: options, and a call that runs inferences with them; each is warmed up once.
         inferences: how many a call runs; its time is divided by them.
-        settle_s: pause before each call, where threads of one candidate spin on into the next one's turn.
 
     Returns:
         One entry a candidate, the fastest first.
@@ -44,7 +43,7 @@ def measure(
     deadline = time.monotonic() + BUDGET_S
     while len(samples[0]) < MIN_ROUNDS or (len(samples[0]) < MAX_ROUNDS and time.monotonic() < deadline):
         for (_, infer), times in zip(candidates, samples, strict=True):
-            time.sleep(settle_s)
+            time.sleep(SETTLE_S)
             start = time.perf_counter()
             infer()
             times.append(1000 * (time.perf_counter() - start) / inferences)
