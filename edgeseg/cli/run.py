@@ -68,6 +68,10 @@ def command(
         segmenter = stack.enter_context(
             Segmenter.open(engine, device=device, threads=threads, score_threshold=score_threshold)
         )
+        if not segmenter.manifest.proven:
+            click.echo(
+                f"{engine} was built without its device; prove it here: edgeseg verify {engine}", err=True
+            )
         opened = stack.enter_context(open_source(source))
         if not outputs and not show and frames is None and opened.frame_count is None:
             raise UsageError(
