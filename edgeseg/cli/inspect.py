@@ -81,6 +81,7 @@ def _describe_precision(folder: Path, manifest: Manifest) -> dict[str, Any]:
     return {
         "calibration": f"{report['images']} images" + (f", {report['method']}" if report["method"] else ""),
         "points_lost": round(report["drop_points"], 3),
+        "points_lost_by_the_engine": report["engine_drop_points"],
         "layers_asked": dict(Counter(report["layers"].values())),
         "layers_built": dict(Counter((report["built"] or {}).values())) or "unknown to the backend",
         "in_float": {kept["name"]: kept["reason"] for kept in in_float},

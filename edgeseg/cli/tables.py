@@ -86,6 +86,10 @@ def precision_lines(report: PrecisionReport) -> list[str]:
         f"{report.precision}: {asked[report.precision]} of {len(report.layers)} layers, "
         f"{report.drop_points:.2f} points from fp32 on {report.images} images"
     ]
+    if report.engine_drop_points is not None:
+        lines.append(
+            f"  the engine itself loses {report.engine_drop_points:.2f} points on the images of its proof"
+        )
     if report.built is not None:
         built = ", ".join(f"{count} {name}" for name, count in sorted(Counter(report.built.values()).items()))
         lines.append(f"  built as: {built}")

@@ -75,7 +75,8 @@ class OpenVINOOptions:
     Attributes:
         hint: `latency` makes one inference fast; `throughput` runs several side by side, for many cameras.
         computes_in: what it may compute float layers in; None stands for float32 in fp32 and int8 engines,
-            and in fp16 engines for the processor's own half precision, float16 or bfloat16, if it has one.
+            and in semantic fp16 engines for the processor's own half precision, float16 or bfloat16, if it
+            has one.
     """
 
     hint: Literal["latency", "throughput"] = "latency"

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from edgeseg.bundle import PARITY_NAME, PRECISION_NAME, Manifest, read_manifest, sha256_of, write_engine
 from edgeseg.errors import EngineError, NoDeviceError, ParityError, SpecError, UsageError
 from edgeseg.export.engines import FillEngine, OpenEngine, Request, Task
-from edgeseg.export.engines.lowered import FRESH_SEEDS, in_precision, module_of
+from edgeseg.export.engines.lowered import FRESH_SEEDS, in_precision, judged, module_of
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.golden import Golden
 from edgeseg.export.parity import TOLERANCES, ParityReport, Tolerances
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import golden_of, graph_sha256, load_portable, open_run
-from edgeseg.export.precision.convert import Calibration
+from edgeseg.export.precision.convert import DEFAULT_MAX_DROP, Calibration
 from edgeseg.export.precision.report import PrecisionReport
 from edgeseg.export.preflight import refuse_unfit
 from edgeseg.export.verify import verify
@@ -123,6 +123,16 @@ def build(
                     report = verify(
                         engine.infer, spec, golden, reference=reference, images=images, tolerances=limits
                     )
+                    if precision is not None and reference is not None and images is not None:
+                        max_drop = calibration.max_drop if calibration else DEFAULT_MAX_DROP
+                        precision = judged(
+                            precision,
+                            infer=engine.infer,
+                            reference=reference,
+                            images=images,
+                            manifest=manifest,
+                            max_drop=max_drop,
+                        )
         report.raise_if_failed(f"the engine of {model}")
         _refuse_empty_proof(report, model)
         files = dict(manifest.files)

@@ -11,11 +11,16 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgeseg.bundle import Manifest
 from edgeseg.errors import EngineError
 from edgeseg.export.engines import Int8Scheme, LayerPrecisions, Request
+from edgeseg.export.parity import Run, run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import load_portable
+from edgeseg.export.precision.agreement import points_lost
 from edgeseg.export.precision.convert import Calibration, to_fp16, to_int8
 from edgeseg.export.precision.graph import GraphView, Layer
 from edgeseg.export.precision.report import PrecisionReport
@@ -23,6 +28,7 @@ from edgeseg.spec import ModelSpec
 
 FRESH_SEEDS = range(100, 104)  # of pictures that the export did not see
 TOLERATED_SHARE = 0.1  # of the int8 layers, that a library may still compute in float
+SLACK = 2.0  # times the drop allowed: other kernels round otherwise, and the proof has fewer images
 _LOWERED_NAME = "model.onnx"
 
 
@@ -64,6 +70,30 @@ class Lowered:
                 f"{manifest.backend} computes fp16 in fp32 on this {manifest.device}: not faster",
             )
         return dataclasses.replace(self.report, built=found or None, notes=notes)
+
+
+def judged(
+    report: PrecisionReport,
+    *,
+    infer: Run,
+    reference: Run,
+    images: NDArray[np.uint8],
+    manifest: Manifest,
+    max_drop: float,
+) -> PrecisionReport:
+    """Say in the report what the finished engine loses: its library may compute otherwise than ONNX Runtime.
+
+    Raises:
+        EngineError: if int8 loses much more than its graph was chosen for.
+    """
+    batch = manifest.spec.input.batch
+    lost = points_lost(run_all(reference, images, batch), run_all(infer, images, batch), manifest.spec)
+    if report.precision == "int8" and lost > SLACK * max_drop:
+        raise EngineError(
+            f"{manifest.backend} loses {lost:.2f} points in int8, its graph {report.drop_points:.2f} in ONNX "
+            "Runtime; use --precision fp16, or another --backend"
+        )
+    return dataclasses.replace(report, engine_drop_points=lost)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from edgeseg.export.engines import Request, Task
 from edgeseg.export.engines.candidates import measure_options, thread_counts, usable_cores
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.precision.graph import Layer
+from edgeseg.export.precision.quantise import Scheme
 from edgeseg.extras import require
 
 MODEL_FILE = "model.blob"
@@ -30,7 +31,8 @@ def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
     device = request.device or CPU
     core = openvino.Core()
     try:
-        computes_in = _computes_in(core.get_property(device.upper(), "OPTIMIZATION_CAPABILITIES"), request)
+        capabilities = core.get_property(device.upper(), "OPTIMIZATION_CAPABILITIES")
+        computes_in = _computes_in(capabilities, request, detects=task.spec.task == "instance")
         properties = {"INFERENCE_PRECISION_HINT": computes_in}
         blob = core.compile_model(str(task.model), device.upper(), properties).export_model()
     except RuntimeError as error:  # all that OpenVINO raises
@@ -51,6 +53,11 @@ def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
     at_once = usable_cores() if request.openvino.hint == "throughput" else 1
     measured = measure_options(task, manifest, _choices(device, request), at_once=at_once)
     return dataclasses.replace(manifest, options=measured[0].options), measured
+
+
+def int8_scheme(request: Request) -> Scheme:
+    """Choose the form that OpenVINO computes rightly; see `Scheme`."""
+    return "unsigned"
 
 
 def layer_precisions(folder: Path, manifest: Manifest, layers: Sequence[Layer]) -> dict[str, str]:
@@ -74,12 +81,16 @@ def layer_precisions(folder: Path, manifest: Manifest, layers: Sequence[Layer]) 
 
 
 def _note(notes: Any, name: str) -> Any:
-    value = notes[name] if name in notes else ""
+    """Read what the compiled model says of an operation, a string or an object that turns into one."""
+    value = notes[name]
     return value.astype(str) if hasattr(value, "astype") else value
 
 
-def _computes_in(capabilities: list[str], request: Request) -> str:
+def _computes_in(capabilities: list[str], request: Request, *, detects: bool) -> str:
     """Decide what float layers are computed in; by itself OpenVINO takes bfloat16 for float32 where it can.
+
+    It is the whole graph that changes, and with it what an fp16 graph keeps in float32, such as boxes. That
+    loses detections, so that detectors stay in float32 where nothing else is asked for.
 
     Raises:
         UsageError: if something else than float32 is asked of an fp32 engine.
@@ -90,7 +101,7 @@ def _computes_in(capabilities: list[str], request: Request) -> str:
     if asked is not None:
         return asked
     here = [word for name, word in HALF.items() if name in capabilities]
-    return here[0] if request.precision == "fp16" and here else FLOAT32
+    return here[0] if request.precision == "fp16" and here and not detects else FLOAT32
 
 
 def _choices(device: str, request: Request) -> list[dict[str, Any]]:

@@ -44,6 +44,8 @@ class PrecisionReport:
         kept: tensors and layers that stay in float32, by measurement or because the engine cannot do else.
         operators: what stays in float32 by rule.
         drop_points: what the task loses against float32 on the calibration images; see `agreement`.
+        engine_drop_points: the same of the finished engine, on the images of its proof; None where it was not
+            measured.
         method: how int8 ranges were chosen; None for fp16.
         float_layers: layers that int8 would cost too much, most sensitive first.
         curve: the search for them.
@@ -57,6 +59,7 @@ class PrecisionReport:
     kept: tuple[Kept, ...]
     drop_points: float
     layers: Mapping[str, Precision]
+    engine_drop_points: float | None = None
     method: str | None = None
     float_layers: tuple[Kept, ...] = ()
     curve: tuple[CurvePoint, ...] = ()

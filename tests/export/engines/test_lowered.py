@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import onnx
@@ -12,7 +10,7 @@ import pytest
 
 from edgeseg.bundle import PRECISION_NAME
 from edgeseg.errors import EngineError, UsageError
-from edgeseg.export.engines import Request
+from edgeseg.export.engines import BuildBackend, Request, lowered
 from edgeseg.export.engines import onnxruntime as engine_of_onnxruntime
 from edgeseg.export.engines.build import Built, build, verify_engine
 from edgeseg.export.exporter import Settings, export_network
@@ -45,8 +43,14 @@ def detector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return path
 
 
-def built(model: Path, folder: Path, precision: Precision, calibration: Calibration | None) -> Built:
-    request = Request(precision=precision, threads=1)
+def built(
+    model: Path,
+    folder: Path,
+    precision: Precision,
+    calibration: Calibration | None,
+    backend: BuildBackend = "onnxruntime",
+) -> Built:
+    request = Request(backend, precision, threads=1)
     return build(model, folder, open_engine=open_backend, request=request, calibration=calibration)
 
 
@@ -57,8 +61,8 @@ def test_fp16_needs_no_images_and_is_half_the_size(unet: Path, tmp_path: Path) -
     assert set(made.precision.layers.values()) == {"fp16"}
     assert set(made.precision.built or ()) == set(made.precision.layers)
     model, spec = load_portable(unet)
-    lowered, _ = to_fp16(model, spec, CALIBRATION)
-    weights = [sum(len(tensor.raw_data) for tensor in m.graph.initializer) for m in (model, lowered)]
+    made_half, _ = to_fp16(model, spec, CALIBRATION)
+    weights = [sum(len(tensor.raw_data) for tensor in m.graph.initializer) for m in (model, made_half)]
     assert weights[1] < 0.55 * weights[0]
 
 
@@ -84,14 +88,14 @@ def test_int8_computes_in_int8_and_says_what_does_not(unet: Path, tmp_path: Path
 def test_detectors_keep_their_contract(detector: Path, tmp_path: Path, precision: Precision) -> None:
     model, spec = load_portable(detector)
     if precision == "fp16":
-        lowered, report = to_fp16(model, spec, CALIBRATION)
+        made, report = to_fp16(model, spec, CALIBRATION)
     else:
-        lowered, report = to_int8(model, spec, CALIBRATION, "symmetric")
+        made, report = to_int8(model, spec, CALIBRATION, "symmetric")
     assert list(report.layers.values()).count(precision) == len(report.layers)
-    assert lowered.graph.input == model.graph.input
-    assert lowered.graph.output == model.graph.output
+    assert made.graph.input == model.graph.input
+    assert made.graph.output == model.graph.output
     lowered_path = tmp_path / "lowered.onnx"
-    onnx.save(lowered, lowered_path)
+    onnx.save(made, lowered_path)
     assert load_portable(lowered_path)[1] == spec
 
 
@@ -125,32 +129,43 @@ def test_int8_that_costs_too_much_is_refused(unet: Path, tmp_path: Path) -> None
         built(unet, tmp_path / "engine", "int8", strict)
 
 
+def test_openvino_computes_every_layer_in_int8(unet: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    made = built(unet, tmp_path / "engine", "int8", CALIBRATION, "openvino")
+    assert made.precision is not None
+    assert made.precision.built == made.precision.layers
+    assert set(made.precision.layers.values()) == {"int8"}
+
+
+def test_an_engine_that_loses_more_than_its_graph_is_refused(
+    unet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lowered, "points_lost", lambda *outputs: 201.0)
+    with pytest.raises(
+        EngineError, match=r"onnxruntime loses 201.00 points in int8, its graph [0-9.]+ in ONNX"
+    ):
+        built(unet, tmp_path / "engine", "int8", CALIBRATION)
+
+
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
-def test_tensorrt_for_rtx_parses_what_is_lowered(unet: Path, precision: Precision) -> None:
-    """In a process of its own: the library prints, and keeps threads."""
+def test_the_faster_backend_is_found_in_any_precision(
+    unet: Path, tmp_path: Path, precision: Precision
+) -> None:
+    pytest.importorskip("openvino")
+    made = built(unet, tmp_path / "engine", precision, CALIBRATION, "auto")
+    assert made.manifest.precision == precision
+    assert made.parity.passed
+    assert made.precision is not None
+    assert made.precision.built is not None
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_tensorrt_for_rtx_builds_what_is_lowered(unet: Path, tmp_path: Path, precision: Precision) -> None:
     pytest.importorskip("tensorrt_rtx")
-    model, spec = load_portable(unet)
-    lowered, _ = (
-        to_fp16(model, spec, CALIBRATION)
-        if precision == "fp16"
-        else to_int8(model, spec, CALIBRATION, "symmetric")
-    )
-    code = (
-        "import sys, tensorrt_rtx as trt\n"
-        "log = trt.Logger(trt.Logger.ERROR)\n"
-        "builder = trt.Builder(log)\n"
-        "network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))\n"
-        "parser = trt.OnnxParser(network, log)\n"
-        "assert parser.parse(sys.stdin.buffer.read()), parser.get_error(0).desc()\n"
-        "config = builder.create_builder_config()\n"
-        "config.num_compute_capabilities = 1\n"
-        "config.set_compute_capability(trt.ComputeCapability.SM86, 0)\n"
-        "assert builder.build_serialized_network(network, config)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], input=lowered.SerializeToString(), capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stderr.decode()
+    made = built(unet, tmp_path / "engine", precision, CALIBRATION, "tensorrt_rtx")
+    assert made.parity.passed
+    assert made.precision is not None
+    assert set(made.precision.layers.values()) == {precision}
 
 
 def test_images_of_the_calibration_are_read_in_batches_of_any_size(tmp_path: Path) -> None:
