@@ -1,8 +1,8 @@
 """What fp16 and int8 cost in accuracy, per network and backend, on unseen scenes of the demo.
 
 The drop is in points (hundredths of mIoU or mask AP at 0.5) from the first fp32 engine, which computes what
-PyTorch computes. int8 is calibrated on other scenes. TensorRT for RTX parses and builds here; its engines need
-a GPU to be judged.
+PyTorch computes. int8 is calibrated on other scenes. TensorRT for RTX parses and builds; its engines need a
+GPU to be judged.
 
     python -m benchmarks.precision [--scenes N] [--calibration N] [--backends B ...]
 """
