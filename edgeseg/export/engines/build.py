@@ -18,7 +18,7 @@ from edgeseg.export.engines import FillEngine, OpenEngine, Request, Task
 from edgeseg.export.engines.lowered import FRESH_SEEDS, in_precision, judged, module_of
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.golden import Golden
-from edgeseg.export.parity import TOLERANCES, ParityReport, Tolerances
+from edgeseg.export.parity import TOLERANCES, ParityReport, Run, Tolerances
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import golden_of, graph_sha256, load_portable, open_run
 from edgeseg.export.precision.convert import DEFAULT_MAX_DROP, Calibration
@@ -103,26 +103,21 @@ def build(
             precision = lowered.built(staging, manifest)
             on_step("comparing with PyTorch")
             reference = None if images is None else open_run(model)
+
+            def compared(run: Run) -> ParityReport:
+                return verify(run, spec, golden, reference=reference, images=images, tolerances=limits)
+
             try:
                 engine = open_engine(staging, manifest)
             except NoDeviceError as error:
                 manifest = dataclasses.replace(manifest, proven=False)
-                report = verify(
-                    open_run(lowered.model),
-                    spec,
-                    golden,
-                    reference=reference,
-                    images=images,
-                    tolerances=limits,
-                )
+                report = compared(open_run(lowered.model))
                 note = f"{error}; the graph was proven in ONNX Runtime, the engine has not run yet"
                 report = dataclasses.replace(report, notes=(*report.notes, note))
             else:
                 manifest = dataclasses.replace(manifest, built_on=engine.built_on)
                 with contextlib.closing(engine):
-                    report = verify(
-                        engine.infer, spec, golden, reference=reference, images=images, tolerances=limits
-                    )
+                    report = compared(engine.infer)
                     if precision is not None and reference is not None and images is not None:
                         max_drop = calibration.max_drop if calibration else DEFAULT_MAX_DROP
                         precision = judged(
