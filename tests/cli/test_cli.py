@@ -17,22 +17,9 @@ import pytest
 from edgeseg.cli import COMMANDS, status_of
 from edgeseg.cli.images import read_images
 from edgeseg.errors import SourceError
-from edgeseg.runtime.sources.synthetic import SyntheticSource
 from edgeseg.spec import InputSpec
 from tests.runtime.fakes import GreyFrames
 from tests.runtime.tiny_models import labels_engine
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Path:
-    return labels_engine(tmp_path / "engine")
-
-
-@pytest.fixture
-def image(tmp_path: Path) -> Path:
-    path = tmp_path / "image.png"
-    cv2.imwrite(str(path), next(iter(SyntheticSource((48, 64)))).image)
-    return path
 
 
 def error_line(capfd: pytest.CaptureFixture[str]) -> str:

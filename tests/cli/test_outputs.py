@@ -13,20 +13,6 @@ import numpy as np
 import pytest
 
 from edgeseg.cli import status_of
-from edgeseg.runtime.sources.synthetic import SyntheticSource
-from tests.runtime.tiny_models import labels_engine
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Path:
-    return labels_engine(tmp_path / "engine")
-
-
-@pytest.fixture
-def image(tmp_path: Path) -> Path:
-    path = tmp_path / "image.png"
-    cv2.imwrite(str(path), next(iter(SyntheticSource((48, 64)))).image)
-    return path
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
