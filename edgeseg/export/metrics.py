@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,9 +75,18 @@ class Instances:
     masks: NDArray[np.float32]
 
 
+class PairErrors(NamedTuple):
+    """How far two matched detections are from each other; see `InstanceErrors`."""
+
+    score: float
+    box_px: float
+    mask: float = 0.0
+    mask_iou: float = 1.0
+
+
 @dataclass
 class InstanceErrors:
-    """Errors over several images; figures of pairs are the worst over all pairs.
+    """Errors over several images; figures of pairs are the worst over all pairs, and `pairs` has each.
 
     A detection that only one side has is `borderline`, not missed or extra, when its score lies within
     `score_margin` of where detections are cut off: at the threshold, or at the last of `max_detections`.
@@ -90,6 +99,7 @@ class InstanceErrors:
         max_mask: largest mean absolute difference of a mask.
         min_mask_iou: smallest IoU of masks binarised at 0.5; pixels of the reference within `mask_margin` of
             0.5 count as agreeing.
+        pairs: of each pair (score, box in pixels, mask, mask IoU); a pair whose masks are not there has 0 and 1.
     """
 
     score_threshold: float
@@ -106,6 +116,7 @@ class InstanceErrors:
     max_box_px: float = 0.0
     max_mask: float = 0.0
     min_mask_iou: float = 1.0
+    pairs: list[PairErrors] = field(default_factory=list)
 
     def add(self, reference: Instances, candidate: Instances) -> None:
         """Compare the detections of one image."""
@@ -128,17 +139,22 @@ class InstanceErrors:
         return max(self.score_threshold, float(side.scores.min())) if is_full else self.score_threshold
 
     def _add_pair(self, reference: Instances, candidate: Instances, i: int, j: int) -> None:
-        self.max_score = _worse(self.max_score, np.abs(reference.scores[i] - candidate.scores[j]))
-        self.max_box_px = _worse(self.max_box_px, np.abs(reference.boxes[i] - candidate.boxes[j]).max())
-        if i >= len(reference.masks) or j >= len(candidate.masks):
-            return
-        expected, found = reference.masks[i], candidate.masks[j]
-        self.max_mask = _worse(self.max_mask, np.abs(expected - found).mean())
-        inside = expected >= MASK_LEVEL
-        agreed = np.where(np.abs(expected - MASK_LEVEL) < self.mask_margin, inside, found >= MASK_LEVEL)
-        union = int((inside | agreed).sum())
-        iou = float((inside & agreed).sum() / union) if union else 1.0
-        self.min_mask_iou = min(self.min_mask_iou, iou)
+        pair = PairErrors(
+            score=_finite(np.abs(reference.scores[i] - candidate.scores[j])),
+            box_px=_finite(np.abs(reference.boxes[i] - candidate.boxes[j]).max()),
+        )
+        if i < len(reference.masks) and j < len(candidate.masks):
+            expected, found = reference.masks[i], candidate.masks[j]
+            inside = expected >= MASK_LEVEL
+            agreed = np.where(np.abs(expected - MASK_LEVEL) < self.mask_margin, inside, found >= MASK_LEVEL)
+            union = int((inside | agreed).sum())
+            iou = float((inside & agreed).sum() / union) if union else 1.0
+            pair = pair._replace(mask=_finite(np.abs(expected - found).mean()), mask_iou=iou)
+        self.pairs.append(pair)
+        self.max_score = max(self.max_score, pair.score)
+        self.max_box_px = max(self.max_box_px, pair.box_px)
+        self.max_mask = max(self.max_mask, pair.mask)
+        self.min_mask_iou = min(self.min_mask_iou, pair.mask_iou)
 
 
 def match(reference: Instances, candidate: Instances, match_iou: float = MATCH_IOU) -> NDArray[np.int64]:
@@ -171,6 +187,6 @@ def box_iou(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[
     return np.where(np.isfinite(iou), iou, 0.0)
 
 
-def _worse(worst: float, error: np.floating[Any]) -> float:
-    """The larger error; what is not finite is infinitely wrong."""
-    return max(worst, float(error)) if np.isfinite(error) else float(np.inf)
+def _finite(error: np.floating[Any]) -> float:
+    """The error; what is not finite is infinitely wrong."""
+    return float(error) if np.isfinite(error) else float(np.inf)

@@ -44,6 +44,9 @@ class Tolerances:
         mask: mean absolute difference of a mask's probabilities. Also how close to 0.5 a pixel is undecided.
         mask_iou: least.
         match_iou: boxes of the same detection overlap more.
+        differing_share: of the matched detections, further apart than `score`, `box_px`, `mask` or `mask_iou`
+            allow. Detections start from the best proposals, a ranking: rounding swaps two of them now and then,
+            and one object is described from another start, as well but not alike.
     """
 
     relative_logit: float = 1e-3
@@ -56,6 +59,7 @@ class Tolerances:
     mask: float = 1e-3
     mask_iou: float = 0.98
     match_iou: float = MATCH_IOU
+    differing_share: float = 0.0
 
 
 FP32 = Tolerances()
@@ -71,6 +75,7 @@ FP16 = Tolerances(
     mask=2e-2,
     mask_iou=0.9,
     match_iou=0.9,
+    differing_share=0.05,
 )
 """Float16 keeps 11 bits: each layer adds 2**-11 of its values, a hundred of them some 1e-2 of the logits."""
 
@@ -237,9 +242,17 @@ def _instance(
     errors = InstanceErrors(spec.thresholds.score, limit.score, limit.mask, max_detections, limit.match_iou)
     for expected, found in zip(reference, candidate, strict=True):
         errors.add(instances_of(expected), instances_of(found))
+    differing = sum(
+        pair.score > limit.score
+        or pair.box_px > limit.box_px
+        or pair.mask > limit.mask
+        or pair.mask_iou < limit.mask_iou
+        for pair in errors.pairs
+    )
     figures: dict[str, float] = {
         "detections": errors.detections,
         "matched": errors.matched,
+        "differing": differing,
         "missed": errors.missed,
         "extra": errors.extra,
         "borderline": errors.borderline,
@@ -249,12 +262,14 @@ def _instance(
         "min_mask_iou": errors.min_mask_iou,
     }
     allowed = int(limit.unmatched_share * errors.detections)
-    failures = [
-        *_above(figures, "max_score_error", limit.score),
-        *_above(figures, "max_box_error_px", limit.box_px),
-        *_above(figures, "max_mask_error", limit.mask),
-        *_below(figures, "min_mask_iou", limit.mask_iou),
-    ]
+    failures = []
+    if differing > int(limit.differing_share * errors.matched):
+        failures = [
+            *_above(figures, "max_score_error", limit.score),
+            *_above(figures, "max_box_error_px", limit.box_px),
+            *_above(figures, "max_mask_error", limit.mask),
+            *_below(figures, "min_mask_iou", limit.mask_iou),
+        ]
     if errors.missed + errors.extra > allowed:
         failures.append(
             f"{errors.missed} of {errors.detections} detections missed and {errors.extra} extra, "

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import ParityError
-from edgeseg.export.parity import ParityReport, compare, run_all
+from edgeseg.export.parity import FP16, ParityReport, compare, run_all
 from edgeseg.spec import OUTPUT_NAMES, GraphSpec, InputSpec, ModelSpec, OutputSpec, Provenance
 
 ZEROS, ONES = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
@@ -115,3 +115,15 @@ def test_run_all_fills_the_last_batch_and_drops_what_filled_it() -> None:
     results = run_all(run, images, batch=2)
     assert shapes == [(2, 1, 1, 3)] * 3
     assert [int(result["value"]) for result in results] == [0, 1, 2, 3, 4]
+
+
+def test_a_few_detections_may_differ_in_fp16_and_none_in_fp32() -> None:
+    reference, candidate = detections(40), detections(40)
+    candidate["masks"][0] = 0.1  # started from another proposal
+    candidate["scores"][1] -= 0.05
+    assert not compare([reference], [candidate], spec("instances")).passed
+    report = compare([reference], [candidate], spec("instances"), tolerances=FP16)
+    assert report.passed
+    assert report.figures["differing"] == 2
+    candidate["masks"][:4] = 0.1
+    assert not compare([reference], [candidate], spec("instances"), tolerances=FP16).passed
