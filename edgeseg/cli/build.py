@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from edgeseg.cli.calibration_options import Ranges, calibration_flags
+from edgeseg.cli.calibration_options import RANGE_FLAGS, Ranges, calibration_flags
 from edgeseg.cli.images import read_images
 from edgeseg.cli.options import DEVICES, PATH, THREADS, status
 from edgeseg.cli.tables import left_over_lines, measured_lines, print_parity, print_precision
@@ -78,30 +79,69 @@ def command(
     a report of what computes in which precision (edgeseg inspect ENGINE).
     """
     from edgeseg.export.engines import TensorRTOptions
-    from edgeseg.export.package import MODEL_NAME, Recipe, is_package, pack, unpack
+    from edgeseg.export.package import MODEL_NAME, RANGES_NAME, TIMINGS_NAME, Recipe, is_package, pack, unpack
 
     tensorrt = TensorRTOptions(**{field.name: choices.pop(field.name) for field in fields(TensorRTOptions)})
-    ranges = Ranges(**{field.name: choices.pop(field.name) for field in fields(Ranges)})
+    ranges = Ranges(**{name: choices.pop(name) for name in RANGE_FLAGS})
     recipe = Recipe(**choices)
     if portable:
-        if is_package(model) or threads or images or ranges.calibration:
-            raise UsageError(
-                "--portable packs an .onnx; --threads, --images and --calibration are for the device's build"
+        if is_package(model) or threads or images:
+            raise UsageError("--portable packs an .onnx; --threads and --images are for the device's build")
+        with status(f"packing {model}") as say, tempfile.TemporaryDirectory() as folder:
+            pack(
+                model,
+                output,
+                recipe,
+                attachments=_attachments(model, recipe, ranges, tensorrt, folder=Path(folder), say=say),
             )
-        with status(f"packing {model}"):
-            pack(model, output, recipe)
         click.echo(f"{output}: next, on the device: edgeseg build {output} -o ENGINE")
         return
     if not is_package(model):
         _build(model, output, recipe, tensorrt, threads=threads, images=images, ranges=ranges)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        package = unpack(model, Path(folder))
+    with tempfile.TemporaryDirectory() as unpacked:
+        contents = Path(unpacked)
+        package = unpack(model, contents)
         asked = {name: value for name, value in choices.items() if value is not None}
         recipe = dataclasses.replace(package.recipe, **asked)
-        _build(
-            Path(folder) / MODEL_NAME, output, recipe, tensorrt, threads=threads, images=images, ranges=ranges
-        )
+        if TIMINGS_NAME in package.files and recipe.backend == "tensorrt" and tensorrt.timing_cache is None:
+            tensorrt = dataclasses.replace(tensorrt, timing_cache=contents / TIMINGS_NAME)
+        if RANGES_NAME in package.files and recipe.precision == "int8" and ranges.calibration is None:
+            ranges = dataclasses.replace(ranges, packed=contents / RANGES_NAME)
+        _build(contents / MODEL_NAME, output, recipe, tensorrt, threads=threads, images=images, ranges=ranges)
+
+
+def _attachments(
+    model: Path,
+    recipe: Recipe,
+    ranges: Ranges,
+    tensorrt: TensorRTOptions,
+    *,
+    folder: Path,
+    say: Callable[[str], None],
+) -> dict[str, Path]:
+    """Collect what spares the device its own measurements: int8 ranges, and TensorRT's timed kernels."""
+    from edgeseg.export.engines import Request
+    from edgeseg.export.engines.lowered import scheme_of
+    from edgeseg.export.package import RANGES_NAME, TIMINGS_NAME
+    from edgeseg.export.portable import load_portable
+    from edgeseg.export.precision.convert import choose_int8
+
+    found: dict[str, Path] = {}
+    if ranges.calibration is not None:
+        if recipe.precision != "int8" or recipe.backend in (None, "auto"):
+            raise UsageError("--calibration with --portable is for --precision int8 and one --backend")
+        proto, spec = load_portable(model)
+        calibration = ranges.read(spec.input)
+        assert calibration is not None
+        request = Request(recipe.backend, "int8", recipe.device)
+        choice = choose_int8(proto, spec, calibration, scheme_of(request), say)
+        found[RANGES_NAME] = folder / RANGES_NAME
+        found[RANGES_NAME].write_text(choice.to_json())
+        print_precision(choice.report)
+    if tensorrt.timing_cache is not None and tensorrt.timing_cache.exists():
+        found[TIMINGS_NAME] = tensorrt.timing_cache
+    return found
 
 
 def _build(
@@ -120,7 +160,7 @@ def _build(
     from edgeseg.runtime.backends import open_backend
 
     backend, precision = recipe.backend or "onnxruntime", recipe.precision or "fp32"
-    if precision == "int8" and ranges.calibration is None:
+    if precision == "int8" and ranges.calibration is None and ranges.packed is None:
         raise UsageError(NO_CALIBRATION)
     if precision == "fp32" and ranges.calibration is not None:
         raise UsageError("--calibration is for fp16 and int8; to prove fp32 on images, use --images")
@@ -135,7 +175,7 @@ def _build(
             open_engine=open_backend,
             request=request,
             images=frames,
-            calibration=ranges.read(spec),
+            calibration=ranges.read_packed() or ranges.read(spec),
             on_step=say,
         )
     for line in (*measured_lines(built.measured), *left_over_lines(built.manifest.options)):

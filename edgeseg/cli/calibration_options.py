@@ -14,19 +14,31 @@ from edgeseg.cli.options import PATH
 from edgeseg.spec import CalibrationMethod, InputSpec
 
 if TYPE_CHECKING:
-    from edgeseg.export.precision.convert import Calibration
+    from edgeseg.export.precision.convert import Calibration, Int8Choice
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+RANGE_FLAGS = ("calibration", "calibration_method", "calibration_cache", "max_drop")
 
 
 @dataclass(frozen=True)
 class Ranges:
-    """What the user says of calibration; each field is a flag of the same name."""
+    """What the user says of calibration; each field but `packed` is a flag of the same name.
+
+    Attributes:
+        packed: a file of ranges that came with a package.
+    """
 
     calibration: Path | None
     calibration_method: CalibrationMethod
     calibration_cache: Path | None
     max_drop: float
+    packed: Path | None = None
+
+    def read_packed(self) -> Int8Choice | None:
+        """Read the ranges of a package; None where there are none."""
+        from edgeseg.export.precision.convert import Int8Choice
+
+        return None if self.packed is None else Int8Choice.from_json(self.packed.read_text())
 
     def read(self, spec: InputSpec) -> Calibration | None:
         """Read the images; None where there are none to read."""

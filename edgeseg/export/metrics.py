@@ -99,7 +99,7 @@ class InstanceErrors:
         max_mask: largest mean absolute difference of a mask.
         min_mask_iou: smallest IoU of masks binarised at 0.5; pixels of the reference within `mask_margin` of
             0.5 count as agreeing.
-        pairs: of each pair (score, box in pixels, mask, mask IoU); a pair whose masks are not there has 0 and 1.
+        pairs: the errors of each pair; where a mask is missing, those of equal masks.
     """
 
     score_threshold: float

@@ -29,6 +29,8 @@ PACKAGE_VERSION = 1
 SUFFIXES = (".edgeseg", ".zip")
 MANIFEST_NAME = "package.json"
 MODEL_NAME = "model.onnx"
+RANGES_NAME = "int8.json"  # ranges, and layers left in float
+TIMINGS_NAME = "timing.cache"  # kernels that TensorRT measured
 ZIP_MAGIC = b"PK\x03\x04"
 
 

@@ -45,8 +45,8 @@ class Tolerances:
         mask_iou: least.
         match_iou: boxes of the same detection overlap more.
         differing_share: of the matched detections, further apart than `score`, `box_px`, `mask` or `mask_iou`
-            allow. Detections start from the best proposals, a ranking: rounding swaps two of them now and then,
-            and one object is described from another start, as well but not alike.
+            allow. Detections start from the best proposals, a ranking: rounding swaps two of them now and
+            then, and the same object is described from another start, as well but not alike.
     """
 
     relative_logit: float = 1e-3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import pytest
 
 from edgeseg.bundle import read_manifest, sha256_of
@@ -11,6 +12,7 @@ from edgeseg.cli import status_of
 from edgeseg.cli.tables import left_over_lines, measured_lines
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.exporter import Settings, export_network
+from edgeseg.export.pictures import picture
 from tests.export import small_networks
 
 
@@ -80,3 +82,20 @@ def test_a_package_is_built_as_it_was_packed_unless_the_device_says_otherwise(
         assert manifest.backend == backend
         assert manifest.model_sha256 == sha256_of(model)
     assert status_of(["build", package, "--portable", "-o", str(tmp_path / "again.edgeseg")]) == 2
+
+
+def test_a_package_of_int8_builds_the_same_engine_without_images(model: Path, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    for seed in range(4):
+        cv2.imwrite(str(images / f"{seed}.png"), picture(seed, small_networks.SIZE_HW))
+    int8 = ["--backend", "onnxruntime", "--precision", "int8", "--max-drop", "100"]
+    calibrated = [*int8, "--calibration", str(images)]
+    package, direct, packed = (str(tmp_path / name) for name in ("unet.edgeseg", "direct", "packed"))
+    assert status_of(["build", str(model), "--portable", *calibrated, "-o", package]) == 0
+    assert status_of(["build", package, "--threads", "1", "-o", packed]) == 0
+    assert status_of(["build", str(model), *calibrated, "--threads", "1", "-o", direct]) == 0
+    models = [read_manifest(Path(engine)).files["model.onnx"] for engine in (packed, direct)]
+    assert models[0] == models[1]
+    timed = ["--backend", "auto", "--precision", "int8", "--calibration", str(images)]
+    assert status_of(["build", str(model), "--portable", *timed, "-o", package]) == 2

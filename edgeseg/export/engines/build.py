@@ -21,7 +21,7 @@ from edgeseg.export.golden import Golden
 from edgeseg.export.parity import TOLERANCES, ParityReport, Run, Tolerances
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import golden_of, graph_sha256, load_portable, open_run
-from edgeseg.export.precision.convert import DEFAULT_MAX_DROP, Calibration
+from edgeseg.export.precision.convert import DEFAULT_MAX_DROP, Calibration, Int8Choice
 from edgeseg.export.precision.report import PrecisionReport
 from edgeseg.export.preflight import refuse_unfit
 from edgeseg.export.verify import verify
@@ -56,7 +56,7 @@ def build(
     request: Request = FOR_THIS_CPU,
     tolerances: Tolerances | None = None,
     images: NDArray[np.uint8] | None = None,
-    calibration: Calibration | None = None,
+    calibration: Calibration | Int8Choice | None = None,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Built:
     """Build an engine for this machine.
@@ -69,7 +69,8 @@ def build(
         tolerances: how far the engine may be from PyTorch; what fits the precision by default.
         images: (M, H, W, 3) uint8 BGR of the model's size; compared and measured on, besides generated ones.
             By default the first ones of the calibration.
-        calibration: what int8 is chosen by. fp16 takes its images too, for ranges; generated ones by default.
+        calibration: what int8 is chosen by, or what was chosen before. fp16 takes its images too, for ranges;
+            generated ones by default.
         on_step: told what happens next, for a progress display.
 
     Raises:
@@ -88,7 +89,7 @@ def build(
     if request.backend != "auto":  # which compares those that take every graph
         refuse_unfit(proto, request.backend)
     del proto  # it holds all weights, and the optimiser needs room
-    if images is None and calibration is not None:
+    if images is None and isinstance(calibration, Calibration):
         images = calibration.images[:PROOF_IMAGES]
     frames = pictures(golden.seeds, (spec.input.height, spec.input.width)) if images is None else images
     batch = np.resize(frames, (spec.input.batch, *frames.shape[1:]))  # the first ones, in turn
@@ -119,7 +120,7 @@ def build(
                 with contextlib.closing(engine):
                     report = compared(engine.infer)
                     if precision is not None and reference is not None and images is not None:
-                        max_drop = calibration.max_drop if calibration else DEFAULT_MAX_DROP
+                        max_drop = getattr(calibration, "max_drop", DEFAULT_MAX_DROP)
                         precision = judged(
                             precision,
                             infer=engine.infer,

@@ -21,8 +21,9 @@ from edgeseg.export.parity import Run, run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import load_portable
 from edgeseg.export.precision.agreement import points_lost
-from edgeseg.export.precision.convert import Calibration, to_fp16, to_int8
+from edgeseg.export.precision.convert import Calibration, Int8Choice, choose_int8, quantised, to_fp16
 from edgeseg.export.precision.graph import GraphView, Layer
+from edgeseg.export.precision.quantise import Scheme
 from edgeseg.export.precision.report import PrecisionReport
 from edgeseg.spec import ModelSpec
 
@@ -101,7 +102,7 @@ def in_precision(
     model: Path,
     spec: ModelSpec,
     request: Request,
-    calibration: Calibration | None,
+    calibration: Calibration | Int8Choice | None,
     on_step: Callable[[str], None],
 ) -> Iterator[Lowered]:
     """Give the model in the precision that is asked for; its file is gone afterwards.
@@ -114,20 +115,28 @@ def in_precision(
         return
     proto, _ = load_portable(model)
     if request.precision == "int8" and calibration is not None:
-        scheme_of: Int8Scheme | None = getattr(module_of(request.backend), "int8_scheme", None)
-        scheme = scheme_of(request) if scheme_of else "symmetric"
-        lowered, report = to_int8(proto, spec, calibration, scheme, on_step)
+        if isinstance(calibration, Calibration):
+            calibration = choose_int8(proto, spec, calibration, scheme_of(request), on_step)
+        elif calibration.scheme != scheme_of(request):
+            raise EngineError(f"the int8 ranges were chosen for another backend than {request.backend}")
+        lowered, report = quantised(proto, calibration), calibration.report
     else:
         size_hw = (spec.input.height, spec.input.width)
-        lowered, report = to_fp16(
-            proto, spec, calibration or Calibration(pictures(FRESH_SEEDS, size_hw)), on_step
-        )
+        if not isinstance(calibration, Calibration):
+            calibration = Calibration(pictures(FRESH_SEEDS, size_hw))
+        lowered, report = to_fp16(proto, spec, calibration, on_step)
     layers = GraphView(proto).layers()
     del proto
     with tempfile.TemporaryDirectory(prefix="edgeseg-") as folder:
         path = Path(folder) / _LOWERED_NAME
         path.write_bytes(lowered.SerializeToString(deterministic=True))
         yield Lowered(path, report, layers)
+
+
+def scheme_of(request: Request) -> Scheme:
+    """Ask a backend for the form of int8 that it computes."""
+    choose: Int8Scheme | None = getattr(module_of(request.backend), "int8_scheme", None)
+    return choose(request) if choose else "symmetric"
 
 
 def module_of(backend: str) -> ModuleType:

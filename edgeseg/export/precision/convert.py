@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeseg.bundle import SPEC_KEY
-from edgeseg.errors import EngineError
+from edgeseg.errors import EngineError, SpecError
 from edgeseg.export.parity import run_all
 from edgeseg.export.portable import graph_sha256, metadata_of, open_run
 from edgeseg.export.precision.agreement import points_lost
@@ -25,6 +26,7 @@ from edgeseg.export.precision.quantise import Scheme, plan, quantise
 from edgeseg.export.precision.ranges import threshold
 from edgeseg.export.precision.report import PrecisionReport
 from edgeseg.export.precision.sensitivity import MOST_GROUPS, search
+from edgeseg.records import from_plain, to_plain
 from edgeseg.spec import CalibrationMethod, ModelSpec, Precision
 
 DEFAULT_METHOD: CalibrationMethod = "entropy"
@@ -50,6 +52,41 @@ class Calibration:
     method: CalibrationMethod = DEFAULT_METHOD
     cache: Path | None = None
     max_drop: float = DEFAULT_MAX_DROP
+
+
+@dataclass(frozen=True)
+class Int8Choice:
+    """All that is needed to convert one model to int8 again, without images.
+
+    Attributes:
+        graph_sha256: of the portable model.
+        scheme: the form its backend wants.
+        ranges: threshold of each tensor.
+        float_layers: layers left in float by measurement.
+        report: what was measured.
+    """
+
+    graph_sha256: str
+    scheme: Scheme
+    ranges: Mapping[str, float]
+    float_layers: tuple[str, ...]
+    report: PrecisionReport
+
+    def to_json(self) -> str:
+        """Write as JSON with sorted keys."""
+        return json.dumps(to_plain(self), indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Int8Choice:
+        """Read what `to_json` wrote.
+
+        Raises:
+            SpecError: if the text is something else.
+        """
+        try:
+            return from_plain(cls, json.loads(text))
+        except ValueError as error:
+            raise SpecError(f"the int8 ranges are not JSON: {error}") from error
 
 
 def to_fp16(
@@ -86,11 +123,27 @@ def to_int8(
     Raises:
         EngineError: if no layer can compute in int8.
     """
+    choice = choose_int8(model, spec, calibration, scheme, on_step)
+    return quantised(model, choice), choice.report
+
+
+def choose_int8(
+    model: onnx.ModelProto,
+    spec: ModelSpec,
+    calibration: Calibration,
+    scheme: Scheme,
+    on_step: Say = lambda step: None,
+) -> Int8Choice:
+    """Measure ranges, and which layers int8 would cost too much.
+
+    Raises:
+        EngineError: if no layer can compute in int8.
+    """
     view = GraphView(model)
     on_step("measuring ranges")
     # The cache serves every scheme, and every choice of layers: what these quantise is among this.
     names = list({**plan(view, "symmetric").source, **plan(view, "onnxruntime").source})
-    thresholds = ranges_of(model, names, calibration, spec.input.batch, calibration.method)
+    ranges = ranges_of(model, names, calibration, spec.input.batch, calibration.method)
     by_rule = plan(view, scheme).float_layers
     in_float = {entry.name for entry in by_rule}
     layers = [layer.name for layer in view.layers() if layer.name not in in_float]
@@ -100,12 +153,12 @@ def to_int8(
     reference = run_all(run, images, batch)
 
     def drop_of(float_layers: Collection[str]) -> float:
-        candidate = quantise(model, view, thresholds, scheme, float_layers)
+        candidate = quantise(model, view, ranges, scheme, float_layers)
         return points_lost(reference, run_all(open_run(candidate.SerializeToString()), images, batch), spec)
 
     on_step("comparing with float32")
     found = search(layers, drop_of, calibration.max_drop, on_step=on_step)
-    chosen = [entry.name for entry in found.float_layers]
+    chosen = tuple(entry.name for entry in found.float_layers)
     if len(chosen) == len(layers):
         raise EngineError(
             f"int8 costs {found.curve[0].drop_points:.2f} points, {calibration.max_drop:g} are allowed, "
@@ -124,7 +177,19 @@ def to_int8(
         curve=found.curve,
         notes=(*found.notes, *_note(images, calibration.images)),
     )
-    return _finish(quantise(model, view, thresholds, scheme, chosen)), report
+    return Int8Choice(graph_sha256(model), scheme, ranges, chosen, report)
+
+
+def quantised(model: onnx.ModelProto, choice: Int8Choice) -> onnx.ModelProto:
+    """Convert a portable model to int8 as it was chosen for it.
+
+    Raises:
+        EngineError: if it was chosen for another model.
+    """
+    if choice.graph_sha256 != graph_sha256(model):
+        raise EngineError("the int8 ranges are those of another model; calibrate again")
+    view = GraphView(model)
+    return _finish(quantise(model, view, choice.ranges, choice.scheme, choice.float_layers))
 
 
 def ranges_of(

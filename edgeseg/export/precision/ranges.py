@@ -12,6 +12,7 @@ from edgeseg.spec import CalibrationMethod
 
 LEVELS = 127  # positive values of symmetric int8; -128 is not used
 PERCENTILE = 99.99
+LEAST_PEAK = 1e-30  # smaller values leave no normal float32 for a scale or the bins of a histogram
 BINS = 2048  # of a histogram of magnitudes, as in TensorRT's calibrator
 ENTROPY_STEP = 16  # bins between two candidates
 MSE_CANDIDATES = np.linspace(0.2, 1.0, 81)  # of the peak
@@ -20,9 +21,9 @@ MSE_CANDIDATES = np.linspace(0.2, 1.0, 81)  # of the peak
 def threshold(seen: Observed, method: CalibrationMethod) -> float:
     """Choose the largest magnitude to represent: above 0, at most the peak.
 
-    A tensor that is always 0 gets 1: any scale will do.
+    A tensor that is 0, or below LEAST_PEAK, gets 1: any scale will do.
     """
-    if not seen.peak or not np.isfinite(seen.peak):
+    if seen.peak < LEAST_PEAK or not np.isfinite(seen.peak):
         return 1.0
     chosen = _CHOOSE[method](seen.magnitudes(), seen.peak)
     return min(chosen, seen.peak) if chosen > 0 else seen.peak
