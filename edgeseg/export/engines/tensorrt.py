@@ -7,13 +7,16 @@ capabilities that are asked for, and finishes on the GPU when the engine is open
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.bundle import Manifest
 from edgeseg.errors import EngineError, NoDeviceError, UsageError
 from edgeseg.export.engines import Task, TensorRTOptions
+from edgeseg.export.engines.tensorrt_inspector import precisions_of
 from edgeseg.export.engines.tuning import Measured
+from edgeseg.export.precision.graph import Layer
 from edgeseg.export.preflight import origin_of
 from edgeseg.spec import BackendName
 from edgeseg.tensorrt_library import TITLES, import_library, quiet_logger
@@ -52,6 +55,21 @@ def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
         built_on=_built_on(library, backend, options),
     )
     return manifest, []
+
+
+def layer_precisions(folder: Path, manifest: Manifest, layers: Sequence[Layer]) -> dict[str, str]:
+    """Ask the finished engine in which precision each layer computes; empty where no GPU can open it."""
+    library = import_library(manifest.backend)
+    try:
+        runtime: trt.Runtime = library.Runtime(quiet_logger(library))
+    except (RuntimeError, TypeError):  # the binding's constructor returned no object
+        return {}
+    plan = (folder / manifest.options["engine_file"]).read_bytes()
+    engine: trt.ICudaEngine | None = runtime.deserialize_cuda_engine(plan)
+    if engine is None:
+        return {}
+    inspector = engine.create_engine_inspector()
+    return precisions_of(inspector.get_engine_information(library.LayerInformationFormat.JSON), layers)
 
 
 def _check_options(backend: BackendName, options: TensorRTOptions) -> None:
