@@ -1,7 +1,7 @@
 """Full-size networks in TensorRT for RTX, which needs no GPU to parse and build: size and time of each.
 
-The weights are random: they do not decide which operators there are. int8 quantises every layer that the rules
-allow. Mask R-CNN is the dense lowering.
+The weights are random: they do not decide which operators there are. int8 quantises every layer that the
+rules allow. Mask R-CNN is the dense lowering.
 
     python -m benchmarks.full_size_engines [--networks NAME ...] [--compute-capability 8.6]
 """

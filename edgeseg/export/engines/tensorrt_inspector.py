@@ -1,7 +1,7 @@
 """Turn what TensorRT's engine inspector tells into the precision that each layer computes in.
 
-The inspector lists the engine's own layers as JSON. `Metadata` names the ONNX nodes that were fused into one,
-and the formats of its inputs, such as "Channel major FP16 format where channel % 8 == 0", what it computes with.
+The inspector lists the engine's own layers as JSON. `Metadata` names the ONNX nodes that were fused into one;
+the formats of its inputs, such as "Channel major FP16 format where channel % 8 == 0", tell its precision.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def device_name() -> str:
     if int(error) != 0 or not count:
         _, text = cuda.cudaGetErrorString(error)
         detail = text.decode() if int(error) else "no device"
-        raise NoDeviceError(f"no NVIDIA GPU can be used here ({detail}); see nvidia-smi and edgeseg doctor")
+        raise NoDeviceError(f"no NVIDIA GPU can be used here ({detail}); see nvidia-smi")
     properties = checked(cuda.cudaGetDeviceProperties(checked(cuda.cudaGetDevice())))
     name = properties.name.decode() if isinstance(properties.name, bytes) else str(properties.name)
     return f"{name}, {properties.major}.{properties.minor}"

@@ -2,13 +2,14 @@
 
 Of the manifest's options `engine_file` names the serialized engine, and `contexts` says how many inferences
 may run side by side. Each has its own lane: execution context, stream, buffers, and a CUDA graph of copy, run
-and copy back, recorded at opening, so that an inference is one launch and one wait.
+and copy back, recorded at opening, so that an inference is one launch and one wait. TensorRT for RTX compiles
+its kernels when an engine is opened, and keeps them for the next time.
 """
 
 from __future__ import annotations
 
 import queue
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,17 @@ from numpy.typing import NDArray
 from edgeseg.bundle import Manifest
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.runtime.backends import Tensor, cuda, refuse_if_moved
+from edgeseg.runtime.backends.kernel_cache import KernelCache
+from edgeseg.runtime.backends.providers import cache_folder
 from edgeseg.tensorrt_library import import_library, quiet_logger
 
 if TYPE_CHECKING:
     import tensorrt as trt
 
 DEVICE = "cuda"
+KERNELS_FILE = "kernels.bin"
+
+CreateContext = Callable[[], "trt.IExecutionContext | None"]
 
 
 class TensorRTBackend:
@@ -33,7 +39,12 @@ class TensorRTBackend:
     """
 
     def __init__(
-        self, engine: trt.ICudaEngine, library: Any, contexts: int, built_on: Mapping[str, str]
+        self,
+        engine: trt.ICudaEngine,
+        library: Any,
+        contexts: int,
+        built_on: Mapping[str, str],
+        create_context: CreateContext | None = None,
     ) -> None:
         self.built_on = built_on
         self.inputs, self.outputs = _tensors(engine, library)
@@ -41,7 +52,12 @@ class TensorRTBackend:
         self._free: queue.SimpleQueue[_Lane] = queue.SimpleQueue()
         try:
             for _ in range(contexts):
-                lane = _Lane(engine, {**self.inputs, **self.outputs}, set(self.inputs))
+                context = create_context() if create_context else engine.create_execution_context()
+                if context is None:
+                    raise EngineError(
+                        "TensorRT cannot make an execution context; the GPU's memory may be full"
+                    )
+                lane = _Lane(context, {**self.inputs, **self.outputs}, set(self.inputs))
                 self._lanes.append(lane)
                 lane.record()
                 self._free.put(lane)
@@ -73,14 +89,13 @@ class TensorRTBackend:
 class _Lane:
     """One inference at a time: a context, a stream, buffers, and the recorded work."""
 
-    def __init__(self, engine: trt.ICudaEngine, tensors: Mapping[str, Tensor], inputs: set[str]) -> None:
+    def __init__(
+        self, context: trt.IExecutionContext, tensors: Mapping[str, Tensor], inputs: set[str]
+    ) -> None:
         self.buffers: dict[str, cuda.Buffer] = {}
         self._inputs = inputs
         self._stream = cuda.Stream()
         self._recording = cuda.Recording(self._stream)
-        context: trt.IExecutionContext | None = engine.create_execution_context()
-        if context is None:
-            raise EngineError("TensorRT cannot make an execution context; the GPU's memory may be full")
         self._context = context
         for name, tensor in tensors.items():
             shape = tuple(size for size in tensor.shape if size is not None)
@@ -138,7 +153,13 @@ def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int |
         raise EngineError(
             f"{manifest.backend} cannot open {folder}: {logger.last_error()}; build it again here"
         )
-    return TensorRTBackend(engine, library, manifest.options.get("contexts", 1), built_on)
+    contexts = manifest.options.get("contexts", 1)
+    if manifest.backend == "tensorrt":
+        return TensorRTBackend(engine, library, contexts, built_on)
+    kernels = KernelCache(engine, cache_folder(manifest, manifest.backend) / KERNELS_FILE)
+    backend = TensorRTBackend(engine, library, contexts, built_on, kernels.create_context)
+    kernels.save()
+    return backend
 
 
 def _tensors(engine: trt.ICudaEngine, library: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
