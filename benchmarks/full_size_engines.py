@@ -50,6 +50,7 @@ ANY_DIFFERENCE = Tolerances(
     box_px=np.inf,
     mask=1.0,
     mask_iou=0.0,
+    match_iou=0.05,
 )  # random weights have nothing to lose
 ALL_POINTS = 100.0
 REFUSED = {"NonMaxSuppression", "NonZero", "RoiAlign", "Unique", "Compress"}
