@@ -13,14 +13,16 @@ from tests.export.dense_agreement import agreements
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("detections", [0, 5, 100])
 def test_the_dense_network_finds_what_torchvision_finds(batch: int, detections: int, tmp_path: Path) -> None:
-    """Random weights, arranged to score objects apart, are steeper than trained ones.
+    """Random weights, arranged to score objects apart in the first image, are steeper than trained ones.
+
+    In the others a proposal may lie on the suppression threshold to the last digit, and go either way.
 
     Sizes of 480x640 and 800x1088 take minutes: `python -m benchmarks.dense_agreement`.
     """
     for agreement in agreements((256, 320), batch, detections, tmp_path):
         errors = agreement.errors
         assert abs(agreement.found[0] - detections) <= 1, agreement
-        assert errors.missed + errors.extra <= errors.detections // 100, agreement
+        assert errors.missed + errors.extra <= 1 + errors.detections // 100, agreement
         assert errors.max_score < 3e-3, agreement
         assert errors.max_box_px < 0.5, agreement
         assert errors.min_mask_iou > 0.98, agreement
