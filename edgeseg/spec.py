@@ -5,7 +5,8 @@ It is the whole contract between the training side and the device.
 
 Graph input:  `image`   uint8    (N, H, W, 3)  BGR, as cameras give it
 Graph output: `labels`  uint8    (N, H, W)     semantic, or
-              `logits`  float32  (N, C, h, w)  semantic, at the network's own stride; or
+              `logits`  float32  (N, C, h, w)  semantic, at the network's own stride, or at the input's
+                                               resolution where the graph does the CRF; or
               `boxes`   float32  (N, D, 4)     instance, xyxy in input pixels, with
               `scores`  float32  (N, D)        (0 marks padding in the dense lowering),
               `class_ids` int64  (N, D)        indices into `class_names`, and
@@ -70,13 +71,15 @@ class GraphSpec:
     """What the graph already does, so that nothing outside does it again.
 
     Pixels are scaled to 0..1, brought to `network_channel_order`, and normalised with mean and std; a grey
-    network's are three times the same.
+    network's are three times the same. With a `crf_stride` it refines the logits by the fully connected CRF of
+    the spec's parameters, its kernel on cells of so many pixels a side; None: it has no CRF.
     """
 
     mean_rgb: tuple[float, float, float]
     std_rgb: tuple[float, float, float]
     lowering: Lowering = "onnx"
     network_channel_order: ChannelOrder = "rgb"
+    crf_stride: int | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,13 @@ class ModelSpec:
                 raise SpecError(f"input sizes must be 1 to {MAX_SIDE}, got {self.input}")
         if (self.output_kind == "instances") != (self.task == "instance"):
             raise SpecError(f"output_kind {self.output_kind!r} does not fit task {self.task!r}")
+        if (stride := self.graph.crf_stride) is not None:
+            if self.task != "semantic" or self.crf is None:
+                raise SpecError(
+                    "a graph with a CRF must be semantic, and its spec must have the CRF's parameters"
+                )
+            if stride < 1:
+                raise SpecError(f"the CRF's stride must be at least 1, got {stride}")
         if (names := tuple(output.name for output in self.outputs)) != OUTPUT_NAMES[self.output_kind]:
             raise SpecError(
                 f"outputs of {self.output_kind!r} must be {OUTPUT_NAMES[self.output_kind]}, got {names}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import click
 
+from edgeseg.cli.crf_options import CRF_PARAMETER_HELP, CRF_STRIDES, CRFParameter, crf_of
 from edgeseg.cli.images import read_images
 from edgeseg.cli.options import (
     COUNT,
@@ -79,6 +80,18 @@ NORM_EPS_NOTE = (
 @click.option(
     "--max-detections", type=COUNT, default=100, show_default=True, help="Instances an image, at most."
 )
+@click.option(
+    "--crf", "with_crf", is_flag=True, help="Of semantic networks: refine in the graph by a dense CRF."
+)
+@click.option(
+    "--crf-stride",
+    type=click.Choice([str(stride) for stride in CRF_STRIDES]),
+    help="Pixels per side of the CRF's cells: 4 is closer, 8 takes a sixteenth of the memory. By default 4 if "
+    "its kernel is small.",
+)
+@click.option(
+    "--crf-parameter", "crf_parameters", type=CRFParameter(), multiple=True, help=CRF_PARAMETER_HELP
+)
 @click.option("--batch", type=COUNT, default=1, show_default=True, help="Images an inference.")
 @click.option("--resize", type=click.Choice(get_args(ResizePolicy)), help="How a frame fills the input.")
 @click.option("--mean", "mean_rgb", type=Triple(), help="Of pixels scaled to 0..1, red first; or one number.")
@@ -100,6 +113,9 @@ def command(
     output_kind: Literal["labels", "logits"],
     score_threshold: float,
     max_detections: int,
+    with_crf: bool,
+    crf_stride: str | None,
+    crf_parameters: tuple[tuple[str, float], ...],
     batch: int,
     resize: ResizePolicy | None,
     mean_rgb: RGB | None,
@@ -130,6 +146,8 @@ def command(
     size_hw = size_hw or network.default_size_hw
     if size_hw is None:
         raise UsageError(f"{model} has no size of its own: give --size, such as --size 512x512")
+    if crf_parameters and not with_crf:
+        raise UsageError("--crf-parameter was given, but no CRF asked for; add --crf")
     settings = Settings(
         name=model,
         size_hw=size_hw,
@@ -140,6 +158,8 @@ def command(
         max_detections=max_detections,
         class_names=names,
         checkpoint_sha256=sha256,
+        crf=crf_of(size_hw, crf_parameters) if with_crf else None,
+        crf_stride=None if crf_stride is None else int(crf_stride),
     )
     check_settings(network, settings)
     frames = None if images is None else read_images(images, describe_input(network, settings))

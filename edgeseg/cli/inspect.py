@@ -150,10 +150,24 @@ def describe_spec(spec: ModelSpec) -> dict[str, Any]:
         ),
         "output": ", ".join(f"{o.name} {o.dtype} {tuple(o.shape)}" for o in spec.outputs),
         "lowering": spec.graph.lowering,
+        "crf": _describe_crf(spec),
         "thresholds": to_plain(spec.thresholds),
         "checkpoint_sha256": spec.source.checkpoint_sha256,
         "made_with": dict(spec.source.tools),
     }
+
+
+def _describe_crf(spec: ModelSpec) -> str:
+    """Say whether the graph refines its logits by itself, and how."""
+    stride, crf = spec.graph.crf_stride, spec.crf
+    if stride is None or crf is None:
+        return "not in the graph"
+    appearance = f"{crf.appearance_position_px:g} px, colour {crf.appearance_colour:g}, weight {crf.appearance_weight:g}"
+    smoothness = f"{crf.smoothness_position_px:g} px, weight {crf.smoothness_weight:g}"
+    return (
+        f"in the graph, at stride {stride}: appearance {appearance}; smoothness {smoothness}; at {crf.height} px "
+        f"of height; {crf.iterations} iterations"
+    )
 
 
 def _as_text(value: Any) -> str:

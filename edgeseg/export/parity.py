@@ -32,7 +32,8 @@ class Tolerances:
     weight or attribute differs by 1e-2 and more. The defaults lie between.
 
     Attributes:
-        relative_logit: of the image's largest logit.
+        relative_logit: of the image's largest logit; at any pixel, but on the mean of all where the graph has a
+            CRF: a pixel between two classes falls to either, and its logits with it.
         label_agreement: least share of equal labels; only pixels where two classes all but tie differ.
         mean_iou: least, over classes of at least `metrics.LEAST_CLASS_PIXELS`.
         unmatched_share: of the detections, missed or extra. One proposal whose IoU equals the suppression
@@ -224,8 +225,9 @@ def _semantic(
         largest, mean = np.array(errors.relative_logit_errors).T
         figures["max_relative_logit_error"] = float(largest.max())
         figures["mean_relative_logit_error"] = float(mean.mean())
+    judged = ("max" if spec.graph.crf_stride is None else "mean") + "_relative_logit_error"
     failures = [
-        *_above(figures, "max_relative_logit_error", limit.relative_logit),
+        *_above(figures, judged, limit.relative_logit),
         *_below(figures, "label_agreement", limit.label_agreement),
         *_below(figures, "miou", limit.mean_iou),
     ]

@@ -10,8 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edgeseg.bundle import DENSE_CRF
 from edgeseg.errors import ExportError
-from edgeseg.export.specification import Settings
+from edgeseg.export.specification import Settings, check_stride, crf_stride_of
+from edgeseg.models.dense_crf import DenseCRF
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.semantic_logits import logits_of
 from edgeseg.models.zoo import Network
@@ -58,13 +60,17 @@ class SemanticProgram(nn.Module):
         preprocessing: makes the network's input.
         network: returns logits in any of the forms `logits_of` knows.
         labels: whether labels are computed besides logits.
+        crf: refines the logits at the image's resolution, if there is one.
     """
 
-    def __init__(self, preprocessing: Preprocessing, network: nn.Module, *, labels: bool) -> None:
+    def __init__(
+        self, preprocessing: Preprocessing, network: nn.Module, *, labels: bool, crf: DenseCRF | None = None
+    ) -> None:
         super().__init__()
         self.preprocessing = preprocessing
         self.network = network
         self.labels = labels
+        self.add_module(DENSE_CRF, crf)
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -78,14 +84,23 @@ class SemanticProgram(nn.Module):
             image: (N, H, W, 3) uint8 BGR.
 
         Returns:
-            labels (N, H, W) uint8, if wanted, and logits (N, C, h, w) float32 at the network's own stride.
+            labels (N, H, W) uint8, if wanted, and logits (N, C, h, w) float32 at the network's own stride, or
+            refined ones at the image's resolution.
+
+        Raises:
+            ExportError: if there is a CRF, and the network's logits do not cover the image.
         """
         scores = logits_of(self.network(self.preprocessing(image))).to(torch.float32)
         is_binary = scores.shape[1] == 1
         logits = torch.cat([torch.zeros_like(scores), scores], dim=1) if is_binary else scores
+        size_hw = image.shape[1:3]
+        if (crf := getattr(self, DENSE_CRF)) is not None:
+            check_stride(scores.shape[2:], (size_hw[0], size_hw[1]))
+            full = F.interpolate(logits, size=size_hw, mode="bilinear", align_corners=False)
+            refined = crf(full, image)
+            return (refined.argmax(dim=1).to(torch.uint8), refined) if self.labels else (refined,)
         if not self.labels:
             return (logits,)
-        size_hw = image.shape[1:3]
         if scores.shape[2:] != size_hw:
             scores = F.interpolate(scores, size=size_hw, mode="bilinear", align_corners=False)
         labels = scores[:, 0] > 0 if is_binary else scores.argmax(dim=1)
@@ -120,7 +135,11 @@ def open_program(network: Network, settings: Settings) -> Iterator[Program]:
     preprocessing = Preprocessing(network.mean_rgb, network.std_rgb, network.channel_order)
     module = network.module
     if network.task == "semantic":
-        yield SemanticProgram(preprocessing, module, labels=settings.output_kind == "labels").eval()
+        stride = crf_stride_of(settings)
+        refine = DenseCRF(settings.crf, settings.size_hw, stride) if settings.crf and stride else None
+        yield SemanticProgram(
+            preprocessing, module, labels=settings.output_kind == "labels", crf=refine
+        ).eval()
         return
     if not isinstance(module, MaskRCNN):
         raise ExportError(f"instance segmentation needs edgeseg's MaskRCNN, got {type(module).__name__}")

@@ -12,13 +12,16 @@ import torch
 
 import edgeseg
 from edgeseg.errors import ExportError, UsageError
+from edgeseg.export.crf import stride_of
 from edgeseg.export.parity import FP32, Outputs, Tolerances
+from edgeseg.models.dense_crf import check_parameters
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.zoo import Network
 from edgeseg.spec import (
     MAX_CLASSES,
     MAX_SIDE,
     OUTPUT_NAMES,
+    CRFSpec,
     GraphSpec,
     InputSpec,
     Lowering,
@@ -47,6 +50,8 @@ class Settings:
         class_names: background first; by default the network's own, or numbers.
         checkpoint_sha256: of the weights, for the record.
         palette_rgb: a colour for each class; well separated ones by default.
+        crf: has the graph of a semantic network refine its logits so.
+        crf_stride: pixels per side of the CRF's cells, see `crf.stride_of`; by default what memory allows.
         tolerances: of the parity gate.
     """
 
@@ -60,6 +65,8 @@ class Settings:
     class_names: Sequence[str] | None = None
     checkpoint_sha256: str | None = None
     palette_rgb: tuple[tuple[int, int, int], ...] = ()
+    crf: CRFSpec | None = None
+    crf_stride: int | None = None
     tolerances: Tolerances = FP32
 
 
@@ -75,8 +82,18 @@ def check_settings(network: Network, settings: Settings) -> None:
     if settings.batch < 1:
         raise UsageError(f"the batch must be at least 1, got {settings.batch}")
     _check_normalisation(network)
+    if settings.crf is None and settings.crf_stride is not None:
+        raise UsageError("a stride of the CRF was given, but no CRF asked for; add --crf")
     if network.task == "semantic":
+        if settings.crf is not None:
+            check_parameters(settings.crf)
+            crf_stride_of(settings)
         return
+    if settings.crf is not None:
+        raise UsageError(
+            "the CRF refines one class per pixel, as U-Net and DeepLab give it; Mask R-CNN gives a mask for each "
+            "object; export it without --crf"
+        )
     if settings.lowering == "onnx" and settings.batch != 1:
         raise UsageError(
             "the onnx lowering gives as many detections as it finds, so it takes 1 image a run, not "
@@ -104,7 +121,7 @@ def specify(network: Network, settings: Settings, outputs: Outputs) -> ModelSpec
     """
     kind: OutputKind = "instances" if network.task == "instance" else settings.output_kind
     if network.task == "semantic":
-        _check_stride(outputs["logits"].shape[1:], settings.size_hw)
+        check_stride(outputs["logits"].shape[1:], settings.size_hw)
         classes = outputs["logits"].shape[0]
         thresholds = Thresholds()
     else:
@@ -119,6 +136,7 @@ def specify(network: Network, settings: Settings, outputs: Outputs) -> ModelSpec
             std_rgb=network.std_rgb,
             lowering=settings.lowering,
             network_channel_order=network.channel_order,
+            crf_stride=crf_stride_of(settings),
         ),
         output_kind=kind,
         outputs=tuple(_output(name, outputs, kind, settings) for name in OUTPUT_NAMES[kind]),
@@ -134,7 +152,13 @@ def specify(network: Network, settings: Settings, outputs: Outputs) -> ModelSpec
         ),
         palette_rgb=settings.palette_rgb,
         thresholds=thresholds,
+        crf=settings.crf,
     )
+
+
+def crf_stride_of(settings: Settings) -> int | None:
+    """Give the stride of the graph's CRF, None if it has none; raises as `crf.stride_of`."""
+    return stride_of(settings.size_hw, settings.batch, settings.crf_stride) if settings.crf else None
 
 
 def describe_input(network: Network, settings: Settings) -> InputSpec:
@@ -192,8 +216,12 @@ def _class_names(network: Network, classes: int, given: Sequence[str] | None) ->
     return tuple(names)
 
 
-def _check_stride(logits_hw: tuple[int, ...], size_hw: tuple[int, int]) -> None:
-    """Refuse logits that are not the image seen at a whole stride, such as those of unpadded convolutions."""
+def check_stride(logits_hw: tuple[int, ...], size_hw: tuple[int, int]) -> None:
+    """Refuse logits that are not the image seen at a whole stride, such as those of unpadded convolutions.
+
+    Raises:
+        ExportError: with the mend.
+    """
     for given, side in zip(logits_hw, size_hw, strict=True):
         stride = max(1, round(side / given))
         if not side // stride <= given <= -(-side // stride):

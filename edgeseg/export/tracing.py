@@ -36,6 +36,8 @@ def run_eagerly(program: nn.Module, image: Tensor) -> tuple[Tensor, ...]:
     try:
         with torch.inference_mode():
             outputs: tuple[Tensor, ...] = program(image)
+    except ExportError:
+        raise
     except Exception as error:
         size = "x".join(map(str, (image.shape[0], image.shape[3], *image.shape[1:3])))
         raise ExportError(

@@ -106,10 +106,12 @@ class DenseCRF(nn.Module):
             field = unary + appearance + smoothness
         if self.stride == 1:
             return self._as_planes(field)
-        shares = self._shares(colours, cell_colours)
+        messages = torch.cat([appearance, smoothness], dim=2)  # (N, M, 2C)
+        messages = self._upsample(messages, self._shares(colours, cell_colours))  # (N, 2C, H, W)
+        appearance, smoothness = messages.chunk(2, dim=1)
         # Smoothness reaches a few pixels, so that it is worth a last step between pixels instead of cells.
-        coarse = logits + self._upsample(appearance + smoothness, shares)
-        return logits + self._upsample(appearance, shares) + self._smooth_pixels(coarse.softmax(dim=1))
+        refined = logits + appearance
+        return refined + self._smooth_pixels((refined + smoothness).softmax(dim=1))
 
     def _fill_up(self, planes: Tensor) -> Tensor:
         """Repeat the last row and column of (N, C, H, W) until cells are whole."""

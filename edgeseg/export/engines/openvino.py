@@ -15,6 +15,7 @@ from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.precision.graph import Layer
 from edgeseg.export.precision.quantise import Scheme
 from edgeseg.extras import require
+from edgeseg.spec import ModelSpec
 
 MODEL_FILE = "model.blob"
 CPU = "cpu"
@@ -32,7 +33,7 @@ def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
     core = openvino.Core()
     try:
         capabilities = core.get_property(device.upper(), "OPTIMIZATION_CAPABILITIES")
-        computes_in = _computes_in(capabilities, request, detects=task.spec.task == "instance")
+        computes_in = _computes_in(capabilities, request, keeps_float=_keeps_float(task.spec))
         properties = {"INFERENCE_PRECISION_HINT": computes_in}
         blob = core.compile_model(str(task.model), device.upper(), properties).export_model()
     except RuntimeError as error:  # all that OpenVINO raises
@@ -86,11 +87,12 @@ def _note(notes: Any, name: str) -> Any:
     return value.astype(str) if hasattr(value, "astype") else value
 
 
-def _computes_in(capabilities: list[str], request: Request, *, detects: bool) -> str:
+def _computes_in(capabilities: list[str], request: Request, *, keeps_float: bool) -> str:
     """Decide what float layers are computed in; by itself OpenVINO takes bfloat16 for float32 where it can.
 
-    It is the whole graph that changes, and with it what an fp16 graph keeps in float32, such as boxes. That
-    loses detections, so that detectors stay in float32 where nothing else is asked for.
+    It is the whole graph that changes, and with it what an fp16 graph keeps in float32, such as boxes and the
+    CRF's distances. That loses detections and refinement, so that graphs with either (`keeps_float`) stay in
+    float32 where nothing else is asked for.
 
     Raises:
         UsageError: if something else than float32 is asked of an fp32 engine.
@@ -101,7 +103,11 @@ def _computes_in(capabilities: list[str], request: Request, *, detects: bool) ->
     if asked is not None:
         return asked
     here = [word for name, word in HALF.items() if name in capabilities]
-    return here[0] if request.precision == "fp16" and here and not detects else FLOAT32
+    return here[0] if request.precision == "fp16" and here and not keeps_float else FLOAT32
+
+
+def _keeps_float(spec: ModelSpec) -> bool:
+    return spec.task == "instance" or spec.graph.crf_stride is not None
 
 
 def _choices(device: str, request: Request) -> list[dict[str, Any]]:

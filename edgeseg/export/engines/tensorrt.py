@@ -38,6 +38,8 @@ def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
     builder = _builder(library, logger, backend)
     network = _parse(library, builder, logger, task.model, TITLES[backend])
     config = _configure(library, builder, options)
+    if task.spec.graph.crf_stride is not None:
+        config.clear_flag(library.BuilderFlag.TF32)  # 10 bits for the CRF's squared distances
     plan: Any = builder.build_serialized_network(network, config)
     if plan is None:
         raise EngineError(f"{TITLES[backend]} cannot build {task.model.name}: {logger.last_error()}")

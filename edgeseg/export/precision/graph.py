@@ -11,6 +11,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from edgeseg.bundle import DENSE_CRF, MODULE_KEY
+
 FLOAT = onnx.TensorProto.FLOAT
 CLAMPS = frozenset(("Clip", "Relu"))
 """Operators that engines fuse into the layer before them."""
@@ -97,6 +99,7 @@ class GraphView:
         """Whether a node computes with trained weights."""
         return (
             node.op_type in HEAVY
+            and not is_dense_crf(node)
             and node.input[_WEIGHT] in self.constants
             and self.types[node.input[_WEIGHT]] == FLOAT
         )
@@ -133,6 +136,16 @@ class GraphView:
             )
             for weight, users in nodes.items()
         ]
+
+
+def is_dense_crf(node: onnx.NodeProto) -> bool:
+    """Whether a node belongs to the graph's CRF, all of which stays in float32.
+
+    Its squared distances are small differences of large products, row sums of its kernel exceed 65504, and its
+    smoothing matrices look like trained weights, but are none.
+    """
+    module = next((entry.value for entry in node.metadata_props if entry.key == MODULE_KEY), "")
+    return module.split(".")[0] == DENSE_CRF
 
 
 def _layer_name(weight: str) -> str:

@@ -3,7 +3,7 @@
 Heavy layers (convolutions, and matrix products with trained weights) compute in float16, and what follows
 them and neither sums many values nor computes with coordinates or probabilities follows. Everything else
 stays as it is: preprocessing, softmax and sigmoid, exponentials, box decoding, sums, ranking, suppression,
-sampling at coordinates, and subgraphs. A cast stands only where the type changes, one for all readers.
+sampling at coordinates, the dense CRF, and subgraphs. A cast stands only where the type changes, one for all readers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edgeseg.export.precision.graph import FLOAT, GraphView, captured
+from edgeseg.export.precision.graph import FLOAT, GraphView, captured, is_dense_crf
 from edgeseg.export.precision.report import Kept
 
 HALF = onnx.TensorProto.FLOAT16
@@ -50,6 +50,7 @@ REASONS: Mapping[str, Iterable[str]] = {
 
 _REASON_OF = {op_type: reason for reason, op_types in REASONS.items() for op_type in op_types}
 _PREPROCESSING = "before the first layer: pixels are scaled"
+_DENSE_CRF = "the dense CRF: distances, norms and probabilities"
 _FOLLOWS_FLOAT = "computes with coordinates, scores or other float32 values"
 
 
@@ -119,7 +120,7 @@ def _half_nodes(view: GraphView, too_large: set[str]) -> set[int]:
     half: set[int] = set()
     for node in view.nodes:
         inputs = view.float_inputs(node)
-        if too_large.intersection((*inputs, *view.float_outputs(node))):
+        if is_dense_crf(node) or too_large.intersection((*inputs, *view.float_outputs(node))):
             continue
         computed = [name for name in inputs if name not in view.constants]
         follows = (
@@ -198,8 +199,9 @@ def _kept_by_rule(view: GraphView, half: set[int]) -> list[Kept]:
             continue
         if not view.is_heavy(node):
             reason = _REASON_OF.get(node.op_type, _FOLLOWS_FLOAT) if is_late else _PREPROCESSING
+            reason = _DENSE_CRF if is_dense_crf(node) else reason
             counts[reason][node.op_type] += 1
-    order = (_PREPROCESSING, *REASONS, _FOLLOWS_FLOAT)
+    order = (_PREPROCESSING, *REASONS, _FOLLOWS_FLOAT, _DENSE_CRF)
     return [
         Kept(", ".join(f"{count} {op_type}" for op_type, count in sorted(counts[reason].items())), reason)
         for reason in order

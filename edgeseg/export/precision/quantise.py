@@ -17,7 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from edgeseg.export.precision.graph import CLAMPS, GraphView
+from edgeseg.export.precision.graph import CLAMPS, GraphView, is_dense_crf
 from edgeseg.export.precision.ranges import LEVELS
 from edgeseg.export.precision.report import Kept
 
@@ -118,7 +118,7 @@ def _region(view: GraphView, int8: set[int]) -> set[int]:
     for node in view.nodes:
         computed = _computed(view, node)
         comes_from_int8 = bool(computed) and all(id(view.producers.get(name)) in region for name in computed)
-        if node.op_type in BETWEEN and comes_from_int8:
+        if node.op_type in BETWEEN and not is_dense_crf(node) and comes_from_int8:
             region.add(id(node))
     return region
 

@@ -115,7 +115,8 @@ def cache_folder(manifest: Manifest, provider: str) -> Path:
 def _options(provider: str, manifest: Manifest, threads: int) -> dict[str, str]:
     """Choose a provider's options: precision as the graph says, and a cache of what is compiled."""
     if provider == "CUDAExecutionProvider":
-        return {"use_tf32": "0"} if manifest.precision == "fp32" else {}
+        has_crf = manifest.spec.graph.crf_stride is not None  # TF32 has too few bits for its distances
+        return {"use_tf32": "0"} if manifest.precision == "fp32" or has_crf else {}
     if provider == "NvTensorRTRTXExecutionProvider":
         return {"nv_runtime_cache_path": str(cache_folder(manifest, provider))}
     if provider == "TensorrtExecutionProvider":

@@ -69,17 +69,17 @@ def test_throughput_runs_several_images_side_by_side(model: Path, tmp_path: Path
 
 def test_float32_stays_float32_where_the_processor_has_less() -> None:
     capable = ["FP32", "FP16", "BF16", "INT8"]
-    assert _computes_in(capable, Request("openvino"), detects=False) == "f32"
-    assert _computes_in(capable, Request("openvino", "int8"), detects=False) == "f32"
-    assert _computes_in(capable, Request("openvino", "fp16"), detects=False) == "f16"
-    assert _computes_in(["FP32", "BF16"], Request("openvino", "fp16"), detects=False) == "bf16"
-    assert _computes_in(["FP32"], Request("openvino", "fp16"), detects=False) == "f32"
+    assert _computes_in(capable, Request("openvino"), keeps_float=False) == "f32"
+    assert _computes_in(capable, Request("openvino", "int8"), keeps_float=False) == "f32"
+    assert _computes_in(capable, Request("openvino", "fp16"), keeps_float=False) == "f16"
+    assert _computes_in(["FP32", "BF16"], Request("openvino", "fp16"), keeps_float=False) == "bf16"
+    assert _computes_in(["FP32"], Request("openvino", "fp16"), keeps_float=False) == "f32"
     asked = Request("openvino", "fp16", openvino=OpenVINOOptions(computes_in="f32"))
-    assert _computes_in(capable, asked, detects=False) == "f32"
-    assert _computes_in(capable, Request("openvino", "fp16"), detects=True) == "f32"
+    assert _computes_in(capable, asked, keeps_float=False) == "f32"
+    assert _computes_in(capable, Request("openvino", "fp16"), keeps_float=True) == "f32"
     with pytest.raises(UsageError, match="an fp32 engine computes in f32"):
         _computes_in(
-            capable, Request("openvino", openvino=OpenVINOOptions(computes_in="bf16")), detects=False
+            capable, Request("openvino", openvino=OpenVINOOptions(computes_in="bf16")), keeps_float=False
         )
 
 
