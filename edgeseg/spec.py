@@ -71,8 +71,8 @@ class GraphSpec:
     """What the graph already does, so that nothing outside does it again.
 
     Pixels are scaled to 0..1, brought to `network_channel_order`, and normalised with mean and std; a grey
-    network's are three times the same. With a `crf_stride` it refines the logits by the fully connected CRF of
-    the spec's parameters, its kernel on cells of so many pixels a side; None: it has no CRF.
+    network's are three times the same. With a `crf_stride` the logits are refined by the fully connected CRF
+    of the spec's parameters, its kernel between cells of so many pixels a side; None: there is no CRF.
     """
 
     mean_rgb: tuple[float, float, float]

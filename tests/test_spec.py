@@ -9,6 +9,7 @@ import pytest
 
 from edgeseg.errors import SpecError
 from edgeseg.spec import (
+    CRFSpec,
     GraphSpec,
     InputSpec,
     ModelSpec,
@@ -33,6 +34,16 @@ def test_json_round_trip_is_exact_and_deterministic() -> None:
     assert ModelSpec.from_json(SPEC.to_json()).to_json() == SPEC.to_json()
 
 
+def test_a_spec_from_before_graphs_had_crfs_has_none() -> None:
+    plain = json.loads(SPEC.to_json())
+    del plain["graph"]["crf_stride"]
+    assert ModelSpec.from_plain(plain) == SPEC
+    with_crf = dataclasses.replace(
+        SPEC, graph=dataclasses.replace(SPEC.graph, crf_stride=8), crf=CRFSpec(64, iterations=3)
+    )
+    assert ModelSpec.from_json(with_crf.to_json()) == with_crf
+
+
 def test_palette_is_made_for_every_class_and_colours_differ() -> None:
     assert SPEC.palette_rgb == default_palette(2)
     assert SPEC.palette_rgb[0] == (0, 0, 0)
@@ -50,6 +61,8 @@ def test_palette_is_made_for_every_class_and_colours_differ() -> None:
         ({"palette_rgb": ((0, 0, 0), (0, -1, 0))}, "colours must be 0 to 255"),
         ({"output_kind": "instances"}, "does not fit task"),
         ({"output_kind": "logits"}, "outputs of 'logits'"),
+        ({"graph": GraphSpec((0.0,) * 3, (1.0,) * 3, crf_stride=4)}, "must have the CRF's parameters"),
+        ({"graph": GraphSpec((0.0,) * 3, (1.0,) * 3, crf_stride=0), "crf": CRFSpec(64)}, "at least 1, got 0"),
     ],
 )
 def test_contradictions_are_refused(change: dict[str, object], message: str) -> None:

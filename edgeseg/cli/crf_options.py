@@ -19,8 +19,8 @@ _FIELDS = {
     if field.default is not dataclasses.MISSING
 }
 CRF_PARAMETER_HELP = (
-    f"NAME=VALUE, of {', '.join(f'{name}={value:g}' for name, value in _FIELDS.items())}, and height, the frame's "
-    "height that widths in pixels hold for: by default the input's. May repeat."
+    f"NAME=VALUE, of {', '.join(f'{name}={value:g}' for name, value in _FIELDS.items())}, and height, the "
+    "frame's height that widths in pixels hold for: by default the input's. May repeat."
 )
 
 

@@ -80,14 +80,12 @@ NORM_EPS_NOTE = (
 @click.option(
     "--max-detections", type=COUNT, default=100, show_default=True, help="Instances an image, at most."
 )
-@click.option(
-    "--crf", "with_crf", is_flag=True, help="Of semantic networks: refine in the graph by a dense CRF."
-)
+@click.option("--crf", "with_crf", is_flag=True, help="Refine in the graph, by a dense CRF.")
 @click.option(
     "--crf-stride",
     type=click.Choice([str(stride) for stride in CRF_STRIDES]),
-    help="Pixels per side of the CRF's cells: 4 is closer, 8 takes a sixteenth of the memory. By default 4 if "
-    "its kernel is small.",
+    help="Pixels per side of the CRF's cells: 4 is closer, 8 takes a sixteenth of the memory. By default 4 "
+    "if its kernel is small.",
 )
 @click.option(
     "--crf-parameter", "crf_parameters", type=CRFParameter(), multiple=True, help=CRF_PARAMETER_HELP

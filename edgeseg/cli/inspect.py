@@ -162,11 +162,11 @@ def _describe_crf(spec: ModelSpec) -> str:
     stride, crf = spec.graph.crf_stride, spec.crf
     if stride is None or crf is None:
         return "not in the graph"
-    appearance = f"{crf.appearance_position_px:g} px, colour {crf.appearance_colour:g}, weight {crf.appearance_weight:g}"
+    appearance = f"{crf.appearance_position_px:g} px, {crf.appearance_colour:g} levels"
     smoothness = f"{crf.smoothness_position_px:g} px, weight {crf.smoothness_weight:g}"
     return (
-        f"in the graph, at stride {stride}: appearance {appearance}; smoothness {smoothness}; at {crf.height} px "
-        f"of height; {crf.iterations} iterations"
+        f"in the graph, at stride {stride}, {crf.iterations} iterations; appearance {appearance}, weight "
+        f"{crf.appearance_weight:g}; smoothness {smoothness}; widths of frames {crf.height} px high"
     )
 
 

@@ -32,8 +32,8 @@ class Tolerances:
     weight or attribute differs by 1e-2 and more. The defaults lie between.
 
     Attributes:
-        relative_logit: of the image's largest logit; at any pixel, but on the mean of all where the graph has a
-            CRF: a pixel between two classes falls to either, and its logits with it.
+        relative_logit: of the image's largest logit; at every pixel, but in the mean of all where the graph
+            has a CRF: a pixel between two classes falls to either, and its logits with it.
         label_agreement: least share of equal labels; only pixels where two classes all but tie differ.
         mean_iou: least, over classes of at least `metrics.LEAST_CLASS_PIXELS`.
         unmatched_share: of the detections, missed or extra. One proposal whose IoU equals the suppression

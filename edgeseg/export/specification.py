@@ -91,8 +91,8 @@ def check_settings(network: Network, settings: Settings) -> None:
         return
     if settings.crf is not None:
         raise UsageError(
-            "the CRF refines one class per pixel, as U-Net and DeepLab give it; Mask R-CNN gives a mask for each "
-            "object; export it without --crf"
+            "the CRF refines one class per pixel, as U-Net and DeepLab give it, but Mask R-CNN gives a mask "
+            "for each object; export it without --crf"
         )
     if settings.lowering == "onnx" and settings.batch != 1:
         raise UsageError(

@@ -20,7 +20,7 @@ from edgeseg.errors import EngineError, NoDeviceError, UsageError
 from edgeseg.runtime.backends import cuda, open_backend
 from edgeseg.runtime.backends.onnxruntime import BoundBackend
 from edgeseg.runtime.backends.providers import LIBRARY, PROVIDERS, built_on, left_over, providers_for
-from edgeseg.spec import Precision
+from edgeseg.spec import CRFSpec, Precision
 
 from .tiny_models import labels_engine, logits_engine
 
@@ -78,6 +78,10 @@ def test_what_is_compiled_is_kept_in_the_users_cache_by_model(manifest: Manifest
 def test_no_provider_computes_in_less_than_the_graph_says(manifest: Manifest) -> None:
     assert chosen(manifest, "cuda")["CUDAExecutionProvider"] == {"use_tf32": "0"}
     assert chosen(manifest, "cuda", "fp16")["CUDAExecutionProvider"] == {}
+    graph = dataclasses.replace(manifest.spec.graph, crf_stride=8)
+    spec = dataclasses.replace(manifest.spec, graph=graph, crf=CRFSpec(64))
+    with_crf = dataclasses.replace(manifest, spec=spec)
+    assert chosen(with_crf, "cuda", "fp16")["CUDAExecutionProvider"] == {"use_tf32": "0"}
     for precision, enabled in (("fp32", "00"), ("fp16", "10"), ("int8", "01")):
         options = chosen(manifest, "tensorrt", precision)["TensorrtExecutionProvider"]
         assert options["trt_fp16_enable"] + options["trt_int8_enable"] == enabled

@@ -141,8 +141,8 @@ class GraphView:
 def is_dense_crf(node: onnx.NodeProto) -> bool:
     """Whether a node belongs to the graph's CRF, all of which stays in float32.
 
-    Its squared distances are small differences of large products, row sums of its kernel exceed 65504, and its
-    smoothing matrices look like trained weights, but are none.
+    Its squared distances are small differences of large products, row sums of its kernel exceed 65504, and
+    its smoothing matrices look like trained weights, but are none.
     """
     module = next((entry.value for entry in node.metadata_props if entry.key == MODULE_KEY), "")
     return module.split(".")[0] == DENSE_CRF

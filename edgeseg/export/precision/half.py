@@ -3,7 +3,8 @@
 Heavy layers (convolutions, and matrix products with trained weights) compute in float16, and what follows
 them and neither sums many values nor computes with coordinates or probabilities follows. Everything else
 stays as it is: preprocessing, softmax and sigmoid, exponentials, box decoding, sums, ranking, suppression,
-sampling at coordinates, the dense CRF, and subgraphs. A cast stands only where the type changes, one for all readers.
+sampling at coordinates, the dense CRF, and subgraphs. A cast stands only where the type changes, one for all
+readers.
 """
 
 from __future__ import annotations

@@ -1,0 +1,94 @@
+"""A graph with a CRF is built in every precision by every engine, and the CRF stays in float32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+
+from edgeseg.bundle import read_manifest
+from edgeseg.export.engines import BuildBackend, Request, TensorRTOptions
+from edgeseg.export.engines.build import build
+from edgeseg.export.exporter import Settings, export_network
+from edgeseg.export.pictures import pictures
+from edgeseg.export.portable import load_portable
+from edgeseg.export.precision.convert import Calibration, to_fp16, to_int8
+from edgeseg.export.precision.graph import GraphView, is_dense_crf
+from edgeseg.export.precision.quantise import Scheme
+from edgeseg.runtime.backends import open_backend
+from edgeseg.spec import CRFSpec, Precision
+from tests.export import small_networks
+
+HALF = onnx.TensorProto.FLOAT16
+IMAGES = pictures(range(20, 24), small_networks.SIZE_HW)
+CALIBRATION = Calibration(IMAGES, "minmax", max_drop=100.0)  # random weights say nothing of accuracy
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.onnx"
+    crf = CRFSpec(small_networks.SIZE_HW[0], appearance_position_px=20.0)
+    export_network(small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW, crf=crf))
+    return path
+
+
+def types_in_the_crf(model: onnx.ModelProto) -> set[int]:
+    view = GraphView(model)
+    nodes = [node for node in view.nodes if is_dense_crf(node)]
+    assert {"Exp", "MatMul", "ReduceSum", "Softmax"} <= {node.op_type for node in nodes}
+    assert not any(name.endswith(".dq") for node in nodes for name in node.input)
+    return {view.types[name] for node in nodes for name in (*node.input, *node.output) if name in view.types}
+
+
+def test_fp16_keeps_the_crf_in_float32_and_says_so(model: Path) -> None:
+    converted, report = to_fp16(*load_portable(model), CALIBRATION)
+    assert HALF not in types_in_the_crf(converted)
+    assert set(report.layers.values()) == {"fp16"}
+    (kept,) = (entry for entry in report.operators if entry.reason.startswith("the dense CRF"))
+    assert "1 Exp" in kept.name
+    assert "MatMul" in kept.name
+
+
+@pytest.mark.parametrize("scheme", ["symmetric", "unsigned", "onnxruntime"])
+def test_int8_leaves_the_crf_alone(model: Path, scheme: Scheme) -> None:
+    converted, report = to_int8(*load_portable(model), CALIBRATION, scheme)
+    assert types_in_the_crf(converted) <= {
+        onnx.TensorProto.FLOAT,
+        onnx.TensorProto.INT64,
+        onnx.TensorProto.UINT8,
+    }
+    assert "int8" in report.layers.values()
+    assert not any("dense_crf" in name for name in report.layers)  # smoothing matrices are no trained weights
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+def test_cpu_engines_are_proven(
+    model: Path, tmp_path: Path, backend: BuildBackend, precision: Precision
+) -> None:
+    pytest.importorskip(backend)
+    built = build(
+        model,
+        tmp_path / "engine",
+        open_engine=open_backend,
+        request=Request(backend, precision, threads=1),
+        calibration=None if precision == "fp32" else CALIBRATION,
+    )
+    assert built.parity.passed
+    assert built.manifest.spec.graph.crf_stride == 4
+    assert built.manifest.options.get("inference_precision", "f32") == "f32"
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_tensorrt_for_rtx_builds_without_a_gpu(model: Path, tmp_path: Path, precision: Precision) -> None:
+    pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed")
+    options = TensorRTOptions(compute_capabilities=("8.6",))
+    build(
+        model,
+        tmp_path / "engine",
+        open_engine=open_backend,
+        request=Request("tensorrt_rtx", precision, tensorrt=options),
+        calibration=None if precision == "fp32" else CALIBRATION,
+    )
+    assert read_manifest(tmp_path / "engine", check_files=True).spec.graph.crf_stride == 4
