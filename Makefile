@@ -11,6 +11,7 @@ DEMO_FLAGS ?=
 TEST_FLAGS ?=
 
 BIN := $(VENV)/bin
+KERNEL := $(wildcard edgeseg/runtime/crf/native/*)
 
 .PHONY: demo test lint bench clean
 
@@ -37,10 +38,10 @@ clean:
 $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.ready-demo: $(BIN)/pip pyproject.toml
+$(VENV)/.ready-demo: $(BIN)/pip pyproject.toml setup.py $(KERNEL)
 	$(BIN)/pip install $(PIP_FLAGS) --quiet --editable ".[cpu,export]"
 	touch $@
 
-$(VENV)/.ready-dev: $(BIN)/pip pyproject.toml
+$(VENV)/.ready-dev: $(BIN)/pip pyproject.toml setup.py $(KERNEL)
 	$(BIN)/pip install $(PIP_FLAGS) --quiet --editable ".[cpu,openvino,tensorrt-rtx,export,dev]"
 	touch $@

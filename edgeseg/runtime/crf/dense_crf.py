@@ -1,0 +1,220 @@
+"""The fully connected pairwise CRF (Krähenbühl and Koltun 2011), solved by mean field with filters."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.errors import ShapeError, UsageError
+from edgeseg.runtime.crf import native, plain
+from edgeseg.runtime.upsample import argmax_labels
+from edgeseg.spec import MAX_CLASSES, CRFSpec
+
+Normalisation = Literal["symmetric", "before", "after", "none"]
+
+_MODES: dict[Normalisation, int] = {"none": 0, "before": 1, "after": 2, "symmetric": 3}
+
+# A tile of 4 x 4 pixels is passed over once all are this sure of their labels and moved no more than this.
+SURE, SETTLED = 0.95, 0.05
+NEVER = 2.0  # no probability reaches it
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class CRFResult:
+    """`labels` (H, W) uint8; `marginals` (C, H, W) float32 in 0..1, or None where they were not asked for."""
+
+    labels: NDArray[np.uint8]
+    marginals: NDArray[np.float32] | None
+
+
+class DenseCRF:
+    """Refine a segmentation along the edges of its image; every pixel is connected with every other.
+
+    Two pixels that have the same label are rewarded, the more the nearer (smoothness kernel) and, further away,
+    the more alike in colour they are (appearance kernel):
+
+        w_a exp(-|p - p'|^2 / (2 s_a^2) - |c - c'|^2 / (2 s_c^2)) + w_s exp(-|p - p'|^2 / (2 s_s^2))
+
+    Parameters, kernels and normalisation mean what they mean in pydensecrf, a pixel's message to itself
+    included, so that values tuned with it carry over. Memory is kept from frame to frame. Calls from several
+    threads wait for each other.
+
+    Args:
+        parameters: widths in pixels of the image that is given, colours in grey levels 0..255; `height` is not
+            read: `scaled_to` turns a spec's widths into those of a frame. None stands for the defaults.
+        compatibility: (C, C) cost of label c beside label m; None stands for Potts, 1 where they differ.
+        normalisation: by K 1, what a pixel's weights sum to: its square root before and after the filter
+            (`symmetric`), all of it on one side, or none.
+        threads: of the kernel; they sleep when there is no work.
+        settle: pass over pixels that have settled; False computes every pixel in every iteration.
+
+    Raises:
+        ShapeError: if `compatibility` is not square.
+        UsageError: if a parameter is out of range.
+    """
+
+    def __init__(
+        self,
+        parameters: CRFSpec | None = None,
+        *,
+        compatibility: NDArray[Any] | None = None,
+        normalisation: Normalisation = "symmetric",
+        threads: int = 1,
+        settle: bool = True,
+    ) -> None:
+        self._spec = parameters or CRFSpec(height=1)
+        _check(self._spec, normalisation, threads)
+        self._compatibility = None
+        if compatibility is not None:
+            matrix = np.ascontiguousarray(compatibility, np.float32)
+            if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not np.all(np.isfinite(matrix)):
+                raise ShapeError(f"compatibility must be a finite (C, C) matrix, got {matrix.shape}")
+            self._compatibility = matrix
+        self._mode = _MODES[normalisation]
+        self._settle = settle
+        library = native.load()
+        self._kernel = None if library is None else native.Kernel(library, threads)
+        if self._kernel is None:
+            _say_slow()
+
+    def __call__(
+        self,
+        logits: NDArray[Any],
+        image: NDArray[np.uint8],
+        *,
+        positions: tuple[NDArray[Any], NDArray[Any]] | None = None,
+        marginals: bool = False,
+        iterations: int | None = None,
+    ) -> CRFResult:
+        """Label every pixel of an image.
+
+        A label that comes within a factor of 1000 of the likeliest one at no sample of `logits` takes no part.
+
+        Args:
+            logits: (C, h, w) scores before the softmax at any stride; they are upsampled bilinearly.
+            image: (H, W, 3) uint8 BGR.
+            positions: (H,) and (W,): where the image's rows and columns lie on the logits' grid, sample centres
+                at whole numbers; None stands for an even spread (align_corners=False).
+            marginals: also return the probability of every label.
+            iterations: in place of the parameters' own.
+
+        Raises:
+            ShapeError: if a shape, a dtype or a value does not fit.
+            UsageError: if the kernels are too narrow for the image, or memory ends.
+        """
+        _check_arrays(logits, image, self._compatibility)
+        logits = np.ascontiguousarray(logits, np.float32)
+        image = np.ascontiguousarray(image)
+        lines = _positions(positions, (image.shape[0], image.shape[1]), logits.shape[1:])
+        parameters = native.Parameters(
+            self._spec.appearance_position_px,
+            self._spec.appearance_colour,
+            self._spec.appearance_weight,
+            self._spec.smoothness_position_px,
+            self._spec.smoothness_weight,
+            self._spec.iterations if iterations is None else iterations,
+            self._mode,
+            SURE if self._settle else NEVER,
+            SETTLED,
+        )
+        if self._kernel is None:
+            found = plain.infer(parameters, self._compatibility, image, _upsampled(logits, lines))
+            return CRFResult(argmax_labels(found), found if marginals else None)
+        probable = np.empty((len(logits), *image.shape[:2]), np.float32) if marginals else None
+        labels = self._kernel.infer(parameters, self._compatibility, image, logits, lines, probable)
+        return CRFResult(labels, probable)
+
+
+def scaled_to(spec: CRFSpec, height: int) -> CRFSpec:
+    """Turn widths that hold for a frame of `spec.height` pixels into those of a frame of `height` pixels."""
+    factor = height / spec.height
+    return replace(
+        spec,
+        height=height,
+        appearance_position_px=spec.appearance_position_px * factor,
+        smoothness_position_px=spec.smoothness_position_px * factor,
+    )
+
+
+def _check(spec: CRFSpec, normalisation: str, threads: int) -> None:
+    widths = (spec.appearance_position_px, spec.appearance_colour, spec.smoothness_position_px)
+    if not all(0 < width < np.inf for width in widths):
+        raise UsageError(f"kernel widths must be above 0, got {', '.join(f'{width:g}' for width in widths)}")
+    weights = (spec.appearance_weight, spec.smoothness_weight)
+    if not all(0 <= weight < np.inf for weight in weights):
+        raise UsageError(f"kernel weights must be 0 or more, got {weights[0]:g} and {weights[1]:g}")
+    if spec.iterations < 0:
+        raise UsageError(f"iterations must be 0 or more, got {spec.iterations}")
+    if normalisation not in _MODES:
+        raise UsageError(f"normalisation must be one of {', '.join(_MODES)}, got {normalisation}")
+    cores = os.cpu_count() or 1
+    if not 1 <= threads <= cores:
+        raise UsageError(f"threads must be 1 to {cores}, the cores of this machine, got {threads}")
+
+
+def _check_arrays(
+    logits: NDArray[Any], image: NDArray[np.uint8], compatibility: NDArray[np.float32] | None
+) -> None:
+    if logits.ndim != 3 or not 1 <= len(logits) <= MAX_CLASSES or 0 in logits.shape:
+        raise ShapeError(
+            f"logits must be (C, h, w) of 1 to {MAX_CLASSES} classes, got {logits.shape}; "
+            "for a batch, pass one item: logits[0]"
+        )
+    if logits.dtype.kind != "f":
+        raise ShapeError(f"logits must be floats, got {logits.dtype}; for labels see unary_from_labels")
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+        raise ShapeError(f"image must be (H, W, 3) uint8 BGR, got {image.dtype} {image.shape}")
+    if compatibility is not None and len(compatibility) != len(logits):
+        raise ShapeError(f"compatibility is for {len(compatibility)} classes, logits have {len(logits)}")
+
+
+def _positions(
+    positions: tuple[NDArray[Any], NDArray[Any]] | None, size_hw: tuple[int, int], grid_hw: tuple[int, ...]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """Give where pixels lie on the grid; None where pixels and samples are the same."""
+    if positions is None:
+        if size_hw == grid_hw:
+            return None
+        spread = [
+            (np.arange(size) + 0.5) * count / size - 0.5 for size, count in zip(size_hw, grid_hw, strict=True)
+        ]
+        positions = spread[0], spread[1]
+    rows, columns = (np.ascontiguousarray(line, np.float32) for line in positions)
+    if (rows.shape, columns.shape) != ((size_hw[0],), (size_hw[1],)):
+        raise ShapeError(f"positions must be ({size_hw[0]},) and ({size_hw[1]},), got {rows.shape}, {columns.shape}")
+    if not (np.all(np.isfinite(rows)) and np.all(np.isfinite(columns))):
+        raise ShapeError("positions must be finite")
+    return rows, columns
+
+
+def _upsampled(
+    logits: NDArray[np.float32], positions: tuple[NDArray[np.float32], NDArray[np.float32]] | None
+) -> NDArray[np.float32]:
+    """Read (C, h, w) logits at the pixels' positions, linearly between samples."""
+    if positions is None:
+        return logits
+    for axis, line in ((1, positions[0]), (2, positions[1])):
+        last = logits.shape[axis] - 1
+        inside = np.clip(line, 0, last)
+        first = inside.astype(np.intp)
+        weight = (inside - first).reshape((1, -1, 1) if axis == 1 else (1, 1, -1))
+        before = logits.take(first, axis=axis)
+        logits = before + (logits.take(np.minimum(first + 1, last), axis=axis) - before) * weight
+    return logits
+
+
+@cache
+def _say_slow() -> None:
+    """Say once that the kernel is missing."""
+    _log.warning(
+        "the CRF's kernel was not built, NumPy does its work and is 20 to 100 times slower; "
+        "install a C++ compiler and edgeseg again"
+    )

@@ -1,0 +1,136 @@
+"""Call the mean-field kernel, a shared library without Python in it; ctypes lets go of the GIL meanwhile."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.errors import ShapeError, UsageError
+
+NOT_FINITE, TOO_NARROW, OUT_OF_MEMORY = 1, 2, 3
+
+
+class Parameters(ctypes.Structure):
+    """`edgeseg::Parameters`, field by field."""
+
+    _fields_ = (
+        ("appearance_position_px", ctypes.c_float),
+        ("appearance_colour", ctypes.c_float),
+        ("appearance_weight", ctypes.c_float),
+        ("smoothness_position_px", ctypes.c_float),
+        ("smoothness_weight", ctypes.c_float),
+        ("iterations", ctypes.c_int32),
+        ("normalisation", ctypes.c_int32),
+        ("sure", ctypes.c_float),
+        ("settled", ctypes.c_float),
+    )
+
+
+@cache
+def load() -> ctypes.CDLL | None:
+    """Open the library for this CPU; None where it was not built."""
+    library = _open("baseline")
+    if library is not None and library.edgeseg_crf_has_avx2():
+        library = _open("avx2") or library
+    return library
+
+
+def _open(instructions: str) -> ctypes.CDLL | None:
+    path = Path(__file__).with_name(f"_kernel_{instructions}.so")
+    if not path.exists():
+        return None
+    library = ctypes.CDLL(str(path))
+    library.edgeseg_crf_new.restype = ctypes.c_void_p
+    library.edgeseg_crf_new.argtypes = [ctypes.c_int]
+    library.edgeseg_crf_free.restype = None
+    library.edgeseg_crf_free.argtypes = [ctypes.c_void_p]
+    pointer, integer = ctypes.c_void_p, ctypes.c_int
+    library.edgeseg_crf_infer.argtypes = [
+        *(pointer, ctypes.POINTER(Parameters), pointer, pointer, integer, integer),
+        *(pointer, integer, integer, pointer, pointer, integer, pointer, pointer),
+    ]
+    return library
+
+
+class Kernel:
+    """The kernel with the memory that it keeps from frame to frame; one frame at a time."""
+
+    def __init__(self, library: ctypes.CDLL, threads: int) -> None:
+        self._library = library
+        self._lock = threading.Lock()
+        self._field: int | None = library.edgeseg_crf_new(threads)
+        if not self._field:
+            raise UsageError(f"{threads} threads for the CRF could not be started; ask for fewer")
+
+    def infer(
+        self,
+        parameters: Parameters,
+        compatibility: NDArray[np.float32] | None,
+        image: NDArray[np.uint8],
+        logits: NDArray[np.float32],
+        positions: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
+        marginals: NDArray[np.float32] | None,
+    ) -> NDArray[np.uint8]:
+        """Label every pixel; arrays are C-contiguous, and `marginals` (C, H, W) is written to.
+
+        Raises:
+            ShapeError: if a logit is not finite.
+            UsageError: if the kernels are too narrow for the image, or memory ends.
+        """
+        height, width = image.shape[:2]
+        labels = np.empty((height, width), np.uint8)
+        rows, columns = positions or (None, None)
+        with self._lock:
+            outcome = self._library.edgeseg_crf_infer(
+                self._field,
+                ctypes.byref(parameters),
+                _pointer(compatibility),
+                _pointer(image),
+                height,
+                width,
+                _pointer(logits),
+                *logits.shape[1:],
+                _pointer(rows),
+                _pointer(columns),
+                len(logits),
+                _pointer(labels),
+                _pointer(marginals),
+            )
+        if outcome == NOT_FINITE:
+            raise not_finite()
+        if outcome == TOO_NARROW:
+            raise too_narrow()
+        if outcome == OUT_OF_MEMORY:
+            raise UsageError(f"no memory for a CRF of {width}x{height} pixels and {len(logits)} classes")
+        return labels
+
+    def __del__(self) -> None:
+        """Free the kernel's memory and end its threads."""
+        if getattr(self, "_field", None):
+            self._library.edgeseg_crf_free(self._field)
+            self._field = None
+
+
+def not_finite() -> ShapeError:
+    """Say what is wrong with the logits."""
+    return ShapeError(
+        "logits must be finite and within 1e6; take the logarithm of probabilities by logits_from_probabilities"
+    )
+
+
+def too_narrow() -> UsageError:
+    """Say what is wrong with the kernel widths."""
+    return UsageError(
+        "the appearance kernel is too narrow for an image of this size: "
+        "raise appearance_position_px or appearance_colour"
+    )
+
+
+def _pointer(array: NDArray[Any] | None) -> int | None:
+    return None if array is None else array.ctypes.data

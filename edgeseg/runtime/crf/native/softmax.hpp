@@ -1,0 +1,49 @@
+// Turn the fields of a tile's pixels into probabilities, 16 pixels side by side.
+
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "tiles.hpp"
+
+namespace edgeseg {
+
+typedef float Row[kPixels];  // one value of each of a tile's pixels
+
+// e^x for x <= 0, within 3e-7 of it.
+inline float exponential(float x) {
+  const float power = std::max(x, -80.0f) * 1.44269504f;
+  const float whole = std::floor(power);
+  const float rest = power - whole;
+  const float fraction =
+      1.0f + rest * (0.69314697f + rest * (0.24022213f + rest * (0.05550713f + rest * (0.00967554f + rest * 0.00132724f))));
+  const int32_t bits = (static_cast<int32_t>(whole) + 127) * (1 << 23);
+  float scale;
+  std::memcpy(&scale, &bits, sizeof scale);
+  return fraction * scale;
+}
+
+// Writes the probabilities of `count` labels over their fields. With `has_last` there is one more label, of field 0.
+// `top` is the probability of the likeliest label, `last` that of the additional one (or 0).
+inline void softmax(Row* field, int count, bool has_last, Row& top, Row& last) {
+  alignas(64) Row peak, sum;
+  const float floor = has_last ? 0.0f : -1e30f;
+  for (int i = 0; i < kPixels; ++i) peak[i] = floor;
+  for (int c = 0; c < count; ++c)
+    for (int i = 0; i < kPixels; ++i) peak[i] = field[c][i] > peak[i] ? field[c][i] : peak[i];
+  for (int i = 0; i < kPixels; ++i) sum[i] = last[i] = has_last ? exponential(-peak[i]) : 0.0f;
+  for (int c = 0; c < count; ++c)
+    for (int i = 0; i < kPixels; ++i) {
+      field[c][i] = exponential(field[c][i] - peak[i]);
+      sum[i] += field[c][i];
+    }
+  for (int i = 0; i < kPixels; ++i) top[i] = 1.0f / sum[i];
+  for (int i = 0; i < kPixels; ++i) last[i] *= top[i];
+  for (int c = 0; c < count; ++c)
+    for (int i = 0; i < kPixels; ++i) field[c][i] *= top[i];
+}
+
+}  // namespace edgeseg

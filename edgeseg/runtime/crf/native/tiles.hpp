@@ -1,0 +1,31 @@
+// Say in which order pixels are kept: in tiles of 4 x 4, which share lattice vertices, and settle together.
+
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+namespace edgeseg {
+
+constexpr int kSide = 4;
+constexpr int kPixels = kSide * kSide;
+
+// An image cut into tiles, row by row. Tiles may reach over the right and lower edge.
+struct Tiling {
+  int height = 0, width = 0;
+  int rows = 0, columns = 0;  // of tiles
+
+  Tiling() = default;
+  Tiling(int height, int width)
+      : height(height), width(width), rows((height + kSide - 1) / kSide), columns((width + kSide - 1) / kSide) {}
+
+  size_t tiles() const { return static_cast<size_t>(rows) * columns; }
+  size_t pixels() const { return tiles() * kPixels; }
+  bool inside(int y, int x) const { return y < height && x < width; }
+  // Where a pixel of the image lies in its planes; beyond an edge stands the edge's own pixel.
+  size_t at(int y, int x) const {
+    return static_cast<size_t>(std::min(y, height - 1)) * width + std::min(x, width - 1);
+  }
+};
+
+}  // namespace edgeseg

@@ -1,0 +1,80 @@
+// Turn a piece of work and a number of threads into parts that run side by side.
+
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace edgeseg {
+
+// Threads that sleep between jobs. They never spin: a runtime beside them wants the cores.
+class Workers {
+ public:
+  explicit Workers(int count) {
+    for (int part = 1; part < count; ++part) threads_.emplace_back([this, part] { serve(part); });
+  }
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+  ~Workers() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    for (auto& thread : threads_) thread.join();
+  }
+
+  int count() const { return static_cast<int>(threads_.size()) + 1; }
+
+  // Calls job(part) for every part in 0..count()-1, part 0 on the calling thread, and waits for all.
+  void run(const std::function<void(int)>& job) {
+    if (!threads_.empty()) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      job_ = &job;
+      left_ = static_cast<int>(threads_.size());
+      ++round_;
+    }
+    wake_.notify_all();
+    job(0);
+    std::unique_lock<std::mutex> lock(mutex_);
+    done_.wait(lock, [this] { return left_ == 0; });
+  }
+
+  // Calls job(begin, end) for consecutive ranges that cover 0..size.
+  template <typename Job>
+  void split(size_t size, const Job& job) {
+    const size_t parts = static_cast<size_t>(count());
+    run([&](int part) { job(size * part / parts, size * (part + 1) / parts); });
+  }
+
+ private:
+  void serve(int part) {
+    long seen = 0;
+    for (;;) {
+      const std::function<void(int)>* job;
+      {
+        std::unique_lock<std::mutex> lock(mutex_);
+        wake_.wait(lock, [&] { return stopping_ || round_ != seen; });
+        if (stopping_) return;
+        seen = round_;
+        job = job_;
+      }
+      (*job)(part);
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (--left_ == 0) done_.notify_one();
+    }
+  }
+
+  std::vector<std::thread> threads_;
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  const std::function<void(int)>* job_ = nullptr;
+  long round_ = 0;
+  int left_ = 0;
+  bool stopping_ = false;
+};
+
+}  // namespace edgeseg

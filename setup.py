@@ -1,0 +1,61 @@
+"""Build the CRF's kernel: plain shared libraries without Python's ABI, and none where there is no compiler."""
+
+import os
+import platform
+
+from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_ext import build_ext
+
+FOLDER = "edgeseg/runtime/crf/native"
+FLAGS = [
+    "-std=c++17",
+    "-O3",
+    "-fvisibility=hidden",
+    "-pthread",
+    # what lets sums and maxima be vectorised; NaN and infinity keep their meaning
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fno-signed-zeros",
+    "-fassociative-math",
+    "-freciprocal-math",
+]
+INSTRUCTIONS = {"baseline": []}
+if platform.machine() in ("x86_64", "AMD64"):
+    INSTRUCTIONS["avx2"] = ["-mavx2", "-mfma"]
+
+
+class BuildLibraries(build_ext):
+    """Name libraries without the interpreter's tag: they are opened by ctypes."""
+
+    def get_ext_filename(self, ext_name):
+        """Give `edgeseg.runtime.crf._kernel_avx2` the file edgeseg/runtime/crf/_kernel_avx2.so."""
+        return os.path.join(*ext_name.split(".")) + ".so"
+
+
+class PlatformWheel(bdist_wheel):
+    """One wheel a platform, for every Python 3."""
+
+    def get_tag(self):
+        """Return the wheel's Python, ABI and platform tags."""
+        return "py3", "none", super().get_tag()[2]
+
+
+setup(
+    ext_modules=[
+        Extension(
+            f"edgeseg.runtime.crf._kernel_{name}",
+            sources=[f"{FOLDER}/kernel.cpp"],
+            depends=[
+                f"{FOLDER}/{part}.hpp"
+                for part in ("workers", "tiles", "lattice", "gaussian", "upsampling", "softmax", "mean_field")
+            ],
+            extra_compile_args=[*FLAGS, *flags],
+            extra_link_args=["-pthread"],
+            language="c++",
+            optional=True,
+        )
+        for name, flags in INSTRUCTIONS.items()
+    ],
+    cmdclass={"build_ext": BuildLibraries, "bdist_wheel": PlatformWheel},
+)
