@@ -1,4 +1,4 @@
-"""Build the CRF's kernel: plain shared libraries without Python's ABI, and none where there is no compiler."""
+"""Build the CRF's kernel: plain shared libraries without Python's ABI; without a compiler there is none."""
 
 import os
 import platform

@@ -21,6 +21,7 @@ from edgeseg.errors import EdgesegError
 from edgeseg.extras import require
 from edgeseg.records import to_plain
 from edgeseg.runtime.backends import cuda
+from edgeseg.runtime.crf import native
 from edgeseg.runtime.machine import this_machine
 
 
@@ -85,6 +86,7 @@ def command(json_path: Path | None) -> None:
     wheels = findings["onnxruntime_wheels"]
     if len(wheels) > 1:
         table.add_row(" and ".join(wheels), "overwrite each other", escape(mend_provider("gpu", wheels)))
+    table.add_row("CRF kernel", *describe_kernel(findings["crf_kernel"]))
     table.add_row("devices of OpenVINO", escape(", ".join(findings["openvino_devices"])) or "none", "")
     table.add_row("NVIDIA GPU", escape(findings["nvidia_gpu"]), "")
     table.add_row("cameras", ", ".join(findings["cameras"]) or "none found under /dev/video*", "")
@@ -107,6 +109,7 @@ def examine() -> dict[str, Any]:
         ],
         "providers": _providers(),
         "onnxruntime_wheels": [wheel for wheel in (CPU_WHEEL, GPU_WHEEL) if _is_installed(wheel)],
+        "crf_kernel": native.load() is not None,
         "openvino_devices": _openvino_devices(),
         "nvidia_gpu": _nvidia_gpu(),
         "cameras": sorted(str(path) for path in Path("/dev").glob("video*")),
@@ -123,6 +126,13 @@ def mend_provider(extra: str, wheels: Sequence[str]) -> str:
     """Give the command that brings the wheel of an execution provider; any other has to go first."""
     install = f"pip install 'edgeseg[{extra}]'"
     return f"pip uninstall {' '.join(wheels)}; {install}" if wheels else install
+
+
+def describe_kernel(built: bool) -> tuple[str, str]:
+    """Give the state of the CRF's kernel, and what mends it."""
+    if built:
+        return "ready", ""
+    return "not built: NumPy does its work, slowly", "install a C++ compiler, then edgeseg again"
 
 
 def version_of(module: str) -> str | None:

@@ -9,6 +9,7 @@ import click
 
 from edgeseg.cli.options import COUNT, DEVICES, PATH, THREADS, progress, write_json
 from edgeseg.cli.outputs import check_report
+from edgeseg.cli.refine_options import check_crf, crf_options
 from edgeseg.cli.tables import print_times
 
 DEFAULT_FRAMES = 100
@@ -32,6 +33,7 @@ DEFAULT_WARMUP = 10
     help="Frames computed first and not counted.",
 )
 @click.option("--seconds", type=click.FloatRange(min=0.1), help="End each loop after this time.")
+@crf_options
 @click.option("--device", type=click.Choice(DEVICES), help="Where; by default as it was built.")
 @click.option(
     "--threads", type=THREADS, help="Threads per inference; by default what the build measured as best."
@@ -44,6 +46,9 @@ def command(
     frames: int,
     warmup: int,
     seconds: float | None,
+    crf: bool,
+    crf_threads: int,
+    budget_ms: float | None,
     device: str | None,
     threads: int | None,
 ) -> None:
@@ -56,8 +61,11 @@ def command(
     from edgeseg.runtime.profile import profile
     from edgeseg.runtime.sources import open_source
 
+    check_crf(crf, budget_ms)
     start_s = time.perf_counter()
-    with Segmenter.open(engine, device=device, threads=threads) as segmenter:
+    with Segmenter.open(
+        engine, device=device, threads=threads, crf=crf, crf_threads=crf_threads, crf_budget_ms=budget_ms
+    ) as segmenter:
         load_ms = 1000 * (time.perf_counter() - start_s)
         total = None if seconds else 2 * (warmup + frames)
         with open_source(source) as opened, progress("frames", total) as advance:

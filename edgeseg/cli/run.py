@@ -10,6 +10,7 @@ import click
 
 from edgeseg.cli import INTERRUPTED
 from edgeseg.cli.options import COUNT, DEVICES, PATH, PROBABILITY, THREADS, progress
+from edgeseg.cli.refine_options import check_crf, crf_options
 from edgeseg.cli.tables import print_times
 from edgeseg.errors import SourceError, UsageError
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     type=click.Choice(["latest", "every"]),
     help="Which frames: every one, or the newest only. Default: latest for cameras, else every.",
 )
+@crf_options
 @click.option("--device", type=click.Choice(DEVICES), help="Where; by default as it was built.")
 @click.option(
     "--threads", type=THREADS, help="Threads per inference; by default what the build measured as best."
@@ -50,6 +52,9 @@ def command(
     show: bool,
     frames: int | None,
     policy: Policy | None,
+    crf: bool,
+    crf_threads: int,
+    budget_ms: float | None,
     device: str | None,
     threads: int | None,
     score_threshold: float | None,
@@ -64,9 +69,18 @@ def command(
     from edgeseg.runtime.sinks import check_outputs, open_sink
     from edgeseg.runtime.sources import open_source
 
+    check_crf(crf, budget_ms)
     with ExitStack() as stack:
         segmenter = stack.enter_context(
-            Segmenter.open(engine, device=device, threads=threads, score_threshold=score_threshold)
+            Segmenter.open(
+                engine,
+                device=device,
+                threads=threads,
+                score_threshold=score_threshold,
+                crf=crf,
+                crf_threads=crf_threads,
+                crf_budget_ms=budget_ms,
+            )
         )
         if not segmenter.manifest.proven:
             click.echo(

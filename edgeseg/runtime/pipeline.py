@@ -23,11 +23,15 @@ SourceLike = Union[Source, str, "os.PathLike[str]"]
 
 
 class Steps(Protocol):
-    """What the pipeline asks of a segmenter: its spec, and its three steps, which are timed apart."""
+    """What the pipeline asks of a segmenter: its spec, and its steps, which are timed apart."""
 
     @property
     def spec(self) -> ModelSpec:
         """The model's contract."""
+
+    @property
+    def refines(self) -> bool:
+        """Whether `refine` takes the place of `postprocess`."""
 
     def preprocess(self, image: Any, /) -> Any:
         """Make the network's input from a frame (H, W, 3) uint8 BGR."""
@@ -37,6 +41,9 @@ class Steps(Protocol):
 
     def postprocess(self, outputs: Any, prepared: Any, /) -> Result:
         """Bring the network's outputs to the frame's own pixels."""
+
+    def refine(self, outputs: Any, prepared: Any, image: Any, /) -> Result:
+        """Bring the outputs to the frame's own pixels along the edges of the frame."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +112,14 @@ def stream(
 
 
 def segment(segmenter: Steps, frame: Frame, times: StageTimes) -> Result:
-    """Take one frame through the three steps, timing each."""
+    """Take one frame through its steps, timing each."""
     with times.measure("preprocess"):
         prepared = segmenter.preprocess(frame.image)
     with times.measure("infer"):
         outputs = segmenter.infer(prepared)
+    if segmenter.refines:
+        with times.measure("crf"):
+            return segmenter.refine(outputs, prepared, frame.image)
     with times.measure("postprocess"):
         return segmenter.postprocess(outputs, prepared)
 

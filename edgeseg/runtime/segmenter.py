@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from edgeseg.bundle import Manifest, read_manifest
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.runtime.backends import Backend, Tensor, open_backend
+from edgeseg.runtime.crf.stage import DEFAULT, Refinement
 from edgeseg.runtime.instance import instance_result
 from edgeseg.runtime.preprocess import Prepared, Preprocessor
 from edgeseg.runtime.results import InstanceResult, SemanticResult
 from edgeseg.runtime.semantic import semantic_result
-from edgeseg.spec import ModelSpec
+from edgeseg.spec import CRFSpec, ModelSpec
 
 INPUT_NAME = "image"
 
@@ -28,14 +29,16 @@ INPUT_NAME = "image"
 class Segmenter:
     """An opened engine with what belongs before and after it; a context manager.
 
-    `segmenter(frame)` does the three steps `preprocess`, `infer` and `postprocess`, which are also there one
-    by one. They share the input buffer: one frame at a time, from one thread at a time.
+    `segmenter(frame)` does the steps `preprocess`, `infer` and `postprocess`, or `refine` in place of the
+    last, which are also there one by one. They share the input buffer: one frame at a time, from one thread
+    at a time.
 
     Args:
         manifest: says what the engine is.
         backend: the opened engine, closed with the segmenter.
         score_threshold: of instances, in place of the spec's and not below it, up to 1.
         confidence: also compute how sure the network is of every pixel; semantic engines with logits only.
+        refinement: the CRF that turns logits into labels; None stands for the best class of each pixel.
 
     Raises:
         EngineError: if the graph is not what the manifest says, or takes batches.
@@ -49,16 +52,20 @@ class Segmenter:
         *,
         score_threshold: float | None = None,
         confidence: bool = False,
+        refinement: Refinement | None = None,
     ) -> None:
         spec = manifest.spec
         _check_graph(spec, backend)
         _check_arguments(spec, score_threshold, confidence)
+        if refinement is not None:
+            _check_refined(spec)
         self._manifest = manifest
         self._backend = backend
         self._thresholds = spec.thresholds
         if score_threshold is not None:
             self._thresholds = dataclasses.replace(spec.thresholds, score=score_threshold)
         self._confidence = confidence
+        self._refinement = refinement
         self._prepare = Preprocessor(spec.input)
 
     @classmethod
@@ -70,6 +77,9 @@ class Segmenter:
         threads: int | None = None,
         score_threshold: float | None = None,
         confidence: bool = False,
+        crf: CRFSpec | bool = False,
+        crf_threads: int = 1,
+        crf_budget_ms: float | None = None,
     ) -> Segmenter:
         """Open the engine in a folder that `edgeseg build` made; every file is compared with its hash.
 
@@ -79,6 +89,10 @@ class Segmenter:
             score_threshold: of instances, in place of the spec's and not below it: the graph has dropped what
                 scored less.
             confidence: also compute how sure the network is of every pixel; takes an engine with logits.
+            crf: refine labels by a fully connected CRF; True stands for the engine's own parameters, which
+                `edgeseg fit-crf` finds, or else the defaults. Takes an engine with logits.
+            crf_threads: of the CRF.
+            crf_budget_ms: keep the CRF within this time a frame, by doing less; see `Refinement`.
 
         Raises:
             EngineError: if there is no engine, a file was changed, or it does not fit this machine.
@@ -97,7 +111,18 @@ class Segmenter:
         manifest = read_manifest(folder, check_files=True)
         backend = open_backend(folder, manifest, device=device, threads=threads)
         try:
-            return cls(manifest, backend, score_threshold=score_threshold, confidence=confidence)
+            refinement = None
+            if crf is not False:
+                _check_refined(manifest.spec)
+                parameters = (manifest.spec.crf or DEFAULT) if crf is True else crf
+                refinement = Refinement(parameters, threads=crf_threads, budget_ms=crf_budget_ms)
+            return cls(
+                manifest,
+                backend,
+                score_threshold=score_threshold,
+                confidence=confidence,
+                refinement=refinement,
+            )
         except BaseException:
             backend.close()
             raise
@@ -120,7 +145,13 @@ class Segmenter:
             EngineError: if the engine fails or is closed.
         """
         prepared = self.preprocess(frame)
-        return self.postprocess(self.infer(prepared), prepared)
+        outputs = self.infer(prepared)
+        return self.refine(outputs, prepared, frame) if self.refines else self.postprocess(outputs, prepared)
+
+    @property
+    def refines(self) -> bool:
+        """Whether a CRF makes the labels."""
+        return self._refinement is not None
 
     def preprocess(self, frame: NDArray[np.uint8]) -> Prepared:
         """Bring a frame into the network's input; the image is valid until the next frame is prepared."""
@@ -137,6 +168,18 @@ class Segmenter:
         if self.spec.task == "instance":
             return instance_result(outputs, prepared.placement, self._thresholds)
         return semantic_result(outputs, prepared.placement, confidence=self._confidence)
+
+    def refine(
+        self, outputs: Mapping[str, NDArray[Any]], prepared: Prepared, frame: NDArray[np.uint8]
+    ) -> SemanticResult:
+        """Bring the outputs back to the frame along its edges, by the CRF that the segmenter was opened with.
+
+        Raises:
+            UsageError: if it was opened without one.
+        """
+        if self._refinement is None:
+            raise UsageError("the segmenter was opened without a CRF; open it with crf=True")
+        return self._refinement(outputs["logits"][0], prepared.placement, frame, confidence=self._confidence)
 
     def close(self) -> None:
         """Free the engine; closing twice is allowed."""
@@ -189,6 +232,20 @@ def _check_tensors(role: str, wanted: Mapping[str, Tensor], found: Mapping[str, 
 def _same_shape(one: tuple[int | None, ...], other: tuple[int | None, ...]) -> bool:
     """Compare shapes; a size that depends on the data fits any."""
     return len(one) == len(other) and all(a == b or None in (a, b) for a, b in zip(one, other, strict=True))
+
+
+def _check_refined(spec: ModelSpec) -> None:
+    if spec.task != "semantic":
+        raise UsageError("a CRF refines semantic labels; this engine finds instances")
+    if spec.graph.crf_stride is not None:
+        raise UsageError(
+            "the graph has refined its output by a CRF already; run without --crf, or export without it"
+        )
+    if spec.output_kind != "logits":
+        raise UsageError(
+            f"a CRF needs the network's logits, this engine gives {spec.output_kind}; "
+            "export the model with --output-kind logits"
+        )
 
 
 def _check_arguments(spec: ModelSpec, score_threshold: float | None, confidence: bool) -> None:

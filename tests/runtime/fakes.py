@@ -40,6 +40,8 @@ INSTANCE = ModelSpec(
 class BrightPixels:
     """A segmenter whose class 1 is every pixel whose blue is above 127; the hooks see every frame."""
 
+    refines = False
+
     def __init__(self, on_infer: Callable[[], object] = lambda: None) -> None:
         self.spec = SEMANTIC
         self.manifest = Manifest("fake", "1", "fp32", "cpu", SEMANTIC, "0" * 64, {})
@@ -56,6 +58,9 @@ class BrightPixels:
 
     def postprocess(self, outputs, prepared):
         return SemanticResult(outputs)
+
+    def refine(self, outputs, prepared, image):
+        raise AssertionError("never asked for")
 
 
 class GreyFrames(Source):

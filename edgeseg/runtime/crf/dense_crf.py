@@ -24,6 +24,8 @@ _MODES: dict[Normalisation, int] = {"none": 0, "before": 1, "after": 2, "symmetr
 SURE, SETTLED = 0.95, 0.05
 NEVER = 2.0  # no probability reaches it
 
+PLANES_NDIM = 3  # (C, h, w)
+
 _log = logging.getLogger(__name__)
 
 
@@ -38,8 +40,8 @@ class CRFResult:
 class DenseCRF:
     """Refine a segmentation along the edges of its image; every pixel is connected with every other.
 
-    Two pixels that have the same label are rewarded, the more the nearer (smoothness kernel) and, further away,
-    the more alike in colour they are (appearance kernel):
+    Two pixels that have the same label are rewarded, the more the nearer (smoothness kernel) and, further
+    away, the more alike in colour they are (appearance kernel):
 
         w_a exp(-|p - p'|^2 / (2 s_a^2) - |c - c'|^2 / (2 s_c^2)) + w_s exp(-|p - p'|^2 / (2 s_s^2))
 
@@ -48,8 +50,8 @@ class DenseCRF:
     threads wait for each other.
 
     Args:
-        parameters: widths in pixels of the image that is given, colours in grey levels 0..255; `height` is not
-            read: `scaled_to` turns a spec's widths into those of a frame. None stands for the defaults.
+        parameters: widths in pixels of the image that is given, colours in grey levels 0..255; `height` is
+            not read: `scaled_to` turns a spec's widths into those of a frame. None stands for the defaults.
         compatibility: (C, C) cost of label c beside label m; None stands for Potts, 1 where they differ.
         normalisation: by K 1, what a pixel's weights sum to: its square root before and after the filter
             (`symmetric`), all of it on one side, or none.
@@ -70,12 +72,16 @@ class DenseCRF:
         threads: int = 1,
         settle: bool = True,
     ) -> None:
-        self._spec = parameters or CRFSpec(height=1)
-        _check(self._spec, normalisation, threads)
+        self.parameters = parameters or CRFSpec(height=1)
+        if normalisation not in _MODES:
+            raise UsageError(f"normalisation must be one of {', '.join(_MODES)}, got {normalisation}")
+        cores = os.cpu_count() or 1
+        if not 1 <= threads <= cores:
+            raise UsageError(f"threads must be 1 to {cores}, the cores of this machine, got {threads}")
         self._compatibility = None
         if compatibility is not None:
             matrix = np.ascontiguousarray(compatibility, np.float32)
-            if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not np.all(np.isfinite(matrix)):
+            if matrix.shape != (len(matrix), len(matrix)) or not np.all(np.isfinite(matrix)):
                 raise ShapeError(f"compatibility must be a finite (C, C) matrix, got {matrix.shape}")
             self._compatibility = matrix
         self._mode = _MODES[normalisation]
@@ -84,6 +90,16 @@ class DenseCRF:
         self._kernel = None if library is None else native.Kernel(library, threads)
         if self._kernel is None:
             _say_slow()
+
+    @property
+    def parameters(self) -> CRFSpec:
+        """Kernel widths and weights, and iterations; may be set between calls."""
+        return self._spec
+
+    @parameters.setter
+    def parameters(self, parameters: CRFSpec) -> None:
+        _check(parameters)
+        self._spec = parameters
 
     def __call__(
         self,
@@ -96,13 +112,13 @@ class DenseCRF:
     ) -> CRFResult:
         """Label every pixel of an image.
 
-        A label that comes within a factor of 1000 of the likeliest one at no sample of `logits` takes no part.
+        A label takes no part if at no sample of `logits` it comes within a factor of 1000 of the likeliest.
 
         Args:
             logits: (C, h, w) scores before the softmax at any stride; they are upsampled bilinearly.
             image: (H, W, 3) uint8 BGR.
-            positions: (H,) and (W,): where the image's rows and columns lie on the logits' grid, sample centres
-                at whole numbers; None stands for an even spread (align_corners=False).
+            positions: (H,) and (W,): where the image's rows and columns lie on the logits' grid, sample
+                centres at whole numbers; None stands for an even spread (align_corners=False).
             marginals: also return the probability of every label.
             iterations: in place of the parameters' own.
 
@@ -129,7 +145,9 @@ class DenseCRF:
             found = plain.infer(parameters, self._compatibility, image, _upsampled(logits, lines))
             return CRFResult(argmax_labels(found), found if marginals else None)
         probable = np.empty((len(logits), *image.shape[:2]), np.float32) if marginals else None
-        labels = self._kernel.infer(parameters, self._compatibility, image, logits, lines, probable)
+        labels = self._kernel.infer(
+            parameters, self._compatibility, image, logits, positions=lines, marginals=probable
+        )
         return CRFResult(labels, probable)
 
 
@@ -144,7 +162,7 @@ def scaled_to(spec: CRFSpec, height: int) -> CRFSpec:
     )
 
 
-def _check(spec: CRFSpec, normalisation: str, threads: int) -> None:
+def _check(spec: CRFSpec) -> None:
     widths = (spec.appearance_position_px, spec.appearance_colour, spec.smoothness_position_px)
     if not all(0 < width < np.inf for width in widths):
         raise UsageError(f"kernel widths must be above 0, got {', '.join(f'{width:g}' for width in widths)}")
@@ -153,24 +171,19 @@ def _check(spec: CRFSpec, normalisation: str, threads: int) -> None:
         raise UsageError(f"kernel weights must be 0 or more, got {weights[0]:g} and {weights[1]:g}")
     if spec.iterations < 0:
         raise UsageError(f"iterations must be 0 or more, got {spec.iterations}")
-    if normalisation not in _MODES:
-        raise UsageError(f"normalisation must be one of {', '.join(_MODES)}, got {normalisation}")
-    cores = os.cpu_count() or 1
-    if not 1 <= threads <= cores:
-        raise UsageError(f"threads must be 1 to {cores}, the cores of this machine, got {threads}")
 
 
 def _check_arrays(
     logits: NDArray[Any], image: NDArray[np.uint8], compatibility: NDArray[np.float32] | None
 ) -> None:
-    if logits.ndim != 3 or not 1 <= len(logits) <= MAX_CLASSES or 0 in logits.shape:
+    if logits.ndim != PLANES_NDIM or not 1 <= len(logits) <= MAX_CLASSES or 0 in logits.shape:
         raise ShapeError(
             f"logits must be (C, h, w) of 1 to {MAX_CLASSES} classes, got {logits.shape}; "
             "for a batch, pass one item: logits[0]"
         )
     if logits.dtype.kind != "f":
         raise ShapeError(f"logits must be floats, got {logits.dtype}; for labels see unary_from_labels")
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+    if image.dtype != np.uint8 or image.shape[2:] != (3,) or 0 in image.shape:
         raise ShapeError(f"image must be (H, W, 3) uint8 BGR, got {image.dtype} {image.shape}")
     if compatibility is not None and len(compatibility) != len(logits):
         raise ShapeError(f"compatibility is for {len(compatibility)} classes, logits have {len(logits)}")
@@ -189,7 +202,9 @@ def _positions(
         positions = spread[0], spread[1]
     rows, columns = (np.ascontiguousarray(line, np.float32) for line in positions)
     if (rows.shape, columns.shape) != ((size_hw[0],), (size_hw[1],)):
-        raise ShapeError(f"positions must be ({size_hw[0]},) and ({size_hw[1]},), got {rows.shape}, {columns.shape}")
+        raise ShapeError(
+            f"positions must be ({size_hw[0]},) and ({size_hw[1]},), got {rows.shape}, {columns.shape}"
+        )
     if not (np.all(np.isfinite(rows)) and np.all(np.isfinite(columns))):
         raise ShapeError("positions must be finite")
     return rows, columns

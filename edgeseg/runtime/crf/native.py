@@ -74,6 +74,7 @@ class Kernel:
         compatibility: NDArray[np.float32] | None,
         image: NDArray[np.uint8],
         logits: NDArray[np.float32],
+        *,
         positions: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
         marginals: NDArray[np.float32] | None,
     ) -> NDArray[np.uint8]:
@@ -120,7 +121,7 @@ class Kernel:
 def not_finite() -> ShapeError:
     """Say what is wrong with the logits."""
     return ShapeError(
-        "logits must be finite and within 1e6; take the logarithm of probabilities by logits_from_probabilities"
+        "logits must be finite and within 1e6; probabilities become logits by logits_from_probabilities"
     )
 
 

@@ -1,7 +1,8 @@
 """Turn logits and an image into labels with NumPy and OpenCV alone, where the kernel was not built.
 
-The same mean field as native/mean_field.hpp without its shortcuts: no pixel is passed over, no label left out, and
-the smoothness kernel is not made coarser. Labels agree with the kernel's on 99 % of the pixels of real images.
+The same mean field as native/mean_field.hpp without its shortcuts: no pixel is passed over, no label left
+out, and the smoothness kernel is not made coarser. Labels agree with the kernel's on 99 % of the pixels of
+real images, or more.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from edgeseg.runtime.crf.native import Parameters, not_finite, too_narrow
 
 BEFORE, AFTER = 1, 2  # bits of Parameters.normalisation
 DIMENSIONS = 5
+POSITIONS = 2  # of them; the others are colours
 CORNERS = DIMENSIONS + 1
 LATTICE_GAIN = 1 / (1 + 2.0**-DIMENSIONS)  # of weights that sum to 1
 LARGEST_LOGIT = 1e6
@@ -82,9 +84,9 @@ def infer(
     for _ in range(parameters.iterations):
         message = np.zeros_like(unary)
         for (apply, weight), norm in zip(filters, norms, strict=True):
-            for plane, total in zip(belief, message, strict=True):
+            for label, plane in enumerate(belief):
                 filtered = apply(plane * norm if mode & BEFORE else plane)
-                total += weight * (filtered * norm if mode & AFTER else filtered)
+                message[label] += weight * (filtered * norm if mode & AFTER else filtered)
         belief = _softmax(unary + (message if compatibility is None else -(compatibility @ message)))
     return belief.reshape(shape)
 
@@ -107,7 +109,7 @@ def build_lattice(image: NDArray[np.uint8], position_px: float, colour: float) -
     features = np.stack([columns, rows, *np.moveaxis(image, 2, 0).astype(np.float32)]).reshape(DIMENSIONS, -1)
     axes = np.arange(DIMENSIONS)
     scale = CORNERS * np.sqrt(2 / 3) / np.sqrt((axes + 1) * (axes + 2))
-    scale /= np.where(axes < 2, position_px, colour)
+    scale /= np.where(axes < POSITIONS, position_px, colour)
     features *= scale[:, None].astype(np.float32)
     elevated = np.empty((CORNERS, features.shape[1]), np.float32)
     total = np.zeros(features.shape[1], np.float32)
@@ -164,6 +166,6 @@ def _norm(total: NDArray[np.float32], mode: int) -> NDArray[np.float32]:
 
 
 def _softmax(field: NDArray[np.float32]) -> NDArray[np.float32]:
-    share = np.exp(field - field.max(axis=0))
+    share: NDArray[np.float32] = np.exp(field - field.max(axis=0))
     share /= share.sum(axis=0)
     return share

@@ -11,6 +11,7 @@ from edgeseg.errors import ShapeError, UsageError
 from edgeseg.spec import MAX_CLASSES
 
 VOID_LABEL = 255  # "not sure": every class is as likely as any other
+PLANES_NDIM, MAP_NDIM = 3, 2  # (C, h, w), (h, w)
 LEAST_PROBABILITY = 1e-6  # what a probability of 0 stands for, so that its logarithm exists
 
 
@@ -20,11 +21,12 @@ def logits_from_probabilities(probabilities: NDArray[Any]) -> NDArray[np.float32
     Raises:
         ShapeError: if they are not (C, h, w), or a value lies outside 0..1 or is not a number.
     """
-    if probabilities.ndim != 3:
+    if probabilities.ndim != PLANES_NDIM:
         raise ShapeError(f"probabilities must be (C, h, w), got {probabilities.shape}")
     if not (np.all(probabilities >= 0) and np.all(probabilities <= 1)):
         raise ShapeError("probabilities must be 0 to 1; logits need no logits_from_probabilities")
-    return np.log(np.maximum(probabilities, LEAST_PROBABILITY, dtype=np.float32))
+    logits: NDArray[np.float32] = np.log(np.maximum(probabilities, LEAST_PROBABILITY, dtype=np.float32))
+    return logits
 
 
 def unary_from_labels(
@@ -41,14 +43,16 @@ def unary_from_labels(
         ShapeError: if shapes do not fit or a label is not below C.
         UsageError: if a confidence is not between 0 and 1.
     """
-    if labels.ndim != 2 or labels.dtype != np.uint8 or not 2 <= class_count <= MAX_CLASSES:
+    if labels.ndim != MAP_NDIM or labels.dtype != np.uint8 or not 1 < class_count <= MAX_CLASSES:
         raise ShapeError(
             f"labels must be (h, w) uint8 of 2 to {MAX_CLASSES} classes, "
             f"got {labels.dtype} {labels.shape} of {class_count}"
         )
     known = labels != VOID_LABEL
     if np.any(labels[known] >= class_count):
-        raise ShapeError(f"labels must be below class_count = {class_count}, or 255; got {labels[known].max()}")
+        raise ShapeError(
+            f"labels must be below class_count = {class_count}, or 255; got {labels[known].max()}"
+        )
     sure = np.broadcast_to(np.asarray(confidence, np.float32), labels.shape)
     if not (np.all(sure > 0) and np.all(sure < 1)):
         raise UsageError("confidence must lie between 0 and 1")

@@ -1,0 +1,36 @@
+"""Options of the commands that refine labels by a CRF."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from edgeseg.cli.options import THREADS
+from edgeseg.errors import UsageError
+
+
+def crf_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command --crf, --crf-threads and --budget-ms."""
+    for option in (
+        click.option(
+            "--budget-ms",
+            type=click.FloatRange(min=0, min_open=True),
+            help="Keep the CRF within this time a frame: fewer iterations, then half the resolution.",
+        ),
+        click.option("--crf-threads", type=THREADS, default=1, show_default=True, help="Threads of the CRF."),
+        click.option("--crf", is_flag=True, help="Refine labels by a CRF; takes an engine with logits."),
+    ):
+        command = option(command)
+    return command
+
+
+def check_crf(crf: bool, budget_ms: float | None) -> None:
+    """Refuse a budget for a CRF that was not asked for.
+
+    Raises:
+        UsageError: if there is one.
+    """
+    if budget_ms is not None and not crf:
+        raise UsageError("--budget-ms is the CRF's, and no CRF was asked for; add --crf")

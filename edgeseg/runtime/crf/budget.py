@@ -1,0 +1,77 @@
+"""Turn measured times into the amount of refinement that a frame can afford."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SMOOTHING = 0.3  # share of the newest time in the running mean
+COMFORT = 0.85  # of the budget: below it a dearer level is tried
+PATIENCE = 15  # frames below COMFORT before a dearer level is tried
+MEMORY = 150  # frames after which a level that was too dear may be tried again
+
+
+FEWEST_AT_FULL_SIZE = 3  # iterations
+
+
+@dataclass(frozen=True)
+class Level:
+    """How much a frame is refined: mean-field iterations, at full or at half resolution."""
+
+    iterations: int
+    half: bool = False
+
+
+def levels(iterations: int) -> tuple[Level, ...]:
+    """Order the levels from the most accurate to the cheapest: fewer iterations, then half the resolution.
+
+    Below FEWEST_AT_FULL_SIZE iterations half the resolution is both faster and nearer to the full result.
+    """
+    most = max(iterations, 1)
+    full = tuple(Level(count) for count in range(most, min(most, FEWEST_AT_FULL_SIZE) - 1, -1))
+    return (*full, *(Level(count, half=True) for count in dict.fromkeys((most, min(most, 2), 1))))
+
+
+class Budget:
+    """Choose a level for each frame, so that the running mean of its time stays within a budget.
+
+    A frame over budget moves to the next cheaper level at once. After PATIENCE frames with time to spare, the
+    next dearer one is tried, unless it was too dear in the last MEMORY frames.
+
+    Args:
+        budget_ms: for one frame.
+        levels: the most accurate first.
+    """
+
+    def __init__(self, budget_ms: float, levels: tuple[Level, ...]) -> None:
+        self.budget_ms = budget_ms
+        self._levels = levels
+        self._at = 0
+        self._mean_ms: float | None = None
+        self._spared = 0
+        self._frame = 0
+        self._too_dear_at: dict[int, int] = {}
+
+    @property
+    def level(self) -> Level:
+        """The level of the next frame."""
+        return self._levels[self._at]
+
+    def add(self, took_ms: float) -> None:
+        """Record how long the last frame took."""
+        self._frame += 1
+        mean = took_ms if self._mean_ms is None else self._mean_ms + SMOOTHING * (took_ms - self._mean_ms)
+        self._mean_ms = mean
+        if mean > self.budget_ms:
+            self._too_dear_at[self._at] = self._frame
+            self._move(1)
+            return
+        self._spared = self._spared + 1 if mean < COMFORT * self.budget_ms else 0
+        tried = self._too_dear_at.get(self._at - 1)
+        if self._spared >= PATIENCE and (tried is None or self._frame - tried > MEMORY):
+            self._move(-1)
+
+    def _move(self, by: int) -> None:
+        at = min(max(self._at + by, 0), len(self._levels) - 1)
+        if at != self._at:
+            self._at, self._mean_ms = at, None
+        self._spared = 0

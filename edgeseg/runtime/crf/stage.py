@@ -1,0 +1,147 @@
+"""Turn a network's logits for a frame into labels refined by the CRF, within a time if one is set."""
+
+from __future__ import annotations
+
+import time
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.errors import UsageError
+from edgeseg.runtime.crf.budget import Budget, levels
+from edgeseg.runtime.crf.dense_crf import CRFResult, DenseCRF, scaled_to
+from edgeseg.runtime.geometry import Placement
+from edgeseg.runtime.results import SemanticResult
+from edgeseg.spec import CRFSpec
+
+DEFAULT = CRFSpec(height=480)
+"""The defaults' widths are those that are common for photographs of about 480 rows."""
+
+
+class Refinement:
+    """The stage `crf` of one stream: its parameters, its kernel, and what it may take.
+
+    Args:
+        parameters: widths hold for a frame of `parameters.height` pixels, and are scaled to each frame's.
+        threads: of the kernel.
+        budget_ms: time for one frame, kept by fewer iterations and then by half the resolution; None
+            stands for as long as it takes.
+
+    Raises:
+        UsageError: if an argument is out of range.
+    """
+
+    def __init__(
+        self, parameters: CRFSpec = DEFAULT, *, threads: int = 1, budget_ms: float | None = None
+    ) -> None:
+        if budget_ms is not None and not budget_ms > 0:
+            raise UsageError(f"the CRF's budget must be above 0 ms, got {budget_ms:g}")
+        self._parameters = parameters
+        self._threads = threads
+        self._field = DenseCRF(parameters, threads=threads)
+        self._height: int | None = None
+        self.budget = None if budget_ms is None else Budget(budget_ms, levels(parameters.iterations))
+
+    def __call__(
+        self,
+        logits: NDArray[np.float32],
+        placement: Placement,
+        frame: NDArray[np.uint8],
+        *,
+        confidence: bool = False,
+    ) -> SemanticResult:
+        """Refine logits (C, h, w), which lie in the frame (H, W, 3) as `placement` says."""
+        if self.budget is None:
+            return self._refine(logits, placement, frame, confidence, None, half=False)
+        level = self.budget.level
+        start_s = time.perf_counter()
+        result = self._refine(logits, placement, frame, confidence, level.iterations, half=level.half)
+        self.budget.add(1000 * (time.perf_counter() - start_s))
+        return result
+
+    def _refine(
+        self,
+        logits: NDArray[np.float32],
+        placement: Placement,
+        frame: NDArray[np.uint8],
+        confidence: bool,
+        iterations: int | None,
+        *,
+        half: bool,
+    ) -> SemanticResult:
+        rows = placement.sample_rows(logits.shape[1])
+        columns = placement.sample_columns(logits.shape[2])
+        image = frame
+        if half:
+            image = np.asarray(cv2.resize(frame, _halved(frame), interpolation=cv2.INTER_AREA), np.uint8)
+            rows, columns = _middles(rows), _middles(columns)
+        self._set_height(image.shape[0])
+        found = self._field(
+            logits, image, positions=(rows, columns), marginals=confidence, iterations=iterations
+        )
+        labels = doubled_labels(found.labels, image, frame) if half else found.labels
+        return SemanticResult(labels, _confidence(found, labels) if confidence else None)
+
+    def _set_height(self, height: int) -> None:
+        if height != self._height:
+            self._field.parameters = scaled_to(self._parameters, height)
+            self._height = height
+
+
+def doubled_labels(
+    labels: NDArray[np.uint8], image: NDArray[np.uint8], frame: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Bring labels of an image at half size to the frame, along the frame's edges.
+
+    A pixel of the frame lies between four pixels of the image. Where they differ it takes the label of the
+    one that is nearest in colour (nearest in place where colours tie).
+
+    Args:
+        labels: (h, w) of the image (h, w, 3), half of the frame (H, W, 3), rounded up.
+    """
+    height, width = frame.shape[:2]
+    rows, columns = np.arange(height), np.arange(width)
+    near_rows, near_columns = rows // 2, columns // 2
+    far_rows = np.clip(near_rows + 2 * (rows % 2) - 1, 0, labels.shape[0] - 1)
+    far_columns = np.clip(near_columns + 2 * (columns % 2) - 1, 0, labels.shape[1] - 1)
+    full: NDArray[np.uint8] = labels.repeat(2, axis=0).repeat(2, axis=1)[:height, :width].copy()
+    differs = full != labels[far_rows][:, near_columns]
+    differs |= full != labels[near_rows][:, far_columns]
+    differs |= full != labels[far_rows][:, far_columns]
+    y, x = np.nonzero(differs)
+    if not len(y):
+        return full
+    sources = (
+        (near_rows[y], near_columns[x]),
+        (far_rows[y], near_columns[x]),
+        (near_rows[y], far_columns[x]),
+        (far_rows[y], far_columns[x]),
+    )
+    colours = frame[y, x].astype(np.int32)
+    distance = np.stack([((image[source].astype(np.int32) - colours) ** 2).sum(axis=1) for source in sources])
+    nearest = distance.argmin(axis=0)
+    candidates = np.stack([labels[source] for source in sources])
+    full[y, x] = candidates[nearest, np.arange(len(y))]
+    return full
+
+
+def _halved(frame: NDArray[np.uint8]) -> tuple[int, int]:
+    """Give the width and height of a frame at half size, rounded up."""
+    return (frame.shape[1] + 1) // 2, (frame.shape[0] + 1) // 2
+
+
+def _middles(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give where the pixels of half as many lie: between each two."""
+    return np.asarray(
+        (positions[::2] + positions[np.minimum(np.arange(1, len(positions) + 1, 2), len(positions) - 1)]) / 2
+    )
+
+
+def _confidence(found: CRFResult, labels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Give the marginal of each pixel's label, (H, W); at half size each stands for two by two pixels."""
+    assert found.marginals is not None
+    best: NDArray[np.float32] = found.marginals.max(axis=0)
+    if best.shape != labels.shape:
+        best = best.repeat(2, axis=0).repeat(2, axis=1)[: labels.shape[0], : labels.shape[1]]
+    return best
