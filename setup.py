@@ -22,7 +22,7 @@ FLAGS = [
 ]
 INSTRUCTIONS = {"baseline": []}
 if platform.machine() in ("x86_64", "AMD64"):
-    INSTRUCTIONS["avx2"] = ["-mavx2", "-mfma"]
+    INSTRUCTIONS["avx2"] = ["-march=x86-64-v3"]
 
 
 class BuildLibraries(build_ext):

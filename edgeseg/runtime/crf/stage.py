@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import UsageError
-from edgeseg.runtime.crf.budget import Budget, levels
+from edgeseg.runtime.crf.budget import Budget, Level, levels
 from edgeseg.runtime.crf.dense_crf import CRFResult, DenseCRF, scaled_to
 from edgeseg.runtime.geometry import Placement
 from edgeseg.runtime.results import SemanticResult
@@ -53,34 +53,35 @@ class Refinement:
     ) -> SemanticResult:
         """Refine logits (C, h, w), which lie in the frame (H, W, 3) as `placement` says."""
         if self.budget is None:
-            return self._refine(logits, placement, frame, confidence, None, half=False)
-        level = self.budget.level
+            return self.at(
+                Level(self._parameters.iterations), logits, placement, frame, confidence=confidence
+            )
         start_s = time.perf_counter()
-        result = self._refine(logits, placement, frame, confidence, level.iterations, half=level.half)
+        result = self.at(self.budget.level, logits, placement, frame, confidence=confidence)
         self.budget.add(1000 * (time.perf_counter() - start_s))
         return result
 
-    def _refine(
+    def at(
         self,
+        level: Level,
         logits: NDArray[np.float32],
         placement: Placement,
         frame: NDArray[np.uint8],
-        confidence: bool,
-        iterations: int | None,
         *,
-        half: bool,
+        confidence: bool = False,
     ) -> SemanticResult:
+        """Refine as __call__ does, at a given level."""
         rows = placement.sample_rows(logits.shape[1])
         columns = placement.sample_columns(logits.shape[2])
         image = frame
-        if half:
+        if level.half:
             image = np.asarray(cv2.resize(frame, _halved(frame), interpolation=cv2.INTER_AREA), np.uint8)
             rows, columns = _middles(rows), _middles(columns)
         self._set_height(image.shape[0])
         found = self._field(
-            logits, image, positions=(rows, columns), marginals=confidence, iterations=iterations
+            logits, image, positions=(rows, columns), marginals=confidence, iterations=level.iterations
         )
-        labels = doubled_labels(found.labels, image, frame) if half else found.labels
+        labels = doubled_labels(found.labels, image, frame) if level.half else found.labels
         return SemanticResult(labels, _confidence(found, labels) if confidence else None)
 
     def _set_height(self, height: int) -> None:

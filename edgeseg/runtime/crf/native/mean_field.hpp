@@ -58,8 +58,8 @@ class MeanField {
 
  private:
   static constexpr float kScale = 32767.0f;      // of a probability, or a difference of two, kept in 16 bits
-  static constexpr int kSpoken = 32;             // change from which the others hear of it, and from which a label is
-                                                 // likely in a tile: 0.001
+  static constexpr int kSpoken = 32;             // change from which the others hear of it: 0.001
+  static constexpr int kLikely = 328;            // belief from which a label is likely in a tile: 0.01
   static constexpr float kLeastLead = -6.9078f;  // log 0.001: of a logit that counts somewhere, below the best one
   static constexpr float kLargestLogit = 1e6f;
   static constexpr int kMostDifferences = 4;  // channels up to which differences pay
@@ -181,9 +181,10 @@ inline bool MeanField::find_likely(const Grid& grid, int labels) {
       if (wrong) finite[part] = 0;
       for (int c = 0; c < labels; ++c) {
         const float* logits = grid.logits + c * samples + begin;
-        float most = lead[part * labels + c];
-        for (size_t i = 0; i < count; ++i) most = logits[i] - peak[i] > most ? logits[i] - peak[i] : most;
-        lead[part * labels + c] = most;
+        float& most = lead[part * labels + c];
+        int near = 0;
+        for (size_t i = 0; most <= kLeastLead && i < count; ++i) near |= logits[i] - peak[i] > kLeastLead;
+        if (near) most = 0.0f;
       }
     }
   });
@@ -421,7 +422,7 @@ void MeanField::renew(size_t tile, int row, int column, Row* field, bool last, i
     }
     if (last)
       for (int i = 0; i < kPixels; ++i) old[i] = static_cast<int16_t>(fresh[j][i]);
-    if (C > kMostDifferences && largest > kSpoken) {
+    if (C > kMostDifferences && largest > kLikely) {
       if (many < kFew) likely.label[many] = static_cast<uint8_t>(label);
       ++many;
     }
