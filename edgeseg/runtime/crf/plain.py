@@ -23,6 +23,9 @@ LATTICE_GAIN = 1 / (1 + 2.0**-DIMENSIONS)  # of weights that sum to 1
 LARGEST_LOGIT = 1e6
 LARGEST_KEY = 2**62
 REACH = 3  # standard deviations of the smoothness kernel
+NARROWEST = 0.05  # pixels; the next pixel's weight is 0 from here on
+WIDEST = 100  # sides of the image; all weights are 1 from here on
+LARGEST_COORDINATE = 2**18  # of which a float32 still keeps six bits behind the point
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ def infer(
 
 def gaussian(plane: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     """Filter an (H, W) plane by a Gaussian of peak 1 and deviation `sigma` pixels; outside is 0."""
+    sigma = min(max(sigma, NARROWEST), WIDEST * max(plane.shape))
     reach = min(int(np.ceil(REACH * sigma)), max(plane.shape))
     taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2).astype(np.float32)
     filtered = cv2.sepFilter2D(plane, cv2.CV_32F, taps, taps, borderType=cv2.BORDER_CONSTANT)
@@ -117,6 +121,8 @@ def build_lattice(image: NDArray[np.uint8], position_px: float, colour: float) -
         elevated[j] = total - j * features[j - 1]
         total += features[j - 1]
     elevated[0] = total
+    if not np.abs(elevated).max() < LARGEST_COORDINATE:
+        raise too_narrow()
     multiple = np.floor(elevated / CORNERS + np.float32(0.5))
     residue = elevated / CORNERS - multiple
     rank = np.argsort(np.argsort(-residue, axis=0, kind="stable"), axis=0) + multiple.sum(axis=0).astype(int)

@@ -25,6 +25,7 @@ class Gaussian {
   // `width` is the standard deviation in pixels.
   template <typename Norm>
   void prepare(const Tiling& tiling, float width, const Norm& norm) {
+    width = std::min(std::max(width, kNarrowest), kWidest * std::max(tiling.height, tiling.width));
     factor_ = 1;
     while (factor_ * 2 * kLeastCells <= width && factor_ < kLargestFactor) factor_ *= 2;
     const float f = static_cast<float>(factor_);
@@ -86,6 +87,8 @@ class Gaussian {
  private:
   static constexpr float kLeastCells = 1.4f;  // standard deviation on the coarser grid
   static constexpr int kLargestFactor = 8;
+  static constexpr float kNarrowest = 0.05f;  // pixels; the next pixel's weight is 0 from here on
+  static constexpr float kWidest = 100.0f;    // sides of the image; all weights are 1 from here on
 
   static void add(float* __restrict__ to, const float* __restrict__ from, float weight, size_t count) {
     for (size_t i = 0; i < count; ++i) to[i] += weight * from[i];

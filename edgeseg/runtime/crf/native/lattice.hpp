@@ -175,6 +175,7 @@ inline bool Lattice::build(const uint8_t* image, const Tiling& tiling, float pos
 // Choose the bits of each coordinate by the range it can take. The widest coordinate is left out.
 inline bool Lattice::lay_out_keys(const Tiling& tiling, float position_width, float colour_width) {
   constexpr float kLevels = 255.0f;
+  constexpr double kLargest = 1 << 18;  // coordinate of which a float still keeps six bits behind the point
   constexpr int kMargin = 3 * kCorners;  // rounding to a vertex, the simplex, and the neighbours
   const float inverse_deviation = kCorners * std::sqrt(2.0f / 3.0f);
   double largest[kDimensions];
@@ -191,7 +192,7 @@ inline bool Lattice::lay_out_keys(const Tiling& tiling, float position_width, fl
       if (i == j - 1) lowest -= j * largest[i];
       if (i >= j) highest += largest[i];
     }
-    if (!(highest - lowest < 1e9)) return false;
+    if (!(highest - lowest < kLargest)) return false;
     lowest_[j] = static_cast<int64_t>(std::floor(lowest)) - kMargin;
     const int64_t range = static_cast<int64_t>(std::ceil(highest)) + kMargin - lowest_[j];
     bits[j] = 64 - __builtin_clzll(static_cast<uint64_t>(range));

@@ -361,8 +361,9 @@ void MeanField::listen_to_few(size_t tile, int row, int column, const Few& few, 
   alignas(64) Row out, smooth;
   const float* unary = &unary_[tile * channels<C>() * kPixels];
   for (int i = 0; i < kPixels; ++i) {
-    out[i] = parameters_.appearance_weight *
-             (norm.after ? norm_[tile * kPixels + i] : norm.before ? 1.0f : kLatticeGain);
+    out[i] = has_appearance_ ? parameters_.appearance_weight *
+                                   (norm.after ? norm_[tile * kPixels + i] : norm.before ? 1.0f : kLatticeGain)
+                             : 0.0f;
     const int y = row * kSide + i / kSide, x = column * kSide + i % kSide;
     smooth[i] = has_smoothness_ ? parameters_.smoothness_weight * gaussian_.out(norm, y, x) : 0.0f;
   }

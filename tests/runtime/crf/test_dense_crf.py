@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgeseg.errors import ShapeError, UsageError
+from edgeseg.runtime.crf import DenseCRF, dense_crf, logits_from_probabilities, native, unary_from_labels
+from edgeseg.runtime.crf.dense_crf import scaled_to
+from edgeseg.spec import CRFSpec
+from tests.runtime.crf import brute_force
+
+SPEC = CRFSpec(30, 20, 13, 4, 2, 2, 5)
+needs_kernel = pytest.mark.skipif(native.load() is None, reason="the kernel was not built: no C++ compiler")
+
+
+def scene(count: int, size_hw: tuple[int, int] = (30, 37), seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Give an image of noisy discs of one colour each, and noisy logits whose discs lie two pixels off."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[: size_hw[0], : size_hw[1]]
+    labels = np.zeros(size_hw, int)
+    for label in range(1, count):
+        cy, cx = rng.integers(0, size_hw[0]), rng.integers(0, size_hw[1])
+        labels[(y - cy) ** 2 + (x - cx) ** 2 < (size_hw[0] / 3) ** 2] = label
+    colours = rng.integers(0, 256, (count, 3))
+    image = np.clip(colours[labels] + rng.normal(0, 5, (*size_hw, 3)), 0, 255).astype(np.uint8)
+    shifted = np.roll(labels, (2, 2), (0, 1)) == np.arange(count)[:, None, None]
+    return image, (shifted * 2.0 + rng.normal(0, 1, (count, *size_hw))).astype(np.float32)
+
+
+def without_kernel(monkeypatch: pytest.MonkeyPatch, *args, **options) -> DenseCRF:
+    monkeypatch.setattr(native, "load", lambda: None)
+    return DenseCRF(*args, **options)
+
+
+@pytest.mark.parametrize("count", [2, 3, 7, 21])
+@pytest.mark.parametrize("normalisation", ["symmetric", "before", "after"])
+@pytest.mark.parametrize("has_matrix", [False, True])
+def test_agrees_with_mean_field_over_all_pairs(count, normalisation, has_matrix):
+    image, logits = scene(count)
+    matrix = None
+    if has_matrix:
+        half = np.random.default_rng(1).uniform(0.5, 1.5, (count, count))
+        matrix = (half + half.T) * (1 - np.eye(count)) / 2
+    exact = brute_force.marginals(logits, image, SPEC, mode=normalisation, compatibility=matrix)
+    field = DenseCRF(SPEC, compatibility=matrix, normalisation=normalisation, settle=False)
+    found = field(logits, image, marginals=True)
+    # the lattice is an approximation of the Gaussian; a tenth of these pixels change their label
+    assert (found.labels == exact.argmax(axis=0)).mean() > 0.98
+    assert np.abs(found.marginals - exact).mean() < 0.006
+    assert (found.labels != logits.argmax(axis=0)).mean() > 0.1
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_unnormalised_kernels_agree_with_mean_field_over_all_pairs(count):
+    image, logits = scene(count)
+    spec = CRFSpec(30, 20, 13, 0.08, 2, 0.04, 5)
+    exact = brute_force.marginals(logits, image, spec, mode="none")
+    found = DenseCRF(spec, normalisation="none")(logits, image)
+    assert (found.labels == exact.argmax(axis=0)).mean() > 0.99
+
+
+def test_two_pixels_by_hand():
+    # smoothness alone, width 1: the other pixel weighs e = exp(-1/2), itself 1; K 1 = 1 + e for both.
+    # Q starts at (1/2, 1/2) on the right; one iteration gives it weight * (Q_left e + Q_right) / (1 + e).
+    logits = np.array([[[2.0, 0.0]], [[0.0, 0.0]]], np.float32)
+    left = 1 / (1 + np.exp(-2.0))
+    e = np.exp(-0.5)
+    message = 3 * ((2 * left - 1) * e) / (1 + e)  # of label 0, less that of label 1
+    expected = 1 / (1 + np.exp(-message))
+    field = DenseCRF(CRFSpec(1, 1, 1, 0, 1, 3, 1))
+    found = field(logits, np.zeros((1, 2, 3), np.uint8), marginals=True)
+    assert found.marginals[0, 0, 1] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("count", [2, 5, 12])
+def test_settled_pixels_and_threads_change_next_to_nothing(count):
+    image, logits = scene(count, (120, 161))
+    every = DenseCRF(SPEC, settle=False)(logits, image).labels
+    assert (DenseCRF(SPEC)(logits, image).labels == every).mean() > 0.998
+    assert (DenseCRF(SPEC, threads=2)(logits, image).labels == every).mean() > 0.998
+
+
+def test_coarse_logits_are_upsampled_between_their_centres():
+    image, logits = scene(3, (32, 40))
+    coarse = logits[:, ::4, ::4].copy()
+    upsampled = dense_crf._upsampled(coarse, dense_crf._positions(None, (32, 40), (8, 10)))
+    assert upsampled[0, 1, 1] == pytest.approx(coarse[0, 0, 0])  # before the first centre, at 1.5
+    assert upsampled[0, 5, 1] == pytest.approx(coarse[0, 0, 0] / 8 + coarse[0, 1, 0] * 7 / 8)  # 7/8 between
+    field = DenseCRF(SPEC)
+    a, b = field(coarse, image, marginals=True), field(upsampled, image, marginals=True)
+    assert np.abs(a.marginals - b.marginals).max() < 1e-3
+
+
+@pytest.mark.parametrize("count", [2, 5, 9])
+def test_marginals_are_probabilities_and_labels_their_best(count):
+    image, logits = scene(count)
+    found = DenseCRF(SPEC)(logits, image, marginals=True)
+    assert found.marginals.sum(axis=0) == pytest.approx(1, abs=1e-4)
+    picked = np.take_along_axis(found.marginals, found.labels[None].astype(int), axis=0)[0]
+    assert np.all(picked >= found.marginals.max(axis=0) - 1e-6)
+
+
+def test_labels_that_are_likely_nowhere_get_nothing():
+    image, logits = scene(3)
+    padded = np.insert(logits, 1, -20.0, axis=0)
+    found = DenseCRF(SPEC)(padded, image, marginals=True)
+    assert np.all(found.marginals[1] == 0)
+    assert np.array_equal(np.array([0, 2, 3])[DenseCRF(SPEC)(logits, image).labels], found.labels)
+
+
+def test_one_label_and_one_pixel():
+    image = np.zeros((5, 4, 3), np.uint8)
+    found = DenseCRF()(np.zeros((1, 5, 4), np.float32), image, marginals=True)
+    assert np.all(found.labels == 0)
+    assert np.all(found.marginals == 1)
+    assert DenseCRF()(np.array([[[0.0]], [[1.0]]]), image[:1, :1]).labels.item() == 1
+
+
+def test_frames_of_different_sizes_leave_no_trace():
+    large, small = scene(4, (90, 70)), scene(12, (17, 23))
+    field = DenseCRF(SPEC)
+    field(large[1], large[0])
+    again = field(small[1], small[0], marginals=True)
+    fresh = DenseCRF(SPEC)(small[1], small[0], marginals=True)
+    assert np.array_equal(again.labels, fresh.labels)
+    assert np.array_equal(again.marginals, fresh.marginals)
+
+
+def test_two_threads_may_share_one_object():
+    frames = [scene(3, seed=seed) for seed in range(4)] * 4
+    field = DenseCRF(SPEC)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda frame: field(frame[1], frame[0]).labels, frames))
+    for labels, (image, logits) in zip(found, frames, strict=True):
+        assert np.array_equal(labels, field(logits, image).labels)
+
+
+@needs_kernel
+@pytest.mark.parametrize("count", [2, 9])
+@pytest.mark.parametrize("normalisation", ["symmetric", "before", "none"])
+def test_numpy_path_gives_the_same(monkeypatch, count, normalisation):
+    image, logits = scene(count, (60, 70))
+    with_kernel = DenseCRF(SPEC, normalisation=normalisation, settle=False)(logits, image, marginals=True)
+    plain = without_kernel(monkeypatch, SPEC, normalisation=normalisation)(logits, image, marginals=True)
+    assert (with_kernel.labels == plain.labels).mean() > 0.995
+    assert np.abs(with_kernel.marginals - plain.marginals).mean() < 0.003
+
+
+def test_the_missing_kernel_is_told_once(monkeypatch, caplog):
+    dense_crf._say_slow.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        without_kernel(monkeypatch)
+        without_kernel(monkeypatch)
+    assert [r.message for r in caplog.records if "C++ compiler" in r.message] == [caplog.records[0].message]
+    dense_crf._say_slow.cache_clear()
+
+
+@pytest.mark.parametrize(("setting", "parameters"), [("A", (80, 13, 10)), ("B", (67, 3, 4))])
+@pytest.mark.parametrize("count", [2, 5])
+def test_agrees_with_pydensecrf(setting, parameters, count):
+    densecrf = pytest.importorskip("pydensecrf.densecrf", reason="pydensecrf2 is not installed")
+    position, colour, weight = parameters
+    image, logits = scene(count, (120, 160))
+    theirs = densecrf.DenseCRF2D(160, 120, count)
+    theirs.setUnaryEnergy(np.ascontiguousarray(-logits.reshape(count, -1)))
+    theirs.addPairwiseGaussian(sxy=3, compat=3)
+    theirs.addPairwiseBilateral(sxy=position, srgb=colour, rgbim=image, compat=weight)
+    expected = np.array(theirs.inference(5)).argmax(axis=0).reshape(120, 160)
+    ours = DenseCRF(CRFSpec(120, position, colour, weight, 3, 3, 5))(logits, image).labels
+    assert (ours == expected).mean() >= 0.995, setting
+
+
+def test_widths_scale_with_the_frame_and_colours_do_not():
+    assert scaled_to(CRFSpec(480, 80, 13, 10, 3, 2, 4), 240) == CRFSpec(240, 40, 13, 10, 1.5, 2, 4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    size_hw=st.tuples(st.integers(1, 24), st.integers(1, 24)),
+    grid_hw=st.tuples(st.integers(1, 24), st.integers(1, 24)),
+    count=st.integers(1, 30),
+    widths=st.tuples(*[st.sampled_from([1e-30, 1e-3, 0.5, 3, 80, 1e4, 1e30])] * 3),
+    weights=st.tuples(*[st.sampled_from([0, 1e-3, 3, 1e6])] * 2),
+    iterations=st.integers(0, 3),
+    spread=st.sampled_from([0, 1, 30, 1e5]),
+    normalisation=st.sampled_from(["symmetric", "before", "after", "none"]),
+    constant=st.booleans(),
+    threads=st.integers(1, 2),
+)
+def test_any_input_gives_labels_or_an_error(
+    *, size_hw, grid_hw, count, widths, weights, iterations, spread, normalisation, constant, threads
+):
+    rng = np.random.default_rng(0)
+    image = np.full((*size_hw, 3), 7, np.uint8) if constant else rng.integers(0, 256, (*size_hw, 3), np.uint8)
+    logits = np.clip(rng.normal(0, spread, (count, *grid_hw)), -1e5, 1e5)
+    spec = CRFSpec(1, widths[0], widths[1], weights[0], widths[2], weights[1], iterations)
+    try:
+        found = DenseCRF(spec, normalisation=normalisation, threads=threads)(logits, image, marginals=True)
+    except UsageError:
+        # only the lattice may refuse, and only widths that nobody means
+        assert min(widths[0], widths[1]) < 0.1
+        return
+    assert found.labels.shape == size_hw
+    assert found.labels.max() < count
+    assert np.all((found.marginals >= 0) & (found.marginals <= 1))
+    assert found.marginals.sum(axis=0) == pytest.approx(1, abs=2e-3)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+@pytest.mark.parametrize("count", [1, 2, 8])
+@pytest.mark.parametrize("has_kernel", [True, False])
+def test_refuses_logits_that_are_not_finite(monkeypatch, value, count, has_kernel):
+    field = DenseCRF() if has_kernel else without_kernel(monkeypatch)
+    logits = np.zeros((count, 20, 20), np.float32)
+    logits[count - 1, 11, 13] = value
+    with pytest.raises(ShapeError, match="must be finite"):
+        field(logits, np.zeros((20, 20, 3), np.uint8))
+
+
+IMAGE, LOGITS = np.zeros((4, 6, 3), np.uint8), np.zeros((2, 4, 6), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("logits", "image", "positions", "message"),
+    [
+        (LOGITS[None], IMAGE, None, r"logits must be \(C, h, w\).*logits\[0\]"),
+        (np.zeros((256, 4, 6)), IMAGE, None, "1 to 255 classes"),
+        (LOGITS[:, :0], IMAGE, None, "logits must be"),
+        (LOGITS.astype(int), IMAGE, None, "unary_from_labels"),
+        (LOGITS, IMAGE[..., 0], None, "image must be"),
+        (LOGITS, IMAGE.astype(float), None, "image must be"),
+        (LOGITS, IMAGE, (np.zeros(4), np.zeros(5)), r"positions must be \(4,\) and \(6,\)"),
+        (LOGITS, IMAGE, (np.full(4, np.nan), np.zeros(6)), "positions must be finite"),
+    ],
+)
+def test_refuses_arrays_that_do_not_fit(logits, image, positions, message):
+    with pytest.raises(ShapeError, match=message):
+        DenseCRF()(logits, image, positions=positions)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"parameters": CRFSpec(1, 0)}, "widths must be above 0"),
+        ({"parameters": CRFSpec(1, float("nan"))}, "widths must be above 0"),
+        ({"parameters": CRFSpec(1, appearance_weight=-1)}, "weights must be 0 or more"),
+        ({"parameters": CRFSpec(1, iterations=-1)}, "iterations must be 0 or more"),
+        ({"normalisation": "half"}, "normalisation must be one of"),
+        ({"threads": 0}, "threads must be 1 to"),
+    ],
+)
+def test_refuses_parameters_out_of_range(options, message):
+    with pytest.raises(UsageError, match=message):
+        DenseCRF(**options)
+
+
+def test_refuses_a_matrix_of_another_size():
+    with pytest.raises(ShapeError, match=r"compatibility must be a finite \(C, C\)"):
+        DenseCRF(compatibility=np.zeros((2, 3)))
+    with pytest.raises(ShapeError, match="compatibility is for 3 classes, logits have 2"):
+        DenseCRF(compatibility=np.zeros((3, 3)))(LOGITS, IMAGE)
+
+
+def test_unary_from_labels_by_hand():
+    labels = np.array([[0, 2, 255]], np.uint8)
+    unary = unary_from_labels(labels, 3, confidence=0.8)
+    assert np.exp(unary[:, 0, 0]) == pytest.approx([0.8, 0.1, 0.1])
+    assert np.exp(unary[:, 0, 1]) == pytest.approx([0.1, 0.1, 0.8])
+    assert np.exp(unary[:, 0, 2]) == pytest.approx([1 / 3] * 3)
+
+
+def test_unary_from_labels_takes_a_confidence_for_each_pixel():
+    unary = unary_from_labels(np.zeros((1, 2), np.uint8), 2, confidence=np.array([[0.6, 0.9]]))
+    assert np.exp(unary[0, 0]) == pytest.approx([0.6, 0.9])
+
+
+@pytest.mark.parametrize(
+    ("labels", "count", "confidence", "error"),
+    [
+        (np.zeros((2, 2), int), 2, 0.7, ShapeError),
+        (np.full((2, 2), 2, np.uint8), 2, 0.7, ShapeError),
+        (np.zeros((2, 2), np.uint8), 2, 1.0, UsageError),
+    ],
+)
+def test_unary_from_labels_refuses(labels, count, confidence, error):
+    with pytest.raises(error):
+        unary_from_labels(labels, count, confidence=confidence)
+
+
+def test_probabilities_become_logits():
+    logits = logits_from_probabilities(np.array([[[0.25, 0.0]], [[0.75, 1.0]]]))
+    assert np.exp(logits) == pytest.approx(np.array([[[0.25, 1e-6]], [[0.75, 1.0]]]))
+    with pytest.raises(ShapeError, match="must be 0 to 1"):
+        logits_from_probabilities(np.full((2, 1, 1), 1.5))

@@ -1,0 +1,33 @@
+"""Run the kernel under the compiler's sanitizers: address and undefined behaviour, then data races."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).with_name("sanitized.cpp")
+COMPILER = shutil.which("g++")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(COMPILER is None, reason="there is no g++")
+@pytest.mark.parametrize("sanitizer", ["address,undefined", "thread"])
+def test_kernel_is_clean(tmp_path, sanitizer):
+    program = tmp_path / "sanitized"
+    flags = ["-std=c++17", "-O1", "-g", "-pthread", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all"]
+    built = run(COMPILER, *flags, str(SOURCE), "-o", str(program))
+    if "cannot find" in built.stderr:
+        pytest.skip(f"g++ has no library for -fsanitize={sanitizer}")
+    assert built.returncode == 0, built.stderr
+    ran = run(str(program))
+    if "unexpected memory mapping" in ran.stderr:
+        pytest.skip("this system's address space layout does not suit the thread sanitizer")
+    assert ran.returncode == 0, ran.stderr[-3000:]
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, whatever that is."""
+    return subprocess.run(command, check=False, capture_output=True, text=True)
