@@ -96,6 +96,23 @@ def write_engine(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
     return read_manifest(folder)
 
 
+def replace_manifest(folder: Path, manifest: Manifest) -> None:
+    """Put another manifest in the place of an engine's own, at once; the files it names stay as they are.
+
+    Raises:
+        EngineError: if there is no engine, or its folder cannot be written.
+    """
+    read_manifest(folder)
+    text = json.dumps(to_plain(manifest), indent=2, sort_keys=True) + "\n"
+    staging = folder / f".{MANIFEST_NAME}.new"
+    try:
+        staging.write_text(text)
+        staging.replace(folder / MANIFEST_NAME)
+    except OSError as error:
+        staging.unlink(missing_ok=True)
+        raise EngineError(f"cannot write {folder}: {error.strerror or error}") from error
+
+
 def _may_be_replaced(folder: Path) -> bool:
     """Whether a folder is empty, or holds an engine (of any version) and nothing besides."""
     if not folder.is_dir():

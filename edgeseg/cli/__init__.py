@@ -29,6 +29,7 @@ COMMANDS = {
     "build": "Turn a portable model into an engine for this machine.",
     "run": "Segment a camera, video, image or folder with an engine.",
     "profile": "Measure an engine: inference alone, and capture to result.",
+    "fit-crf": "Find the CRF's parameters for an engine on labelled images.",
     "verify": "Prove again that an engine or a portable model computes what PyTorch computed.",
     "inspect": "Say what an .onnx, an engine or a checkpoint holds.",
     "doctor": "Say what this machine can run, and what to install for the rest.",
@@ -58,7 +59,7 @@ class LazyCommands(click.Group):
         """Import one command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"edgeseg.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"edgeseg.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

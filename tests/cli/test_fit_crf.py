@@ -1,0 +1,63 @@
+"""`edgeseg fit-crf` on an engine with coarse logits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edgeseg.bundle import read_manifest
+from edgeseg.cli import status_of
+from edgeseg.runtime.crf import fit
+from tests.runtime.tiny_models import logits_engine
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> tuple[Path, Path]:
+    """Write five images with a bright rectangle, and their label maps."""
+    folders = tmp_path / "images", tmp_path / "labels"
+    for folder in folders:
+        folder.mkdir()
+    for i in range(5):
+        truth = np.zeros((32, 48), np.uint8)
+        truth[5 + i : 21 + i, 7 + i : 30 + i] = 1
+        cv2.imwrite(str(folders[0] / f"{i}.png"), truth[..., None].repeat(3, axis=2) * 250)
+        cv2.imwrite(str(folders[1] / f"{i}.png"), truth)
+    return folders
+
+
+def test_parameters_are_kept_in_the_engine(tmp_path, labelled, monkeypatch, capsys):
+    monkeypatch.setattr(fit, "COARSE", 3)
+    monkeypatch.setattr(fit, "FINE", 2)
+    engine = logits_engine(tmp_path / "engine")
+    images, labels = map(str, labelled)
+    report = tmp_path / "report.json"
+    arguments = ["fit-crf", str(engine), "--images", images, "--labels", labels, "--json", str(report)]
+    assert status_of(arguments) == 0
+    found = json.loads(report.read_text())
+    crf = read_manifest(engine, check_files=True).spec.crf
+    assert crf is not None
+    assert found["crf"]["appearance_colour"] == crf.appearance_colour
+    assert found["held_out"]["fitted"]["boundary_f"] >= found["held_out"]["without"]["boundary_f"]
+    assert "3 images to fit, 2 held out" in capsys.readouterr().out
+    assert status_of(["run", str(engine), images, "--crf", "--frames", "2"]) == 0
+
+
+def test_images_without_labels_are_refused(tmp_path, labelled, capsys):
+    engine = logits_engine(tmp_path / "engine")
+    (labelled[1] / "0.png").unlink()
+    (labelled[1] / "1.png").unlink()
+    arguments = ["fit-crf", str(engine), "--images", str(labelled[0]), "--labels", str(labelled[1])]
+    assert status_of(arguments) == 2
+    assert "3 of 5 images" in capsys.readouterr().err
+
+
+def test_labels_beyond_the_classes_are_refused(tmp_path, labelled, capsys):
+    engine = logits_engine(tmp_path / "engine")
+    cv2.imwrite(str(labelled[1] / "2.png"), np.full((32, 48), 9, np.uint8))
+    arguments = ["fit-crf", str(engine), "--images", str(labelled[0]), "--labels", str(labelled[1])]
+    assert status_of(arguments) == 2
+    assert "the engine has 2 classes, 255 is not counted" in capsys.readouterr().err
