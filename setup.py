@@ -11,6 +11,7 @@ FOLDER = "edgeseg/runtime/crf/native"
 FLAGS = [
     "-std=c++17",
     "-O3",
+    "-g0",
     "-fvisibility=hidden",
     "-pthread",
     # what lets sums and maxima be vectorised; NaN and infinity keep their meaning
