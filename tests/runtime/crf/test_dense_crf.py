@@ -152,6 +152,7 @@ def test_numpy_path_gives_the_same(monkeypatch, count, normalisation):
 
 
 def test_the_missing_kernel_is_told_once(monkeypatch, caplog):
+    monkeypatch.setattr(dense_crf._log, "disabled", False)  # import-linter switches loggers off
     dense_crf._say_slow.cache_clear()
     with caplog.at_level(logging.WARNING):
         without_kernel(monkeypatch)
