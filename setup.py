@@ -49,7 +49,10 @@ setup(
             sources=[f"{FOLDER}/kernel.cpp"],
             depends=[
                 f"{FOLDER}/{part}.hpp"
-                for part in ("workers", "tiles", "lattice", "gaussian", "upsampling", "softmax", "mean_field")
+                for part in (
+                    *("workers", "tiles", "simplex", "vertices", "lattice"),
+                    *("gaussian", "upsampling", "softmax", "mean_field"),
+                )
             ],
             extra_compile_args=[*FLAGS, *flags],
             extra_link_args=["-pthread"],

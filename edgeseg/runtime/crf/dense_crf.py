@@ -124,7 +124,7 @@ class DenseCRF:
 
         Raises:
             ShapeError: if a shape, a dtype or a value does not fit.
-            UsageError: if the kernels are too narrow for the image, or memory ends.
+            UsageError: if memory ends.
         """
         _check_arrays(logits, image, self._compatibility)
         logits = np.ascontiguousarray(logits, np.float32)

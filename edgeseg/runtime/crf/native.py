@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import ShapeError, UsageError
 
-NOT_FINITE, TOO_NARROW, OUT_OF_MEMORY = 1, 2, 3
+NOT_FINITE, OUT_OF_MEMORY = 1, 2
 
 
 class Parameters(ctypes.Structure):
@@ -82,7 +82,7 @@ class Kernel:
 
         Raises:
             ShapeError: if a logit is not finite.
-            UsageError: if the kernels are too narrow for the image, or memory ends.
+            UsageError: if memory ends.
         """
         height, width = image.shape[:2]
         labels = np.empty((height, width), np.uint8)
@@ -105,8 +105,6 @@ class Kernel:
             )
         if outcome == NOT_FINITE:
             raise not_finite()
-        if outcome == TOO_NARROW:
-            raise too_narrow()
         if outcome == OUT_OF_MEMORY:
             raise UsageError(f"no memory for a CRF of {width}x{height} pixels and {len(logits)} classes")
         return labels
@@ -122,14 +120,6 @@ def not_finite() -> ShapeError:
     """Say what is wrong with the logits."""
     return ShapeError(
         "logits must be finite and within 1e6; probabilities become logits by logits_from_probabilities"
-    )
-
-
-def too_narrow() -> UsageError:
-    """Say what is wrong with the kernel widths."""
-    return UsageError(
-        "the appearance kernel is too narrow for an image of this size: "
-        "raise appearance_position_px or appearance_colour"
     )
 
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.runtime.crf.native import Parameters, not_finite, too_narrow
+from edgeseg.runtime.crf.native import Parameters, not_finite
 
 BEFORE, AFTER = 1, 2  # bits of Parameters.normalisation
 DIMENSIONS = 5
@@ -21,11 +21,12 @@ POSITIONS = 2  # of them; the others are colours
 CORNERS = DIMENSIONS + 1
 LATTICE_GAIN = 1 / (1 + 2.0**-DIMENSIONS)  # of weights that sum to 1
 LARGEST_LOGIT = 1e6
-LARGEST_KEY = 2**62
 REACH = 3  # standard deviations of the smoothness kernel
 NARROWEST = 0.05  # pixels; the next pixel's weight is 0 from here on
 WIDEST = 100  # sides of the image; all weights are 1 from here on
-LARGEST_COORDINATE = 2**18  # of which a float32 still keeps six bits behind the point
+# of the appearance kernel's widths: widths below tell apart what differs at all
+NARROWEST_APPEARANCE = 0.25
+MOST_WIDTHS = 2**16  # along a side of the image
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,6 @@ def infer(
 
     Raises:
         ShapeError: if a logit is not finite.
-        UsageError: if the kernels are too narrow for the image.
     """
     if not np.all(np.abs(logits) <= LARGEST_LOGIT):
         raise not_finite()
@@ -104,11 +104,9 @@ def gaussian(plane: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
 
 
 def build_lattice(image: NDArray[np.uint8], position_px: float, colour: float) -> Lattice:
-    """Place the pixels of an image (H, W, 3) in the lattice of their (x, y, blue, green, red).
-
-    Raises:
-        UsageError: if a vertex has no key of 62 bits.
-    """
+    """Place the pixels of an image (H, W, 3) in the lattice of their (x, y, blue, green, red)."""
+    position_px = max(position_px, NARROWEST_APPEARANCE, max(image.shape) / MOST_WIDTHS)
+    colour = max(colour, NARROWEST_APPEARANCE)
     rows, columns = np.indices(image.shape[:2], np.float32)
     features = np.stack([columns, rows, *np.moveaxis(image, 2, 0).astype(np.float32)]).reshape(DIMENSIONS, -1)
     axes = np.arange(DIMENSIONS)
@@ -121,8 +119,6 @@ def build_lattice(image: NDArray[np.uint8], position_px: float, colour: float) -
         elevated[j] = total - j * features[j - 1]
         total += features[j - 1]
     elevated[0] = total
-    if not np.abs(elevated).max() < LARGEST_COORDINATE:
-        raise too_narrow()
     multiple = np.floor(elevated / CORNERS + np.float32(0.5))
     residue = elevated / CORNERS - multiple
     rank = np.argsort(np.argsort(-residue, axis=0, kind="stable"), axis=0) + multiple.sum(axis=0).astype(int)
@@ -143,12 +139,11 @@ def _name_vertices(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     """Number the vertices of simplices given by their first vertex (6, n) and ranks (6, n).
 
-    Returns vertex numbers (n, 6), and the neighbours of each vertex before and after it along each axis.
+    Returns vertex numbers (n, 6), and the neighbours of each vertex before and after it along each axis. Keys
+    wrap around where narrow kernels ask for more than 64 bits; odd units keep them apart.
     """
     lowest = base.min(axis=1) - 2 * CORNERS
-    extent = [int(e) for e in base.max(axis=1) - lowest + 2 * CORNERS]
-    if np.prod([float(e) for e in extent[:-1]]) > LARGEST_KEY:
-        raise too_narrow()
+    extent = base.max(axis=1) - lowest + 2 * CORNERS | 1
     unit = np.array([*np.cumprod([1, *extent[: DIMENSIONS - 1]]), 0], np.int64)  # the last coordinate follows
     step = unit.sum() - CORNERS * unit
     first = ((base - lowest[:, None]) * unit[:, None]).sum(axis=0)

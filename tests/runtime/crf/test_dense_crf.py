@@ -200,12 +200,7 @@ def test_any_input_gives_labels_or_an_error(
     image = np.full((*size_hw, 3), 7, np.uint8) if constant else rng.integers(0, 256, (*size_hw, 3), np.uint8)
     logits = np.clip(rng.normal(0, spread, (count, *grid_hw)), -1e5, 1e5)
     spec = CRFSpec(1, widths[0], widths[1], weights[0], widths[2], weights[1], iterations)
-    try:
-        found = DenseCRF(spec, normalisation=normalisation, threads=threads)(logits, image, marginals=True)
-    except UsageError:
-        # only the lattice may refuse, and only widths that nobody means
-        assert min(widths[0], widths[1]) < 0.1
-        return
+    found = DenseCRF(spec, normalisation=normalisation, threads=threads)(logits, image, marginals=True)
     assert found.labels.shape == size_hw
     assert found.labels.max() < count
     assert np.all((found.marginals >= 0) & (found.marginals <= 1))

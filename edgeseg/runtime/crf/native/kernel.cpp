@@ -10,7 +10,7 @@ using edgeseg::Grid;
 using edgeseg::MeanField;
 using edgeseg::Parameters;
 
-constexpr int kOutOfMemory = 3;
+constexpr int kOutOfMemory = 2;
 
 EXPORTED int edgeseg_crf_has_avx2() {
 #if defined(__x86_64__)

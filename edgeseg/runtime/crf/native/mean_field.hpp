@@ -49,7 +49,7 @@ class MeanField {
  public:
   explicit MeanField(int threads) : workers_(threads) {}
 
-  enum Outcome { kDone = 0, kNotFinite = 1, kTooNarrow = 2 };
+  enum Outcome { kDone = 0, kNotFinite = 1 };
 
   // image (height, width, 3); `compatibility` (labels, labels) or null for Potts. Writes labels `out` (height, width),
   // and marginals (labels, height, width) unless null.
@@ -112,7 +112,7 @@ class MeanField {
   std::vector<uint8_t> unsettled_;  // (tiles,)
   std::vector<Few> few_;            // (tiles,)
   std::vector<std::vector<float>> vertex_sums_, cell_sums_;  // of each thread
-  std::vector<float> ones_, vertices_, scratch_, cells_;
+  std::vector<float> vertices_, cells_;
 };
 
 // Bands of whole tile rows and whole cells of the coarser grid.
@@ -138,8 +138,7 @@ inline MeanField::Outcome MeanField::infer(const Parameters& parameters, const f
   gaussian_.prepare(tiling_, has_smoothness_ ? parameters.smoothness_position_px : 1.0f, Norm(parameters.normalisation));
   if (channels_ > 0) {
     if (has_appearance_) {
-      if (!lattice_.build(image, tiling_, parameters.appearance_position_px, parameters.appearance_colour, workers_))
-        return kTooNarrow;
+      lattice_.build(image, tiling_, parameters.appearance_position_px, parameters.appearance_colour, workers_);
       weigh_appearance();
     }
     if (channels_ == 1) iterate<1>(grid);
@@ -212,22 +211,20 @@ inline void MeanField::weigh_appearance() {
     for (size_t tile = static_cast<size_t>(first_row(part)) * tiling_.columns;
          tile < static_cast<size_t>(first_row(part + 1)) * tiling_.columns; ++tile) {
       const Places& places = lattice_.places(tile);
-      for (int k = 0; k < kCorners; ++k)
+      for (int k = 0; k < kKept; ++k)
         for (int i = 0; i < kPixels; ++i) sums[places.vertex[k][i]] += places.weight[k][i];
     }
   });
   for (size_t part = 1; part < vertex_sums_.size(); ++part)
     for (size_t v = 0; v < vertices; ++v) vertex_sums_[0][v] += vertex_sums_[part][v];
   vertex_sums_[0][0] = 0.0f;
-  ones_.resize(vertices);
-  scratch_.resize(vertices);
-  lattice_.blur<1>(vertex_sums_[0].data(), ones_.data(), scratch_.data(), workers_);
+  lattice_.blur<1>(vertex_sums_[0].data(), workers_);
   workers_.split(tiling_.tiles(), [&](size_t begin, size_t end) {
     for (size_t tile = begin; tile < end; ++tile) {
       const Places& places = lattice_.places(tile);
       alignas(64) Row total = {};
-      for (int k = 0; k < kCorners; ++k)
-        for (int i = 0; i < kPixels; ++i) total[i] += places.weight[k][i] * ones_[places.vertex[k][i]];
+      for (int k = 0; k < kKept; ++k)
+        for (int i = 0; i < kPixels; ++i) total[i] += places.weight[k][i] * vertex_sums_[0][places.vertex[k][i]];
       for (int i = 0; i < kPixels; ++i) norm_[tile * kPixels + i] = norm.of(total[i]);
     }
   });
@@ -241,7 +238,6 @@ void MeanField::iterate(const Grid& grid) {
   few_.assign(tiling_.tiles(), Few{});
   const size_t vertices = has_appearance_ ? lattice_.vertices() : 0;
   vertices_.resize(vertices * C);
-  scratch_.resize(vertices * C);
   cells_.resize(gaussian_.cells() * C);
   vertex_sums_.resize(workers_.count());
   cell_sums_.resize(workers_.count());
@@ -286,7 +282,8 @@ void MeanField::gather() {
       });
   if (has_appearance_) {
     std::fill_n(vertex_sums_[0].data(), C, 0.0f);  // what pixels outside the image were given
-    lattice_.blur<C>(vertex_sums_[0].data(), vertices_.data(), scratch_.data(), workers_);
+    vertices_ = vertex_sums_[0];
+    lattice_.blur<C>(vertices_.data(), workers_);
   }
   if (has_smoothness_) gaussian_.blur<C>(cell_sums_[0].data(), cells_.data(), workers_);
 }
@@ -331,7 +328,7 @@ void MeanField::listen(size_t tile, int row, int column, Row* field) const {
   for (int i = 0; i < kPixels; ++i) {
     float message[C] = {};
     if (places) {
-      for (int k = 0; k < kCorners; ++k) {
+      for (int k = 0; k < kKept; ++k) {
         const float* value = &vertices_[size_t{places->vertex[k][i]} * C];
         const float weight = places->weight[k][i];
         for (int c = 0; c < C; ++c) message[c] += weight * value[c];
@@ -372,7 +369,7 @@ void MeanField::listen_to_few(size_t tile, int row, int column, const Few& few, 
     const int label = few.label[j];
     alignas(64) Row message = {};
     if (has_appearance_)
-      for (int k = 0; k < kCorners; ++k)
+      for (int k = 0; k < kKept; ++k)
         for (int i = 0; i < kPixels; ++i)
           message[i] += places->weight[k][i] * vertices_[size_t{places->vertex[k][i]} * C + label];
     for (int i = 0; i < kPixels; ++i) field[j][i] = unary[label * kPixels + i] + message[i] * out[i];
@@ -472,7 +469,7 @@ void MeanField::speak(size_t tile, int y, int x, int i, const Few& few, const fl
   if (has_appearance_) {
     const Places& places = lattice_.places(tile);
     const float in = norm.before ? norm_[tile * kPixels + i] : 1.0f;
-    for (int k = 0; k < kCorners; ++k)
+    for (int k = 0; k < kKept; ++k)
       add(&vertex_sums_[part][size_t{places.vertex[k][i]} * C], in * places.weight[k][i]);
   }
   if (has_smoothness_) add(&cell_sums_[part][gaussian_.cell(y, x) * C], gaussian_.in(norm, y, x));
