@@ -2,6 +2,7 @@
 
 import os
 import platform
+from glob import glob
 
 from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
@@ -14,6 +15,7 @@ FLAGS = [
     "-g0",
     "-fvisibility=hidden",
     "-pthread",
+    "-Wno-psabi",  # how vectors are passed matters to nobody: all is inlined
     # what lets sums and maxima be vectorised; NaN and infinity keep their meaning
     "-fno-math-errno",
     "-fno-trapping-math",
@@ -47,13 +49,7 @@ setup(
         Extension(
             f"edgeseg.runtime.crf._kernel_{name}",
             sources=[f"{FOLDER}/kernel.cpp"],
-            depends=[
-                f"{FOLDER}/{part}.hpp"
-                for part in (
-                    *("workers", "tiles", "simplex", "vertices", "lattice"),
-                    *("gaussian", "upsampling", "softmax", "mean_field"),
-                )
-            ],
+            depends=sorted(glob(f"{FOLDER}/*.hpp")),
             extra_compile_args=[*FLAGS, *flags],
             extra_link_args=["-pthread"],
             language="c++",

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "channels.hpp"
 #include "tiles.hpp"
 #include "workers.hpp"
 
@@ -26,12 +27,13 @@ class Gaussian {
   template <typename Norm>
   void prepare(const Tiling& tiling, float width, const Norm& norm) {
     width = std::min(std::max(width, kNarrowest), kWidest * std::max(tiling.height, tiling.width));
-    factor_ = 1;
-    while (factor_ * 2 * kLeastCells <= width && factor_ < kLargestFactor) factor_ *= 2;
+    shift_ = 0;
+    while (static_cast<float>(2 << shift_) * kLeastCells <= width && 1 << shift_ < kLargestFactor) ++shift_;
+    factor_ = 1 << shift_;
     const float f = static_cast<float>(factor_);
     float variance = width * width / (f * f);
     if (factor_ > 1) variance -= (1.0f - 1.0f / (f * f)) / 12.0f + 1.0f / 6.0f;  // the cells' box, and interpolation
-    const int reach = std::min(static_cast<int>(std::ceil(3.0f * std::sqrt(variance))), std::max(tiling.height, tiling.width));
+    const int reach = std::min(static_cast<int>(std::lround(3.0f * std::sqrt(variance))), std::max(tiling.height, tiling.width));
     taps_.resize(reach + 1);
     float sum = 0.0f;
     for (int i = 0; i <= reach; ++i) {
@@ -45,7 +47,7 @@ class Gaussian {
   }
 
   size_t cells() const { return static_cast<size_t>(rows.cells) * columns.cells; }
-  size_t cell(int y, int x) const { return static_cast<size_t>(y / factor_) * columns.cells + x / factor_; }
+  size_t cell(int y, int x) const { return static_cast<size_t>(y >> shift_) * columns.cells + (x >> shift_); }
   int factor() const { return factor_; }
   // What a pixel's value is multiplied with before the filter, and after it.
   template <typename Norm>
@@ -63,21 +65,28 @@ class Gaussian {
   template <int C>
   void blur(const float* from, float* to, Workers& workers) {
     const size_t length = static_cast<size_t>(columns.cells) * C;
-    lines_.resize(length * workers.count());
     const int reach = static_cast<int>(taps_.size()) - 1;
+    const int across = std::min(reach, columns.cells - 1);
+    const size_t margin = static_cast<size_t>(across) * C;
+    const float* taps = taps_.data();
+    const size_t whole = length + 2 * margin;
+    lines_.assign(whole * workers.count(), 0.0f);
     workers.run([&](int part) {
-      float* line = lines_.data() + length * part;
+      float* line = lines_.data() + whole * part + margin;
       const int end = rows.cells * (part + 1) / workers.count();
       for (int y = rows.cells * part / workers.count(); y < end; ++y) {
-        std::fill(line, line + length, 0.0f);
-        for (int i = std::max(-reach, -y); i <= std::min(reach, rows.cells - 1 - y); ++i)
-          add(line, from + (y + i) * length, taps_[std::abs(i)], length);
-        float* out = to + y * length;
-        std::fill(out, out + length, 0.0f);
-        for (int i = std::max(-reach, 1 - columns.cells); i <= std::min(reach, columns.cells - 1); ++i) {
-          const size_t shift = static_cast<size_t>(std::abs(i)) * C;
-          add(out + (i < 0 ? shift : 0), line + (i < 0 ? 0 : shift), taps_[std::abs(i)], length - shift);
-        }
+        const int first = std::max(0, y - reach), last = std::min(rows.cells - 1, y + reach);
+        each_chunk(length, [&, taps](size_t at, auto& sum) {
+          const float* value = from + first * length + at;
+          for (int i = first; i <= last; ++i, value += length) sum.add(taps[std::abs(i - y)], value);
+          sum.write(line + at);
+        });
+        each_chunk(length, [&, taps](size_t at, auto& sum) {
+          sum.add(taps[0], line + at);
+          const float *before = line + at - C, *after = line + at + C;
+          for (int i = 1; i <= across; ++i, before -= C, after += C) sum.add(taps[i], before), sum.add(taps[i], after);
+          sum.write(to + y * length + at);
+        });
       }
     });
   }
@@ -90,8 +99,19 @@ class Gaussian {
   static constexpr float kNarrowest = 0.05f;  // pixels; the next pixel's weight is 0 from here on
   static constexpr float kWidest = 100.0f;    // sides of the image; all weights are 1 from here on
 
-  static void add(float* __restrict__ to, const float* __restrict__ from, float weight, size_t count) {
-    for (size_t i = 0; i < count; ++i) to[i] += weight * from[i];
+  // Calls work(at, zeros) for consecutive pieces of a line, as many values as `zeros` has channels.
+  template <typename Work>
+  static void each_chunk(size_t length, const Work& work) {
+    constexpr int kChunk = 64;
+    size_t at = 0;
+    for (; at + kChunk <= length; at += kChunk) {
+      Channels<kChunk> zeros;
+      work(at, zeros);
+    }
+    for (; at < length; ++at) {
+      Channels<1> zeros;
+      work(at, zeros);
+    }
   }
 
   template <typename Norm>
@@ -115,7 +135,7 @@ class Gaussian {
     return axis;
   }
 
-  int factor_ = 1;
+  int factor_ = 1, shift_ = 0;  // 2^shift_
   float area_ = 1.0f;
   std::vector<float> taps_;   // one side, the middle first
   std::vector<float> lines_;  // one row of cells a thread

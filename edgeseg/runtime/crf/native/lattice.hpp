@@ -12,6 +12,7 @@
 #include <cstring>
 #include <vector>
 
+#include "channels.hpp"
 #include "simplex.hpp"
 #include "tiles.hpp"
 #include "vertices.hpp"
@@ -28,32 +29,42 @@ struct Places {
 class Lattice {
  public:
   // Place all pixels of an image (height, width, 3); widths in pixels and in grey levels.
-  void build(const uint8_t* image, const Tiling& tiling, float position_width, float colour_width, Workers& workers);
+  void build(const uint8_t* image, const Tiling& tiling, float position_width, float colour_width, bool chains,
+             Workers& workers);
 
-  size_t vertices() const { return bands_[0].count() + 1; }  // with vertex 0
+  size_t vertices() const { return known_[0].count() + 1; }  // with vertex 0
   const Places& places(size_t tile) const { return places_[tile]; }
 
-  // Blur values (vertices, C) along all axes, in place.
+  // Add up each thread's sums (vertices, C), and blur them along all axes. More than kMostStreamed channels take chains.
   template <int C>
-  void blur(float* values, Workers& workers) const;
+  void blur(const std::vector<std::vector<float>>& sums, std::vector<float>& values, Workers& workers);
+
+  static constexpr int kMostStreamed = 4;  // channels
 
  private:
   // Widths below tell apart what differs at all.
   static constexpr float kNarrowest = 0.25f, kMostWidths = 1 << 16;
 
-  void place(const uint8_t* image, const Tiling& tiling, int row);
+  void place(const uint8_t* image, const Tiling& tiling, int row, int column, Places& places) const;
+  void link(int axis);
   void chain(int axis);
+  template <int C>
+  static void blur_all(const std::vector<uint32_t>& before, const std::vector<uint32_t>& after, const float* from,
+                       float* to, Workers& workers);
+  template <int C>
+  static void blur_chains(const std::vector<uint32_t>& chains, float* values, Workers& workers);
 
   Simplices simplices_;
   std::vector<Places> places_;
-  std::vector<Vertices> bands_;                 // of each thread; the first has all in the end
-  std::vector<uint32_t> chains_[kCorners];      // along each axis: neighbours in order, 0 between chains
-  std::vector<uint32_t> after_[kCorners];       // (vertices,) the neighbour, or 0
-  std::vector<uint8_t> follows_[kCorners];      // (vertices,)
+  std::vector<Vertices> known_;                 // of each thread; the first has all in the end
+  // (vertices,) the neighbours along each axis, or 0
+  std::vector<uint32_t> before_[kCorners], after_[kCorners];
+  std::vector<uint32_t> chains_[kCorners];  // neighbours in order, 0 between chains
+  std::vector<float> spare_;
 };
 
 inline void Lattice::build(const uint8_t* image, const Tiling& tiling, float position_width, float colour_width,
-                           Workers& workers) {
+                           bool chains, Workers& workers) {
   const float height = static_cast<float>(tiling.rows * kSide), width = static_cast<float>(tiling.columns * kSide);
   const float position = std::max({position_width, kNarrowest, std::max(height, width) / kMostWidths});
   const float colour = std::max(colour_width, kNarrowest);
@@ -61,92 +72,130 @@ inline void Lattice::build(const uint8_t* image, const Tiling& tiling, float pos
   const float largest[kDimensions] = {width, height, 255.0f, 255.0f, 255.0f};
   simplices_.lay_out(widths, largest);
   places_.resize(tiling.tiles());
-  bands_.resize(workers.count());
+  known_.resize(workers.count());
   workers.run([&](int part) {
-    bands_[part].clear(simplices_.range());
-    const size_t last = static_cast<size_t>(tiling.rows) * (part + 1) / workers.count();
-    for (size_t row = static_cast<size_t>(tiling.rows) * part / workers.count(); row < last; ++row) {
-      place(image, tiling, static_cast<int>(row));
-      for (size_t tile = row * tiling.columns; tile < (row + 1) * tiling.columns; ++tile)
-        for (const auto& keys : places_[tile].vertex)
-          for (uint32_t key : keys) bands_[part].add(key);
-    }
+    known_[part].clear(simplices_.range());
+    for (int row = tiling.rows * part / workers.count(); row < tiling.rows * (part + 1) / workers.count(); ++row)
+      for (int column = 0; column < tiling.columns; ++column) {
+        Places& places = places_[static_cast<size_t>(row) * tiling.columns + column];
+        place(image, tiling, row, column, places);
+        known_[part].add(places.vertex[0], kKept * kPixels);
+      }
   });
-  for (size_t part = 1; part < bands_.size(); ++part) bands_[0].add(bands_[part]);
-  bands_[0].number_all();
+  for (size_t part = 1; part < known_.size(); ++part) known_[0].add(known_[part]);
+  known_[0].number_all();
   workers.run([&](int part) {
-    for (int axis = part; axis < kCorners; axis += workers.count()) chain(axis);
+    for (int axis = part; axis < kCorners; axis += workers.count()) {
+      link(axis);
+      if (chains) chain(axis);
+    }
   });
   workers.split(tiling.tiles(), [&](size_t begin, size_t end) {
     for (size_t tile = begin; tile < end; ++tile)
       for (auto& vertices : places_[tile].vertex)
-        for (uint32_t& vertex : vertices) vertex = bands_[0].number(vertex);
+        for (uint32_t& vertex : vertices) vertex = known_[0].number(vertex);
   });
 }
 
-inline void Lattice::place(const uint8_t* image, const Tiling& tiling, int row) {
-  for (int column = 0; column < tiling.columns; ++column) {
-    Places& places = places_[static_cast<size_t>(row) * tiling.columns + column];
-    for (int first = 0; first < kPixels; first += kLanes) {
-      alignas(32) float point[kDimensions][kLanes];
-      for (int lane = 0; lane < kLanes; ++lane) {
-        const int y = row * kSide + (first + lane) / kSide, x = column * kSide + (first + lane) % kSide;
-        const uint8_t* pixel = image + tiling.at(y, x) * 3;
-        point[0][lane] = static_cast<float>(x);
-        point[1][lane] = static_cast<float>(y);
-        for (int c = 0; c < 3; ++c) point[2 + c][lane] = pixel[c];
-      }
-      Floats points[kDimensions];
-      std::memcpy(points, point, sizeof points);
-      const Corners corners = simplices_.find(points);
-      for (int k = 0; k < kKept; ++k) {
-        std::memcpy(&places.vertex[k][first], &corners.key[k], sizeof corners.key[k]);
-        std::memcpy(&places.weight[k][first], &corners.weight[k], sizeof corners.weight[k]);
-      }
+inline void Lattice::place(const uint8_t* image, const Tiling& tiling, int row, int column, Places& places) const {
+  for (int first = 0; first < kPixels; first += kLanes) {
+    alignas(32) float point[kDimensions][kLanes];
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const int y = row * kSide + (first + lane) / kSide, x = column * kSide + (first + lane) % kSide;
+      const uint8_t* pixel = image + tiling.at(y, x) * 3;
+      point[0][lane] = static_cast<float>(x);
+      point[1][lane] = static_cast<float>(y);
+      for (int c = 0; c < 3; ++c) point[2 + c][lane] = pixel[c];
     }
-    for (int i = 0; i < kPixels; ++i)
-      if (!tiling.inside(row * kSide + i / kSide, column * kSide + i % kSide))
-        for (auto& weight : places.weight) weight[i] = 0.0f;
+    Floats points[kDimensions];
+    std::memcpy(points, point, sizeof points);
+    const Corners corners = simplices_.find(points);
+    for (int k = 0; k < kKept; ++k) {
+      std::memcpy(&places.vertex[k][first], &corners.key[k], sizeof corners.key[k]);
+      std::memcpy(&places.weight[k][first], &corners.weight[k], sizeof corners.weight[k]);
+    }
   }
+  for (int i = 0; i < kPixels; ++i)
+    if (!tiling.inside(row * kSide + i / kSide, column * kSide + i % kSide))
+      for (auto& weight : places.weight) weight[i] = 0.0f;
+}
+
+// Find the neighbours of all vertices along an axis.
+inline void Lattice::link(int axis) {
+  auto &before = before_[axis], &after = after_[axis];
+  before.assign(vertices(), 0);
+  after.assign(vertices(), 0);
+  known_[0].pairs(simplices_.step(axis), [&](uint32_t vertex, uint32_t next) {
+    after[vertex] = next;
+    before[next] = vertex;
+  });
 }
 
 // List the vertices that have a neighbour along an axis, each behind the one before it.
 inline void Lattice::chain(int axis) {
-  auto& after = after_[axis];
-  auto& follows = follows_[axis];
-  after.assign(vertices(), 0);
-  follows.assign(vertices(), 0);
-  bands_[0].pairs(simplices_.step(axis), [&](uint32_t vertex, uint32_t next) {
-    after[vertex] = next;
-    follows[next] = 1;
-  });
+  const auto &before = before_[axis], &after = after_[axis];
   auto& chains = chains_[axis];
   chains.assign(1, 0);
   for (uint32_t vertex = 1; vertex < after.size(); ++vertex) {
-    if (!after[vertex] || follows[vertex]) continue;
+    if (!after[vertex] || before[vertex]) continue;
     for (uint32_t each = vertex; each; each = after[each]) chains.push_back(each);
     chains.push_back(0);
   }
 }
 
 template <int C>
-void Lattice::blur(float* values, Workers& workers) const {
-  for (const auto& chains : chains_)
-    workers.split(chains.size() - 1, [&](size_t begin, size_t end) {
-      while (begin < end && chains[begin]) ++begin;  // both ends lie between chains
-      while (chains[end]) ++end;
-      float dropped[C], before[C] = {}, self[C] = {};
-      for (size_t i = begin; i < end; ++i) {
-        float* to = chains[i] ? values + size_t{chains[i]} * C : dropped;
-        const float* next = values + size_t{chains[i + 1]} * C;
-        for (int c = 0; c < C; ++c) {
-          const float after = next[c];
-          to[c] = self[c] + 0.5f * (before[c] + after);
-          before[c] = self[c];
-          self[c] = after;
-        }
-      }
-    });
+void Lattice::blur(const std::vector<std::vector<float>>& sums, std::vector<float>& values, Workers& workers) {
+  values.resize(vertices() * C);
+  spare_.resize(C > kMostStreamed ? 0 : vertices() * C);
+  workers.split(vertices() * C, [&](size_t begin, size_t end) {
+    std::memcpy(values.data() + begin, sums[0].data() + begin, sizeof(float) * (end - begin));
+    for (size_t part = 1; part < sums.size(); ++part)
+      for (size_t i = begin; i < end; ++i) values[i] += sums[part][i];
+  });
+  std::memset(values.data(), 0, sizeof(float) * C);
+  for (int axis = 0; axis < kCorners; ++axis) {
+    if (C > kMostStreamed) {
+      blur_chains<C>(chains_[axis], values.data(), workers);
+    } else {
+      blur_all<C>(before_[axis], after_[axis], values.data(), spare_.data(), workers);
+      values.swap(spare_);
+    }
+  }
+}
+
+// Blur all vertices along an axis, from one array to another.
+template <int C>
+void Lattice::blur_all(const std::vector<uint32_t>& before, const std::vector<uint32_t>& after, const float* from,
+                       float* to, Workers& workers) {
+  workers.split(before.size(), [&, before = before.data(), after = after.data()](size_t begin, size_t end) {
+    for (size_t v = begin; v < end; ++v) {
+      Channels<C> self, next;
+      self.read(from + v * C);
+      next.read(from + size_t{before[v]} * C);
+      next.add(1.0f, from + size_t{after[v]} * C);
+      self.add(0.5f, next);
+      self.write(to + v * C);
+    }
+  });
+}
+
+// Blur in place, along chains: where values are many, memory is what takes the time.
+template <int C>
+void Lattice::blur_chains(const std::vector<uint32_t>& chains, float* values, Workers& workers) {
+  workers.split(chains.size() - 1, [&](size_t begin, size_t end) {
+    while (begin < end && chains[begin]) ++begin;  // both ends lie between chains
+    while (chains[end]) ++end;
+    float dropped[C];
+    Channels<C> before, self, after;
+    for (size_t i = begin; i < end; ++i) {
+      after.read(values + size_t{chains[i + 1]} * C);
+      for (int p = 0; p < Channels<C>::kParts; ++p)
+        before.part[p] = self.part[p] + 0.5f * (before.part[p] + after.part[p]);
+      before.write(chains[i] ? values + size_t{chains[i]} * C : dropped);
+      before = self;
+      self = after;
+    }
+  });
 }
 
 }  // namespace edgeseg

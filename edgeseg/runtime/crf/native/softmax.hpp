@@ -26,6 +26,20 @@ inline float exponential(float x) {
   return fraction * scale;
 }
 
+// The same of a vector's lanes.
+template <typename Floats>
+inline Floats exponentials(Floats x) {
+  typedef int32_t Ints __attribute__((vector_size(sizeof(Floats))));
+  const Floats least = Floats{} - 80.0f;
+  const Floats power = (x > least ? x : least) * 1.44269504f;
+  Ints whole = __builtin_convertvector(power, Ints);
+  whole += __builtin_convertvector(whole, Floats) > power;  // true is -1: floor
+  const Floats rest = power - __builtin_convertvector(whole, Floats);
+  const Floats fraction =
+      1.0f + rest * (0.69314697f + rest * (0.24022213f + rest * (0.05550713f + rest * (0.00967554f + rest * 0.00132724f))));
+  return fraction * reinterpret_cast<Floats>((whole + 127) << 23);
+}
+
 // Writes the probabilities of `count` labels over their fields. With `has_last` there is one more label, of field 0.
 // `top` is the probability of the likeliest label, `last` that of the additional one (or 0).
 inline void softmax(Row* field, int count, bool has_last, Row& top, Row& last) {

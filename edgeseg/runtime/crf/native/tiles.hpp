@@ -28,4 +28,13 @@ struct Tiling {
   }
 };
 
+// A tile of an image, by its number, row and column; its pixels are numbered line by line.
+struct Tile {
+  size_t number;
+  int row, column;
+
+  int y(int i) const { return row * kSide + i / kSide; }
+  int x(int i) const { return column * kSide + i % kSide; }
+};
+
 }  // namespace edgeseg

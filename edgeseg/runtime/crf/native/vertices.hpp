@@ -25,11 +25,26 @@ class Vertices {
     count_ = 0;
   }
 
-  void add(uint32_t key) { page(key).bits[word(key)] |= bit(key); }
+  void add(const uint32_t* keys, size_t count) {
+    const uint32_t* directory = directory_.data();
+    const uint32_t last = static_cast<uint32_t>(directory_.size() - 1);
+    Page* pages = pages_.data();
+    for (size_t i = 0; i < count; ++i) {
+      const uint32_t key = keys[i];
+      uint32_t at = directory[(key >> kPageBits) & last];
+      if (!at) {
+        at = create((key >> kPageBits) & last);
+        pages = pages_.data();
+      }
+      uint64_t& bits = pages[at].bits[word(key)];
+      if (!(bits & bit(key))) bits |= bit(key);  // mostly it is there; to store it again would hold up the next one
+    }
+  }
 
   void add(const Vertices& other) {
     for (size_t p = 1; p < other.pages_.size(); ++p) {
-      Page& to = page(other.pages_[p].number << kPageBits);
+      const uint32_t number = other.pages_[p].number, there = directory_[number];
+      Page& to = pages_[there ? there : create(number)];
       for (int w = 0; w < kWords; ++w) to.bits[w] |= other.pages_[p].bits[w];
     }
   }
@@ -61,27 +76,38 @@ class Vertices {
     return page.before[word(key)] + static_cast<uint32_t>(__builtin_popcountll(page.bits[word(key)] & (bit(key) - 1)));
   }
 
-  // Calls found(number, number of key + step) for every key for which both are in the set.
+  // Calls found(number, number of key + step) for every key for which both are in the set, in the order of the keys.
   template <typename Found>
   void pairs(uint32_t step, const Found& found) const {
+    const int words = static_cast<int>(step / kWordBits % kWords), shift = static_cast<int>(step % kWordBits);
+    const uint32_t last = static_cast<uint32_t>(directory_.size() - 1);
+    size_t next = 1;  // pages are in order, and so are those a step further
+    uint32_t from = 0;
     for (size_t p = 1; p < pages_.size(); ++p) {
       const Page& page = pages_[p];
+      const uint32_t target = (page.number + (step >> kPageBits)) & last;
+      if (target < from) next = 1;  // the keys' numbers are used up, and begin again
+      from = target;
+      while (next < pages_.size() && pages_[next].number < target) ++next;
+      const Page* reach[2];  // the page a step further, and the one behind it
+      for (uint32_t k = 0; k < 2; ++k) {
+        const size_t at = (target + k) > last ? 1 : next + (k && next < pages_.size() && pages_[next].number == target);
+        reach[k] = at < pages_.size() && pages_[at].number == ((target + k) & last) ? &pages_[at] : &pages_[0];
+      }
       for (int w = 0; w < kWords; ++w) {
-        if (!page.bits[w]) continue;
-        const uint32_t start = (page.number << kPageBits) + static_cast<uint32_t>(w) * kWordBits + step;
-        const Page& lower = find(start);
-        const Page& upper = find(start + kWordBits);
-        const int shift = static_cast<int>(start % kWordBits);
-        uint64_t others = lower.bits[word(start)] >> shift;
-        if (shift) others |= upper.bits[word(start + kWordBits)] << (kWordBits - shift);
-        for (uint64_t both = page.bits[w] & others; both; both &= both - 1) {
+        const uint64_t mine = page.bits[w];
+        if (!mine) continue;
+        const int low = w + words, high = low + 1;
+        const uint64_t lower = reach[low / kWords]->bits[low % kWords];
+        const uint64_t upper = high < 2 * kWords ? reach[high / kWords]->bits[high % kWords] : 0;
+        const uint64_t others = shift ? lower >> shift | upper << (kWordBits - shift) : lower;
+        for (uint64_t both = mine & others; both; both &= both - 1) {
           const uint64_t below = (both & -both) - 1;
-          const int at = __builtin_ctzll(both) + shift;
-          const Page& there = at < kWordBits ? lower : upper;
-          const int its_word = at < kWordBits ? word(start) : word(start + kWordBits);
+          const int at = low * kWordBits + __builtin_ctzll(both) + shift, its = at / kWordBits;
+          const Page& there = *reach[its / kWords];
           const uint64_t its_below = (uint64_t{1} << (at % kWordBits)) - 1;
-          found(page.before[w] + static_cast<uint32_t>(__builtin_popcountll(page.bits[w] & below)),
-                there.before[its_word] + static_cast<uint32_t>(__builtin_popcountll(there.bits[its_word] & its_below)));
+          found(page.before[w] + static_cast<uint32_t>(__builtin_popcountll(mine & below)),
+                there.before[its % kWords] + static_cast<uint32_t>(__builtin_popcountll(there.bits[its % kWords] & its_below)));
         }
       }
     }
@@ -100,15 +126,11 @@ class Vertices {
   static uint64_t bit(uint32_t key) { return uint64_t{1} << (key % kWordBits); }
 
   const Page& find(uint32_t key) const { return pages_[directory_[(key >> kPageBits) & (directory_.size() - 1)]]; }
-  Page& page(uint32_t key) {
-    const uint32_t number = (key >> kPageBits) & static_cast<uint32_t>(directory_.size() - 1);
-    uint32_t& at = directory_[number];
-    if (!at) {
-      at = static_cast<uint32_t>(pages_.size());
-      pages_.emplace_back();
-      pages_.back().number = number;
-    }
-    return pages_[at];
+  uint32_t create(uint32_t number) {
+    const uint32_t at = directory_[number] = static_cast<uint32_t>(pages_.size());
+    pages_.emplace_back();
+    pages_.back().number = number;
+    return at;
   }
 
   std::vector<uint32_t> directory_;  // of pages_, by number; 0 where there is none

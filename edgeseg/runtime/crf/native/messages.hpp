@@ -1,0 +1,200 @@
+// Carry what every pixel says to all the others, through both kernels.
+//
+// Filtering is linear: what was said stays in sums at the lattice's vertices and the coarse grid's cells, a pixel adds
+// the change of its probabilities, and passing on filters the sums anew.
+
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "channels.hpp"
+#include "gaussian.hpp"
+#include "lattice.hpp"
+#include "parameters.hpp"
+#include "tiles.hpp"
+#include "workers.hpp"
+
+namespace edgeseg {
+
+class Messages {
+ public:
+  explicit Messages(Workers& workers) : workers_(workers) {}
+
+  // To be ready for `channels` values of each pixel of an image; it may be null where nothing will be said.
+  void prepare(const Parameters& parameters, const uint8_t* image, const Tiling& tiling, int channels);
+
+  // Rows of tiles from which thread `part` speaks: whole cells of the coarse grid.
+  int first_row(int part) const {
+    const int step = std::max(1, gaussian_.factor() / kSide);
+    const int steps = (tiling_.rows + step - 1) / step;
+    return std::min(tiling_.rows, steps * part / workers_.count() * step);
+  }
+
+  // Forget what was said, and make room for C channels.
+  template <int C>
+  void clear();
+
+  // Through which the pixels of one tile speak.
+  template <int C>
+  class Voice {
+   public:
+    Voice(Messages& messages, const Tile& tile, int part)
+        : places_(messages.has_appearance_ ? &messages.lattice_.places(tile.number) : nullptr),
+          norms_(messages.norm_.before ? messages.norms_.data() + tile.number * kPixels : nullptr),
+          vertices_(messages.vertex_sums_[part].data()),
+          cells_(messages.has_smoothness_ ? messages.cell_sums_[part].data() : nullptr),
+          gaussian_(messages.gaussian_), norm_(messages.norm_), tile_(tile) {}
+
+    // Add `difference` to what pixel i says.
+    void say(int i, const Channels<C>& difference) const {
+      if (places_) {
+        const float in = norms_ ? norms_[i] : 1.0f;
+        for (int k = 0; k < kKept; ++k)
+          add(in * places_->weight[k][i], difference, vertices_ + size_t{places_->vertex[k][i]} * C);
+      }
+      const int y = tile_.y(i), x = tile_.x(i);
+      if (cells_) add(gaussian_.in(norm_, y, x), difference, cells_ + gaussian_.cell(y, x) * C);
+    }
+
+   private:
+    static void add(float weight, const Channels<C>& difference, float* sum) {
+      Channels<C> value;
+      value.read(sum);
+      value.add(weight, difference);
+      value.write(sum);
+    }
+
+    const Places* places_;
+    const float* norms_;
+    float *vertices_, *cells_;
+    const Gaussian& gaussian_;
+    Norm norm_;
+    Tile tile_;
+  };
+
+  // Filter what was said until now.
+  template <int C>
+  void pass_on();
+
+  // Write what a tile's pixels hear, (16, C), kernel weights included.
+  template <int C>
+  void hear(const Tile& tile, float (*message)[C]) const;
+
+ private:
+  static constexpr float kLatticeGain = 1.0f / (1.0f + 1.0f / (1 << kDimensions));  // of weights that sum to 1
+
+  void weigh_appearance();
+
+  Workers& workers_;
+  Parameters parameters_{};
+  Norm norm_{0};
+  Tiling tiling_;
+  Lattice lattice_;
+  Gaussian gaussian_;
+  bool has_appearance_ = false, has_smoothness_ = false;
+  std::vector<float> norms_;                                 // (tiles, 16) of the appearance kernel
+  std::vector<std::vector<float>> vertex_sums_, cell_sums_;  // of each thread
+  std::vector<float> ones_, vertices_, cells_;               // filtered; the first for the norms
+};
+
+inline void Messages::prepare(const Parameters& parameters, const uint8_t* image, const Tiling& tiling, int channels) {
+  parameters_ = parameters;
+  norm_ = Norm(parameters.normalisation);
+  tiling_ = tiling;
+  has_appearance_ = image && parameters.appearance_weight != 0.0f;
+  has_smoothness_ = image && parameters.smoothness_weight != 0.0f;
+  gaussian_.prepare(tiling, has_smoothness_ ? parameters.smoothness_position_px : 1.0f, norm_);
+  vertex_sums_.resize(workers_.count());
+  cell_sums_.resize(workers_.count());
+  if (!has_appearance_) return;
+  lattice_.build(image, tiling, parameters.appearance_position_px, parameters.appearance_colour,
+                 channels > Lattice::kMostStreamed, workers_);
+  weigh_appearance();
+}
+
+// Filter ones: what a pixel's weights sum to.
+inline void Messages::weigh_appearance() {
+  norms_.resize(tiling_.pixels());
+  if (!norm_.before && !norm_.after) return;
+  workers_.run([&](int part) {
+    auto& sums = vertex_sums_[part];
+    sums.assign(lattice_.vertices(), 0.0f);
+    const size_t end = static_cast<size_t>(first_row(part + 1)) * tiling_.columns;
+    for (size_t tile = static_cast<size_t>(first_row(part)) * tiling_.columns; tile < end; ++tile) {
+      const Places& places = lattice_.places(tile);
+      for (int i = 0; i < kPixels; ++i)
+        for (int k = 0; k < kKept; ++k) sums[places.vertex[k][i]] += places.weight[k][i];
+    }
+  });
+  lattice_.blur<1>(vertex_sums_, ones_, workers_);
+  workers_.split(tiling_.tiles(), [&](size_t begin, size_t end) {
+    for (size_t tile = begin; tile < end; ++tile) {
+      const Places& places = lattice_.places(tile);
+      alignas(64) float total[kPixels] = {};
+      for (int k = 0; k < kKept; ++k)
+        for (int i = 0; i < kPixels; ++i) total[i] += places.weight[k][i] * ones_[places.vertex[k][i]];
+      for (int i = 0; i < kPixels; ++i) norms_[tile * kPixels + i] = norm_.of(total[i]);
+    }
+  });
+}
+
+template <int C>
+void Messages::clear() {
+  const size_t vertices = has_appearance_ ? lattice_.vertices() : 0;
+  cells_.resize(gaussian_.cells() * C);
+  workers_.run([&](int part) {
+    vertex_sums_[part].assign(vertices * C, 0.0f);
+    cell_sums_[part].assign(gaussian_.cells() * C, 0.0f);
+  });
+}
+
+template <int C>
+void Messages::pass_on() {
+  if (has_appearance_) lattice_.blur<C>(vertex_sums_, vertices_, workers_);
+  if (!has_smoothness_) return;
+  float* sums = cell_sums_[0].data();
+  for (size_t part = 1; part < cell_sums_.size(); ++part)
+    workers_.split(cell_sums_[0].size(), [&](size_t begin, size_t end) {
+      float* other = cell_sums_[part].data();
+      for (size_t i = begin; i < end; ++i) sums[i] += other[i], other[i] = 0.0f;
+    });
+  gaussian_.blur<C>(sums, cells_.data(), workers_);
+}
+
+template <int C>
+void Messages::hear(const Tile& tile, float (*message)[C]) const {
+  const Places* places = has_appearance_ ? &lattice_.places(tile.number) : nullptr;
+  const float *vertices = vertices_.data(), *cells = cells_.data();
+  alignas(64) float out[kPixels];  // of the appearance kernel
+  for (int i = 0; i < kPixels; ++i) {
+    const float norm = norm_.after && places ? norms_[tile.number * kPixels + i] : norm_.before ? 1.0f : kLatticeGain;
+    out[i] = parameters_.appearance_weight * norm;
+  }
+  const Axis &rows = gaussian_.rows, &columns = gaussian_.columns;
+  const size_t down = rows.cells > 1 ? static_cast<size_t>(columns.cells) * C : 0, right = columns.cells > 1 ? C : 0;
+  for (int dy = 0; dy < kSide; ++dy) {
+    const int y = tile.row * kSide + dy;
+    const float* line = cells + static_cast<size_t>(rows.first[y]) * columns.cells * C;
+    const float lower = rows.second[y];
+    for (int dx = 0; dx < kSide; ++dx, ++message) {
+      const int i = dy * kSide + dx;
+      Channels<C> sum;
+      for (int k = 0; places && k < kKept; ++k)
+        sum.add(places->weight[k][i] * out[i], vertices + size_t{places->vertex[k][i]} * C);
+      if (has_smoothness_) {
+        const int x = tile.column * kSide + dx;
+        const float* cell = line + columns.first[x] * static_cast<size_t>(C);
+        const float all = parameters_.smoothness_weight * gaussian_.out(norm_, y, x);
+        const float far = all * columns.second[x], near = all - far;
+        sum.add((1.0f - lower) * near, cell);
+        sum.add((1.0f - lower) * far, cell + right);
+        sum.add(lower * near, cell + down);
+        sum.add(lower * far, cell + down + right);
+      }
+      sum.write(*message);
+    }
+  }
+}
+
+}  // namespace edgeseg
