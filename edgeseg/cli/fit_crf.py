@@ -55,6 +55,11 @@ def command(
         Segmenter.open(engine, device=device, crf=True) as segmenter,
         progress("images", len(pairs)) as advance,
     ):
+        if segmenter.spec.task != "semantic":
+            raise UsageError(
+                f"fit-crf fits labels to label maps; {engine} finds instances, whose parameters are given in "
+                "Python: Segmenter.open(engine, crf=CRFSpec(...))"
+            )
         for image, label in pairs:
             examples.append(_example(segmenter, image, label))
             advance()

@@ -1,4 +1,4 @@
-"""Options of the commands that refine labels by a CRF."""
+"""Options of the commands that refine labels or masks by a CRF."""
 
 from __future__ import annotations
 
@@ -17,10 +17,15 @@ def crf_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--budget-ms",
             type=click.FloatRange(min=0, min_open=True),
-            help="Keep the CRF within this time a frame: fewer iterations, then half the resolution.",
+            help="Keep the CRF within this time a frame: fewer iterations, then half the resolution; of "
+            "instances, those that score best.",
         ),
         click.option("--crf-threads", type=THREADS, default=1, show_default=True, help="Threads of the CRF."),
-        click.option("--crf", is_flag=True, help="Refine labels by a CRF; takes an engine with logits."),
+        click.option(
+            "--crf",
+            is_flag=True,
+            help="Refine labels, or instances' masks, by a CRF; takes an engine with logits or instances.",
+        ),
     ):
         command = option(command)
     return command

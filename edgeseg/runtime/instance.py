@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import cv2
@@ -13,11 +13,18 @@ from edgeseg.runtime.geometry import Placement
 from edgeseg.runtime.results import InstanceResult, MaskCrop
 from edgeseg.spec import Thresholds
 
+Decide = Callable[[NDArray[np.float32], tuple[slice, slice]], NDArray[np.bool_]]
+"""Turns the probabilities (h, w) in a window, given as rows and columns of the frame, into a mask (h, w)."""
+
 _PADDING = 1  # samples of zeros around a mask, so that its edge falls off inside the pasted area
 
 
 def instance_result(
-    outputs: Mapping[str, NDArray[Any]], placement: Placement, thresholds: Thresholds
+    outputs: Mapping[str, NDArray[Any]],
+    placement: Placement,
+    thresholds: Thresholds,
+    *,
+    decide: Decide | None = None,
 ) -> InstanceResult:
     """Bring the detections for one frame to the frame's pixels.
 
@@ -25,6 +32,7 @@ def instance_result(
         outputs: `boxes` (1, D, 4) float32 xyxy in input pixels, `scores` (1, D) float32 with 0 for padding,
             `class_ids` (1, D) of an integer type, `masks` (1, D, M, M) float32 probabilities.
         thresholds: detections of less than `score` go; pixels of `mask` and more are inside.
+        decide: takes the place of `thresholds.mask`; called for each detection, best score first.
 
     Returns:
         The detections in descending order of score, boxes clipped to the frame; those with nothing in the
@@ -37,7 +45,7 @@ def instance_result(
     found = found[np.argsort(-scores[found], kind="stable")]
     boxes = boxes[found]
     masks = outputs["masks"][0]
-    crops = paste_masks(masks[found], boxes, placement.frame_hw, threshold=thresholds.mask)
+    crops = paste_masks(masks[found], boxes, placement.frame_hw, threshold=thresholds.mask, decide=decide)
     class_ids = outputs["class_ids"][0][found].astype(np.int64)
     return InstanceResult(boxes, scores[found], class_ids, placement.frame_hw, crops)
 
@@ -48,6 +56,7 @@ def paste_masks(
     frame_hw: tuple[int, int],
     *,
     threshold: float = 0.5,
+    decide: Decide | None = None,
 ) -> tuple[MaskCrop, ...]:
     """Resize every mask to its box, keeping only the part within the frame.
 
@@ -58,16 +67,23 @@ def paste_masks(
         masks: (D, M, M) probabilities in 0..1.
         boxes_xyxy: (D, 4) in frame pixels.
         threshold: pixels of this and more are inside.
+        decide: takes the place of `threshold`; called for masks with pixels in the frame.
     """
+    if decide is None:
+        decide = _above(threshold)
     size = masks.shape[-1]
     grown = _grow(boxes_xyxy, (size + 2 * _PADDING) / size).astype(np.int64)  # truncates towards zero
     sizes_wh = grown[:, 2:] - grown[:, :2] + 1
     padded = np.pad(masks, ((0, 0), (_PADDING, _PADDING), (_PADDING, _PADDING)))
     scratch = np.empty(int(sizes_wh.prod(axis=1).max(initial=0)), np.float32)  # one for all: fresh pages cost
     return tuple(
-        _paste(mask, (x1, y1, x2, y2), frame_hw, threshold, scratch)
+        _paste(mask, (x1, y1, x2, y2), frame_hw, decide, scratch)
         for mask, (x1, y1, x2, y2) in zip(padded, grown.tolist(), strict=True)
     )
+
+
+def _above(threshold: float) -> Decide:
+    return lambda probabilities, _: probabilities >= threshold
 
 
 def _grow(boxes: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
@@ -81,7 +97,7 @@ def _paste(
     mask: NDArray[np.float32],
     box: tuple[int, int, int, int],
     frame_hw: tuple[int, int],
-    threshold: float,
+    decide: Decide,
     scratch: NDArray[np.float32],
 ) -> MaskCrop:
     """Resize one padded mask to its whole-pixel box and cut it to the frame."""
@@ -94,4 +110,5 @@ def _paste(
     width, height = x2 - x1 + 1, y2 - y1 + 1
     pasted = scratch[: width * height].reshape(height, width)
     cv2.resize(mask, (width, height), dst=pasted, interpolation=cv2.INTER_LINEAR)
-    return MaskCrop(left, top, pasted[top - y1 : bottom - y1, left - x1 : right - x1] >= threshold)
+    visible = pasted[top - y1 : bottom - y1, left - x1 : right - x1]
+    return MaskCrop(left, top, decide(visible, (slice(top, bottom), slice(left, right))))

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from edgeseg.bundle import Manifest, read_manifest
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.runtime.backends import Backend, Tensor, open_backend
-from edgeseg.runtime.crf.stage import DEFAULT, Refinement
+from edgeseg.runtime.crf import instances, stage
+from edgeseg.runtime.crf.instances import InstanceRefinement
+from edgeseg.runtime.crf.stage import Refinement
 from edgeseg.runtime.instance import instance_result
 from edgeseg.runtime.preprocess import Prepared, Preprocessor
 from edgeseg.runtime.results import InstanceResult, SemanticResult
@@ -38,7 +40,8 @@ class Segmenter:
         backend: the opened engine, closed with the segmenter.
         score_threshold: of instances, in place of the spec's and not below it, up to 1.
         confidence: also compute how sure the network is of every pixel; semantic engines with logits only.
-        refinement: the CRF that turns logits into labels; None stands for the best class of each pixel.
+        refinement: the CRF that turns logits into labels, or probabilities into masks; None stands for the
+            best class of each pixel, or for the pixels above the spec's threshold.
 
     Raises:
         EngineError: if the graph is not what the manifest says, or takes batches.
@@ -52,13 +55,15 @@ class Segmenter:
         *,
         score_threshold: float | None = None,
         confidence: bool = False,
-        refinement: Refinement | None = None,
+        refinement: Refinement | InstanceRefinement | None = None,
     ) -> None:
         spec = manifest.spec
         _check_graph(spec, backend)
         _check_arguments(spec, score_threshold, confidence)
         if refinement is not None:
             _check_refined(spec)
+            if isinstance(refinement, InstanceRefinement) != (spec.task == "instance"):
+                raise UsageError("an InstanceRefinement is for instances, a Refinement for semantic labels")
         self._manifest = manifest
         self._backend = backend
         self._thresholds = spec.thresholds
@@ -89,10 +94,12 @@ class Segmenter:
             score_threshold: of instances, in place of the spec's and not below it: the graph has dropped what
                 scored less.
             confidence: also compute how sure the network is of every pixel; takes an engine with logits.
-            crf: refine labels by a fully connected CRF; True stands for the engine's own parameters, which
-                `edgeseg fit-crf` finds, or else the defaults. Takes an engine with logits.
+            crf: refine labels, or masks within their boxes, by a fully connected CRF; True stands for the
+                engine's own parameters, which `edgeseg fit-crf` finds for labels, or else the defaults of
+                the task. Takes an engine with logits or instances.
             crf_threads: of the CRF.
-            crf_budget_ms: keep the CRF within this time a frame, by doing less; see `Refinement`.
+            crf_budget_ms: keep the CRF within this time a frame, by doing less; see `Refinement` and
+                `InstanceRefinement`.
 
         Raises:
             EngineError: if there is no engine, a file was changed, or it does not fit this machine.
@@ -114,8 +121,8 @@ class Segmenter:
             refinement = None
             if crf is not False:
                 _check_refined(manifest.spec)
-                parameters = (manifest.spec.crf or DEFAULT) if crf is True else crf
-                refinement = Refinement(parameters, threads=crf_threads, budget_ms=crf_budget_ms)
+                parameters = manifest.spec.crf if crf is True else crf
+                refinement = _refinement(manifest.spec, parameters, crf_threads, crf_budget_ms)
             return cls(
                 manifest,
                 backend,
@@ -150,7 +157,7 @@ class Segmenter:
 
     @property
     def refines(self) -> bool:
-        """Whether a CRF makes the labels."""
+        """Whether a CRF makes the labels or masks."""
         return self._refinement is not None
 
     def preprocess(self, frame: NDArray[np.uint8]) -> Prepared:
@@ -171,7 +178,7 @@ class Segmenter:
 
     def refine(
         self, outputs: Mapping[str, NDArray[Any]], prepared: Prepared, frame: NDArray[np.uint8]
-    ) -> SemanticResult:
+    ) -> SemanticResult | InstanceResult:
         """Bring the outputs back to the frame along its edges, by the CRF that the segmenter was opened with.
 
         Raises:
@@ -179,6 +186,8 @@ class Segmenter:
         """
         if self._refinement is None:
             raise UsageError("the segmenter was opened without a CRF; open it with crf=True")
+        if isinstance(self._refinement, InstanceRefinement):
+            return self._refinement(outputs, prepared.placement, frame, self._thresholds)
         return self._refinement(outputs["logits"][0], prepared.placement, frame, confidence=self._confidence)
 
     def close(self) -> None:
@@ -195,6 +204,15 @@ class Segmenter:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _refinement(
+    spec: ModelSpec, parameters: CRFSpec | None, threads: int, budget_ms: float | None
+) -> Refinement | InstanceRefinement:
+    """Make the CRF for a task, with its defaults where there are no parameters."""
+    if spec.task == "instance":
+        return InstanceRefinement(parameters or instances.DEFAULT, threads=threads, budget_ms=budget_ms)
+    return Refinement(parameters or stage.DEFAULT, threads=threads, budget_ms=budget_ms)
 
 
 def _check_graph(spec: ModelSpec, backend: Backend) -> None:
@@ -235,8 +253,8 @@ def _same_shape(one: tuple[int | None, ...], other: tuple[int | None, ...]) -> b
 
 
 def _check_refined(spec: ModelSpec) -> None:
-    if spec.task != "semantic":
-        raise UsageError("a CRF refines semantic labels; this engine finds instances")
+    if spec.task == "instance":
+        return
     if spec.graph.crf_stride is not None:
         raise UsageError(
             "the graph has refined its output by a CRF already; run without --crf, or export without it"

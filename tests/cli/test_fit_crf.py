@@ -12,7 +12,7 @@ import pytest
 from edgeseg.bundle import read_manifest
 from edgeseg.cli import status_of
 from edgeseg.runtime.crf import fit
-from tests.runtime.tiny_models import logits_engine
+from tests.runtime.tiny_models import instance_engine, logits_engine
 
 
 @pytest.fixture
@@ -61,3 +61,10 @@ def test_labels_beyond_the_classes_are_refused(tmp_path, labelled, capsys):
     arguments = ["fit-crf", str(engine), "--images", str(labelled[0]), "--labels", str(labelled[1])]
     assert status_of(arguments) == 2
     assert "the engine has 2 classes, 255 is not counted" in capsys.readouterr().err
+
+
+def test_engines_that_find_instances_are_refused(tmp_path, labelled, capsys):
+    engine = instance_engine(tmp_path / "engine", [[0, 0, 8, 8]], [0.9])
+    arguments = ["fit-crf", str(engine), "--images", str(labelled[0]), "--labels", str(labelled[1])]
+    assert status_of(arguments) == 2
+    assert "finds instances" in capsys.readouterr().err

@@ -9,7 +9,8 @@ import pytest
 
 from edgeseg.cli import status_of
 from edgeseg.errors import UsageError
-from edgeseg.runtime import Segmenter
+from edgeseg.runtime import InstanceResult, Segmenter
+from edgeseg.runtime.crf import instances, stage
 from edgeseg.runtime.pipeline import run
 from edgeseg.runtime.sources.synthetic import SyntheticSource
 from edgeseg.spec import CRFSpec
@@ -50,16 +51,47 @@ def test_the_pipeline_times_the_crf_in_place_of_postprocessing(tmp_path: Path) -
     assert "postprocess" not in report.stages
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (labels_engine, "needs the network's logits.*--output-kind logits"),
-        (lambda folder: instance_engine(folder, [[0, 0, 8, 8]], [0.9]), "refines semantic labels"),
-    ],
-)
-def test_engines_without_logits_are_refused(tmp_path: Path, make, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        Segmenter.open(make(tmp_path / "engine"), crf=True)
+def test_labels_without_logits_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"needs the network's logits.*--output-kind logits"):
+        Segmenter.open(labels_engine(tmp_path / "engine"), crf=True)
+
+
+def corner_engine(folder: Path) -> Path:
+    """Write an engine whose only mask, a full one, reaches three pixels beyond the bright corner."""
+    return instance_engine(folder, [[38, 2, 94, 40]], [0.9], size_hw=(64, 96))
+
+
+def test_a_mask_is_refined_within_its_box(tmp_path: Path) -> None:
+    engine, frame = corner_engine(tmp_path / "engine"), bright_corner()
+    strong = CRFSpec(64, appearance_position_px=30, appearance_weight=8, smoothness_weight=1)
+    with Segmenter.open(engine) as plain, Segmenter.open(engine, crf=strong) as refined:
+        before, after = plain(frame), refined(frame)
+    assert isinstance(after, InstanceResult)
+    assert np.array_equal(after.boxes, before.boxes)
+    assert after.crops()[0].window == before.crops()[0].window
+    dark = frame[..., 0] == 0
+    assert (before.masks[0] & dark).sum() > 100
+    assert not (after.masks[0] & dark).any()
+
+
+def test_instances_have_defaults_of_their_own(tmp_path: Path) -> None:
+    engine, frame = corner_engine(tmp_path / "engine"), bright_corner()
+    with (
+        Segmenter.open(engine, crf=True) as default,
+        Segmenter.open(engine, crf=instances.DEFAULT) as same,
+        Segmenter.open(engine, crf=stage.DEFAULT) as other,
+    ):
+        masks = [segmenter(frame).masks for segmenter in (default, same, other)]
+    assert np.array_equal(masks[0], masks[1])
+    assert not np.array_equal(masks[0], masks[2])
+
+
+def test_a_refinement_of_the_other_task_is_refused(tmp_path: Path) -> None:
+    with (
+        Segmenter.open(logits_engine(tmp_path / "engine")) as segmenter,
+        pytest.raises(UsageError, match="an InstanceRefinement is for instances"),
+    ):
+        Segmenter(segmenter.manifest, segmenter._backend, refinement=instances.InstanceRefinement())
 
 
 def test_refining_without_a_crf_is_refused(tmp_path: Path) -> None:
@@ -70,8 +102,9 @@ def test_refining_without_a_crf_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "profile"])
-def test_commands_refine_within_a_budget(tmp_path: Path, command: str, capsys) -> None:
-    engine = logits_engine(tmp_path / "engine")
+@pytest.mark.parametrize("make", [logits_engine, corner_engine])
+def test_commands_refine_within_a_budget(tmp_path: Path, command: str, make, capsys) -> None:
+    engine = make(tmp_path / "engine")
     arguments = [command, str(engine), "synthetic:64x48", "--frames", "2", "--crf", "--budget-ms", "50"]
     assert status_of(arguments) == 0
     assert "crf" in capsys.readouterr().out

@@ -1,0 +1,97 @@
+"""Turn the mask probabilities of objects into masks that follow the edges of the frame within their boxes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.errors import UsageError
+from edgeseg.runtime.crf.dense_crf import DenseCRF, scaled_to
+from edgeseg.runtime.geometry import Placement
+from edgeseg.runtime.instance import instance_result
+from edgeseg.runtime.results import InstanceResult
+from edgeseg.spec import CRFSpec, Thresholds
+
+DEFAULT = CRFSpec(
+    height=480,
+    appearance_position_px=40.0,
+    appearance_colour=6.0,
+    appearance_weight=2.0,
+    smoothness_position_px=2.0,
+    smoothness_weight=1.0,
+    iterations=3,
+)
+"""Weak: with the weights for whole frames a label floods its box, or leaves it."""
+
+LEAST_PROBABILITY = 0.02  # of the object and of the rest: no pixel is beyond doubt
+
+
+class InstanceRefinement:
+    """The stage `crf` of one stream of objects: two labels in each box, the object and the rest.
+
+    Objects are refined apart, so that masks may overlap as the network's do. The window of a mask stays the
+    same: nothing outside it is considered.
+
+    Args:
+        parameters: widths hold for a frame of `parameters.height` pixels, and are scaled to each frame's.
+        threads: of the kernel.
+        budget_ms: time for one frame. Objects are refined from the best score down; one that would take too
+            long, by what pixels took so far, keeps the network's mask. None stands for as long as it takes.
+
+    Raises:
+        UsageError: if an argument is out of range.
+    """
+
+    def __init__(
+        self, parameters: CRFSpec = DEFAULT, *, threads: int = 1, budget_ms: float | None = None
+    ) -> None:
+        if budget_ms is not None and not budget_ms > 0:
+            raise UsageError(f"the CRF's budget must be above 0 ms, got {budget_ms:g}")
+        self._parameters = parameters
+        self._field = DenseCRF(parameters, threads=threads)
+        self._budget_s = np.inf if budget_ms is None else budget_ms / 1000
+        self._spent_s = 0.0  # on all pixels so far
+        self._pixels = 0
+
+    def __call__(
+        self,
+        outputs: Mapping[str, NDArray[Any]],
+        placement: Placement,
+        frame: NDArray[np.uint8],
+        thresholds: Thresholds,
+    ) -> InstanceResult:
+        """Bring the detections for a frame (H, W, 3) to its pixels, as `instance_result` does, and refine."""
+        self._field.parameters = scaled_to(self._parameters, frame.shape[0])
+        start_s = time.perf_counter()
+
+        def decide(probabilities: NDArray[np.float32], window: tuple[slice, slice]) -> NDArray[np.bool_]:
+            begin_s = time.perf_counter()
+            expected_s = probabilities.size * self._spent_s / max(self._pixels, 1)
+            if begin_s - start_s + expected_s > self._budget_s:
+                return probabilities >= thresholds.mask
+            logits = object_logits(probabilities, thresholds.mask)
+            inside: NDArray[np.bool_] = self._field(logits, frame[window]).labels == 0
+            self._spent_s += time.perf_counter() - begin_s
+            self._pixels += probabilities.size
+            return inside
+
+        return instance_result(outputs, placement, thresholds, decide=decide)
+
+
+def object_logits(probabilities: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
+    """Turn an object's probabilities (h, w) into logits (2, h, w) of the object and the rest.
+
+    At the threshold both are equal. The object comes first: the lower label wins ties, so that the threshold
+    is inside.
+    """
+    inside = _log_odds(probabilities) - _log_odds(np.float32(threshold))
+    return np.stack([inside, np.zeros_like(inside)])
+
+
+def _log_odds(probabilities: NDArray[np.float32] | np.float32) -> NDArray[np.float32]:
+    sane = np.clip(probabilities, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+    return np.asarray(np.log(sane / (1 - sane)), np.float32)
