@@ -17,8 +17,8 @@ def crf_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--budget-ms",
             type=click.FloatRange(min=0, min_open=True),
-            help="Keep the CRF within this time a frame: fewer iterations, then half the resolution; of "
-            "instances, those that score best.",
+            help="Keep the CRF within this time a frame: fewer iterations, then half the resolution, then "
+            "a band around boundaries; of instances, those that score best.",
         ),
         click.option("--crf-threads", type=THREADS, default=1, show_default=True, help="Threads of the CRF."),
         click.option(

@@ -9,26 +9,33 @@ COMFORT = 0.85  # of the budget: below it a dearer level is tried
 PATIENCE = 15  # frames below COMFORT before a dearer level is tried
 MEMORY = 150  # frames after which a level that was too dear may be tried again
 
-
-FEWEST_AT_FULL_SIZE = 3  # iterations
+FEWEST_AT_FULL_SIZE, FEW = 3, 2  # iterations
 
 
 @dataclass(frozen=True)
 class Level:
-    """How much a frame is refined: mean-field iterations, at full or at half resolution."""
+    """How much a frame is refined: mean-field iterations, at full or at half resolution, all or a band.
+
+    The band lies around the boundaries between classes; other pixels keep the network's label.
+    """
 
     iterations: int
     half: bool = False
+    band: bool = False
 
 
 def levels(iterations: int) -> tuple[Level, ...]:
-    """Order the levels from the most accurate to the cheapest: fewer iterations, then half the resolution.
+    """Order the levels from the most accurate to the cheapest.
 
-    Below FEWEST_AT_FULL_SIZE iterations half the resolution is both faster and nearer to the full result.
+    Fewer iterations come first, then half the resolution, then a band around the boundaries. Below
+    FEWEST_AT_FULL_SIZE iterations half the resolution is both faster and nearer to the full result.
     """
     most = max(iterations, 1)
-    full = tuple(Level(count) for count in range(most, min(most, FEWEST_AT_FULL_SIZE) - 1, -1))
-    return (*full, *(Level(count, half=True) for count in dict.fromkeys((most, min(most, 2), 1))))
+    full = (Level(count) for count in range(most, min(most, FEWEST_AT_FULL_SIZE) - 1, -1))
+    few = min(most, FEW)
+    half = (Level(count, half=True) for count in dict.fromkeys((most, few)))
+    band = (Level(count, half=True, band=True) for count in dict.fromkeys((few, 1)))
+    return (*full, *half, *band)
 
 
 class Budget:

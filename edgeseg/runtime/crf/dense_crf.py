@@ -24,6 +24,7 @@ _MODES: dict[Normalisation, int] = {"none": 0, "before": 1, "after": 2, "symmetr
 SURE, SETTLED = 0.95, 0.05
 NEVER = 2.0  # no probability reaches it
 
+TILE = 4  # pixels a side: `kSide` of the kernel
 PLANES_NDIM = 3  # (C, h, w)
 
 _log = logging.getLogger(__name__)
@@ -109,6 +110,7 @@ class DenseCRF:
         positions: tuple[NDArray[Any], NDArray[Any]] | None = None,
         marginals: bool = False,
         iterations: int | None = None,
+        tiles: NDArray[np.bool_] | None = None,
     ) -> CRFResult:
         """Label every pixel of an image.
 
@@ -121,12 +123,15 @@ class DenseCRF:
                 centres at whole numbers; None stands for an even spread (align_corners=False).
             marginals: also return the probability of every label.
             iterations: in place of the parameters' own.
+            tiles: (ceil(H / 4), ceil(W / 4)) tiles of TILE x TILE pixels that take part. The pixels of the
+                others get the best label of their logits, and nobody hears them. None stands for all.
 
         Raises:
             ShapeError: if a shape, a dtype or a value does not fit.
             UsageError: if memory ends.
         """
         _check_arrays(logits, image, self._compatibility)
+        chosen = _chosen(tiles, image.shape[:2])
         logits = np.ascontiguousarray(logits, np.float32)
         image = np.ascontiguousarray(image)
         lines = _positions(positions, (image.shape[0], image.shape[1]), logits.shape[1:])
@@ -142,11 +147,12 @@ class DenseCRF:
             SETTLED,
         )
         if self._kernel is None:
-            found = plain.infer(parameters, self._compatibility, image, _upsampled(logits, lines))
+            mask = None if chosen is None else _pixels(chosen, image.shape[:2])
+            found = plain.infer(parameters, self._compatibility, image, _upsampled(logits, lines), mask)
             return CRFResult(argmax_labels(found), found if marginals else None)
         probable = np.empty((len(logits), *image.shape[:2]), np.float32) if marginals else None
         labels = self._kernel.infer(
-            parameters, self._compatibility, image, logits, positions=lines, marginals=probable
+            parameters, self._compatibility, image, logits, positions=lines, chosen=chosen, marginals=probable
         )
         return CRFResult(labels, probable)
 
@@ -187,6 +193,21 @@ def _check_arrays(
         raise ShapeError(f"image must be (H, W, 3) uint8 BGR, got {image.dtype} {image.shape}")
     if compatibility is not None and len(compatibility) != len(logits):
         raise ShapeError(f"compatibility is for {len(compatibility)} classes, logits have {len(logits)}")
+
+
+def _chosen(tiles: NDArray[np.bool_] | None, size_hw: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    if tiles is None:
+        return None
+    wanted = tuple(-(-side // TILE) for side in size_hw)
+    if tiles.shape != wanted or tiles.dtype != np.bool_:
+        raise ShapeError(f"tiles must be {wanted} bool for this image, got {tiles.shape} {tiles.dtype}")
+    return np.ascontiguousarray(tiles).view(np.uint8)
+
+
+def _pixels(chosen: NDArray[np.uint8], size_hw: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Give the pixels (H, W) of the chosen tiles."""
+    full = chosen.repeat(TILE, axis=0).repeat(TILE, axis=1)
+    return full[: size_hw[0], : size_hw[1]].view(np.bool_)
 
 
 def _positions(

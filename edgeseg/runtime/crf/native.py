@@ -52,7 +52,7 @@ def _open(instructions: str) -> ctypes.CDLL | None:
     library.edgeseg_crf_free.argtypes = [ctypes.c_void_p]
     pointer, integer = ctypes.c_void_p, ctypes.c_int
     library.edgeseg_crf_infer.argtypes = [
-        *(pointer, ctypes.POINTER(Parameters), pointer, pointer, integer, integer),
+        *(pointer, ctypes.POINTER(Parameters), pointer, pointer, integer, integer, pointer),
         *(pointer, integer, integer, pointer, pointer, integer, pointer, pointer),
     ]
     return library
@@ -76,6 +76,7 @@ class Kernel:
         logits: NDArray[np.float32],
         *,
         positions: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
+        chosen: NDArray[np.uint8] | None,
         marginals: NDArray[np.float32] | None,
     ) -> NDArray[np.uint8]:
         """Label every pixel; arrays are C-contiguous, and `marginals` (C, H, W) is written to.
@@ -95,6 +96,7 @@ class Kernel:
                 _pointer(image),
                 height,
                 width,
+                _pointer(chosen),
                 _pointer(logits),
                 *logits.shape[1:],
                 _pointer(rows),

@@ -59,8 +59,11 @@ def infer(
     compatibility: NDArray[np.float32] | None,
     image: NDArray[np.uint8],
     logits: NDArray[np.float32],
+    takes_part: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
     """Compute marginals (C, H, W) from logits (C, H, W) at the image's own size.
+
+    Pixels that take no part, of (H, W), keep the probabilities of their logits; nobody hears them.
 
     Raises:
         ShapeError: if a logit is not finite.
@@ -69,12 +72,15 @@ def infer(
         raise not_finite()
     shape = logits.shape
     unary = logits.reshape(len(logits), -1)
-    filters = []
+    ones = np.ones(unary.shape[1], np.float32)
+    heard = ones if takes_part is None else takes_part.ravel().astype(np.float32)
+    filters, norms = [], []
     mode = parameters.normalisation
     if parameters.appearance_weight:
         lattice = build_lattice(image, parameters.appearance_position_px, parameters.appearance_colour)
         gain = np.float32(1 if mode else LATTICE_GAIN)
         filters.append((lattice.filter, np.float32(parameters.appearance_weight) * gain))
+        norms.append(_norm(lattice.filter(heard), mode))
     if parameters.smoothness_weight:
         sigma = parameters.smoothness_position_px
 
@@ -82,15 +88,17 @@ def infer(
             return gaussian(values.reshape(shape[1:]), sigma).ravel()
 
         filters.append((smooth, np.float32(parameters.smoothness_weight)))
-    norms = [_norm(apply(np.ones(unary.shape[1], np.float32)), mode) for apply, _ in filters]
-    belief = _softmax(unary)
+        norms.append(_norm(smooth(ones), mode))
+    belief = first = _softmax(unary)
     for _ in range(parameters.iterations):
         message = np.zeros_like(unary)
         for (apply, weight), norm in zip(filters, norms, strict=True):
             for label, plane in enumerate(belief):
-                filtered = apply(plane * norm if mode & BEFORE else plane)
+                filtered = apply(plane * heard * norm if mode & BEFORE else plane * heard)
                 message[label] += weight * (filtered * norm if mode & AFTER else filtered)
         belief = _softmax(unary + (message if compatibility is None else -(compatibility @ message)))
+    if takes_part is not None:
+        belief = np.where(takes_part.ravel(), belief, first)
     return belief.reshape(shape)
 
 

@@ -10,13 +10,20 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import UsageError
 from edgeseg.runtime.crf.budget import Budget, Level, levels
-from edgeseg.runtime.crf.dense_crf import CRFResult, DenseCRF, scaled_to
+from edgeseg.runtime.crf.dense_crf import TILE, CRFResult, DenseCRF, scaled_to
 from edgeseg.runtime.geometry import Placement
 from edgeseg.runtime.results import SemanticResult
 from edgeseg.spec import CRFSpec
 
 DEFAULT = CRFSpec(height=480)
 """The defaults' widths are those that are common for photographs of about 480 rows."""
+
+BAND_TILES = 3  # of 4 pixels, on each side of a boundary
+
+_DOWN, _RIGHT = (
+    np.array([0, 0, 1, 1]),
+    np.array([0, 1, 0, 1]),
+)  # to the pixels that stand for one of half the size
 
 
 class Refinement:
@@ -25,8 +32,8 @@ class Refinement:
     Args:
         parameters: widths hold for a frame of `parameters.height` pixels, and are scaled to each frame's.
         threads: of the kernel.
-        budget_ms: time for one frame, kept by fewer iterations and then by half the resolution; None
-            stands for as long as it takes.
+        budget_ms: time for one frame, kept by fewer iterations, then by half the resolution, then by a band
+            around the boundaries alone; None stands for as long as it takes.
 
     Raises:
         UsageError: if an argument is out of range.
@@ -79,7 +86,12 @@ class Refinement:
             rows, columns = _middles(rows), _middles(columns)
         self._set_height(image.shape[0])
         found = self._field(
-            logits, image, positions=(rows, columns), marginals=confidence, iterations=level.iterations
+            logits,
+            image,
+            positions=(rows, columns),
+            marginals=confidence,
+            iterations=level.iterations,
+            tiles=boundary_tiles(logits, rows, columns) if level.band else None,
         )
         labels = doubled_labels(found.labels, image, frame) if level.half else found.labels
         return SemanticResult(labels, _confidence(found, labels) if confidence else None)
@@ -88,6 +100,33 @@ class Refinement:
         if height != self._height:
             self._field.parameters = scaled_to(self._parameters, height)
             self._height = height
+
+
+def boundary_tiles(
+    logits: NDArray[np.float32], rows: NDArray[np.float64], columns: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Mark the tiles of an image within BAND_TILES of a boundary between classes, by the nearest samples.
+
+    Args:
+        logits: (C, h, w).
+        rows, columns: (H,) and (W,), where the image's pixels lie on the logits' grid.
+
+    Returns:
+        (ceil(H / TILE), ceil(W / TILE)).
+    """
+    y, x = (
+        np.clip(np.rint(line[TILE // 2 :: TILE]), 0, size - 1).astype(np.intp)
+        for line, size in ((_whole_tiles(rows), logits.shape[1]), (_whole_tiles(columns), logits.shape[2]))
+    )
+    labels = logits[:, y[:, None], x].argmax(axis=0).astype(np.uint8)
+    differs = cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    reach = 2 * BAND_TILES - 1
+    return np.asarray(cv2.dilate(differs, np.ones((reach, reach), np.uint8)) > 0)
+
+
+def _whole_tiles(line: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Repeat the last position until the tiles are full."""
+    return np.pad(line, (0, -len(line) % TILE), mode="edge")
 
 
 def doubled_labels(
@@ -102,29 +141,32 @@ def doubled_labels(
         labels: (h, w) of the image (h, w, 3), half of the frame (H, W, 3), rounded up.
     """
     height, width = frame.shape[:2]
-    rows, columns = np.arange(height), np.arange(width)
-    near_rows, near_columns = rows // 2, columns // 2
-    far_rows = np.clip(near_rows + 2 * (rows % 2) - 1, 0, labels.shape[0] - 1)
-    far_columns = np.clip(near_columns + 2 * (columns % 2) - 1, 0, labels.shape[1] - 1)
-    full: NDArray[np.uint8] = labels.repeat(2, axis=0).repeat(2, axis=1)[:height, :width].copy()
-    differs = full != labels[far_rows][:, near_columns]
-    differs |= full != labels[near_rows][:, far_columns]
-    differs |= full != labels[far_rows][:, far_columns]
-    y, x = np.nonzero(differs)
-    if not len(y):
-        return full
-    sources = (
-        (near_rows[y], near_columns[x]),
-        (far_rows[y], near_columns[x]),
-        (near_rows[y], far_columns[x]),
-        (far_rows[y], far_columns[x]),
-    )
-    colours = frame[y, x].astype(np.int32)
-    distance = np.stack([((image[source].astype(np.int32) - colours) ** 2).sum(axis=1) for source in sources])
-    nearest = distance.argmin(axis=0)
-    candidates = np.stack([labels[source] for source in sources])
-    full[y, x] = candidates[nearest, np.arange(len(y))]
+    doubled = cv2.resize(labels, (2 * labels.shape[1], 2 * labels.shape[0]), interpolation=cv2.INTER_NEAREST)
+    full: NDArray[np.uint8] = np.ascontiguousarray(doubled[:height, :width], np.uint8)
+    differs = cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    small_y, small_x = np.nonzero(differs)
+    y, x = ((2 * line[:, None] + step).ravel() for line, step in ((small_y, _DOWN), (small_x, _RIGHT)))
+    sources = _sources(y, x, labels)
+    candidates = labels.ravel().take(sources)
+    differ = (candidates != candidates[0]).any(axis=0) & (y < height) & (x < width)
+    y, x, sources, candidates = y[differ], x[differ], sources[:, differ], candidates[:, differ]
+    colours = image.reshape(-1, 3).take(sources, axis=0).astype(np.int16) - frame[y, x]
+    distance = np.einsum("snc,snc->sn", colours, colours, dtype=np.int32)
+    full[y, x] = np.take_along_axis(candidates, distance.argmin(axis=0)[None], axis=0)[0]
     return full
+
+
+def _sources(y: NDArray[np.intp], x: NDArray[np.intp], labels: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Give the four pixels of a map (h, w), by number, around each pixel (n,) of twice its size: (4, n).
+
+    The one whose place it stands in comes first.
+    """
+    height, width = labels.shape
+    near_y, near_x = y // 2, x // 2
+    far_y = np.clip(near_y + 2 * (y % 2) - 1, 0, height - 1)
+    far_x = np.clip(near_x + 2 * (x % 2) - 1, 0, width - 1)
+    rows, columns = np.stack([near_y, far_y, near_y, far_y]), np.stack([near_x, near_x, far_x, far_x])
+    return rows * width + columns
 
 
 def _halved(frame: NDArray[np.uint8]) -> tuple[int, int]:

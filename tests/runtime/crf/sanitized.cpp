@@ -28,10 +28,12 @@ int main() {
       const Parameters parameters{widths[random() % 7], widths[random() % 7], weights[random() % 4],
                                   widths[random() % 7], weights[random() % 4], static_cast<int32_t>(random() % 4),
                                   static_cast<int32_t>(random() % 4), 0.95f, 0.05f};
+      std::vector<uint8_t> chosen((height + 3) / 4 * ((width + 3) / 4));
+      for (auto& each : chosen) each = random() % 2;
       const int outcome = edgeseg_crf_infer(
-          field, &parameters, random() % 4 ? nullptr : matrix.data(), image.data(), height, width, logits.data(),
-          grid_height, grid_width, coarse ? rows.data() : nullptr, coarse ? columns.data() : nullptr, labels, out.data(),
-          random() % 2 ? marginals.data() : nullptr);
+          field, &parameters, random() % 4 ? nullptr : matrix.data(), image.data(), height, width,
+          random() % 3 ? nullptr : chosen.data(), logits.data(), grid_height, grid_width, coarse ? rows.data() : nullptr,
+          coarse ? columns.data() : nullptr, labels, out.data(), random() % 2 ? marginals.data() : nullptr);
       if (outcome == 0)
         for (uint8_t label : out)
           if (label >= labels) return 1;

@@ -17,19 +17,20 @@ def spend(budget: Budget, cost_ms: dict[Level, float], frames: int) -> list[Leve
     return chosen
 
 
-def test_levels_take_away_iterations_before_resolution():
+def test_levels_take_away_iterations_then_resolution_then_all_but_a_band():
     assert (
         Level(5),
         Level(4),
         Level(3),
         Level(5, half=True),
         Level(2, half=True),
-        Level(1, half=True),
+        Level(2, half=True, band=True),
+        Level(1, half=True, band=True),
     ) == LEVELS
 
 
 def test_few_iterations_leave_few_levels():
-    assert levels(1) == (Level(1), Level(1, half=True))
+    assert levels(1) == (Level(1), Level(1, half=True), Level(1, half=True, band=True))
 
 
 def test_stays_at_full_accuracy_while_there_is_time():

@@ -105,6 +105,26 @@ def test_marginals_are_probabilities_and_labels_their_best(count):
     assert np.all(picked >= found.marginals.max(axis=0) - 1e-6)
 
 
+@pytest.mark.parametrize("count", [2, 5, 12])
+@pytest.mark.parametrize("has_kernel", [pytest.param(True, marks=needs_kernel), False])
+def test_tiles_that_take_no_part_keep_the_logits_labels_and_are_not_heard(monkeypatch, count, has_kernel):
+    image, logits = scene(count, (50, 67))
+    field = DenseCRF(SPEC) if has_kernel else without_kernel(monkeypatch, SPEC)
+    tiles = np.zeros((13, 17), bool)
+    tiles[:, 5:11] = True  # columns 20..43
+    found = field(logits, image, tiles=tiles, marginals=True)
+    outside = np.r_[0:20, 44:67]
+    softmax = np.exp(logits - logits.max(axis=0))
+    softmax /= softmax.sum(axis=0)
+    assert np.array_equal(found.labels[:, outside], logits.argmax(axis=0)[:, outside])
+    assert found.marginals[..., outside] == pytest.approx(softmax[..., outside], abs=2e-3)
+    alone = field(logits[..., 20:44], np.ascontiguousarray(image[:, 20:44])).labels
+    assert (found.labels[:, 20:44] == alone).mean() > 0.97  # the smoothness kernel's edge lies elsewhere
+    assert np.array_equal(
+        field(logits, image, tiles=np.ones((13, 17), bool)).labels, field(logits, image).labels
+    )
+
+
 def test_labels_that_are_likely_nowhere_get_nothing():
     image, logits = scene(3)
     padded = np.insert(logits, 1, -20.0, axis=0)
@@ -192,15 +212,18 @@ def test_widths_scale_with_the_frame_and_colours_do_not():
     normalisation=st.sampled_from(["symmetric", "before", "after", "none"]),
     constant=st.booleans(),
     threads=st.integers(1, 2),
+    share=st.sampled_from([None, 0, 0.5]),
 )
 def test_any_input_gives_labels_or_an_error(
-    *, size_hw, grid_hw, count, widths, weights, iterations, spread, normalisation, constant, threads
+    *, size_hw, grid_hw, count, widths, weights, iterations, spread, normalisation, constant, threads, share
 ):
     rng = np.random.default_rng(0)
     image = np.full((*size_hw, 3), 7, np.uint8) if constant else rng.integers(0, 256, (*size_hw, 3), np.uint8)
     logits = np.clip(rng.normal(0, spread, (count, *grid_hw)), -1e5, 1e5)
     spec = CRFSpec(1, widths[0], widths[1], weights[0], widths[2], weights[1], iterations)
-    found = DenseCRF(spec, normalisation=normalisation, threads=threads)(logits, image, marginals=True)
+    tiles = None if share is None else rng.random(tuple(-(-side // 4) for side in size_hw)) < share
+    field = DenseCRF(spec, normalisation=normalisation, threads=threads)
+    found = field(logits, image, marginals=True, tiles=tiles)
     assert found.labels.shape == size_hw
     assert found.labels.max() < count
     assert np.all((found.marginals >= 0) & (found.marginals <= 1))
@@ -237,6 +260,12 @@ IMAGE, LOGITS = np.zeros((4, 6, 3), np.uint8), np.zeros((2, 4, 6), np.float32)
 def test_refuses_arrays_that_do_not_fit(logits, image, positions, message):
     with pytest.raises(ShapeError, match=message):
         DenseCRF()(logits, image, positions=positions)
+
+
+@pytest.mark.parametrize("tiles", [np.ones((1, 1), bool), np.ones((1, 2), np.uint8), np.ones((2, 2), bool)])
+def test_refuses_tiles_that_do_not_fit(tiles):
+    with pytest.raises(ShapeError, match=r"tiles must be \(1, 2\) bool"):
+        DenseCRF()(LOGITS, IMAGE, tiles=tiles)
 
 
 @pytest.mark.parametrize(

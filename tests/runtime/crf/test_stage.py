@@ -5,8 +5,9 @@ import pytest
 
 from edgeseg.errors import UsageError
 from edgeseg.runtime.crf import DenseCRF
+from edgeseg.runtime.crf.budget import Level
 from edgeseg.runtime.crf.dense_crf import scaled_to
-from edgeseg.runtime.crf.stage import DEFAULT, Refinement, doubled_labels
+from edgeseg.runtime.crf.stage import DEFAULT, Refinement, boundary_tiles, doubled_labels
 from edgeseg.runtime.geometry import place
 from edgeseg.spec import InputSpec
 
@@ -47,15 +48,49 @@ def test_letterboxed_logits_are_read_where_the_picture_is():
     assert (refined == labels).mean() > 0.99
 
 
-def test_a_budget_that_cannot_be_met_ends_at_half_resolution_and_still_refines():
+def test_a_budget_that_cannot_be_met_ends_with_a_band_at_half_resolution_and_still_refines():
     frame, labels, logits = scene(61, 79)
     placement = place(frame.shape[:2], InputSpec(60, 80))
     refine = Refinement(budget_ms=1e-3)
     for _ in range(8):
         result = refine(logits, placement, frame, confidence=True)
     assert refine.budget.level.half
+    assert refine.budget.level.band
     assert result.labels.shape == result.confidence.shape == (61, 79)
     assert (result.labels == labels).mean() > 0.97
+
+
+def test_the_band_holds_the_tiles_around_a_boundary():
+    # labels change between samples 11 and 12, at pixel 48 of 96: tile 12; the samples reach one tile further
+    logits = np.zeros((2, 16, 24), np.float32)
+    logits[1, :, 12:] = 1
+    rows, columns = (np.arange(size) / 4 - 0.375 for size in (62, 96))
+    tiles = boundary_tiles(logits, rows, columns)
+    assert tiles.shape == (16, 24)
+    assert np.array_equal(tiles, np.broadcast_to(abs(np.arange(24) - 11.5) < 3, (16, 24)))
+
+
+def test_no_boundary_leaves_no_band():
+    logits = np.zeros((3, 5, 5), np.float32)
+    frame = np.zeros((20, 20, 3), np.uint8)
+    placement = place((20, 20), InputSpec(20, 20))
+    assert not boundary_tiles(logits, placement.sample_rows(5), placement.sample_columns(5)).any()
+    found = Refinement().at(Level(2, band=True), logits, placement, frame)
+    assert np.all(found.labels == 0)
+
+
+def test_doubling_takes_the_nearest_colour_of_the_four_around():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, (7, 9), np.uint8)
+    image, frame = rng.integers(0, 256, (7, 9, 3), np.uint8), rng.integers(0, 256, (13, 18, 3), np.uint8)
+    expected = np.empty((13, 18), np.uint8)
+    for y, x in np.ndindex(13, 18):
+        rows = [y // 2, min(max(y // 2 + 2 * (y % 2) - 1, 0), 6)]
+        columns = [x // 2, min(max(x // 2 + 2 * (x % 2) - 1, 0), 8)]
+        around = [(r, c) for c in columns for r in rows]
+        distance = [((image[at].astype(int) - frame[y, x]) ** 2).sum() for at in around]
+        expected[y, x] = labels[around[int(np.argmin(distance))]]
+    assert np.array_equal(doubled_labels(labels, image, frame), expected)
 
 
 def test_doubling_follows_colour():

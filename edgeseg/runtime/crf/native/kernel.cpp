@@ -32,12 +32,12 @@ EXPORTED MeanField* edgeseg_crf_new(int threads) {
 EXPORTED void edgeseg_crf_free(MeanField* field) { delete field; }
 
 EXPORTED int edgeseg_crf_infer(MeanField* field, const Parameters* parameters, const float* compatibility,
-                               const uint8_t* image, int height, int width, const float* logits, int grid_height,
-                               int grid_width, const float* rows, const float* columns, int labels, uint8_t* out,
-                               float* marginals) {
+                               const uint8_t* image, int height, int width, const uint8_t* chosen,
+                               const float* logits, int grid_height, int grid_width, const float* rows,
+                               const float* columns, int labels, uint8_t* out, float* marginals) {
   try {
     const Grid grid{logits, grid_height, grid_width, rows, columns};
-    return field->infer(*parameters, compatibility, image, height, width, grid, labels, out, marginals);
+    return field->infer(*parameters, compatibility, image, height, width, chosen, grid, labels, out, marginals);
   } catch (const std::bad_alloc&) {
     return kOutOfMemory;
   }

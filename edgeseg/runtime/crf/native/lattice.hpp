@@ -28,7 +28,7 @@ struct Places {
 
 class Lattice {
  public:
-  // Place all pixels of an image (height, width, 3); widths in pixels and in grey levels.
+  // Place the pixels of an image (height, width, 3) that take part; widths in pixels and in grey levels.
   void build(const uint8_t* image, const Tiling& tiling, float position_width, float colour_width, bool chains,
              Workers& workers);
 
@@ -77,9 +77,11 @@ inline void Lattice::build(const uint8_t* image, const Tiling& tiling, float pos
     known_[part].clear(simplices_.range());
     for (int row = tiling.rows * part / workers.count(); row < tiling.rows * (part + 1) / workers.count(); ++row)
       for (int column = 0; column < tiling.columns; ++column) {
-        Places& places = places_[static_cast<size_t>(row) * tiling.columns + column];
+        const size_t tile = static_cast<size_t>(row) * tiling.columns + column;
+        if (!tiling.takes_part(tile)) continue;
+        Places& places = places_[tile];
         place(image, tiling, row, column, places);
-        known_[part].add(places.vertex[0], kKept * kPixels);
+        for (const auto& keys : places.vertex) known_[part].add(keys, kPixels);
       }
   });
   for (size_t part = 1; part < known_.size(); ++part) known_[0].add(known_[part]);
@@ -91,9 +93,11 @@ inline void Lattice::build(const uint8_t* image, const Tiling& tiling, float pos
     }
   });
   workers.split(tiling.tiles(), [&](size_t begin, size_t end) {
-    for (size_t tile = begin; tile < end; ++tile)
+    for (size_t tile = begin; tile < end; ++tile) {
+      if (!tiling.takes_part(tile)) continue;
       for (auto& vertices : places_[tile].vertex)
         for (uint32_t& vertex : vertices) vertex = known_[0].number(vertex);
+    }
   });
 }
 

@@ -36,8 +36,9 @@ class MeanField {
 
   // image (height, width, 3); `compatibility` (labels, labels) or null for Potts. Writes labels `out` (height, width),
   // and marginals (labels, height, width) unless null.
+  // Tiles of which `chosen` (tile rows, tile columns), unless it is null, is 0 get their likeliest labels.
   Outcome infer(const Parameters& parameters, const float* compatibility, const uint8_t* image, int height, int width,
-                const Grid& grid, int labels, uint8_t* out, float* marginals);
+                const uint8_t* chosen, const Grid& grid, int labels, uint8_t* out, float* marginals);
 
  private:
   static constexpr int kSpoken = 32;        // change from which the others hear of it: 0.001
@@ -55,6 +56,9 @@ class MeanField {
   template <int C>
   void compare(float (*message)[C]) const;
   void keep(const Tile& tile, const float* logits, int channels, int part);
+  bool is_last(const Tile& tile, int iteration) const {
+    return iteration == parameters_.iterations || !tiling_.takes_part(tile.number);
+  }
   bool is_unsettled(const int32_t* change, const Row& top) const;
   bool who_speaks(const Tile& tile, const int32_t* change, int32_t* speaks) const;
 
@@ -72,11 +76,11 @@ class MeanField {
 };
 
 inline MeanField::Outcome MeanField::infer(const Parameters& parameters, const float* compatibility,
-                                           const uint8_t* image, int height, int width, const Grid& grid, int labels,
-                                           uint8_t* out, float* marginals) {
+                                           const uint8_t* image, int height, int width, const uint8_t* chosen,
+                                           const Grid& grid, int labels, uint8_t* out, float* marginals) {
   parameters_ = parameters;
   compatibility_ = compatibility;
-  tiling_ = Tiling(height, width);
+  tiling_ = Tiling(height, width, chosen);
   if (!find_likely(grid, labels, compatibility != nullptr, workers_, labels_)) return kNotFinite;
   const int likely = static_cast<int>(labels_.size());
   const bool has_last = !compatibility && likely <= kFewChannels + 1;
@@ -165,9 +169,10 @@ void MeanField::visit_few(const Upsampling& logits, const Tile& tile, int iterat
       fresh[c][i] = static_cast<int32_t>((field[c][i] - rest[i]) * Beliefs::kScale + 32768.5f) - 32768;
       change[i] = std::max(change[i], std::abs(fresh[c][i] - known[c * kPixels + i]));
     }
-  if (iteration == parameters_.iterations) {
+  if (is_last(tile, iteration)) {
     for (int c = 0; c < C; ++c)
       for (int i = 0; i < kPixels; ++i) known[c * kPixels + i] = static_cast<int16_t>(fresh[c][i]);
+    unsettled_[tile.number] = 0;
     return;
   }
   unsettled_[tile.number] = is_unsettled(change, top);
@@ -194,7 +199,7 @@ void MeanField::visit_few(const Upsampling& logits, const Tile& tile, int iterat
 template <int C>
 void MeanField::visit_many(const Upsampling& logits, const Tile& tile, int iteration, int part) {
   typedef Channels<C> Values;
-  const bool last = iteration == parameters_.iterations;
+  const bool last = is_last(tile, iteration);
   alignas(64) float read[kPixels][C], message[kPixels][C];
   const float* unary = read[0];
   if (iteration > 1) unary = &kept_[part][where_[tile.number]];
@@ -229,8 +234,7 @@ void MeanField::visit_many(const Upsampling& logits, const Tile& tile, int itera
     difference.scale(1.0f / Beliefs::kScale);
     voice.say(i, difference);
   }
-  if (last) return;
-  unsettled_[tile.number] = is_unsettled(change, top);
+  unsettled_[tile.number] = !last && is_unsettled(change, top);
   if (iteration == 1 && unsettled_[tile.number]) keep(tile, unary, C, part);
 }
 

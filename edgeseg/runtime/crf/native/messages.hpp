@@ -122,6 +122,7 @@ inline void Messages::weigh_appearance() {
     sums.assign(lattice_.vertices(), 0.0f);
     const size_t end = static_cast<size_t>(first_row(part + 1)) * tiling_.columns;
     for (size_t tile = static_cast<size_t>(first_row(part)) * tiling_.columns; tile < end; ++tile) {
+      if (!tiling_.takes_part(tile)) continue;
       const Places& places = lattice_.places(tile);
       for (int i = 0; i < kPixels; ++i)
         for (int k = 0; k < kKept; ++k) sums[places.vertex[k][i]] += places.weight[k][i];
@@ -130,6 +131,7 @@ inline void Messages::weigh_appearance() {
   lattice_.blur<1>(vertex_sums_, ones_, workers_);
   workers_.split(tiling_.tiles(), [&](size_t begin, size_t end) {
     for (size_t tile = begin; tile < end; ++tile) {
+      if (!tiling_.takes_part(tile)) continue;
       const Places& places = lattice_.places(tile);
       alignas(64) float total[kPixels] = {};
       for (int k = 0; k < kKept; ++k)

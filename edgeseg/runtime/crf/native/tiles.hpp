@@ -4,23 +4,31 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 
 namespace edgeseg {
 
 constexpr int kSide = 4;
 constexpr int kPixels = kSide * kSide;
 
-// An image cut into tiles, row by row. Tiles may reach over the right and lower edge.
+// An image cut into tiles, row by row. Tiles may reach over the right and lower edge. Where `chosen` (rows, columns) is
+// given, the tiles of which it is 0 take no part: nobody hears them, and they hear nobody.
 struct Tiling {
   int height = 0, width = 0;
   int rows = 0, columns = 0;  // of tiles
+  const uint8_t* chosen = nullptr;
 
   Tiling() = default;
-  Tiling(int height, int width)
-      : height(height), width(width), rows((height + kSide - 1) / kSide), columns((width + kSide - 1) / kSide) {}
+  Tiling(int height, int width, const uint8_t* chosen)
+      : height(height),
+        width(width),
+        rows((height + kSide - 1) / kSide),
+        columns((width + kSide - 1) / kSide),
+        chosen(chosen) {}
 
   size_t tiles() const { return static_cast<size_t>(rows) * columns; }
   size_t pixels() const { return tiles() * kPixels; }
+  bool takes_part(size_t tile) const { return !chosen || chosen[tile]; }
   bool inside(int y, int x) const { return y < height && x < width; }
   // Where a pixel of the image lies in its planes; beyond an edge stands the edge's own pixel.
   size_t at(int y, int x) const {
