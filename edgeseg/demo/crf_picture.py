@@ -137,8 +137,9 @@ def _view(segmenter: Segmenter, scene: scenes.Scene) -> View:
     prepared = segmenter.preprocess(scene.image)
     outputs = segmenter.infer(prepared)
     before = segmenter.postprocess(outputs, prepared)
-    assert isinstance(before, SemanticResult)
     after = segmenter.refine(outputs, prepared, scene.image)
+    assert isinstance(before, SemanticResult)
+    assert isinstance(after, SemanticResult)
     return View(scene.image, before.labels, after.labels, scene.labels)
 
 

@@ -166,7 +166,7 @@ def _sources(y: NDArray[np.intp], x: NDArray[np.intp], labels: NDArray[np.uint8]
     far_y = np.clip(near_y + 2 * (y % 2) - 1, 0, height - 1)
     far_x = np.clip(near_x + 2 * (x % 2) - 1, 0, width - 1)
     rows, columns = np.stack([near_y, far_y, near_y, far_y]), np.stack([near_x, near_x, far_x, far_x])
-    return rows * width + columns
+    return np.asarray(rows * width + columns)
 
 
 def _halved(frame: NDArray[np.uint8]) -> tuple[int, int]:
