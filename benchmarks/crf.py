@@ -89,7 +89,7 @@ def compare(names: Sequence[str], repeats: int, threads: int) -> None:
 
 def compare_levels(names: Sequence[str], repeats: int) -> None:
     """Print what each level of a frame budget costs, and how many labels are those of the first level."""
-    print(f"{'640x480, A':24} {'ms':>7}  same as full, %")
+    print(f"{'640x480, A':29} {'ms':>7}  same as full, %")
     for count in LABELS:
         for level in levels(ITERATIONS):
             times, same = [], []
@@ -111,9 +111,9 @@ def compare_levels(names: Sequence[str], repeats: int) -> None:
                 )
                 times.append(times_ms["level"])
                 same.append(100 * float((results["full"] == results["level"]).mean()))
-            size = "half" if level.half else "full"
+            size = ("half" if level.half else "full") + (" size, band" if level.band else " size")
             print(
-                f"L={count:2} {size} size, {level.iterations} iter.  {statistics.mean(times):7.1f}  "
+                f"L={count:2} {size:15} {level.iterations} iter.  {statistics.mean(times):7.1f}  "
                 f"{statistics.mean(same):6.2f}",
                 flush=True,
             )

@@ -25,8 +25,11 @@ RANGES = {
     "smoothness_weight": (0.1, 10.0),
 }
 ITERATIONS = (1, 2, 3, 5, 8)
-COARSE, FINE = 48, 32  # trials
-STEP = 0.35  # standard deviation of the logarithm in the fine search
+COARSE, FINE = 32, 128  # trials
+FIRST_STEP, LAST_STEP = (
+    0.5,
+    0.1,
+)  # standard deviation of the logarithm in the fine search, falling by equal factors
 STAYS = 0.3  # chance that the fine search leaves a parameter as it is
 
 
@@ -66,7 +69,8 @@ def fit(
 ) -> CRFSpec:
     """Search the parameters with the best boundary F-score whose mIoU is not below that without a CRF.
 
-    First at random over RANGES, then near the best so far. The same seed gives the same parameters.
+    First at random over RANGES, then near the best so far, nearer and nearer. The same seed gives the same
+    parameters.
 
     Args:
         start: also tried; the result's widths hold for SEARCH_HEIGHT rows.
@@ -85,7 +89,9 @@ def fit(
     most = worth(best)
     coarse, fine = trials or (COARSE, FINE)
     for trial in range(coarse + fine):
-        candidate = _anywhere(rng) if trial < coarse else _nearby(best, rng)
+        done = max(trial - coarse, 0) / max(fine, 1)
+        step = FIRST_STEP * (LAST_STEP / FIRST_STEP) ** done
+        candidate = _anywhere(rng) if trial < coarse else _nearby(best, step, rng)
         found = worth(candidate)
         if found > most:
             best, most = candidate, found
@@ -97,9 +103,9 @@ def _anywhere(rng: np.random.Generator) -> CRFSpec:
     return CRFSpec(SEARCH_HEIGHT, **values, iterations=int(rng.choice(ITERATIONS)))
 
 
-def _nearby(spec: CRFSpec, rng: np.random.Generator) -> CRFSpec:
+def _nearby(spec: CRFSpec, step: float, rng: np.random.Generator) -> CRFSpec:
     changes: dict[str, Any] = {
-        name: _rounded(float(np.clip(getattr(spec, name) * np.exp(rng.normal(0, STEP)), low / 2, high * 2)))
+        name: _rounded(float(np.clip(getattr(spec, name) * np.exp(rng.normal(0, step)), low / 2, high * 2)))
         for name, (low, high) in RANGES.items()
         if rng.random() >= STAYS
     }

@@ -1,4 +1,4 @@
-"""Call the mean-field kernel, a shared library without Python in it; ctypes lets go of the GIL meanwhile."""
+"""Call the kernel, a shared library without Python in it; ctypes lets go of the GIL meanwhile."""
 
 from __future__ import annotations
 
@@ -55,7 +55,22 @@ def _open(instructions: str) -> ctypes.CDLL | None:
         *(pointer, ctypes.POINTER(Parameters), pointer, pointer, integer, integer, pointer),
         *(pointer, integer, integer, pointer, pointer, integer, pointer, pointer),
     ]
+    library.edgeseg_crf_double_labels.restype = None
+    library.edgeseg_crf_double_labels.argtypes = [
+        *(pointer, pointer, integer, integer, pointer, integer, integer, pointer),
+    ]
     return library
+
+
+def doubled_labels(
+    library: ctypes.CDLL, labels: NDArray[np.uint8], image: NDArray[np.uint8], frame: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Do what `stage.doubled_labels` says; shapes fit, and arrays are C-contiguous."""
+    full = np.empty(frame.shape[:2], np.uint8)
+    library.edgeseg_crf_double_labels(
+        *(_pointer(labels), _pointer(image), *labels.shape, _pointer(frame), *full.shape, _pointer(full))
+    )
+    return full
 
 
 class Kernel:

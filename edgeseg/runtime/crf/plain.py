@@ -21,6 +21,10 @@ POSITIONS = 2  # of them; the others are colours
 CORNERS = DIMENSIONS + 1
 LATTICE_GAIN = 1 / (1 + 2.0**-DIMENSIONS)  # of weights that sum to 1
 LARGEST_LOGIT = 1e6
+_DOWN, _RIGHT = (
+    np.array([0, 0, 1, 1]),
+    np.array([0, 1, 0, 1]),
+)  # to the pixels that stand for one of half the size
 REACH = 3  # standard deviations of the smoothness kernel
 NARROWEST = 0.05  # pixels; the next pixel's weight is 0 from here on
 WIDEST = 100  # sides of the image; all weights are 1 from here on
@@ -100,6 +104,39 @@ def infer(
     if takes_part is not None:
         belief = np.where(takes_part.ravel(), belief, first)
     return belief.reshape(shape)
+
+
+def doubled_labels(
+    labels: NDArray[np.uint8], image: NDArray[np.uint8], frame: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Do what `stage.doubled_labels` says."""
+    height, width = frame.shape[:2]
+    doubled = cv2.resize(labels, (2 * labels.shape[1], 2 * labels.shape[0]), interpolation=cv2.INTER_NEAREST)
+    full: NDArray[np.uint8] = np.ascontiguousarray(doubled[:height, :width], np.uint8)
+    differs = cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    small_y, small_x = np.nonzero(differs)
+    y, x = ((2 * line[:, None] + step).ravel() for line, step in ((small_y, _DOWN), (small_x, _RIGHT)))
+    sources = _sources(y, x, labels)
+    candidates = labels.ravel().take(sources)
+    differ = (candidates != candidates[0]).any(axis=0) & (y < height) & (x < width)
+    y, x, sources, candidates = y[differ], x[differ], sources[:, differ], candidates[:, differ]
+    colours = image.reshape(-1, 3).take(sources, axis=0).astype(np.int16) - frame[y, x]
+    distance = np.einsum("snc,snc->sn", colours, colours, dtype=np.int32)
+    full[y, x] = np.take_along_axis(candidates, distance.argmin(axis=0)[None], axis=0)[0]
+    return full
+
+
+def _sources(y: NDArray[np.intp], x: NDArray[np.intp], labels: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Give the four pixels of a map (h, w), by number, around each pixel (n,) of twice its size: (4, n).
+
+    The one whose place it stands in comes first.
+    """
+    height, width = labels.shape
+    near_y, near_x = y // 2, x // 2
+    far_y = np.clip(near_y + 2 * (y % 2) - 1, 0, height - 1)
+    far_x = np.clip(near_x + 2 * (x % 2) - 1, 0, width - 1)
+    rows, columns = np.stack([near_y, far_y, near_y, far_y]), np.stack([near_x, near_x, far_x, far_x])
+    return np.asarray(rows * width + columns)
 
 
 def gaussian(plane: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:

@@ -1,7 +1,8 @@
-// The C interface of the mean-field kernel, as edgeseg/runtime/crf/native.py calls it.
+// The C interface of the kernel, as edgeseg/runtime/crf/native.py calls it.
 
 #include <new>
 
+#include "doubling.hpp"
 #include "mean_field.hpp"
 
 #define EXPORTED extern "C" __attribute__((visibility("default")))
@@ -41,4 +42,9 @@ EXPORTED int edgeseg_crf_infer(MeanField* field, const Parameters* parameters, c
   } catch (const std::bad_alloc&) {
     return kOutOfMemory;
   }
+}
+
+EXPORTED void edgeseg_crf_double_labels(const uint8_t* labels, const uint8_t* image, int height, int width,
+                                        const uint8_t* frame, int frame_height, int frame_width, uint8_t* out) {
+  edgeseg::double_labels(labels, image, height, width, frame, frame_height, frame_width, out);
 }

@@ -42,6 +42,7 @@ class Lattice {
   static constexpr int kMostStreamed = 4;  // channels
 
  private:
+  static constexpr size_t kWorthSharing = 1 << 16;  // values
   // Widths below tell apart what differs at all.
   static constexpr float kNarrowest = 0.25f, kMostWidths = 1 << 16;
 
@@ -155,7 +156,7 @@ void Lattice::blur(const std::vector<std::vector<float>>& sums, std::vector<floa
     std::memcpy(values.data() + begin, sums[0].data() + begin, sizeof(float) * (end - begin));
     for (size_t part = 1; part < sums.size(); ++part)
       for (size_t i = begin; i < end; ++i) values[i] += sums[part][i];
-  });
+  }, kWorthSharing);
   std::memset(values.data(), 0, sizeof(float) * C);
   for (int axis = 0; axis < kCorners; ++axis) {
     if (C > kMostStreamed) {
@@ -180,7 +181,7 @@ void Lattice::blur_all(const std::vector<uint32_t>& before, const std::vector<ui
       self.add(0.5f, next);
       self.write(to + v * C);
     }
-  });
+  }, kWorthSharing / C);
 }
 
 // Blur in place, along chains: where values are many, memory is what takes the time.
@@ -199,7 +200,7 @@ void Lattice::blur_chains(const std::vector<uint32_t>& chains, float* values, Wo
       before = self;
       self = after;
     }
-  });
+  }, kWorthSharing / C);
 }
 
 }  // namespace edgeseg

@@ -43,9 +43,11 @@ class Workers {
     done_.wait(lock, [this] { return left_ == 0; });
   }
 
-  // Calls job(begin, end) for consecutive ranges that cover 0..size.
+  // Calls job(begin, end) for consecutive ranges that cover 0..size; for one on the calling thread below `least`, when
+  // to wake the others would take longer.
   template <typename Job>
-  void split(size_t size, const Job& job) {
+  void split(size_t size, const Job& job, size_t least = 0) {
+    if (size < least) return job(size_t{0}, size);
     const size_t parts = static_cast<size_t>(count());
     run([&](int part) { job(size * part / parts, size * (part + 1) / parts); });
   }
