@@ -13,20 +13,24 @@ namespace edgeseg {
 
 typedef float Row[kPixels];  // one value of each of a tile's pixels
 
+// 2^x for 0 <= x < 1, of a float or a vector of them.
+template <typename Floats>
+inline Floats power_of_two(Floats x) {
+  return 1.0f + x * (0.69314697f + x * (0.24022213f + x * (0.05550713f + x * (0.00967554f + x * 0.00132724f))));
+}
+
 // e^x for x <= 0, within 3e-7 of it.
 inline float exponential(float x) {
   const float power = std::max(x, -80.0f) * 1.44269504f;
   const float whole = std::floor(power);
   const float rest = power - whole;
-  const float fraction =
-      1.0f + rest * (0.69314697f + rest * (0.24022213f + rest * (0.05550713f + rest * (0.00967554f + rest * 0.00132724f))));
   const int32_t bits = (static_cast<int32_t>(whole) + 127) * (1 << 23);
   float scale;
   std::memcpy(&scale, &bits, sizeof scale);
-  return fraction * scale;
+  return power_of_two(rest) * scale;
 }
 
-// The same of a vector's lanes.
+// The same, of a vector's lanes.
 template <typename Floats>
 inline Floats exponentials(Floats x) {
   typedef int32_t Ints __attribute__((vector_size(sizeof(Floats))));
@@ -35,9 +39,7 @@ inline Floats exponentials(Floats x) {
   Ints whole = __builtin_convertvector(power, Ints);
   whole += __builtin_convertvector(whole, Floats) > power;  // true is -1: floor
   const Floats rest = power - __builtin_convertvector(whole, Floats);
-  const Floats fraction =
-      1.0f + rest * (0.69314697f + rest * (0.24022213f + rest * (0.05550713f + rest * (0.00967554f + rest * 0.00132724f))));
-  return fraction * reinterpret_cast<Floats>((whole + 127) << 23);
+  return power_of_two(rest) * reinterpret_cast<Floats>((whole + 127) << 23);
 }
 
 // Writes the probabilities of `count` labels over their fields. With `has_last` there is one more label, of field 0.
