@@ -209,16 +209,23 @@ void MeanField::visit_many(const Upsampling& logits, const Tile& tile, int itera
     if (compatibility_) compare<C>(message);
   }
   const Messages::Voice<C> voice(messages_, tile, part);
+  alignas(64) float probability[kPixels][C];
   alignas(64) Row top;
   alignas(64) int32_t change[kPixels];
   for (int i = 0; i < kPixels; ++i) {
-    auto* belief = reinterpret_cast<typename Values::LooseShorts*>(beliefs_.of(tile.number) + i * C);
-    Values field, difference, size;
+    Values field;
     field.read(unary + i * C);
     if (iteration) field.add(1.0f, message[i]);
     const float peak = field.largest();
     for (auto& values : field.part) values = exponentials(values - peak);
-    top[i] = 1.0f / field.total();
+    field.write(probability[i]);
+    top[i] = field.total();
+  }
+  for (int i = 0; i < kPixels; ++i) top[i] = 1.0f / top[i];
+  for (int i = 0; i < kPixels; ++i) {
+    auto* belief = reinterpret_cast<typename Values::LooseShorts*>(beliefs_.of(tile.number) + i * C);
+    Values field, difference, size;
+    field.read(probability[i]);
     typename Values::Ints fresh[Values::kParts];
     for (int p = 0; p < Values::kParts; ++p) {
       fresh[p] = __builtin_convertvector(field.part[p] * (top[i] * Beliefs::kScale) + 0.5f, typename Values::Ints);
