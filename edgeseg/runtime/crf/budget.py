@@ -30,7 +30,9 @@ def levels(iterations: int) -> tuple[Level, ...]:
     Fewer iterations come first, then half the resolution, then a band around the boundaries. Below
     FEWEST_AT_FULL_SIZE iterations half the resolution is both faster and nearer to the full result.
     """
-    most = max(iterations, 1)
+    if iterations == 0:
+        return (Level(0),)
+    most = iterations
     full = (Level(count) for count in range(most, min(most, FEWEST_AT_FULL_SIZE) - 1, -1))
     few = min(most, FEW)
     half = (Level(count, half=True) for count in dict.fromkeys((most, few)))

@@ -25,6 +25,7 @@ SURE, SETTLED = 0.95, 0.05
 NEVER = 2.0  # no probability reaches it
 
 TILE = 4  # pixels a side: `kSide` of the kernel
+LARGEST = float(np.finfo(np.float32).max)
 PLANES_NDIM = 3  # (C, h, w)
 
 _log = logging.getLogger(__name__)
@@ -128,8 +129,11 @@ class DenseCRF:
 
         Raises:
             ShapeError: if a shape, a dtype or a value does not fit.
-            UsageError: if memory ends.
+            UsageError: if `iterations` is below 0, or memory ends.
         """
+        if iterations is None:
+            iterations = self._spec.iterations
+        _check_iterations(iterations)
         _check_arrays(logits, image, self._compatibility)
         chosen = _chosen(tiles, image.shape[:2])
         logits = np.ascontiguousarray(logits, np.float32)
@@ -141,7 +145,7 @@ class DenseCRF:
             self._spec.appearance_weight,
             self._spec.smoothness_position_px,
             self._spec.smoothness_weight,
-            self._spec.iterations if iterations is None else iterations,
+            iterations,
             self._mode,
             SURE if self._settle else NEVER,
             SETTLED,
@@ -170,13 +174,17 @@ def scaled_to(spec: CRFSpec, height: int) -> CRFSpec:
 
 def _check(spec: CRFSpec) -> None:
     widths = (spec.appearance_position_px, spec.appearance_colour, spec.smoothness_position_px)
-    if not all(0 < width < np.inf for width in widths):
+    if not all(0 < width < LARGEST for width in widths):
         raise UsageError(f"kernel widths must be above 0, got {', '.join(f'{width:g}' for width in widths)}")
     weights = (spec.appearance_weight, spec.smoothness_weight)
-    if not all(0 <= weight < np.inf for weight in weights):
+    if not all(0 <= weight < LARGEST for weight in weights):
         raise UsageError(f"kernel weights must be 0 or more, got {weights[0]:g} and {weights[1]:g}")
-    if spec.iterations < 0:
-        raise UsageError(f"iterations must be 0 or more, got {spec.iterations}")
+    _check_iterations(spec.iterations)
+
+
+def _check_iterations(iterations: int) -> None:
+    if iterations < 0:
+        raise UsageError(f"iterations must be 0 or more, got {iterations}")
 
 
 def _check_arrays(

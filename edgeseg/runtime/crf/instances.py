@@ -27,6 +27,9 @@ DEFAULT = CRFSpec(
 )
 """Weak: with the weights for whole frames a label floods its box, or leaves it."""
 
+CALL_PIXELS = 1500  # whose refinement takes as long as that of an object without any
+FADING = 0.9  # of the time that pixels are expected to take, for each object that it kept from being refined
+
 LEAST_PROBABILITY = 0.02  # of the object and of the rest: no pixel is beyond doubt
 
 
@@ -40,7 +43,7 @@ class InstanceRefinement:
         parameters: widths hold for a frame of `parameters.height` pixels, and are scaled to each frame's.
         threads: of the kernel.
         budget_ms: time for one frame. Objects are refined from the best score down; one that would take too
-            long, by what pixels took so far, keeps the network's mask. None stands for as long as it takes.
+            long, by what others took so far, keeps the network's mask. None stands for as long as it takes.
 
     Raises:
         UsageError: if an argument is out of range.
@@ -70,13 +73,15 @@ class InstanceRefinement:
 
         def decide(probabilities: NDArray[np.float32], window: tuple[slice, slice]) -> NDArray[np.bool_]:
             begin_s = time.perf_counter()
-            expected_s = probabilities.size * self._spent_s / max(self._pixels, 1)
+            pixels = probabilities.size + CALL_PIXELS
+            expected_s = pixels * self._spent_s / max(self._pixels, 1)
             if begin_s - start_s + expected_s > self._budget_s:
+                self._spent_s *= FADING
                 return probabilities >= thresholds.mask
             logits = object_logits(probabilities, thresholds.mask)
             inside: NDArray[np.bool_] = self._field(logits, frame[window]).labels == 0
             self._spent_s += time.perf_counter() - begin_s
-            self._pixels += probabilities.size
+            self._pixels += pixels
             return inside
 
         return instance_result(outputs, placement, thresholds, decide=decide)

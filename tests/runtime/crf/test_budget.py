@@ -31,6 +31,7 @@ def test_levels_take_away_iterations_then_resolution_then_all_but_a_band():
 
 def test_few_iterations_leave_few_levels():
     assert levels(1) == (Level(1), Level(1, half=True), Level(1, half=True, band=True))
+    assert levels(0) == (Level(0),)
 
 
 def test_stays_at_full_accuracy_while_there_is_time():

@@ -273,6 +273,7 @@ def test_refuses_tiles_that_do_not_fit(tiles):
     [
         ({"parameters": CRFSpec(1, 0)}, "widths must be above 0"),
         ({"parameters": CRFSpec(1, float("nan"))}, "widths must be above 0"),
+        ({"parameters": CRFSpec(1, appearance_weight=1e39)}, "weights must be 0 or more"),
         ({"parameters": CRFSpec(1, appearance_weight=-1)}, "weights must be 0 or more"),
         ({"parameters": CRFSpec(1, iterations=-1)}, "iterations must be 0 or more"),
         ({"normalisation": "half"}, "normalisation must be one of"),
@@ -282,6 +283,11 @@ def test_refuses_tiles_that_do_not_fit(tiles):
 def test_refuses_parameters_out_of_range(options, message):
     with pytest.raises(UsageError, match=message):
         DenseCRF(**options)
+
+
+def test_refuses_fewer_iterations_than_none():
+    with pytest.raises(UsageError, match="iterations must be 0 or more, got -1"):
+        DenseCRF()(LOGITS, IMAGE, iterations=-1)
 
 
 def test_refuses_a_matrix_of_another_size():

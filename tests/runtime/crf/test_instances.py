@@ -66,7 +66,7 @@ def test_without_iterations_the_threshold_alone_decides(threshold: float) -> Non
     outputs, thresholds = detections(rng.random((2, 8, 8), np.float32)), Thresholds(mask=threshold)
     plain = instance_result(outputs, PLACEMENT, thresholds).masks
     same = InstanceRefinement(CRFSpec(96, iterations=0))(outputs, PLACEMENT, frame, thresholds).masks
-    assert (plain != same).mean() < 1e-3  # the kernel's exponential has three digits: near ties
+    assert (plain != same).mean() < 1e-3  # beliefs have 15 bits: near ties
 
 
 def test_each_object_is_refined_in_its_window_with_widths_of_the_frames_height() -> None:
@@ -102,6 +102,20 @@ def test_objects_beyond_the_budget_keep_the_networks_mask(monkeypatch: pytest.Mo
     first, second = refine(outputs, PLACEMENT, frame, Thresholds()).masks
     assert np.array_equal(first, refined[0])
     assert np.array_equal(second, plain[1])
+
+
+def test_one_slow_object_does_not_end_refinement_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame, _ = scene(np.random.default_rng(0))
+    outputs = detections(soft_masks())
+    refined = InstanceRefinement(STRONG)(outputs, PLACEMENT, frame, Thresholds()).masks
+    clock_s = iter(
+        [0, 0, *np.arange(1000, 1001, 1e-4)]
+    )  # the first object takes 1000 s, all others next to none
+    monkeypatch.setattr("edgeseg.runtime.crf.instances.time.perf_counter", lambda: next(clock_s))
+    refine = InstanceRefinement(STRONG, budget_ms=100)
+    found = [refine(outputs, PLACEMENT, frame, Thresholds()).masks for _ in range(80)]
+    assert not np.array_equal(found[1], refined)
+    assert np.array_equal(found[-1], refined)
 
 
 def test_refuses_a_budget_of_nothing() -> None:

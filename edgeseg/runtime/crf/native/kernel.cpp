@@ -1,7 +1,5 @@
 // The C interface of the kernel, as edgeseg/runtime/crf/native.py calls it.
 
-#include <new>
-
 #include "doubling.hpp"
 #include "mean_field.hpp"
 
@@ -39,7 +37,7 @@ EXPORTED int edgeseg_crf_infer(MeanField* field, const Parameters* parameters, c
   try {
     const Grid grid{logits, grid_height, grid_width, rows, columns};
     return field->infer(*parameters, compatibility, image, height, width, chosen, grid, labels, out, marginals);
-  } catch (const std::bad_alloc&) {
+  } catch (...) {  // the standard library's own: there is not that much memory, or no vector of that length
     return kOutOfMemory;
   }
 }

@@ -188,7 +188,7 @@ void Lattice::blur_all(const std::vector<uint32_t>& before, const std::vector<ui
 template <int C>
 void Lattice::blur_chains(const std::vector<uint32_t>& chains, float* values, Workers& workers) {
   workers.split(chains.size() - 1, [&](size_t begin, size_t end) {
-    while (begin < end && chains[begin]) ++begin;  // both ends lie between chains
+    while (chains[begin]) ++begin;  // both ends lie between chains, where the part before ends and this one does
     while (chains[end]) ++end;
     float dropped[C];
     Channels<C> before, self, after;

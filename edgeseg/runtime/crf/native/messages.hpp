@@ -143,11 +143,11 @@ inline void Messages::weigh_appearance() {
 
 template <int C>
 void Messages::clear() {
-  const size_t vertices = has_appearance_ ? lattice_.vertices() : 0;
-  cells_.resize(gaussian_.cells() * C);
+  const size_t vertices = has_appearance_ ? lattice_.vertices() : 0, cells = has_smoothness_ ? gaussian_.cells() : 0;
+  cells_.resize(cells * C);
   workers_.run([&](int part) {
     vertex_sums_[part].assign(vertices * C, 0.0f);
-    cell_sums_[part].assign(gaussian_.cells() * C, 0.0f);
+    cell_sums_[part].assign(cells * C, 0.0f);
   });
 }
 
@@ -177,7 +177,7 @@ void Messages::hear(const Tile& tile, float (*message)[C]) const {
   const size_t down = rows.cells > 1 ? static_cast<size_t>(columns.cells) * C : 0, right = columns.cells > 1 ? C : 0;
   for (int dy = 0; dy < kSide; ++dy) {
     const int y = tile.row * kSide + dy;
-    const float* line = cells + static_cast<size_t>(rows.first[y]) * columns.cells * C;
+    const size_t line = static_cast<size_t>(rows.first[y]) * columns.cells;
     const float lower = rows.second[y];
     for (int dx = 0; dx < kSide; ++dx, ++message) {
       const int i = dy * kSide + dx;
@@ -186,7 +186,7 @@ void Messages::hear(const Tile& tile, float (*message)[C]) const {
         sum.add(places->weight[k][i] * out[i], vertices + size_t{places->vertex[k][i]} * C);
       if (has_smoothness_) {
         const int x = tile.column * kSide + dx;
-        const float* cell = line + columns.first[x] * static_cast<size_t>(C);
+        const float* cell = cells + (line + columns.first[x]) * C;
         const float all = parameters_.smoothness_weight * gaussian_.out(norm_, y, x);
         const float far = all * columns.second[x], near = all - far;
         sum.add((1.0f - lower) * near, cell);

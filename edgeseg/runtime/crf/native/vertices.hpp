@@ -127,10 +127,9 @@ class Vertices {
 
   const Page& find(uint32_t key) const { return pages_[directory_[(key >> kPageBits) & (directory_.size() - 1)]]; }
   uint32_t create(uint32_t number) {
-    const uint32_t at = directory_[number] = static_cast<uint32_t>(pages_.size());
     pages_.emplace_back();
     pages_.back().number = number;
-    return at;
+    return directory_[number] = static_cast<uint32_t>(pages_.size()) - 1;
   }
 
   std::vector<uint32_t> directory_;  // of pages_, by number; 0 where there is none

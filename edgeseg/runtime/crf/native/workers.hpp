@@ -3,9 +3,11 @@
 #pragma once
 
 #include <condition_variable>
+#include <exception>
 #include <functional>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace edgeseg {
@@ -14,22 +16,21 @@ namespace edgeseg {
 class Workers {
  public:
   explicit Workers(int count) {
-    for (int part = 1; part < count; ++part) threads_.emplace_back([this, part] { serve(part); });
+    try {
+      for (int part = 1; part < count; ++part) threads_.emplace_back([this, part] { serve(part); });
+    } catch (...) {
+      stop();
+      throw;
+    }
   }
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
-  ~Workers() {
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      stopping_ = true;
-    }
-    wake_.notify_all();
-    for (auto& thread : threads_) thread.join();
-  }
+  ~Workers() { stop(); }
 
   int count() const { return static_cast<int>(threads_.size()) + 1; }
 
-  // Calls job(part) for every part in 0..count()-1, part 0 on the calling thread, and waits for all.
+  // Calls job(part) for every part in 0..count()-1, part 0 on the calling thread, and waits for all. What a job throws is
+  // thrown here then.
   void run(const std::function<void(int)>& job) {
     if (!threads_.empty()) {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -38,9 +39,10 @@ class Workers {
       ++round_;
     }
     wake_.notify_all();
-    job(0);
+    attempt(job, 0);
     std::unique_lock<std::mutex> lock(mutex_);
     done_.wait(lock, [this] { return left_ == 0; });
+    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
   }
 
   // Calls job(begin, end) for consecutive ranges that cover 0..size; for one on the calling thread below `least`, when
@@ -53,6 +55,24 @@ class Workers {
   }
 
  private:
+  void stop() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    for (auto& thread : threads_) thread.join();
+  }
+
+  void attempt(const std::function<void(int)>& job, int part) {
+    try {
+      job(part);
+    } catch (...) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      failure_ = std::current_exception();
+    }
+  }
+
   void serve(int part) {
     long seen = 0;
     for (;;) {
@@ -64,7 +84,7 @@ class Workers {
         seen = round_;
         job = job_;
       }
-      (*job)(part);
+      attempt(*job, part);
       std::lock_guard<std::mutex> lock(mutex_);
       if (--left_ == 0) done_.notify_one();
     }
@@ -74,6 +94,7 @@ class Workers {
   std::mutex mutex_;
   std::condition_variable wake_, done_;
   const std::function<void(int)>* job_ = nullptr;
+  std::exception_ptr failure_;
   long round_ = 0;
   int left_ = 0;
   bool stopping_ = false;
