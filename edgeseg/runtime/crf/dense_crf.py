@@ -259,6 +259,6 @@ def _upsampled(
 def _say_slow() -> None:
     """Say once that the kernel is missing."""
     _log.warning(
-        "the CRF's kernel was not built, NumPy does its work and is 10 to 30 times slower; "
+        "the CRF's kernel was not built, NumPy does its work and is 15 to 40 times slower; "
         "install a C++ compiler and edgeseg again"
     )
