@@ -39,7 +39,7 @@ def main() -> None:
     print(f"{'mIoU / boundary F':22} {'without':>15} {'default':>15} {'fitted':>15}")
     with tempfile.TemporaryDirectory() as folder:
         for network in ("unet", "deeplab"):
-            engine = logits_engine(network, Path(folder))
+            engine = demo_engine(network, Path(folder), "--output-kind", "logits")
             for stride in (None, STRIDE):
                 known = list(examples(engine, FIT_SEED, arguments.fit, stride))
                 unseen = list(examples(engine, JUDGE_SEED, arguments.judge, stride))
@@ -52,15 +52,14 @@ def main() -> None:
                 )
 
 
-def logits_engine(network: str, folder: Path) -> Path:
-    """Export a network of the demo with logits, and build its engine."""
+def demo_engine(network: str, folder: Path, *options: str) -> Path:
+    """Export a network of the demo with options of `edgeseg export`, and build its engine."""
     names = folder / "names.txt"
     names.write_text("\n".join(CLASS_NAMES))
     model, engine = folder / f"{network}.onnx", folder / network
     weights = CHECKPOINTS / f"{network}.safetensors"
     arguments = ["--weights", str(weights), "--size", f"{SIZE_HW[0]}x{SIZE_HW[1]}", "--classes", str(names)]
-    output = ["--output-kind", "logits", "-o", str(model)]
-    if status_of(["export", f"demo_{network}", *arguments, *output]):
+    if status_of(["export", f"demo_{network}", *arguments, *options, "-o", str(model)]):
         raise SystemExit(1)
     if status_of(["build", str(model), "--backend", "onnxruntime", "-o", str(engine)]):
         raise SystemExit(1)

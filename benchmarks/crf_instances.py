@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeseg.cli import status_of
+from benchmarks.crf_accuracy import demo_engine
 from edgeseg.demo.evaluate import average_precision
-from edgeseg.demo.road import CHECKPOINTS, LOWEST_SCORE
-from edgeseg.demo.scenes import CLASS_NAMES, DEFAULT_SIZE_HW, Scene, generate
+from edgeseg.demo.road import LOWEST_SCORE
+from edgeseg.demo.scenes import Scene, generate
 from edgeseg.runtime import InstanceResult, Segmenter
 from edgeseg.runtime.crf import instances, stage
 from edgeseg.spec import CRFSpec
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--judge", type=int, default=160, help="scenes")
     scenes = [generate(JUDGE_SEED + i) for i in range(parser.parse_args().judge)]
     with tempfile.TemporaryDirectory() as folder:
-        engine = mask_engine(Path(folder))
+        engine = demo_engine("maskrcnn", Path(folder), "--score-threshold", str(LOWEST_SCORE))
         print(f"{'':8} {'AP':>6} {'AP50':>6} {'AP75':>6} {'ms an object':>13}")
         for name, crf in (
             ("without", False),
@@ -54,21 +54,6 @@ def main() -> None:
             precision = [100 * average_precision(results, scenes, "mask", iou) for iou in IOUS]
             figures = f"{np.mean(precision):6.1f} {precision[0]:6.1f} {precision[5]:6.1f}"
             print(f"{name:8} {figures} {object_ms:13.2f}", flush=True)
-
-
-def mask_engine(folder: Path) -> Path:
-    """Export the demo's Mask R-CNN with all that scores a little, and build its engine."""
-    names = folder / "names.txt"
-    names.write_text("\n".join(CLASS_NAMES))
-    model, engine = folder / "maskrcnn.onnx", folder / "maskrcnn"
-    size = "x".join(map(str, DEFAULT_SIZE_HW))
-    weights = ["--weights", str(CHECKPOINTS / "maskrcnn.safetensors"), "--classes", str(names)]
-    settings = ["--size", size, "--score-threshold", str(LOWEST_SCORE), "-o", str(model)]
-    if status_of(["export", "demo_maskrcnn", *weights, *settings]):
-        raise SystemExit(1)
-    if status_of(["build", str(model), "--backend", "onnxruntime", "-o", str(engine)]):
-        raise SystemExit(1)
-    return engine
 
 
 def walk(engine: Path, crf: CRFSpec | bool, scenes: list[Scene]) -> tuple[list[InstanceResult], float]:

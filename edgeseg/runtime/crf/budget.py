@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgeseg.errors import UsageError
+
 SMOOTHING = 0.3  # share of the newest time in the running mean
 COMFORT = 0.85  # of the budget: below it a dearer level is tried
 PATIENCE = 15  # frames below COMFORT before a dearer level is tried
@@ -38,6 +40,16 @@ def levels(iterations: int) -> tuple[Level, ...]:
     half = (Level(count, half=True) for count in dict.fromkeys((most, few)))
     band = (Level(count, half=True, band=True) for count in dict.fromkeys((few, 1)))
     return (*full, *half, *band)
+
+
+def check_budget(budget_ms: float | None) -> None:
+    """Refuse a budget of nothing; None stands for no limit.
+
+    Raises:
+        UsageError: if it is not above 0.
+    """
+    if budget_ms is not None and not budget_ms > 0:
+        raise UsageError(f"the CRF's budget must be above 0 ms, got {budget_ms:g}")
 
 
 class Budget:

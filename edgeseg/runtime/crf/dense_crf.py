@@ -20,7 +20,8 @@ Normalisation = Literal["symmetric", "before", "after", "none"]
 
 _MODES: dict[Normalisation, int] = {"none": 0, "before": 1, "after": 2, "symmetric": 3}
 
-# A tile of 4 x 4 pixels is passed over once all are this sure of their labels and moved no more than this.
+# A tile of 4 x 4 pixels is passed over once all are this sure of their labels and moved no more than this, or
+# once all are 0.99 sure, however far they moved.
 SURE, SETTLED = 0.95, 0.05
 NEVER = 2.0  # no probability reaches it
 

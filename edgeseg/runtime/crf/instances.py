@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import UsageError
+from edgeseg.runtime.crf.budget import check_budget
 from edgeseg.runtime.crf.dense_crf import DenseCRF, scaled_to
 from edgeseg.runtime.geometry import Placement
 from edgeseg.runtime.instance import instance_result
@@ -52,8 +52,7 @@ class InstanceRefinement:
     def __init__(
         self, parameters: CRFSpec = DEFAULT, *, threads: int = 1, budget_ms: float | None = None
     ) -> None:
-        if budget_ms is not None and not budget_ms > 0:
-            raise UsageError(f"the CRF's budget must be above 0 ms, got {budget_ms:g}")
+        check_budget(budget_ms)
         self._parameters = parameters
         self._field = DenseCRF(parameters, threads=threads)
         self._budget_s = np.inf if budget_ms is None else budget_ms / 1000

@@ -21,16 +21,14 @@ POSITIONS = 2  # of them; the others are colours
 CORNERS = DIMENSIONS + 1
 LATTICE_GAIN = 1 / (1 + 2.0**-DIMENSIONS)  # of weights that sum to 1
 LARGEST_LOGIT = 1e6
-_DOWN, _RIGHT = (
-    np.array([0, 0, 1, 1]),
-    np.array([0, 1, 0, 1]),
-)  # to the pixels that stand for one of half the size
 REACH = 3  # standard deviations of the smoothness kernel
 NARROWEST = 0.05  # pixels; the next pixel's weight is 0 from here on
 WIDEST = 100  # sides of the image; all weights are 1 from here on
 # of the appearance kernel's widths: widths below tell apart what differs at all
 NARROWEST_APPEARANCE = 0.25
 MOST_WIDTHS = 2**16  # along a side of the image
+# steps from the first of the four pixels that stand for one at half the size
+DOWN, RIGHT = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ def doubled_labels(
     full: NDArray[np.uint8] = np.ascontiguousarray(doubled[:height, :width], np.uint8)
     differs = cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
     small_y, small_x = np.nonzero(differs)
-    y, x = ((2 * line[:, None] + step).ravel() for line, step in ((small_y, _DOWN), (small_x, _RIGHT)))
+    y, x = ((2 * line[:, None] + step).ravel() for line, step in ((small_y, DOWN), (small_x, RIGHT)))
     sources = _sources(y, x, labels)
     candidates = labels.ravel().take(sources)
     differ = (candidates != candidates[0]).any(axis=0) & (y < height) & (x < width)

@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import UsageError
 from edgeseg.runtime.crf import native, plain
-from edgeseg.runtime.crf.budget import Budget, Level, levels
+from edgeseg.runtime.crf.budget import Budget, Level, check_budget, levels
 from edgeseg.runtime.crf.dense_crf import TILE, CRFResult, DenseCRF, scaled_to
 from edgeseg.runtime.geometry import Placement
 from edgeseg.runtime.results import SemanticResult
@@ -20,11 +19,6 @@ DEFAULT = CRFSpec(height=480)
 """The defaults' widths are those that are common for photographs of about 480 rows."""
 
 BAND_TILES = 3  # of 4 pixels, on each side of a boundary
-
-_DOWN, _RIGHT = (
-    np.array([0, 0, 1, 1]),
-    np.array([0, 1, 0, 1]),
-)  # to the pixels that stand for one of half the size
 
 
 class Refinement:
@@ -43,8 +37,7 @@ class Refinement:
     def __init__(
         self, parameters: CRFSpec = DEFAULT, *, threads: int = 1, budget_ms: float | None = None
     ) -> None:
-        if budget_ms is not None and not budget_ms > 0:
-            raise UsageError(f"the CRF's budget must be above 0 ms, got {budget_ms:g}")
+        check_budget(budget_ms)
         self._parameters = parameters
         self._threads = threads
         self._field = DenseCRF(parameters, threads=threads)

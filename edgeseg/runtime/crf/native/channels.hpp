@@ -37,12 +37,12 @@ inline float total(Quad x) {
   return sum[0] + sum[1];
 }
 
+// As many vectors as hold C values.
 template <int C>
 struct Channels {
   static constexpr int kLanes = C % 8 == 0 ? 8 : C % 4 == 0 ? 4 : C % 2 == 0 ? 2 : 1;
   static constexpr int kParts = C / kLanes;
   typedef float Part __attribute__((vector_size(4 * kLanes)));
-
   typedef int32_t Ints __attribute__((vector_size(4 * kLanes)));
   typedef int16_t Shorts __attribute__((vector_size(2 * kLanes)));
   typedef Part Loose __attribute__((aligned(4), may_alias));  // as it lies in memory, at any float

@@ -12,9 +12,10 @@
 
 #pragma once
 
-#include <cmath>
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <vector>
 
 #include "beliefs.hpp"
@@ -35,8 +36,8 @@ class MeanField {
   enum Outcome { kDone = 0, kNotFinite = 1 };
 
   // image (height, width, 3); `compatibility` (labels, labels) or null for Potts. Writes labels `out` (height, width),
-  // and marginals (labels, height, width) unless null.
-  // Tiles of which `chosen` (tile rows, tile columns), unless it is null, is 0 get their likeliest labels.
+  // and marginals (labels, height, width) unless null. Tiles of which
+  // `chosen` (tile rows, tile columns), unless it is null, is 0 get the likeliest labels of their logits.
   Outcome infer(const Parameters& parameters, const float* compatibility, const uint8_t* image, int height, int width,
                 const uint8_t* chosen, const Grid& grid, int labels, uint8_t* out, float* marginals);
 
