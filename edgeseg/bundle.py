@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgeseg.errors import EngineError, SpecError
+from edgeseg.files import is_passing, staged_folder, write_whole
 from edgeseg.records import from_plain, to_plain
 from edgeseg.spec import BackendName, ModelSpec, Precision
 
@@ -72,27 +71,19 @@ def write_engine(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
             Hashes of `files` are computed here: `fill` only has to name them.
 
     Raises:
-        EngineError: if `folder` holds something that is not an engine, or cannot be written.
+        EngineError: if `folder` holds something that is not an engine, cannot be written, or another run
+            writes it.
     """
     folder = folder.resolve()
-    if folder.exists() and not _may_be_replaced(folder):
-        raise EngineError(f"{folder} holds something else than an engine; choose another path or remove it")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise EngineError(f"cannot write {folder}: {error.strerror or error}") from error
-    try:
+    with staged_folder(folder, EngineError) as staging:
+        if folder.exists() and not _may_be_replaced(folder):
+            raise EngineError(
+                f"{folder} holds something else than an engine; choose another path or remove it"
+            )
         manifest = fill(staging)
         plain = to_plain(manifest)
         plain["files"] = {name: sha256_of(staging / name) for name in sorted(manifest.files)}
-        (staging / MANIFEST_NAME).write_text(json.dumps(plain, indent=2, sort_keys=True) + "\n")
-        staging.chmod(0o755)
-        _put_in_place(staging, folder)
-    except OSError as error:
-        raise EngineError(f"cannot write {folder}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        (staging / MANIFEST_NAME).write_text(_text_of(plain))
     return read_manifest(folder)
 
 
@@ -100,17 +91,15 @@ def replace_manifest(folder: Path, manifest: Manifest) -> None:
     """Put another manifest in the place of an engine's own, at once; the files it names stay as they are.
 
     Raises:
-        EngineError: if there is no engine, or its folder cannot be written.
+        EngineError: if there is no engine, it is another by now, or its folder cannot be written.
     """
-    read_manifest(folder)
-    text = json.dumps(to_plain(manifest), indent=2, sort_keys=True) + "\n"
-    staging = folder / f".{MANIFEST_NAME}.new"
-    try:
-        staging.write_text(text)
-        staging.replace(folder / MANIFEST_NAME)
-    except OSError as error:
-        staging.unlink(missing_ok=True)
-        raise EngineError(f"cannot write {folder}: {error.strerror or error}") from error
+    if read_manifest(folder).files != manifest.files:
+        raise EngineError(f"{folder} has been built again meanwhile; its new manifest stays as it is")
+    write_whole(folder / MANIFEST_NAME, _text_of(to_plain(manifest)).encode(), EngineError)
+
+
+def _text_of(plain: Any) -> str:
+    return json.dumps(plain, indent=2, sort_keys=True) + "\n"
 
 
 def _may_be_replaced(folder: Path) -> bool:
@@ -122,22 +111,7 @@ def _may_be_replaced(folder: Path) -> bool:
         own = {MANIFEST_NAME, *plain["files"]} if {"backend", "spec"} <= set(plain) else set()
     except (OSError, ValueError, KeyError, TypeError):
         own = set()
-    return {path.name for path in folder.iterdir()} <= own
-
-
-def _put_in_place(staging: Path, folder: Path) -> None:
-    """Rename `staging` to `folder`; what was there comes back if that fails."""
-    if not folder.exists():
-        staging.rename(folder)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-    folder.rename(aside)  # onto an empty folder
-    try:
-        staging.rename(folder)
-    except BaseException:
-        aside.rename(folder)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
+    return {path.name for path in folder.iterdir() if not is_passing(path.name)} <= own
 
 
 def read_manifest(folder: Path, *, check_files: bool = False) -> Manifest:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from edgeseg.errors import UsageError
-from edgeseg.runtime.files import make_folder, write_whole
+from edgeseg.files import write_whole
 from edgeseg.spec import GREY_FROM_RGB, ChannelOrder
 
 PLAIN_LINE_EVERY = 10  # a progress line per so many percent where no terminal is
@@ -145,5 +145,4 @@ def write_json(path: Path, value: Any) -> None:
     if str(path) == "-":
         print(text)
         return
-    make_folder(path.parent)
     write_whole(path, f"{text}\n".encode())

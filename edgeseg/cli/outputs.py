@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edgeseg.errors import UsageError
-from edgeseg.runtime.files import check_whole
+from edgeseg.files import check_whole
 
 
 def check_model_output(output: Path, reads: Iterable[Path | None]) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from edgeseg.export.specification import Settings, check_settings, specify
 from edgeseg.export.tidying import keep_outputs, tidy
 from edgeseg.export.tracing import run_eagerly, trace
 from edgeseg.export.verify import verify
+from edgeseg.files import staged_file
 from edgeseg.models.zoo import Network
 from edgeseg.spec import OUTPUT_NAMES, ModelSpec
 
@@ -37,7 +35,6 @@ MAX_FILE_BYTES = 2**31 - 1  # of a protobuf message
 GOLDEN_PICTURES = 2  # generated pictures whose outputs are kept in the file
 TRIED_PICTURES = {"semantic": 2, "instance": 4}  # generated ones the gate runs on; the best are kept
 MOST_TRIED = 16  # as many are tried, step by step, until a detector finds something
-FILE_MODE = 0o644
 ANY_SCORE = 0.0  # a threshold that every candidate passes
 
 
@@ -78,7 +75,7 @@ def export_network(
     elif images.dtype != np.uint8 or images.shape[1:] != (*settings.size_hw, 3):
         wanted = f"(M, {settings.size_hw[0]}, {settings.size_hw[1]}, 3) uint8"
         raise ShapeError(f"images must be {wanted}, got {images.shape} {images.dtype}")
-    with _staged(output) as staging:
+    with staged_file(output, ExportError) as staging:
         proof = _prove(network, settings, images, on_step)
         report = proof.report
         if report.passed and report.figures.get("detections") == 0:
@@ -197,21 +194,3 @@ def _serialise(model: onnx.ModelProto) -> bytes:
         raise ExportError(f"the graph takes {model.ByteSize()} bytes, an .onnx file holds {MAX_FILE_BYTES}")
     block: bytes = model.SerializeToString(deterministic=True)
     return block
-
-
-@contextmanager
-def _staged(output: Path) -> Iterator[Path]:
-    """Give a file beside `output` that takes its place at the end, or vanishes if anything fails."""
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{output.name}-", dir=output.parent)
-        os.close(handle)
-        staging = Path(name)
-        try:
-            yield staging
-            staging.chmod(FILE_MODE)
-            staging.replace(output)
-        finally:
-            staging.unlink(missing_ok=True)
-    except OSError as error:
-        raise ExportError(f"cannot write {output}: {error.strerror or error}") from error

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -22,6 +20,7 @@ from edgeseg.errors import EngineError, SpecError, UsageError
 from edgeseg.export.engines import BuildBackend
 from edgeseg.export.portable import read_spec
 from edgeseg.export.verify import verify_model
+from edgeseg.files import staged_file
 from edgeseg.records import from_plain, to_plain
 from edgeseg.spec import ModelSpec, Precision
 
@@ -76,15 +75,13 @@ def pack(
     """
     if target.suffix not in SUFFIXES:
         raise UsageError(f"a package ends in {' or '.join(SUFFIXES)}, got {target}")
-    verify_model(model).raise_if_failed(str(model))
     sources = {MODEL_NAME: model, **(attachments or {})}
-    try:
+    with staged_file(target, EngineError) as staged:
+        verify_model(model).raise_if_failed(str(model))
         package = Package(
             recipe, read_spec(model), {name: sha256_of(path) for name, path in sorted(sources.items())}
         )
-        _write(target, to_plain(package), sources)
-    except OSError as error:
-        raise EngineError(f"cannot write {target}: {error.strerror or error}") from error
+        _write(staged, to_plain(package), sources)
     return package
 
 
@@ -132,20 +129,11 @@ def _read_manifest(plain: Any) -> Package:
 
 
 def _write(target: Path, manifest: Any, sources: Mapping[str, Path]) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-    os.close(handle)
-    try:
-        with zipfile.ZipFile(name, "w", zipfile.ZIP_DEFLATED) as archive:
-            text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
-            archive.writestr(_entry(MANIFEST_NAME), text)
-            for entry, path in sorted(sources.items()):
-                archive.writestr(_entry(entry), path.read_bytes())
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
+        archive.writestr(_entry(MANIFEST_NAME), text)
+        for entry, path in sorted(sources.items()):
+            archive.writestr(_entry(entry), path.read_bytes())
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

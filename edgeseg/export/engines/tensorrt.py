@@ -18,6 +18,7 @@ from edgeseg.export.engines.tensorrt_inspector import precisions_of
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.precision.graph import Layer
 from edgeseg.export.preflight import origin_of
+from edgeseg.files import write_whole
 from edgeseg.spec import BackendName
 from edgeseg.tensorrt_library import TITLES, import_library, quiet_logger
 
@@ -168,7 +169,7 @@ def _capabilities(library: Any) -> dict[str, Any]:
 def _keep_timings(config: trt.IBuilderConfig, options: TensorRTOptions) -> None:
     if options.timing_cache is not None:
         known: Any = config.get_timing_cache().serialize()
-        options.timing_cache.write_bytes(bytes(known))
+        write_whole(options.timing_cache, bytes(known), EngineError)
 
 
 def _built_on(library: Any, backend: BackendName, options: TensorRTOptions) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgeseg.errors import EngineError
+from edgeseg.files import write_whole
 
 CACHE_VERSION = 1
 
@@ -32,7 +33,4 @@ def write_cache(path: Path, key: str, ranges: Mapping[str, float]) -> None:
         EngineError: if the file cannot be written.
     """
     text = json.dumps({"version": CACHE_VERSION, "key": key, "ranges": dict(ranges)}, indent=1)
-    try:
-        path.write_text(text + "\n")
-    except OSError as error:
-        raise EngineError(f"cannot write the calibration cache {path}: {error.strerror or error}") from error
+    write_whole(path, f"{text}\n".encode(), EngineError)

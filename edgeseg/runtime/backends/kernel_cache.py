@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeseg.errors import EngineError
+from edgeseg.files import write_whole
+
 if TYPE_CHECKING:
     import tensorrt as trt
 
@@ -39,10 +42,7 @@ class KernelCache:
         if kernels == self._known:
             return
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            scratch = self._path.with_suffix(".part")
-            scratch.write_bytes(kernels)
-            scratch.replace(self._path)
-        except OSError:
+            write_whole(self._path, kernels, EngineError)
+        except EngineError:
             return
         self._known = kernels

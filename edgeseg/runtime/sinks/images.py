@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import SinkError
-from edgeseg.runtime.files import check_writable, make_folder, write_whole
+from edgeseg.files import Claim, check_writable
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.results import InstanceResult, SemanticResult
 from edgeseg.runtime.sinks.base import Result, Sink, encode_image
@@ -25,7 +25,8 @@ class FolderSink(Sink):
 
     Semantic: `NAME.png`, 8 bits, the class id of each pixel. Instance: `NAME.png`, 16 bits, 0 where there is
     nothing, else the number of the object in `NAME.json`, from 1; where objects overlap, the first shows.
-    `classes.json` holds name and RGB colour of every class id. Each file is whole or absent.
+    `classes.json` holds name and RGB colour of every class id. Each file is whole or absent. One run
+    writes a folder at a time.
     """
 
     def __init__(self, folder: Path, spec: ModelSpec) -> None:
@@ -33,23 +34,24 @@ class FolderSink(Sink):
         self._spec = spec
         self._stems = {Path(CLASSES_NAME).stem}
         self._has_legend = False
-        make_folder(folder)
+        self._claim = Claim(folder / CLASSES_NAME)  # on the folder, for all that writes such a one
         check_writable(folder / CLASSES_NAME)
 
     def write(self, frame: Frame, result: Result, overlay: NDArray[np.uint8] | None = None) -> None:
         """Write the files of one frame, with the first one the legend; see `Sink.write`."""
         if not self._has_legend:
-            write_whole(self.path / CLASSES_NAME, self._legend())
+            self._claim.write(self._legend())
             self._has_legend = True
         path = self.path / f"{self._new_stem(frame)}.png"
         if isinstance(result, SemanticResult):
-            write_whole(path, encode_image(path, result.labels))
+            self._claim.write(encode_image(path, result.labels), path)
             return
-        write_whole(path, encode_image(path, instance_map(result)))
-        write_whole(path.with_suffix(".json"), self._objects(result))
+        self._claim.write(encode_image(path, instance_map(result)), path)
+        self._claim.write(self._objects(result), path.with_suffix(".json"))
 
     def close(self) -> None:
-        """Nothing is left open."""
+        """Let other runs write the folder."""
+        self._claim.release()
 
     def _new_stem(self, frame: Frame) -> str:
         """Name a frame's files; a.png and a.jpg of one folder become a and a.jpg."""
@@ -93,7 +95,7 @@ class ImageSink(Sink):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._written = False
-        make_folder(path.parent)
+        self._claim = Claim(path)
 
     def write(self, frame: Frame, result: Result, overlay: NDArray[np.uint8] | None) -> None:
         """Write the overlay; see `Sink.write`."""
@@ -104,11 +106,12 @@ class ImageSink(Sink):
             )
         if overlay is None:
             raise ValueError("ImageSink.write needs the overlay")
-        write_whole(self.path, encode_image(self.path, overlay))
+        self._claim.write(encode_image(self.path, overlay))
         self._written = True
 
     def close(self) -> None:
-        """Nothing is left open."""
+        """Let other runs write the file."""
+        self._claim.release()
 
 
 def instance_map(result: InstanceResult) -> NDArray[np.uint16]:

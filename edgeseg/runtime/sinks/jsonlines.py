@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import SinkError
-from edgeseg.runtime.files import check_writable, make_folder, unwritable
+from edgeseg.files import Claim, check_writable, unwritable
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.sinks.base import Result, Sink
@@ -34,7 +34,7 @@ class JsonLinesSink(Sink):
         self._spec = spec
         self._file: FileIO | None = None
         self._whole_bytes = 0  # of the lines that stand in the file
-        make_folder(path.parent)
+        self._claim = Claim(path, in_place=True)
         check_writable(path)
 
     def write(self, frame: Frame, result: Result, overlay: NDArray[np.uint8] | None = None) -> None:
@@ -54,12 +54,13 @@ class JsonLinesSink(Sink):
 
     def close(self) -> None:
         """Close the file."""
-        if self._file is None:
-            return
         try:
-            self._file.close()
+            if self._file is not None:
+                self._file.close()
         except OSError as error:
             raise SinkError(f"cannot finish {self.path}: {error.strerror or error}") from error
+        finally:
+            self._claim.release()
 
     def _drop_half_a_line(self) -> None:
         if self._file is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import SinkError
-from edgeseg.runtime.files import check_writable, make_folder, unwritable
+from edgeseg.files import Claim, check_writable
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.quiet import silence_opencv
 from edgeseg.runtime.sinks.base import Result, Sink
@@ -45,9 +45,8 @@ class VideoSink(Sink):
         self._last: NDArray[np.uint8] | None = None
         self._start = 0.0  # of the video: capture time or index, in frames
         self._written = 0
-        self._place = path.resolve()  # a link stays one
-        self._staged = self._place.with_name(f".{path.stem}.part{path.suffix}")
-        make_folder(path.parent)
+        self._claim = Claim(path)
+        self._staged = self._claim.staging()
         for file in (path, self._staged):  # FFmpeg would say only that it failed; this says why
             check_writable(file)
 
@@ -73,23 +72,28 @@ class VideoSink(Sink):
 
     def close(self) -> None:
         """Write the index, read the video back and move it to its place."""
-        if self._writer is None:
-            return
-        self._writer.release()
-        self._writer = None
-        found = _count_frames(self._staged)
         try:
-            if found:
-                self._staged.replace(self._place)
-            else:
-                self._staged.unlink(missing_ok=True)
-        except OSError as error:
-            raise unwritable(self.path, error) from error
+            found = self._finish()
+        finally:
+            self._claim.release()
         if found < self._written:
             raise SinkError(
                 f"cannot write {self.path}: {found} of {self._written} frames can be read back; the disk may "
                 "be full: make room or choose another -o"
             )
+
+    def _finish(self) -> int:
+        """Move the video to its place if it can be read, and count its frames."""
+        if self._writer is None:
+            return self._written
+        self._writer.release()
+        self._writer = None
+        found = _count_frames(self._staged)
+        if found:
+            self._claim.put(self._staged)
+        else:
+            self._staged.unlink(missing_ok=True)
+        return found
 
     def _open(self, overlay: NDArray[np.uint8]) -> None:
         height, width = overlay.shape[:2]
@@ -111,7 +115,7 @@ class VideoSink(Sink):
 
     def _encode(self, picture: NDArray[np.uint8]) -> None:
         assert self._writer is not None
-        if shutil.disk_usage(self._place.parent).free < RESERVE_BYTES:
+        if shutil.disk_usage(self._staged.parent).free < RESERVE_BYTES:
             raise SinkError(
                 f"the disk is full: {self.path} ends after {self._written} frames; make room or "
                 "choose another -o"

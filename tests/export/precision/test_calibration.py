@@ -88,5 +88,6 @@ def test_a_foreign_cache_is_passed_over_and_written_anew(tmp_path: Path) -> None
 
 
 def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match=r"cannot write the calibration cache .*none"):
-        write_cache(tmp_path / "none" / "ranges.json", "key", {})
+    (tmp_path / "file").touch()
+    with pytest.raises(EngineError, match=r"cannot write .*file"):
+        write_cache(tmp_path / "file" / "ranges.json", "key", {})
