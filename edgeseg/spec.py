@@ -30,7 +30,8 @@ MAX_COLOUR = 255
 MAX_SIDE = 16384  # pixels; larger inputs are a mistake in the numbers, not a network
 
 Task = Literal["semantic", "instance"]
-ChannelOrder = Literal["rgb", "grey"]
+ChannelOrder = Literal["rgb", "bgr", "grey"]
+DivideBy255 = Literal["before", "never", "after"]
 ResizePolicy = Literal["stretch", "letterbox", "shortest_edge"]
 OutputKind = Literal["labels", "logits", "instances"]
 Lowering = Literal["onnx", "dense"]
@@ -40,6 +41,9 @@ BackendName = Literal["onnxruntime", "openvino", "tensorrt", "tensorrt_rtx"]
 
 GREY_FROM_RGB = (0.299, 0.587, 0.114)
 """What `grey` means: ITU-R BT.601's luma, as OpenCV and Pillow compute it, here not rounded."""
+
+RGB = tuple[float, float, float]
+WHITE = 255
 
 OUTPUT_NAMES: Mapping[OutputKind, tuple[str, ...]] = {
     "labels": ("labels",),
@@ -70,15 +74,18 @@ class InputSpec:
 class GraphSpec:
     """What the graph already does, so that nothing outside does it again.
 
-    Pixels are scaled to 0..1, brought to `network_channel_order`, and normalised with mean and std; a grey
-    network's are three times the same. With a `crf_stride` the logits are refined by the fully connected CRF
-    of the spec's parameters, its kernel between cells of so many pixels a side; None: there is no CRF.
+    Pixels are scaled to 0..1, brought to `network_channel_order`, and normalised with mean and std, both red
+    first; a grey network's are three times the same. `divide_by_255` says in which form the training gave
+    them (see `unit_scale`), so that they can be shown so. With a `crf_stride` the logits are refined by the
+    fully connected CRF of the spec's parameters, its kernel between cells of so many pixels a side; None:
+    there is no CRF.
     """
 
     mean_rgb: tuple[float, float, float]
     std_rgb: tuple[float, float, float]
     lowering: Lowering = "onnx"
     network_channel_order: ChannelOrder = "rgb"
+    divide_by_255: DivideBy255 = "before"
     crf_stride: int | None = None
 
 
@@ -199,6 +206,32 @@ class ModelSpec:
                 "export the model again"
             )
         return from_plain(cls, value)
+
+
+def unit_scale(mean: RGB, std: RGB, divide_by_255: DivideBy255) -> tuple[RGB, RGB]:
+    """Give the mean and deviation that do to pixels in 0..1 what these do to pixels x in 0..255.
+
+    Args:
+        divide_by_255: `before`: (x / 255 - mean) / std; `never`: (x - mean) / std;
+            `after`: ((x - mean) / std) / 255.
+    """
+    mean_by, std_by = _divisors(divide_by_255)
+    return _scaled(mean, 1 / mean_by), _scaled(std, 1 / std_by)
+
+
+def training_scale(mean: RGB, std: RGB, divide_by_255: DivideBy255) -> tuple[RGB, RGB]:
+    """Undo `unit_scale`."""
+    mean_by, std_by = _divisors(divide_by_255)
+    return _scaled(mean, mean_by), _scaled(std, std_by)
+
+
+def _divisors(divide_by_255: DivideBy255) -> tuple[int, int]:
+    return 1 if divide_by_255 == "before" else WHITE, WHITE if divide_by_255 == "never" else 1
+
+
+def _scaled(values: RGB, factor: float) -> RGB:
+    red, green, blue = values
+    return red * factor, green * factor, blue * factor
 
 
 def default_palette(count: int) -> tuple[tuple[int, int, int], ...]:

@@ -16,6 +16,7 @@ from edgeseg.cli.options import (
     PROBABILITY,
     Size,
     Triple,
+    in_network_order,
     normalisation,
     read_class_names,
     status,
@@ -23,13 +24,18 @@ from edgeseg.cli.options import (
 from edgeseg.cli.outputs import check_model_output
 from edgeseg.cli.tables import print_parity
 from edgeseg.errors import UsageError
-from edgeseg.spec import Lowering, ResizePolicy
+from edgeseg.spec import RGB, ChannelOrder, DivideBy255, Lowering, ResizePolicy
 
 if TYPE_CHECKING:
     from edgeseg.models.zoo import Network
 
-RGB = tuple[float, float, float]
-
+OF_PIXELS_HELP = (
+    "one number a channel in the network's own order (red first, or blue first with bgr), or one for all."
+)
+DIVIDE_HELP = (
+    "How the training normalised pixels x in 0..255. before: (x / 255 - mean) / std. "
+    "never: (x - mean) / std. after: ((x - mean) / std) / 255.  [default: the network's own, else before]"
+)
 NORM_EPS_HELP = (
     "Epsilon of every batch normalisation, which weights do not hold. Needed as 0 for torchvision's COCO_V1 "
     "weights of maskrcnn_resnet50_fpn saved again, and for weights trained further from them; the published "
@@ -92,8 +98,12 @@ NORM_EPS_NOTE = (
 )
 @click.option("--batch", type=COUNT, default=1, show_default=True, help="Images an inference.")
 @click.option("--resize", type=click.Choice(get_args(ResizePolicy)), help="How a frame fills the input.")
-@click.option("--mean", "mean_rgb", type=Triple(), help="Of pixels scaled to 0..1, red first; or one number.")
-@click.option("--std", "std_rgb", type=Triple(), help="Of pixels scaled to 0..1, red first; or one number.")
+@click.option(
+    "--channel-order", type=click.Choice(get_args(ChannelOrder)), help="Of the pixels that the network takes."
+)
+@click.option("--mean", type=Triple(), help=f"Of pixels, {OF_PIXELS_HELP}")
+@click.option("--std", type=Triple(), help=f"Standard deviation of pixels, {OF_PIXELS_HELP}")
+@click.option("--divide-by-255", type=click.Choice(get_args(DivideBy255)), help=DIVIDE_HELP)
 @click.option("--norm-eps", type=click.FloatRange(min=0.0), help=NORM_EPS_HELP)
 @click.option(
     "--images", type=PATH, help="A folder of images, or one image, to prove on besides generated ones."
@@ -116,8 +126,10 @@ def command(
     crf_parameters: tuple[tuple[str, float], ...],
     batch: int,
     resize: ResizePolicy | None,
-    mean_rgb: RGB | None,
-    std_rgb: RGB | None,
+    channel_order: ChannelOrder | None,
+    mean: RGB | None,
+    std: RGB | None,
+    divide_by_255: DivideBy255 | None,
     norm_eps: float | None,
     images: Path | None,
     output: Path,
@@ -135,12 +147,8 @@ def command(
 
     names = None if classes_path is None else read_class_names(classes_path)
     network, sha256 = open_weights(model, weights, ema, num_classes, norm_eps)
-    network = dataclasses.replace(
-        network,
-        resize=resize or network.resize,
-        mean_rgb=mean_rgb or network.mean_rgb,
-        std_rgb=std_rgb or network.std_rgb,
-    )
+    network = dataclasses.replace(network, resize=resize or network.resize)
+    network = set_pixels(network, channel_order, mean, std, divide_by_255)
     size_hw = size_hw or network.default_size_hw
     if size_hw is None:
         raise UsageError(f"{model} has no size of its own: give --size, such as --size 512x512")
@@ -161,11 +169,35 @@ def command(
     )
     check_settings(network, settings)
     frames = None if images is None else read_images(images, describe_input(network, settings))
-    pixels = normalisation(network.mean_rgb, network.std_rgb, network.channel_order)
+    pixels = normalisation(*network.unit_scale(), network.channel_order, network.divide_by_255)
     with status(f"exporting {model} at {size_hw[0]}x{size_hw[1]}; pixels: {pixels}") as say:
         report = export_network(network, output, settings, images=frames, on_step=say)
     print_parity(report)
     click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB; next: edgeseg build {output} -o ENGINE")
+
+
+def set_pixels(
+    network: Network,
+    channel_order: ChannelOrder | None,
+    mean: RGB | None,
+    std: RGB | None,
+    divide_by_255: DivideBy255 | None,
+) -> Network:
+    """Say of a network what pixels it takes, as far as the command line does.
+
+    Raises:
+        UsageError: if the form of the normalisation is given, but not its numbers.
+    """
+    order = channel_order or network.channel_order
+    if divide_by_255 not in (None, network.divide_by_255) and (mean is None or std is None):
+        raise UsageError(f"--divide-by-255 {divide_by_255} says what --mean and --std are of: give both")
+    return dataclasses.replace(
+        network,
+        channel_order=order,
+        mean_rgb=network.mean_rgb if mean is None else in_network_order(mean, order),
+        std_rgb=network.std_rgb if std is None else in_network_order(std, order),
+        divide_by_255=divide_by_255 or network.divide_by_255,
+    )
 
 
 def open_weights(

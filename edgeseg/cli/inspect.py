@@ -146,7 +146,10 @@ def describe_spec(spec: ModelSpec) -> dict[str, Any]:
         "classes": list(spec.class_names),
         "input": f"{spec.input.batch} x {spec.input.height} x {spec.input.width}, {spec.input.resize}",
         "normalisation": normalisation(
-            spec.graph.mean_rgb, spec.graph.std_rgb, spec.graph.network_channel_order
+            spec.graph.mean_rgb,
+            spec.graph.std_rgb,
+            spec.graph.network_channel_order,
+            spec.graph.divide_by_255,
         ),
         "output": ", ".join(f"{o.name} {o.dtype} {tuple(o.shape)}" for o in spec.outputs),
         "lowering": spec.graph.lowering,

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from edgeseg.errors import UsageError
 from edgeseg.files import write_whole
-from edgeseg.spec import GREY_FROM_RGB, ChannelOrder
+from edgeseg.spec import GREY_FROM_RGB, RGB, WHITE, ChannelOrder, DivideBy255, training_scale
 
 PLAIN_LINE_EVERY = 10  # a progress line per so many percent where no terminal is
 
@@ -38,14 +38,12 @@ class Size(click.ParamType[tuple[int, int]]):
         return int(parts[0]), int(parts[1])
 
 
-class Triple(click.ParamType[tuple[float, float, float]]):
-    """Three numbers with commas between, red first, such as 0.485,0.456,0.406; one stands for all three."""
+class Triple(click.ParamType[RGB]):
+    """Three numbers with commas between, one a channel, such as 0.485,0.456,0.406; one stands for all."""
 
-    name = "R,G,B"
+    name = "A,B,C"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, float, float]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> RGB:
         """Return the three numbers."""
         if isinstance(value, tuple):
             return value
@@ -67,14 +65,31 @@ class NamedPath(click.Path):
         return super().convert(value, param, ctx)
 
 
-def normalisation(
-    mean_rgb: tuple[float, float, float], std_rgb: tuple[float, float, float], order: ChannelOrder
-) -> str:
-    """Say what happens to pixels in the graph, in the form that --mean and --std take."""
-    mean, std = (",".join(f"{value:g}" for value in values) for values in (mean_rgb, std_rgb))
+def in_network_order(values: RGB, order: ChannelOrder) -> RGB:
+    """Turn red first into blue first for a BGR network, and back."""
+    red, green, blue = values
+    return (blue, green, red) if order == "bgr" else values
+
+
+def normalisation(mean_rgb: RGB, std_rgb: RGB, order: ChannelOrder, divide_by_255: DivideBy255) -> str:
+    """Say what happens to pixels in the graph, in the form that --mean and --std take.
+
+    Args:
+        mean_rgb: of pixels scaled to 0..1, red first.
+        std_rgb: likewise.
+        order: that the network takes.
+        divide_by_255: the form in which the training gave mean and deviation.
+    """
+    mean, std = (
+        ",".join(f"{value:g}" for value in in_network_order(values, order))
+        for values in training_scale(mean_rgb, std_rgb, divide_by_255)
+    )
     grey = " + ".join(f"{weight:g} {name}" for weight, name in zip(GREY_FROM_RGB, "RGB", strict=True))
-    pixels = f"grey ({grey})" if order == "grey" else "RGB"
-    return f"{pixels} in 0..1, mean {mean}, std {std}"
+    pixels = f"grey ({grey})" if order == "grey" else order.upper()
+    first = " (blue first)" if order == "bgr" else ""
+    white = 1 if divide_by_255 == "before" else WHITE
+    then = ", then divided by 255" if divide_by_255 == "after" else ""
+    return f"{pixels} in 0..{white}, mean {mean}, std {std}{first}{then}"
 
 
 PROBABILITY = click.FloatRange(0.0, 1.0)

@@ -17,37 +17,44 @@ from edgeseg.models.dense_crf import DenseCRF
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.semantic_logits import logits_of
 from edgeseg.models.zoo import Network
-from edgeseg.spec import GREY_FROM_RGB, ChannelOrder
-
-PIXEL_RANGE = 255.0
+from edgeseg.spec import GREY_FROM_RGB, WHITE, ChannelOrder
 
 
 class Preprocessing(nn.Module):
     """Camera image to network input: cast, channels first, BGR to RGB (or grey), mean and deviation.
 
     The cast comes first because TensorRT takes uint8 as an input but does not compute with it.
+
+    Args:
+        mean_rgb: of pixels scaled to 0..1, red first.
+        std_rgb: likewise.
+        channel_order: of the result.
     """
 
     def __init__(
         self, mean_rgb: Sequence[float], std_rgb: Sequence[float], channel_order: ChannelOrder = "rgb"
     ) -> None:
         super().__init__()
+        step = -1 if channel_order == "bgr" else 1
         mean, std = (
-            torch.tensor(value, dtype=torch.float64).reshape(1, 3, 1, 1) for value in (mean_rgb, std_rgb)
+            torch.tensor(value[::step], dtype=torch.float64).reshape(1, 3, 1, 1)
+            for value in (mean_rgb, std_rgb)
         )
         # (x / 255 - mean) / std = x * scale + shift
-        self.register_buffer("scale", (1.0 / (PIXEL_RANGE * std)).float())
+        self.register_buffer("scale", (1.0 / (WHITE * std)).float())
         self.register_buffer("shift", (-mean / std).float())
-        self.register_buffer("rgb_from_bgr", torch.tensor([2, 1, 0]))
-        self.is_grey = channel_order == "grey"
+        self.is_bgr, self.is_grey = channel_order == "bgr", channel_order == "grey"
+        if not self.is_bgr:
+            self.register_buffer("rgb_from_bgr", torch.tensor([2, 1, 0]))
         if self.is_grey:
             self.register_buffer("grey_from_rgb", torch.tensor(GREY_FROM_RGB).reshape(1, 3, 1, 1))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Turn uint8 BGR (N, H, W, 3) into float32 RGB (N, 3, H, W), or grey (N, 1, H, W)."""
+        """Turn uint8 BGR (N, H, W, 3) into float32 RGB or BGR (N, 3, H, W), or grey (N, 1, H, W)."""
         planes = image.to(torch.float32).permute(0, 3, 1, 2)
-        rgb = planes.index_select(1, cast(Tensor, self.rgb_from_bgr))
-        normalised = rgb * cast(Tensor, self.scale) + cast(Tensor, self.shift)
+        if not self.is_bgr:
+            planes = planes.index_select(1, cast(Tensor, self.rgb_from_bgr))
+        normalised = planes * cast(Tensor, self.scale) + cast(Tensor, self.shift)
         if self.is_grey:  # the weights add up to 1, so that grey may as well be taken after normalisation
             normalised = (normalised * cast(Tensor, self.grey_from_rgb)).sum(dim=1, keepdim=True)
         return normalised
@@ -132,7 +139,7 @@ def open_program(network: Network, settings: Settings) -> Iterator[Program]:
     Raises:
         ExportError: if an instance network is no Mask R-CNN of ours.
     """
-    preprocessing = Preprocessing(network.mean_rgb, network.std_rgb, network.channel_order)
+    preprocessing = Preprocessing(*network.unit_scale(), network.channel_order)
     module = network.module
     if network.task == "semantic":
         stride = crf_stride_of(settings)

@@ -21,6 +21,7 @@ from edgeseg.spec import (
     MAX_CLASSES,
     MAX_SIDE,
     OUTPUT_NAMES,
+    WHITE,
     CRFSpec,
     GraphSpec,
     InputSpec,
@@ -33,7 +34,6 @@ from edgeseg.spec import (
 )
 
 MOST_DETECTIONS = 1000  # an image; far more than any mask head is run on
-WHITE = 255
 
 
 @dataclass(frozen=True)
@@ -127,15 +127,17 @@ def specify(network: Network, settings: Settings, outputs: Outputs) -> ModelSpec
     else:
         classes = cast(MaskRCNN, network.module).roi_heads.box_predictor.cls_score.out_features
         thresholds = Thresholds(score=settings.score_threshold)
+    mean_rgb, std_rgb = network.unit_scale()
     return ModelSpec(
         task=network.task,
         class_names=_class_names(network, classes, settings.class_names),
         input=describe_input(network, settings),
         graph=GraphSpec(
-            mean_rgb=network.mean_rgb,
-            std_rgb=network.std_rgb,
+            mean_rgb=mean_rgb,
+            std_rgb=std_rgb,
             lowering=settings.lowering,
             network_channel_order=network.channel_order,
+            divide_by_255=network.divide_by_255,
             crf_stride=crf_stride_of(settings),
         ),
         output_kind=kind,
@@ -163,7 +165,8 @@ def crf_stride_of(settings: Settings) -> int | None:
 
 def describe_input(network: Network, settings: Settings) -> InputSpec:
     """Say what the graph will take, and how a frame becomes it; the settings must have been checked."""
-    red, green, blue = (round(WHITE * value) for value in network.mean_rgb)  # 0 after normalisation
+    mean_rgb, _ = network.unit_scale()
+    red, green, blue = (round(WHITE * value) for value in mean_rgb)  # 0 after normalisation
     return InputSpec(
         height=settings.size_hw[0],
         width=settings.size_hw[1],
@@ -174,15 +177,21 @@ def describe_input(network: Network, settings: Settings) -> InputSpec:
 
 
 def _check_normalisation(network: Network) -> None:
-    mean, std = network.mean_rgb, network.std_rgb
-    if not all(0.0 <= value <= 1.0 for value in mean) or not all(0.0 < value <= 1.0 for value in std):
+    mean, std, form = network.mean_rgb, network.std_rgb, network.divide_by_255
+    white = 1 if form == "before" else WHITE
+    if not all(0.0 <= value <= white for value in mean) or not all(0.0 < value <= white for value in std):
         mend = ""
-        if all(0.0 <= value <= WHITE for value in mean) and all(0.0 < value <= WHITE for value in std):
-            mean_01, std_01 = ([round(value / WHITE, 4) for value in values] for values in (mean, std))
-            mend = f"; divided by 255 they are --mean {_listed(mean_01)} --std {_listed(std_01)}"
+        if form == "before" and all(
+            0.0 <= m <= WHITE and 0.0 < s <= WHITE for m, s in zip(mean, std, strict=True)
+        ):
+            mend = (
+                "; where the training computed (x - mean) / std from pixels x in 0..255, say "
+                "--divide-by-255 never; where it computed ((x - mean) / std) / 255, --divide-by-255 after"
+            )
         raise UsageError(
-            "mean and deviation are of pixels scaled to 0..1: the mean must be 0 to 1, the deviation above 0 "
-            f"and at most 1, got {_listed(mean)} and {_listed(std)}{mend}"
+            f"mean and deviation are of pixels scaled to 0..{white} (--divide-by-255 {form}): the mean must "
+            f"be 0 to {white}, the deviation above 0 and at most {white}, got {_listed(mean)} and "
+            f"{_listed(std)}{mend}"
         )
     if network.channel_order == "grey" and not len(set(mean)) == len(set(std)) == 1:
         raise UsageError(

@@ -113,12 +113,18 @@ def _summary(error: BaseException) -> str:
 
 def _channel_advice(error: BaseException) -> str:
     """Say how to mend it where the network takes another number of channels than it is given."""
-    wanted = re.search(r"to have (\d+) channels, but got", str(error))
-    if wanted is None:
+    counts = re.search(r"to have (\d+) channels, but got (\d+) channels", str(error))
+    if counts is None:
         return ""
-    if wanted[1] == "1":
-        return '; if it takes grey images, return Network(module, "semantic", channel_order="grey")'
-    return "; networks get RGB images of 3 channels, or grey ones"
+    wanted, got = counts.groups()
+    if (wanted, got) == ("1", "3"):
+        return (
+            "; if it takes grey images, say --channel-order grey, or return "
+            'Network(module, "semantic", channel_order="grey")'
+        )
+    if (wanted, got) == ("3", "1"):
+        return "; it takes colours: say --channel-order rgb, or bgr"
+    return f"; networks get RGB images of 3 channels, or grey ones of 1, and never {wanted}"
 
 
 def _untranslated(error: BaseException) -> str:

@@ -29,9 +29,7 @@ from edgeseg.models.mask_rcnn import (
 from edgeseg.models.normalisation import is_frozen
 from edgeseg.models.semantic_logits import SemanticLogits
 from edgeseg.models.user_function import call_user_function
-from edgeseg.spec import ChannelOrder, ResizePolicy, Task
-
-RGB = tuple[float, float, float]
+from edgeseg.spec import RGB, ChannelOrder, DivideBy255, ResizePolicy, Task, unit_scale
 
 IMAGENET_MEAN_RGB: RGB = (0.485, 0.456, 0.406)
 IMAGENET_STD_RGB: RGB = (0.229, 0.224, 0.225)
@@ -50,12 +48,14 @@ class Network:
     Attributes:
         module: turns a normalised image (N, 3, H, W) into logits (N, C, h, w), or into `Detections`.
         task: `semantic` or `instance`.
-        mean_rgb: taken from pixels scaled to 0..1 ...
-        std_rgb: ... which are then divided by this.
+        mean_rgb: of pixels scaled to 0..1, or as `divide_by_255` says; red first whatever the channel order.
+        std_rgb: likewise.
         class_names: by class id, background included; None where only the user knows them.
         default_size_hw: input size in pixels the weights were trained near; None if any will do.
         resize: how a frame should fill the input.
-        channel_order: `rgb`, or `grey` for a module that takes (N, 1, H, W); see `spec.GREY_FROM_RGB`.
+        channel_order: `rgb`, `bgr`, or `grey` for a module that takes (N, 1, H, W); see `spec.GREY_FROM_RGB`.
+        divide_by_255: how the training normalised pixels x in 0..255: `before`, (x / 255 - mean) / std;
+            `never`, (x - mean) / std; `after`, ((x - mean) / std) / 255.
     """
 
     module: nn.Module
@@ -66,6 +66,11 @@ class Network:
     default_size_hw: tuple[int, int] | None = None
     resize: ResizePolicy = "stretch"
     channel_order: ChannelOrder = "rgb"
+    divide_by_255: DivideBy255 = "before"
+
+    def unit_scale(self) -> tuple[RGB, RGB]:
+        """Give mean and deviation, red first, for pixels scaled to 0..1."""
+        return unit_scale(self.mean_rgb, self.std_rgb, self.divide_by_255)
 
 
 @dataclass(frozen=True)

@@ -100,13 +100,31 @@ def test_the_papers_unet_comes_by_an_own_function(tmp_path: Path, own: str) -> N
     assert (graph.network_channel_order, graph.std_rgb) == ("grey", (1.0, 1.0, 1.0))
 
 
-def test_mean_and_deviation_of_bytes_are_refused_with_the_mend(
+def test_mean_and_deviation_of_bytes_are_refused_until_their_form_is_said(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    weights, model = save_unet(tmp_path / "w.pth"), tmp_path / "model.onnx"
+    bytes_ = ["--mean", "103.53,116.28,123.675", "--std", "57.375,57.12,58.395", "--channel-order", "bgr"]
+    assert export("unet", model, "--weights", weights, *bytes_) == 2
+    refused = capfd.readouterr().err
+    assert "((x - mean) / std) / 255, --divide-by-255 after" in refused
+    for form, shown in (("never", ""), ("after", ", then divided by 255")):
+        assert export("unet", model, "--weights", weights, *bytes_, "--divide-by-255", form) == 0
+        pixels = f"BGR in 0..255, mean 103.53,116.28,123.675, std 57.375,57.12,58.395 (blue first){shown}"
+        assert pixels in capfd.readouterr().err
+        assert status_of(["inspect", str(model), "--json"]) == 0
+        assert json.loads(capfd.readouterr().out)["normalisation"] == pixels
+        assert read_spec(model).graph.mean_rgb == pytest.approx((0.485, 0.456, 0.406))
+
+
+def test_the_form_of_a_normalisation_needs_its_numbers(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     weights = save_unet(tmp_path / "w.pth")
-    bytes_ = ["--mean", "123,116,103", "--std", "58,57,57", "--resize", "letterbox"]
-    assert export("unet", tmp_path / "model.onnx", "--weights", weights, *bytes_) == 2
-    assert "--mean 0.4824,0.4549,0.4039 --std 0.2275,0.2235,0.2235" in capfd.readouterr().err
+    for given in ([], ["--mean", "128"]):
+        options = ["--weights", weights, "--divide-by-255", "never", *given]
+        assert export("unet", tmp_path / "model.onnx", *options) == 2
+        assert "give both" in capfd.readouterr().err
 
 
 def test_images_are_seen_as_the_runtime_sees_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

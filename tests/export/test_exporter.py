@@ -315,8 +315,23 @@ def test_a_network_for_grey_images(folder: Path) -> None:
     np.testing.assert_allclose(found["logits"], expected, atol=1e-4)
 
 
+def test_a_network_for_bgr_images(folder: Path) -> None:
+    torch.manual_seed(0)
+    module = nn.Conv2d(3, 2, 1)
+    network = Network(
+        module, "semantic", (123.675, 116.28, 103.53), (1.0,) * 3, channel_order="bgr", divide_by_255="never"
+    )
+    exported = export(folder, network, output_kind="logits")
+    image = pictures((9,), SIZE_HW)
+    (found,) = exported.run(image)
+    blue_first = image[0].astype(np.float32) - np.array([103.53, 116.28, 123.675], np.float32)
+    with torch.inference_mode():
+        expected = module(torch.from_numpy(blue_first).permute(2, 0, 1)[None])[0].numpy()
+    np.testing.assert_allclose(found["logits"], expected, rtol=1e-5, atol=1e-3)
+
+
 def test_a_network_of_other_channels_says_how_to_mend_it(tmp_path: Path) -> None:
-    for channels, advice in ((1, 'channel_order="grey"'), (4, "RGB images of 3 channels, or grey")):
+    for channels, advice in ((1, 'channel_order="grey"'), (4, "or grey ones of 1, and never 4")):
         network = Network(nn.Conv2d(channels, 2, 1), "semantic")
         with pytest.raises(ExportError, match=advice):
             export(tmp_path, network)

@@ -10,6 +10,7 @@ from edgeseg.errors import ExportError
 from edgeseg.export.program import Preprocessing, SemanticProgram, open_program
 from edgeseg.export.specification import Settings
 from edgeseg.models.zoo import Network
+from edgeseg.spec import ChannelOrder, DivideBy255
 
 from .small_networks import SIZE_HW, mask_rcnn
 
@@ -36,6 +37,29 @@ def test_preprocessing_by_hand() -> None:
     assert planes.shape == (1, 3, 1, 1)
     # red (1.0 - 0.5) / 0.25, green (0.2 - 0.2) / 0.5, blue 0
     torch.testing.assert_close(planes.flatten(), torch.tensor([2.0, 0.0, 0.0]))
+
+
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+@pytest.mark.parametrize("form", ["before", "never", "after"])
+def test_each_form_of_normalisation_is_what_the_training_computed(
+    form: DivideBy255, order: ChannelOrder
+) -> None:
+    image = torch.arange(0, 240, 20, dtype=torch.uint8).reshape(1, 2, 2, 3)
+    mean, std = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    if form != "before":
+        mean, std = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+    network = Network(nn.Identity(), "semantic", mean, std, channel_order=order, divide_by_255=form)
+
+    found = Preprocessing(*network.unit_scale(), network.channel_order)(image)
+
+    x = image.double().flip(3).permute(0, 3, 1, 2)  # red first
+    mean_planes, std_planes = (torch.tensor(v, dtype=torch.float64).reshape(1, 3, 1, 1) for v in (mean, std))
+    expected = {
+        "before": (x / 255 - mean_planes) / std_planes,
+        "never": (x - mean_planes) / std_planes,
+        "after": (x - mean_planes) / std_planes / 255,
+    }[form]
+    torch.testing.assert_close(found, (expected if order == "rgb" else expected.flip(1)).float())
 
 
 def test_grey_by_hand() -> None:

@@ -10,6 +10,7 @@ from torch import nn
 from edgeseg.errors import UsageError
 from edgeseg.export.specification import Settings, check_settings, describe_input
 from edgeseg.models.zoo import Network
+from edgeseg.spec import DivideBy255
 
 NETWORK = Network(nn.Identity(), "semantic", (0.5, 0.25, 0.0), (0.5, 0.5, 0.5), resize="letterbox")
 SETTINGS = Settings("tiny", (64, 96), batch=2)
@@ -24,8 +25,12 @@ def test_padding_has_the_mean_colour() -> None:
 @pytest.mark.parametrize(
     ("mean", "std", "message"),
     [
-        ((123, 116, 103), (58, 57, 57), r"--mean 0\.4824,0\.4549,0\.4039 --std 0\.2275,0\.2235,0\.2235$"),
-        ((0, 0, 0), (255, 255, 255), "--mean 0,0,0 --std 1,1,1$"),
+        (
+            (123, 116, 103),
+            (58, 57, 57),
+            r"\(x - mean\) / std .* --divide-by-255 never; .* --divide-by-255 after$",
+        ),
+        ((0, 0, 0), (255, 255, 255), "--divide-by-255 never"),
         ((0.5, 0.5, -0.1), (1, 1, 1), r"must be 0 to 1, .* got 0\.5,0\.5,-0\.1 and 1,1,1$"),
         ((0, 0, 0), (0, 0, 0), "above 0 and at most 1, got 0,0,0 and 0,0,0$"),
         ((float("nan"), 0, 0), (1, 1, 1), "got nan,0,0"),
@@ -37,6 +42,22 @@ def test_mean_and_deviation_are_of_pixels_in_0_to_1(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         check_settings(dataclasses.replace(NETWORK, mean_rgb=mean, std_rgb=std), SETTINGS)
+
+
+@pytest.mark.parametrize("form", ["never", "after"])
+def test_mean_and_deviation_of_bytes_are_taken_where_the_form_says_so(form: DivideBy255) -> None:
+    network = dataclasses.replace(
+        NETWORK, mean_rgb=(123.675, 116.28, 103.53), std_rgb=(58.395, 57.12, 57.375), divide_by_255=form
+    )
+
+    check_settings(network, SETTINGS)
+
+    assert describe_input(network, SETTINGS).pad_bgr == (104, 116, 124)
+    for mean, std in (((256.0, 0.0, 0.0), (1.0,) * 3), ((0.0,) * 3, (0.0,) * 3), ((0.0,) * 3, (256.0,) * 3)):
+        with pytest.raises(
+            UsageError, match=rf"0\.\.255 \(--divide-by-255 {form}\): the mean must be 0 to 255"
+        ):
+            check_settings(dataclasses.replace(network, mean_rgb=mean, std_rgb=std), SETTINGS)
 
 
 def test_a_grey_network_has_one_mean() -> None:
