@@ -131,6 +131,7 @@ def inspect_checkpoint(path: Path) -> dict[str, Any]:
         "sha256": checkpoint.sha256,
         "found_in": checkpoint.entry or "the file itself",
         "moving_average": checkpoint.averaged,
+        "objects_skipped": list(checkpoint.skipped),
         "tensors": dict(dtypes),
         "parameters": sum(tensor.numel() for tensor in checkpoint.weights.values()),
         "classes": num_classes_of(bare_names(checkpoint.weights)),

@@ -2,21 +2,20 @@
 
 Training scripts save weights in many wrappers. This looks through them: safetensors and PyTorch files (told
 apart by their first bytes), the entry of a larger dictionary, and moving averages. What stands before the
-names is the matter of `weight_names.py`.
+names is the matter of `weight_names.py`, Python objects beside the weights that of `foreign_objects.py`.
 """
 
 from __future__ import annotations
 
-import argparse
 import pickle
 import re
+import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors
 import safetensors.torch
 import torch
@@ -24,6 +23,14 @@ from torch import Tensor
 
 from edgeseg.bundle import sha256_of
 from edgeseg.errors import CheckpointError
+from edgeseg.models.foreign_objects import (
+    MOST_NAMES,
+    PROTOCOL,
+    ForeignObjects,
+    StandIn,
+    find_foreign_objects,
+    stand_ins,
+)
 from edgeseg.models.weight_names import AVERAGES, average_of
 
 WEIGHT_ENTRIES = (
@@ -40,20 +47,11 @@ WEIGHT_ENTRIES = (
 NAMELESS_AVERAGE = "shadow_params"  # torch_ema's: a list of tensors in the order of parameters()
 
 ZIP_MAGIC = b"PK\x03\x04"  # torch.save since 1.6
-PICKLE_MAGIC = b"\x80\x02"  # torch.save before
+PICKLE_MAGICS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # torch.save before, and pickle.dump
 SAFETENSORS_HEADER_AT = 8  # bytes: a little-endian length, then JSON
 SHOWN = 3  # names in a message
+SAVE_WEIGHTS_ALONE = "save the weights alone: torch.save(model.state_dict(), PATH)"
 FOREIGN_OBJECT = re.compile(r"GLOBAL ([\w.]+)")  # in the words of torch
-
-_NUMPY_SCALAR: Any = np.float64(0).__reduce__()[0]
-HARMLESS_TYPES: list[Any] = [
-    # What training scripts keep beside the weights: their arguments, and scores as numpy scalars.
-    argparse.Namespace,
-    np.dtype,
-    *(type(np.dtype(name)) for name in ("float64", "float32", "int64", "int32", "bool")),
-    (_NUMPY_SCALAR, "numpy.core.multiarray.scalar"),
-    (_NUMPY_SCALAR, "numpy._core.multiarray.scalar"),
-]
 
 CLASSIFIERS = (
     "outc.conv.weight",  # U-Net
@@ -74,6 +72,7 @@ class Checkpoint:
         entry: the dictionary entry they were found in, such as `model` or `ema.module`; empty if the file
             holds nothing else.
         averaged: whether they are a moving average (EMA) of the weights.
+        skipped: classes of the Python objects in the file; none of them was made.
     """
 
     path: Path
@@ -81,6 +80,7 @@ class Checkpoint:
     weights: dict[str, Tensor]
     entry: str
     averaged: bool
+    skipped: tuple[str, ...] = ()
 
 
 def read_checkpoint(path: str | Path, *, ema: bool = False) -> Checkpoint:
@@ -96,7 +96,7 @@ def read_checkpoint(path: str | Path, *, ema: bool = False) -> Checkpoint:
             holds no weights (or no average, if asked for).
     """
     path = Path(path)
-    content = _read(path)
+    content, skipped = _read(path)
     entry, weights = _find_weights(content, path, ema=ema)
     parts = {key.partition(".")[0] for key in weights if "." in key}
     return Checkpoint(
@@ -105,6 +105,7 @@ def read_checkpoint(path: str | Path, *, ema: bool = False) -> Checkpoint:
         weights=weights,
         entry=entry,
         averaged=ema or entry.partition(".")[0] in AVERAGES or (bool(parts) and parts <= set(AVERAGES)),
+        skipped=tuple(skipped),
     )
 
 
@@ -123,7 +124,8 @@ def name_a_few(names: list[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> tuple[Any, list[str]]:
+    """Read what a file holds, and the classes of the objects in it that were skipped."""
     try:
         with path.open("rb") as file:
             head = file.read(SAFETENSORS_HEADER_AT + 1)
@@ -131,10 +133,10 @@ def _read(path: Path) -> Any:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
     if not head:
         raise CheckpointError(f"{path} is empty; download or save it again")
-    if head.startswith((ZIP_MAGIC, PICKLE_MAGIC)):
+    if head[SAFETENSORS_HEADER_AT:] == b"{":  # first: the length before it may look like a pickle's beginning
+        return _read_safetensors(path), []
+    if head.startswith((ZIP_MAGIC, *PICKLE_MAGICS)):
         return _read_torch(path)
-    if head[SAFETENSORS_HEADER_AT:] == b"{":
-        return _read_safetensors(path)
     raise CheckpointError(f"{path} is neither a safetensors nor a PyTorch file")
 
 
@@ -145,7 +147,10 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} is damaged ({error}); download or save it again") from error
 
 
-def _read_torch(path: Path) -> Any:
+def _read_torch(path: Path) -> tuple[Any, list[str]]:
+    objects = find_foreign_objects(path)
+    if objects.code or len(objects.uses) > MOST_NAMES:
+        raise _refuse_objects(path, objects.code or objects.replaced)
     try:
         if _is_torchscript(path):
             raise CheckpointError(
@@ -153,20 +158,36 @@ def _read_torch(path: Path) -> Any:
                 "torch.save(torch.jit.load(PATH).state_dict(), NEW_PATH)"
             )
         # Open: by its name alone, torch would take any `.safetensors` for one.
-        with path.open("rb") as file, torch.serialization.safe_globals(HARMLESS_TYPES):
-            return torch.load(file, map_location="cpu", weights_only=True)
+        with path.open("rb") as file, stand_ins(objects), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a pickle protocol it does not know; below, if it matters
+            return torch.load(file, map_location="cpu", weights_only=True), objects.replaced
     except CheckpointError:
         raise
     except Exception as error:  # a damaged file can make the readers of zip and pickle raise anything
-        if objects := FOREIGN_OBJECT.findall(str(error)):
-            raise CheckpointError(
-                f"{path} holds Python objects such as {objects[0]}, which would run code when opened; where "
-                "you trust it, save the weights alone: torch.save(model.state_dict(), PATH)"
-            ) from error
-        reason = type(error).__name__
-        if str(error) and not isinstance(error, pickle.UnpicklingError):  # torch's advice is to trust it
-            reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path} is damaged ({reason}); download or save it again") from error
+        raise _explain(path, objects, error) from error
+
+
+def _explain(path: Path, objects: ForeignObjects, error: Exception) -> CheckpointError:
+    """Say why PyTorch's reader failed: the pickle's protocol, its objects, or damage."""
+    pickled = isinstance(error, pickle.UnpicklingError)
+    if pickled and objects.protocol > PROTOCOL:
+        return CheckpointError(
+            f"{path} is a pickle of protocol {objects.protocol}, which cannot be read without running its "
+            f"code; {SAVE_WEIGHTS_ALONE}"
+        )
+    if named := FOREIGN_OBJECT.findall(str(error)) or (objects.replaced if pickled else []):
+        return _refuse_objects(path, named)
+    reason = type(error).__name__
+    if str(error) and not pickled:  # torch's advice is to trust it
+        reason = str(error).splitlines()[0]
+    return CheckpointError(f"{path} is damaged ({reason}); download or save it again")
+
+
+def _refuse_objects(path: Path, names: Sequence[str]) -> CheckpointError:
+    return CheckpointError(
+        f"{path} holds Python objects such as {names[0]}, which would run code when opened; where you trust "
+        f"it, {SAVE_WEIGHTS_ALONE}"
+    )
 
 
 def _is_torchscript(path: Path) -> bool:
@@ -178,6 +199,8 @@ def _is_torchscript(path: Path) -> bool:
 
 def _find_weights(content: Any, path: Path, *, ema: bool) -> tuple[str, dict[str, Tensor]]:
     """Find the state dict in what a file holds; also say in which entry."""
+    if isinstance(content, StandIn):
+        raise _refuse_objects(path, [content.replaced])
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not a state dict")
     entries = name_a_few([str(key) for key in content]) or "nothing"
@@ -198,6 +221,8 @@ def _find_weights(content: Any, path: Path, *, ema: bool) -> tuple[str, dict[str
     if ema:
         what = f"only {entries}" if plain is None or plain[0] else "it holds weights alone"
         raise CheckpointError(f"{path} holds no moving average, {what}; leave out --ema")
+    if objects := [entry.replaced for entry in content.values() if isinstance(entry, StandIn)]:
+        raise _refuse_objects(path, objects)
     raise CheckpointError(
         f"{path} holds no weights that edgeseg can find; its entries are {entries}. "
         "Save the weights alone: torch.save(model.state_dict(), PATH)"
