@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, BinaryIO
 
-from edgeseg.errors import EngineError, SpecError
+from edgeseg.errors import EngineError, SpecError, shown
 from edgeseg.files import is_passing, staged_folder, write_whole
-from edgeseg.records import from_plain, to_plain
+from edgeseg.reading import hash_of, open_regular, parse_json, read_text, reading
+from edgeseg.records import Range, Ranged, from_plain, to_plain
 from edgeseg.spec import BackendName, ModelSpec, Precision
 
 SPEC_KEY = "edgeseg.spec"  # of the ONNX metadata: the ModelSpec as JSON
@@ -24,16 +26,17 @@ MANIFEST_NAME = "manifest.json"
 PARITY_NAME = "parity.json"
 PRECISION_NAME = "precision.json"  # of fp16 and int8 engines: what computes in which precision, and why
 MANIFEST_VERSION = 1
-_CHUNK_BYTES = 1 << 20
+BUILD_AGAIN = "build the engine again"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
-class Manifest:
+class Manifest(Ranged):
     """What an engine is: made from which model, by which backend, for which device, with which options.
 
     Attributes:
-        files: sha256 of each file, by its name within the folder.
-        options: belong to the backend.
+        files: sha256 of each file, by its name within the folder; empty until the engine is finished.
+        options: belong to the backend, which knows their types and ranges.
         proven: whether the engine itself was run and compared when it was built; without its device only its
             graph was.
         built_on: what the engine is tied to, such as the library's version and the processor's name; the
@@ -50,16 +53,13 @@ class Manifest:
     options: Mapping[str, Any] = field(default_factory=dict)
     built_on: Mapping[str, str] = field(default_factory=dict)
     proven: bool = True
-    schema_version: int = MANIFEST_VERSION
+    schema_version: Annotated[int, Range(MANIFEST_VERSION, MANIFEST_VERSION)] = MANIFEST_VERSION
 
 
 def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file as hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+    """Return the sha256 of a regular file as hexadecimal digits. Raises OSError."""
+    with open_regular(path) as file:
+        return hash_of(file)
 
 
 def write_engine(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
@@ -107,9 +107,9 @@ def _may_be_replaced(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     try:
-        plain = json.loads((folder / MANIFEST_NAME).read_text())
+        plain = parse_json(read_text(folder / MANIFEST_NAME, EngineError), EngineError, MANIFEST_NAME)
         own = {MANIFEST_NAME, *plain["files"]} if {"backend", "spec"} <= set(plain) else set()
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, EngineError):
         own = set()
     return {path.name for path in folder.iterdir() if not is_passing(path.name)} <= own
 
@@ -125,42 +125,58 @@ def read_manifest(folder: Path, *, check_files: bool = False) -> Manifest:
     """
     path = folder / MANIFEST_NAME
     try:
-        plain = json.loads(path.read_text())
-    except (FileNotFoundError, NotADirectoryError):
-        raise EngineError(
-            f"{folder} is not an engine: it has no {MANIFEST_NAME}; make one with edgeseg build"
-        ) from None
-    except OSError as error:
-        raise EngineError(f"{path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise EngineError(f"{path} is damaged ({error}); build the engine again") from error
+        with reading(path, EngineError, what="a manifest", mend=BUILD_AGAIN):
+            plain = parse_json(read_text(path, EngineError, follow=False), EngineError, str(path))
+    except EngineError as error:
+        if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+            raise EngineError(
+                f"{folder} is not an engine: it has no {MANIFEST_NAME}; make one with edgeseg build"
+            ) from None
+        raise
     version = plain.get("schema_version") if isinstance(plain, dict) else None
     if version != MANIFEST_VERSION:
         raise EngineError(
-            f"{path} has schema version {version!r}, this edgeseg reads "
-            f"{MANIFEST_VERSION}; build the engine again"
+            f"{path} has schema version {shown(version)}, this edgeseg reads {MANIFEST_VERSION}; "
+            f"{BUILD_AGAIN}"
         )
     try:
         spec = ModelSpec.from_plain(plain.get("spec"))
         manifest = from_plain(Manifest, {**plain, "spec": to_plain(spec)})
     except SpecError as error:
-        raise EngineError(f"{path} is not a manifest: {error}; build the engine again") from error
-    if check_files:
-        _check_files(folder, manifest)
+        raise EngineError(f"{path} is not a manifest: {error}; {BUILD_AGAIN}") from error
+    for name, sha256 in manifest.files.items():
+        if Path(name).name != name or name in ("", ".."):
+            raise EngineError(f"{path} names a file outside its folder: {shown(name)}")
+        if not _SHA256.fullmatch(sha256):
+            raise EngineError(f"{path} has no sha256 of {shown(name)}; {BUILD_AGAIN}")
+        if check_files:
+            with open_file(folder, manifest, name):
+                pass
     return manifest
 
 
-def _check_files(folder: Path, manifest: Manifest) -> None:
-    for name, expected in manifest.files.items():
-        if Path(name).name != name:
-            raise EngineError(f"{folder / MANIFEST_NAME} names a file outside its folder: {name!r}")
-        try:
-            found = sha256_of(folder / name)
-        except OSError as error:
-            raise EngineError(
-                f"{folder / name} cannot be read: {error.strerror or error}; build the engine again"
-            ) from error
-        if found != expected:
-            raise EngineError(
-                f"{folder / name} is not the file that was built (its sha256 differs); build the engine again"
-            )
+@contextmanager
+def open_file(folder: Path, manifest: Manifest, name: str) -> Iterator[BinaryIO]:
+    """Open one of an engine's files for reading, and compare its content with its hash.
+
+    Whoever reads on from it reads what was compared, whatever is put in the file's place meanwhile. A file of
+    an engine under construction has no hash yet.
+
+    Raises:
+        EngineError: if the manifest names no such file, it is no regular file of the folder, or was changed.
+    """
+    if name not in manifest.files:
+        raise EngineError(f"{folder} has no file {shown(name)} that was built; {BUILD_AGAIN}")
+    path, expected = folder / name, manifest.files[name]
+    with reading(path, EngineError, what="a file of an engine", mend=BUILD_AGAIN, missing=BUILD_AGAIN):
+        file = open_regular(path, follow=False)
+    with file:
+        if expected and hash_of(file) != expected:
+            raise EngineError(f"{path} is not the file that was built (its sha256 differs); {BUILD_AGAIN}")
+        yield file
+
+
+def read_file(folder: Path, manifest: Manifest, name: str) -> bytes:
+    """Read one of an engine's files whole; raises as `open_file`."""
+    with open_file(folder, manifest, name) as file:
+        return file.read()

@@ -5,6 +5,7 @@ EdgesegError
 ├── ShapeError            an array has the wrong shape or dtype (also a ValueError)
 ├── MissingExtraError     an optional dependency is not installed
 ├── SpecError             a ModelSpec is malformed, or of a schema this version does not read
+│   └── RangeError        a number lies outside the range of its field (also a UsageError)
 ├── CheckpointError       weights cannot be read, or do not fit the network
 ├── ExportError           a network cannot be turned into a portable model
 ├── ParityError           an artifact does not compute what PyTorch computes
@@ -16,9 +17,34 @@ EdgesegError
 
 from __future__ import annotations
 
+import reprlib
+
+MOST_MESSAGE = 1600  # characters; of a longer one the middle goes, since the mend stands at its end
+_KEPT_END = 400
+_VALUES = reprlib.Repr()
+_VALUES.maxstring = _VALUES.maxother = _VALUES.maxlong = 60
+
+
+def one_line(text: str) -> str:
+    """Turn any text into one line of bounded length without control characters."""
+    if len(text) > MOST_MESSAGE:
+        text = f"{text[: MOST_MESSAGE - _KEPT_END]} ... {text[-_KEPT_END:]}"
+    text = " ".join(text.split("\n"))
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shown(value: object) -> str:
+    """Give a value that somebody else wrote as it stands in a message: short, and quoted if it is a text."""
+    return _VALUES.repr(value)
+
 
 class EdgesegError(Exception):
-    """Base of all errors edgeseg raises on purpose."""
+    """Base of all errors edgeseg raises on purpose; its text is one line, whatever it quotes."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class UsageError(EdgesegError):
@@ -45,6 +71,10 @@ class MissingExtraError(EdgesegError, ImportError):
 
 class SpecError(EdgesegError):
     """A ModelSpec is malformed, or of a schema that this version does not read."""
+
+
+class RangeError(SpecError, UsageError):
+    """A number lies outside the range of its field."""
 
 
 class CheckpointError(EdgesegError):

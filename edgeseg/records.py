@@ -1,15 +1,42 @@
-"""Turn frozen dataclasses into plain JSON values and back, checking every field on the way in."""
+"""Turn frozen dataclasses into plain JSON values and back, checking every field, and every number's range."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+import numbers
 import types
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from edgeseg.errors import SpecError
+from edgeseg.errors import RangeError, SpecError, shown
 
 Record = TypeVar("Record")
+LARGEST_INT = 2**63 - 1  # of a whole number without a range of its own
+_PLAIN_BELOW = 1e10  # larger numbers are written as powers of ten
+
+
+@dataclass(frozen=True)
+class Range:
+    """Which values a number may have, as a field's annotation says: `Annotated[int, Range(1, 8)]`.
+
+    Attributes:
+        low, high: smallest and largest, both included.
+        above: leaves `low` itself out.
+    """
+
+    low: float
+    high: float
+    above: bool = False
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(self.low < value if self.above else self.low <= value) and bool(value <= self.high)
+
+    def __str__(self) -> str:
+        low, high = _number(self.low), _number(self.high)
+        return f"above {low} and at most {high}" if self.above else f"{low} to {high}"
 
 
 def to_plain(value: Any) -> Any:
@@ -30,14 +57,14 @@ def from_plain(record: type[Record], value: Any, *, where: str = "") -> Record:
         where: the path of `value` within its document, for messages.
 
     Raises:
-        SpecError: naming the field that is missing, unknown or of the wrong type.
+        SpecError: naming the field that is missing, unknown, of the wrong type or out of its range.
     """
     if not isinstance(value, Mapping):
         raise SpecError(f"{where or record.__name__} must be an object, got {type(value).__name__}")
-    hints = get_type_hints(record)
+    hints = _hints(cast(Hashable, record))
     fields = {field.name: field for field in dataclasses.fields(record)}  # type: ignore[arg-type]
     if unknown := sorted(set(value) - set(fields)):
-        raise SpecError(f"{where or record.__name__} has unknown fields: {', '.join(unknown)}")
+        raise SpecError(f"{where or record.__name__} has unknown fields: {', '.join(map(_name, unknown))}")
     arguments = {}
     for name, field in fields.items():
         path = f"{where}.{name}" if where else name
@@ -48,16 +75,62 @@ def from_plain(record: type[Record], value: Any, *, where: str = "") -> Record:
     return record(**arguments)
 
 
+class Ranged:
+    """A dataclass that checks every number against its field's `Range`, whoever makes it.
+
+    Raises:
+        RangeError: naming the field, what it may be, and what it is.
+    """
+
+    def __post_init__(self) -> None:
+        """Check all fields; overridden, it is called first."""
+        for name, hint in _hints(cast(Hashable, type(self))).items():
+            _check(hint, getattr(self, name), f"{type(self).__name__}.{name}")
+
+
+@cache
+def _hints(record: Hashable) -> dict[str, Any]:
+    return get_type_hints(cast(type, record), include_extras=True)
+
+
+def _check(hint: Any, value: Any, path: str) -> None:
+    origin, parameters = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        _check_number(parameters[0], next(p for p in parameters if isinstance(p, Range)), value, path)
+    elif origin in (Union, types.UnionType):
+        if value is not None:
+            for inner in parameters:
+                _check(inner, value, path)
+    elif origin is tuple and isinstance(value, Sequence):
+        hints = (parameters[0],) * len(value) if parameters[1:] == (Ellipsis,) else parameters
+        for index, (inner, item) in enumerate(zip(hints, value, strict=False)):
+            _check(inner, item, f"{path}[{index}]")
+
+
+def _check_number(kind: type, allowed: Range, value: Any, path: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral if kind is int else numbers.Real):
+        wanted = "a whole number" if kind is int else "a number"
+        raise RangeError(f"{path} must be {wanted}, {allowed}, got {_value(value)}")
+    if value not in allowed:
+        raise RangeError(f"{path} must be {allowed}, got {_value(value)}")
+
+
 def _convert(hint: Any, value: Any, path: str) -> Any:
     origin, parameters = get_origin(hint), get_args(hint)
     if hint is Any:
         return value
+    if origin is Annotated:
+        converted = _convert_scalar(parameters[0], value, path)
+        allowed = next(p for p in parameters if isinstance(p, Range))
+        if converted not in allowed:
+            raise SpecError(f"{path} must be {allowed}, got {_value(value)}")
+        return converted
     if dataclasses.is_dataclass(hint):
         return from_plain(hint, value, where=path)  # type: ignore[arg-type]
     if origin is Literal:
-        if value in parameters:
+        if any(value == parameter and type(value) is type(parameter) for parameter in parameters):
             return value
-        raise SpecError(f"{path} must be one of {', '.join(map(repr, parameters))}, got {value!r}")
+        raise SpecError(f"{path} must be one of {', '.join(map(repr, parameters))}, got {shown(value)}")
     if origin in (Union, types.UnionType):
         if value is None and type(None) in parameters:
             return None
@@ -68,7 +141,10 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
     if isinstance(origin, type) and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise SpecError(f"{path} must be an object, got {type(value).__name__}")
-        return {key: _convert(parameters[1], item, f"{path}.{key}") for key, item in value.items()}
+        return {
+            _convert(str, key, f"a name in {path}"): _convert(parameters[1], item, f"{path}.{_name(key)}")
+            for key, item in value.items()
+        }
     return _convert_scalar(hint, value, path)
 
 
@@ -85,8 +161,32 @@ def _convert_tuple(parameters: tuple[Any, ...], value: Any, path: str) -> tuple[
 
 
 def _convert_scalar(hint: Any, value: Any, path: str) -> Any:
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if whole and abs(value) > LARGEST_INT:
+        raise SpecError(f"{path} must be at most {LARGEST_INT}, got {_value(value)}")
+    if hint is float and whole:
         return float(value)  # JSON does not tell 1 from 1.0
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise SpecError(f"{path} must be {hint.__name__}, got {type(value).__name__} {value!r}")
+        raise SpecError(f"{path} must be {hint.__name__}, got {type(value).__name__} {shown(value)}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SpecError(f"{path} must be finite, got {value}")
+    if isinstance(value, str) and any(map(_is_half_character, value)):
+        raise SpecError(f"{path} must be text, got {shown(value)}")
     return value
+
+
+def _is_half_character(character: str) -> bool:
+    """Whether it is a surrogate, which JSON can hold and UTF-8 cannot."""
+    return "\ud800" <= character <= "\udfff"
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else shown(value)
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if abs(value) < _PLAIN_BELOW and float(value).is_integer() else f"{value:g}"
+
+
+def _name(key: Any) -> str:
+    return shown(key)[1:-1] if isinstance(key, str) else shown(key)

@@ -19,15 +19,35 @@ import colorsys
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from edgeseg.errors import SpecError
-from edgeseg.records import from_plain, to_plain
+from edgeseg.errors import RangeError, SpecError, shown
+from edgeseg.limits import refuse_above
+from edgeseg.reading import parse_json
+from edgeseg.records import Range, Ranged, from_plain, to_plain
 
 SCHEMA_VERSION = 1
 MAX_CLASSES = 255  # labels are uint8 and 255 means "not sure"
 MAX_COLOUR = 255
 MAX_SIDE = 16384  # pixels; larger inputs are a mistake in the numbers, not a network
+MAX_FRAME_SIDE = 1 << 20  # pixels; more than any picture file can have
+MAX_BATCH = 4096  # images an inference
+MAX_THREADS = 1024  # more than any processor has cores
+MAX_ITERATIONS = 1000  # of mean field, which has settled after ten
+MAX_DIMENSIONS = 8  # of an output
+
+SIDE = Range(1, MAX_SIDE)
+BATCH = Range(1, MAX_BATCH)
+THREADS = Range(0, MAX_THREADS)  # 0 leaves their number to the library
+FRACTION = Range(0, 1)
+KERNEL_WIDTH = Range(0, 1e30, above=True)  # its square is a float64, and its inverse a float32
+KERNEL_WEIGHT = Range(0, 1e30)
+ITERATIONS = Range(0, MAX_ITERATIONS)
+
+Colour = Annotated[int, Range(0, MAX_COLOUR)]
+Mean = Annotated[float, Range(-1e6, 1e6)]  # of pixels, whatever they are scaled to
+Deviation = Annotated[float, Range(0, 1e6, above=True)]
+Size = Annotated[int, Range(0, 2**31 - 1)]  # of an axis of an output
 
 Task = Literal["semantic", "instance"]
 ChannelOrder = Literal["rgb", "bgr", "grey"]
@@ -53,7 +73,7 @@ OUTPUT_NAMES: Mapping[OutputKind, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class InputSpec:
+class InputSpec(Ranged):
     """What the graph takes, and how a frame becomes it.
 
     `resize` says how a frame of any size fills `height` x `width`:
@@ -62,16 +82,22 @@ class InputSpec:
     picture at the top left and pads right and bottom. Bars and padding have the colour `pad_bgr`.
     """
 
-    height: int
-    width: int
-    batch: int = 1
+    height: Annotated[int, SIDE]
+    width: Annotated[int, SIDE]
+    batch: Annotated[int, BATCH] = 1
     resize: ResizePolicy = "stretch"
-    pad_bgr: tuple[int, int, int] = (0, 0, 0)
+    pad_bgr: tuple[Colour, Colour, Colour] = (0, 0, 0)
     channel_order: Literal["bgr"] = "bgr"
+
+    def __post_init__(self) -> None:
+        """Check the ranges, and that the input's pixels are within their limit."""
+        super().__post_init__()
+        what = f"an input of {self.batch} x {self.height} x {self.width}"
+        refuse_above("pixels", self.batch * self.height * self.width, what, SpecError)
 
 
 @dataclass(frozen=True)
-class GraphSpec:
+class GraphSpec(Ranged):
     """What the graph already does, so that nothing outside does it again.
 
     Pixels are scaled to 0..1, brought to `network_channel_order`, and normalised with mean and std, both red
@@ -81,42 +107,48 @@ class GraphSpec:
     there is no CRF.
     """
 
-    mean_rgb: tuple[float, float, float]
-    std_rgb: tuple[float, float, float]
+    mean_rgb: tuple[Mean, Mean, Mean]
+    std_rgb: tuple[Deviation, Deviation, Deviation]
     lowering: Lowering = "onnx"
     network_channel_order: ChannelOrder = "rgb"
     divide_by_255: DivideBy255 = "before"
-    crf_stride: int | None = None
+    crf_stride: Annotated[int, SIDE] | None = None
 
 
 @dataclass(frozen=True)
-class OutputSpec:
+class OutputSpec(Ranged):
     """One graph output; None in `shape` stands for a size that depends on the data."""
 
     name: str
     dtype: str
-    shape: tuple[int | None, ...]
+    shape: tuple[Size | None, ...]
+
+    def __post_init__(self) -> None:
+        """Check the ranges, and the number of axes."""
+        super().__post_init__()
+        if len(self.shape) > MAX_DIMENSIONS:
+            raise RangeError(f"an output must have at most {MAX_DIMENSIONS} axes, got {len(self.shape)}")
 
 
 @dataclass(frozen=True)
-class Thresholds:
+class Thresholds(Ranged):
     """Instances below `score` are dropped; a pixel is inside a mask at `mask` and above."""
 
-    score: float = 0.5
-    mask: float = 0.5
+    score: Annotated[float, FRACTION] = 0.5
+    mask: Annotated[float, FRACTION] = 0.5
 
 
 @dataclass(frozen=True)
-class CRFSpec:
+class CRFSpec(Ranged):
     """The fully connected CRF (Krähenbühl and Koltun 2011); widths hold for a frame of `height` pixels."""
 
-    height: int
-    appearance_position_px: float = 80.0
-    appearance_colour: float = 13.0
-    appearance_weight: float = 10.0
-    smoothness_position_px: float = 3.0
-    smoothness_weight: float = 3.0
-    iterations: int = 5
+    height: Annotated[int, Range(1, MAX_FRAME_SIDE)]
+    appearance_position_px: Annotated[float, KERNEL_WIDTH] = 80.0
+    appearance_colour: Annotated[float, KERNEL_WIDTH] = 13.0
+    appearance_weight: Annotated[float, KERNEL_WEIGHT] = 10.0
+    smoothness_position_px: Annotated[float, KERNEL_WIDTH] = 3.0
+    smoothness_weight: Annotated[float, KERNEL_WEIGHT] = 3.0
+    iterations: Annotated[int, ITERATIONS] = 5
 
 
 @dataclass(frozen=True)
@@ -129,7 +161,7 @@ class Provenance:
 
 
 @dataclass(frozen=True)
-class ModelSpec:
+class ModelSpec(Ranged):
     """The contract between a graph and its runtime; see the module's docstring for inputs and outputs.
 
     Raises:
@@ -143,13 +175,14 @@ class ModelSpec:
     output_kind: OutputKind
     outputs: tuple[OutputSpec, ...]
     source: Provenance
-    palette_rgb: tuple[tuple[int, int, int], ...] = ()
+    palette_rgb: tuple[tuple[Colour, Colour, Colour], ...] = ()
     thresholds: Thresholds = Thresholds()
     crf: CRFSpec | None = None
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Annotated[int, Range(SCHEMA_VERSION, SCHEMA_VERSION)] = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
         """Check what types cannot say, and fill an empty palette."""
+        super().__post_init__()
         if not 1 <= len(self.class_names) <= MAX_CLASSES:
             raise SpecError(f"class_names must hold 1 to {MAX_CLASSES} names, got {len(self.class_names)}")
         if not self.palette_rgb:
@@ -159,21 +192,12 @@ class ModelSpec:
                 f"palette_rgb must hold one colour a class: {len(self.class_names)} classes, "
                 f"{len(self.palette_rgb)} colours"
             )
-        for colour in (self.input.pad_bgr, *self.palette_rgb):
-            if not all(0 <= value <= MAX_COLOUR for value in colour):
-                raise SpecError(f"colours must be 0 to {MAX_COLOUR}, got {colour}")
-        for side in (self.input.height, self.input.width, self.input.batch):
-            if not 1 <= side <= MAX_SIDE:
-                raise SpecError(f"input sizes must be 1 to {MAX_SIDE}, got {self.input}")
         if (self.output_kind == "instances") != (self.task == "instance"):
             raise SpecError(f"output_kind {self.output_kind!r} does not fit task {self.task!r}")
-        if (stride := self.graph.crf_stride) is not None:
-            if self.task != "semantic" or self.crf is None:
-                raise SpecError(
-                    "a graph with a CRF must be semantic, and its spec must have the CRF's parameters"
-                )
-            if stride < 1:
-                raise SpecError(f"the CRF's stride must be at least 1, got {stride}")
+        if self.graph.crf_stride is not None and (self.task != "semantic" or self.crf is None):
+            raise SpecError(
+                "a graph with a CRF must be semantic, and its spec must have the CRF's parameters"
+            )
         if (names := tuple(output.name for output in self.outputs)) != OUTPUT_NAMES[self.output_kind]:
             raise SpecError(
                 f"outputs of {self.output_kind!r} must be {OUTPUT_NAMES[self.output_kind]}, got {names}"
@@ -191,7 +215,7 @@ class ModelSpec:
             SpecError: if the text is not JSON, not a spec, or of another schema version.
         """
         try:
-            value = json.loads(text)
+            value = parse_json(text, SpecError, "the spec")
         except ValueError as error:  # no JSON, or no text
             raise SpecError(f"the spec is not JSON: {error}") from error
         return cls.from_plain(value)
@@ -202,7 +226,7 @@ class ModelSpec:
         version = value.get("schema_version") if isinstance(value, Mapping) else None
         if version != SCHEMA_VERSION:
             raise SpecError(
-                f"the spec has schema version {version!r}, this edgeseg reads {SCHEMA_VERSION}; "
+                f"the spec has schema version {shown(version)}, this edgeseg reads {SCHEMA_VERSION}; "
                 "export the model again"
             )
         return from_plain(cls, value)

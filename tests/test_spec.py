@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import Any
 
 import pytest
 
-from edgeseg.errors import SpecError
+from edgeseg.errors import RangeError, SpecError
+from edgeseg.records import from_plain
 from edgeseg.spec import (
     CRFSpec,
     GraphSpec,
@@ -15,6 +17,7 @@ from edgeseg.spec import (
     ModelSpec,
     OutputSpec,
     Provenance,
+    Thresholds,
     default_palette,
 )
 
@@ -56,18 +59,78 @@ def test_palette_is_made_for_every_class_and_colours_differ() -> None:
         ({"class_names": ()}, "1 to 255 names"),
         ({"class_names": ("a",) * 256}, "got 256"),
         ({"palette_rgb": ((0, 0, 0),)}, "2 classes, 1 colours"),
-        ({"input": InputSpec(height=0, width=8)}, "input sizes"),
-        ({"input": InputSpec(height=8, width=8, pad_bgr=(0, 0, 31365))}, "colours must be 0 to 255"),
-        ({"palette_rgb": ((0, 0, 0), (0, -1, 0))}, "colours must be 0 to 255"),
+        ({"palette_rgb": ((0, 0, 0), (0, -1, 0))}, r"palette_rgb\[1\]\[1\] must be 0 to 255, got -1"),
         ({"output_kind": "instances"}, "does not fit task"),
         ({"output_kind": "logits"}, "outputs of 'logits'"),
         ({"graph": GraphSpec((0.0,) * 3, (1.0,) * 3, crf_stride=4)}, "must have the CRF's parameters"),
-        ({"graph": GraphSpec((0.0,) * 3, (1.0,) * 3, crf_stride=0), "crf": CRFSpec(64)}, "at least 1, got 0"),
     ],
 )
 def test_contradictions_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(SpecError, match=message):
         dataclasses.replace(SPEC, **change)  # type: ignore[arg-type]
+
+
+NAN, INFINITY = float("nan"), float("inf")
+GRAPH = {"mean_rgb": (0.5,) * 3, "std_rgb": (0.2,) * 3}
+SIDES = {"height": 8, "width": 8}
+
+
+@pytest.mark.parametrize(
+    ("record", "values", "message"),
+    [
+        (InputSpec, {**SIDES, "height": 0}, "InputSpec.height must be 1 to 16384, got 0"),
+        (InputSpec, {**SIDES, "width": -3}, "width must be 1 to 16384, got -3"),
+        (InputSpec, {**SIDES, "width": 16385}, "width must be 1 to 16384, got 16385"),
+        (InputSpec, {**SIDES, "width": 8.0}, "width must be a whole number, 1 to 16384, got 8"),
+        (InputSpec, {**SIDES, "height": True}, "height must be a whole number"),
+        (InputSpec, {**SIDES, "batch": 10**9}, "batch must be 1 to 4096"),
+        (InputSpec, {**SIDES, "pad_bgr": (0, 0, 31365)}, r"pad_bgr\[2\] must be 0 to 255, got 31365"),
+        (GraphSpec, {**GRAPH, "mean_rgb": (0.5, NAN, 0.5)}, r"mean_rgb\[1\] must be .* got nan"),
+        (GraphSpec, {**GRAPH, "std_rgb": (0.2, 0.2, 0.0)}, r"std_rgb\[2\] must be above 0"),
+        (GraphSpec, {**GRAPH, "std_rgb": (INFINITY, 0.2, 0.2)}, r"std_rgb\[0\] must be .* got inf"),
+        (GraphSpec, {**GRAPH, "crf_stride": 0}, "crf_stride must be 1 to 16384, got 0"),
+        (Thresholds, {"score": NAN}, "score must be 0 to 1, got nan"),
+        (Thresholds, {"mask": 1.5}, "mask must be 0 to 1, got 1.5"),
+        (
+            OutputSpec,
+            {"name": "x", "dtype": "uint8", "shape": (1, -1)},
+            r"shape\[1\] must be 0 to 2147483647",
+        ),
+        (OutputSpec, {"name": "x", "dtype": "uint8", "shape": (1,) * 9}, "at most 8 axes, got 9"),
+        (CRFSpec, {"height": 0}, "height must be 1 to 1048576, got 0"),
+        (CRFSpec, {"height": 1, "appearance_position_px": 0}, "position_px must be above 0 and at most 1e"),
+        (CRFSpec, {"height": 1, "appearance_colour": NAN}, "appearance_colour must be above 0 .* got nan"),
+        (
+            CRFSpec,
+            {"height": 1, "appearance_weight": 1e39},
+            r"appearance_weight must be 0 to 1e\+30, got 1e\+39",
+        ),
+        (CRFSpec, {"height": 1, "smoothness_weight": -1}, "smoothness_weight must be 0 to"),
+        (CRFSpec, {"height": 1, "iterations": 10**9}, "iterations must be 0 to 1000, got 1000000000"),
+        (CRFSpec, {"height": 1, "iterations": -1}, "iterations must be 0 to 1000, got -1"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_wherever_they_come_from(
+    record: type, values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RangeError, match=message):
+        record(**values)
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    with pytest.raises(SpecError):
+        from_plain(record, plain)
+
+
+def test_an_input_is_held_to_the_limit_of_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SpecError, match=r"1 x 16384 x 16384 takes 268.4 million pixels.*--limit pixels=256M"):
+        InputSpec(16384, 16384)
+    monkeypatch.setenv("EDGESEG_LIMITS", "pixels=256M")
+    assert InputSpec(16384, 16384).width == 16384
+
+
+def test_text_that_utf8_cannot_hold_is_refused() -> None:
+    plain = json.loads(SPEC.to_json())
+    with pytest.raises(SpecError, match=r"class_names\[1\] must be text"):
+        ModelSpec.from_plain({**plain, "class_names": ["a", "b\udcff"]})
 
 
 def test_other_schema_and_garbage_are_refused() -> None:

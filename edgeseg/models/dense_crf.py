@@ -182,17 +182,11 @@ class DenseCRF(nn.Module):
 
 
 def check_parameters(parameters: CRFSpec) -> None:
-    """Refuse parameters without meaning.
+    """Refuse a CRF that would do nothing: a graph has no way round it.
 
     Raises:
-        UsageError: naming the parameter.
+        UsageError: if there are no iterations.
     """
-    for name in ("height", "appearance_position_px", "appearance_colour", "smoothness_position_px"):
-        if not getattr(parameters, name) > 0:
-            raise UsageError(f"the CRF's {name} must be above 0, got {getattr(parameters, name):g}")
-    for name in ("appearance_weight", "smoothness_weight"):
-        if not getattr(parameters, name) >= 0:
-            raise UsageError(f"the CRF's {name} must be at least 0, got {getattr(parameters, name):g}")
     if parameters.iterations < 1:
         raise UsageError(f"the CRF's iterations must be at least 1, got {parameters.iterations}")
 

@@ -62,7 +62,10 @@ def test_widths_hold_for_the_input_by_default_and_without_a_crf_inspect_says_so(
     [
         (["--crf", "--crf-parameter", "colour=3"], "'colour' is no parameter of the CRF; there are height,"),
         (["--crf", "--crf-parameter", "iterations=2.5"], "'2.5' is not a whole number; write iterations=5"),
-        (["--crf", "--crf-parameter", "appearance_colour=0"], "appearance_colour must be above 0, got 0"),
+        (
+            ["--crf", "--crf-parameter", "appearance_colour=0"],
+            "appearance_colour must be above 0 and at most 1e+30, got 0",
+        ),
         (["--crf-parameter", "iterations=2"], "no CRF asked for; add --crf"),
         (["--crf-stride", "4"], "no CRF asked for; add --crf"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,8 @@ from edgeseg.bundle import Manifest
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.precision.graph import Layer
 from edgeseg.export.precision.quantise import Scheme
-from edgeseg.spec import BackendName, ModelSpec, Precision
+from edgeseg.records import Range, Ranged
+from edgeseg.spec import MAX_THREADS, BackendName, ModelSpec, Precision
 
 BuildBackend = Literal[BackendName, "auto"]
 """What can be built for: a backend, or the fastest of those for this processor that are installed."""
@@ -42,8 +43,11 @@ OpenEngine = Callable[[Path, Manifest], Runner]
 and proven at build time is the very code that runs on the device."""
 
 
+MOST_WORKSPACE_MIB = 1 << 20  # a TiB
+
+
 @dataclass(frozen=True)
-class TensorRTOptions:
+class TensorRTOptions(Ranged):
     """What only TensorRT and TensorRT for RTX are asked; None and False leave it to the library.
 
     Attributes:
@@ -58,14 +62,14 @@ class TensorRTOptions:
         contexts: how many inferences may run side by side.
     """
 
-    workspace_mib: int | None = None
-    optimization_level: int | None = None
+    workspace_mib: Annotated[int, Range(1, MOST_WORKSPACE_MIB)] | None = None
+    optimization_level: Annotated[int, Range(0, 5)] | None = None
     timing_cache: Path | None = None
     version_compatible: bool = False
     hardware_compatible: bool = False
-    dla_core: int | None = None
+    dla_core: Annotated[int, Range(0, 15)] | None = None
     compute_capabilities: tuple[str, ...] = ()
-    contexts: int = 1
+    contexts: Annotated[int, Range(1, 64)] = 1
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ class OpenVINOOptions:
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(Ranged):
     """What the user asks of a build.
 
     Attributes:
@@ -97,7 +101,7 @@ class Request:
     backend: BuildBackend = "onnxruntime"
     precision: Precision = "fp32"
     device: str | None = None
-    threads: int | None = None
+    threads: Annotated[int, Range(1, MAX_THREADS)] | None = None
     openvino: OpenVINOOptions = OpenVINOOptions()
     tensorrt: TensorRTOptions = TensorRTOptions()
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.bundle import Manifest
-from edgeseg.errors import EngineError
+from edgeseg.bundle import BUILD_AGAIN, MANIFEST_NAME, Manifest
+from edgeseg.errors import EngineError, SpecError
+from edgeseg.records import from_plain
 
 BACKENDS = ("onnxruntime", "openvino", "tensorrt", "tensorrt_rtx")
 """Each is a module of this package with a function `open`."""
+
+Options = TypeVar("Options")
 
 
 class Tensor(NamedTuple):
@@ -80,6 +83,18 @@ def open_backend(
     module = import_module(f"{__name__}.{manifest.backend}")
     opened: Backend = module.open(folder, manifest, device=device, threads=threads)
     return opened
+
+
+def read_options(kind: type[Options], folder: Path, manifest: Manifest) -> Options:
+    """Read the manifest's options as a backend's dataclass, whose fields say what they may be.
+
+    Raises:
+        EngineError: naming the option that is unknown, of another type or out of its range.
+    """
+    try:
+        return from_plain(kind, manifest.options, where="options")
+    except SpecError as error:
+        raise EngineError(f"{folder / MANIFEST_NAME} is not a manifest: {error}; {BUILD_AGAIN}") from error
 
 
 def refuse_if_moved(folder: Path, manifest: Manifest, here: Mapping[str, str]) -> None:

@@ -2,36 +2,44 @@
 
 The manifest's device picks the execution provider (`providers`). Of its options `model_file` names the graph;
 `intra_op_threads` is a number, 0 leaves it to ONNX Runtime; `execution_mode` is `sequential` or `parallel`;
-`graph_optimization` is `all`, or `disabled` where the graph was saved optimised.
+`graph_optimization` is `all`, or `disabled` where the graph was saved optimised; `left_over` is for people.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.bundle import Manifest
+from edgeseg.bundle import Manifest, read_file
 from edgeseg.errors import EngineError
 from edgeseg.extras import require
-from edgeseg.runtime.backends import Tensor, refuse_if_moved
+from edgeseg.records import Ranged
+from edgeseg.runtime.backends import Tensor, read_options, refuse_if_moved
 from edgeseg.runtime.backends.providers import CPU, ON_NVIDIA, PROVIDERS, built_on, left_over, providers_for
+from edgeseg.spec import THREADS
 
-_DEFAULTS: Mapping[str, Any] = {
-    "model_file": "model.onnx",
-    "intra_op_threads": 0,
-    "execution_mode": "sequential",
-    "graph_optimization": "all",
-}
 _LOG_ERRORS_ONLY = 3  # warnings concern the graph's makers; what fails is raised
 _DTYPES: Mapping[str, str] = {  # of ONNX Runtime's names those that are not numpy's too
     "float": "float32",
     "double": "float64",
 }
+
+
+@dataclass(frozen=True)
+class Options(Ranged):
+    """What a manifest says of a session; see the module's docstring."""
+
+    model_file: str = "model.onnx"
+    intra_op_threads: Annotated[int, THREADS] = 0
+    execution_mode: Literal["sequential", "parallel"] = "sequential"
+    graph_optimization: Literal["all", "disabled"] = "all"
+    left_over: Mapping[str, tuple[str, ...]] | None = None
 
 
 class OnnxRuntimeBackend:
@@ -105,12 +113,9 @@ class BoundBackend(OnnxRuntimeBackend):
 def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int | None) -> OnnxRuntimeBackend:
     """Open a session; arguments and errors are those of `open_backend`."""
     ort = require("onnxruntime", "cpu")
-    options: Mapping[str, Any] = {**_DEFAULTS, **manifest.options}
-    model_file = options["model_file"]
-    if model_file not in manifest.files:
-        raise EngineError(f"{folder} has no graph {model_file!r}; build the engine again")
+    options = read_options(Options, folder, manifest)
     device = device or manifest.device
-    _check_device(manifest, device)
+    _check_device(manifest, options, device)
     session_options = _session_options(ort, options, threads)
     if device != CPU:
         session_options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
@@ -118,10 +123,9 @@ def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int |
     providers = providers_for(ort, session_options, manifest, device, cpu_threads)
     here = {"onnxruntime": ort.__version__, **built_on(device)}
     refuse_if_moved(folder, manifest, here)
+    graph = read_file(folder, manifest, options.model_file)  # bytes: what was hashed is what is opened
     try:
-        session = ort.InferenceSession(
-            str(folder / model_file), session_options, providers=providers or None, enable_fallback=0
-        )
+        session = ort.InferenceSession(graph, session_options, providers=providers or None, enable_fallback=0)
     except Exception as error:  # as in infer
         raise EngineError(f"ONNX Runtime cannot open {folder}: {_first_line(error)}") from error
     provider = PROVIDERS[device][0]
@@ -138,8 +142,8 @@ def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int |
     return OnnxRuntimeBackend(session, here, others)
 
 
-def _check_device(manifest: Manifest, device: str) -> None:
-    optimised = manifest.options.get("graph_optimization") == "disabled"
+def _check_device(manifest: Manifest, options: Options, device: str) -> None:
+    optimised = options.graph_optimization == "disabled"
     if device != manifest.device and optimised:
         raise EngineError(
             f"this engine's graph was optimised for {manifest.device}; for {device}, build another: "
@@ -147,13 +151,13 @@ def _check_device(manifest: Manifest, device: str) -> None:
         )
 
 
-def _session_options(ort: Any, options: Mapping[str, Any], threads: int | None) -> Any:
+def _session_options(ort: Any, options: Options, threads: int | None) -> Any:
     session_options = ort.SessionOptions()
     session_options.log_severity_level = _LOG_ERRORS_ONLY
-    session_options.intra_op_num_threads = threads or options["intra_op_threads"]
-    if options["execution_mode"] == "parallel":
+    session_options.intra_op_num_threads = threads or options.intra_op_threads
+    if options.execution_mode == "parallel":
         session_options.execution_mode = ort.ExecutionMode.ORT_PARALLEL
-    if options["graph_optimization"] == "disabled":
+    if options.graph_optimization == "disabled":
         session_options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     return session_options
 

@@ -10,27 +10,35 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.bundle import Manifest
+from edgeseg.bundle import Manifest, read_file
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.extras import require
-from edgeseg.runtime.backends import Tensor, refuse_if_moved
+from edgeseg.records import Range, Ranged
+from edgeseg.runtime.backends import Tensor, read_options, refuse_if_moved
 from edgeseg.runtime.machine import processor
+from edgeseg.spec import THREADS
 
 _CPU = "cpu"
 _DEVICES = (_CPU, "gpu")  # OpenVINO's names in small letters; its GPUs are Intel's
-_DEFAULTS: Mapping[str, Any] = {
-    "model_file": "model.blob",
-    "threads": 0,
-    "streams": 1,
-    "pinned": True,
-    "inference_precision": "f32",
-}
+MOST_STREAMS = 256  # inferences side by side, each with buffers of its own
+
+
+@dataclass(frozen=True)
+class Options(Ranged):
+    """What a manifest says of a compiled model; see the module's docstring."""
+
+    model_file: str = "model.blob"
+    threads: Annotated[int, THREADS] = 0
+    streams: Annotated[int, Range(1, MOST_STREAMS)] = 1
+    pinned: bool = True
+    inference_precision: Literal["f32", "f16", "bf16"] = "f32"
 
 
 class OpenVINOBackend:
@@ -71,21 +79,18 @@ class OpenVINOBackend:
 def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int | None) -> OpenVINOBackend:
     """Open a compiled model; arguments and errors are those of `open_backend`."""
     openvino = require("openvino", "openvino")
-    options: Mapping[str, Any] = {**_DEFAULTS, **manifest.options}
-    model_file = options["model_file"]
-    if model_file not in manifest.files:
-        raise EngineError(f"{folder} has no compiled model {model_file!r}; build the engine again")
+    options = read_options(Options, folder, manifest)
     device = _checked_device(manifest, device or manifest.device)
     core = openvino.Core()
     try:
         built_on = {"openvino": openvino.__version__, **_device(core, device)}
         refuse_if_moved(folder, manifest, built_on)
-        blob = (folder / model_file).read_bytes()
+        blob = read_file(folder, manifest, options.model_file)
         compiled = core.import_model(blob, device.upper(), _properties(options, device, threads))
     except (RuntimeError, OSError) as error:  # RuntimeError: all that OpenVINO raises
         raise EngineError(f"OpenVINO cannot open {folder}: {last_line(error)}") from error
     names = {"image", *(output.name for output in manifest.spec.outputs)}
-    return OpenVINOBackend(compiled, options["streams"], names, built_on)
+    return OpenVINOBackend(compiled, options.streams, names, built_on)
 
 
 def last_line(error: Exception) -> str:
@@ -112,16 +117,16 @@ def _device(core: Any, device: str) -> dict[str, str]:
     return {device: str(core.get_property(device.upper(), "FULL_DEVICE_NAME"))}
 
 
-def _properties(options: Mapping[str, Any], device: str, threads: int | None) -> dict[str, Any]:
+def _properties(options: Options, device: str, threads: int | None) -> dict[str, Any]:
     """Say the manifest's options in OpenVINO's words."""
     properties = {
-        "PERFORMANCE_HINT": "LATENCY" if options["streams"] == 1 else "THROUGHPUT",
-        "INFERENCE_PRECISION_HINT": options["inference_precision"],
-        "NUM_STREAMS": options["streams"],
+        "PERFORMANCE_HINT": "LATENCY" if options.streams == 1 else "THROUGHPUT",
+        "INFERENCE_PRECISION_HINT": options.inference_precision,
+        "NUM_STREAMS": options.streams,
     }
     if device == _CPU:
-        properties["INFERENCE_NUM_THREADS"] = threads or options["threads"]
-        properties["ENABLE_CPU_PINNING"] = options["pinned"]
+        properties["INFERENCE_NUM_THREADS"] = threads or options.threads
+        properties["ENABLE_CPU_PINNING"] = options.pinned
     return properties
 
 

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.bundle import Manifest
+from edgeseg.bundle import Manifest, read_file
 from edgeseg.errors import EngineError, UsageError
-from edgeseg.runtime.backends import Tensor, cuda, refuse_if_moved
+from edgeseg.records import Range, Ranged
+from edgeseg.runtime.backends import Tensor, cuda, read_options, refuse_if_moved
 from edgeseg.runtime.backends.kernel_cache import KernelCache
 from edgeseg.runtime.backends.providers import cache_folder
 from edgeseg.tensorrt_library import import_library, quiet_logger
@@ -28,6 +30,17 @@ if TYPE_CHECKING:
 
 DEVICE = "cuda"
 KERNELS_FILE = "kernels.bin"
+
+MOST_CONTEXTS = 64  # inferences side by side, each with buffers of its own
+
+
+@dataclass(frozen=True)
+class Options(Ranged):
+    """What a manifest says of a serialized engine; see the module's docstring."""
+
+    engine_file: str = "engine.plan"
+    contexts: Annotated[int, Range(1, MOST_CONTEXTS)] = 1
+
 
 CreateContext = Callable[[], "trt.IExecutionContext | None"]
 
@@ -137,6 +150,7 @@ def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int |
     """
     if (device or manifest.device) != DEVICE:
         raise UsageError(f"engines of {manifest.backend} run on {DEVICE}, not on {device}")
+    options = read_options(Options, folder, manifest)
     library = import_library(manifest.backend)
     built_on = {
         **manifest.built_on,  # what holds of the engine wherever it is
@@ -147,17 +161,16 @@ def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int |
     refuse_if_moved(folder, manifest, built_on)
     logger = quiet_logger(library)
     runtime: trt.Runtime = library.Runtime(logger)
-    plan = (folder / manifest.options["engine_file"]).read_bytes()
+    plan = read_file(folder, manifest, options.engine_file)
     engine: trt.ICudaEngine | None = runtime.deserialize_cuda_engine(plan)
     if engine is None:
         raise EngineError(
             f"{manifest.backend} cannot open {folder}: {logger.last_error()}; build it again here"
         )
-    contexts = manifest.options.get("contexts", 1)
     if manifest.backend == "tensorrt":
-        return TensorRTBackend(engine, library, contexts, built_on)
+        return TensorRTBackend(engine, library, options.contexts, built_on)
     kernels = KernelCache(engine, cache_folder(manifest, manifest.backend) / KERNELS_FILE)
-    backend = TensorRTBackend(engine, library, contexts, built_on, kernels.create_context)
+    backend = TensorRTBackend(engine, library, options.contexts, built_on, kernels.create_context)
     kernels.save()
     return backend
 

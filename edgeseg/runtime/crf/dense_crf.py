@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgeseg.errors import ShapeError, UsageError
 from edgeseg.runtime.crf import native, plain
 from edgeseg.runtime.upsample import argmax_labels
-from edgeseg.spec import MAX_CLASSES, CRFSpec
+from edgeseg.spec import ITERATIONS, MAX_CLASSES, CRFSpec
 
 Normalisation = Literal["symmetric", "before", "after", "none"]
 
@@ -26,7 +26,6 @@ SURE, SETTLED = 0.95, 0.05
 NEVER = 2.0  # no probability reaches it
 
 TILE = 4  # pixels a side: `kSide` of the kernel
-LARGEST = float(np.finfo(np.float32).max)
 PLANES_NDIM = 3  # (C, h, w)
 
 _log = logging.getLogger(__name__)
@@ -101,7 +100,6 @@ class DenseCRF:
 
     @parameters.setter
     def parameters(self, parameters: CRFSpec) -> None:
-        _check(parameters)
         self._spec = parameters
 
     def __call__(
@@ -173,19 +171,9 @@ def scaled_to(spec: CRFSpec, height: int) -> CRFSpec:
     )
 
 
-def _check(spec: CRFSpec) -> None:
-    widths = (spec.appearance_position_px, spec.appearance_colour, spec.smoothness_position_px)
-    if not all(0 < width < LARGEST for width in widths):
-        raise UsageError(f"kernel widths must be above 0, got {', '.join(f'{width:g}' for width in widths)}")
-    weights = (spec.appearance_weight, spec.smoothness_weight)
-    if not all(0 <= weight < LARGEST for weight in weights):
-        raise UsageError(f"kernel weights must be 0 or more, got {weights[0]:g} and {weights[1]:g}")
-    _check_iterations(spec.iterations)
-
-
 def _check_iterations(iterations: int) -> None:
-    if iterations < 0:
-        raise UsageError(f"iterations must be 0 or more, got {iterations}")
+    if iterations not in ITERATIONS:
+        raise UsageError(f"iterations must be {ITERATIONS}, got {iterations}")
 
 
 def _check_arrays(

@@ -1,0 +1,142 @@
+"""Turn a path into the content of a regular file, opened once, or into one error of the file's own kind.
+
+What is no regular file, such as a pipe, a device or a folder, is refused and never waited for. What is
+checked is what is read: size, kind, hash and content come from one descriptor.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from edgeseg.errors import EdgesegError
+from edgeseg.limits import refuse_above
+
+_CHUNK_BYTES = 1 << 20
+_KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFLNK: "a link",
+}
+
+
+@contextmanager
+def reading(
+    path: object, error: type[EdgesegError], *, what: str, mend: str, missing: str | None = None
+) -> Iterator[None]:
+    """Turn whatever goes wrong while a file is read into `error`, one line about that file.
+
+    Args:
+        path: of the file, or what it is called in messages.
+        what: the file should have been, such as `a manifest`.
+        mend: what to do about a damaged one.
+        missing: what to do where there is no such file.
+
+    Raises:
+        EdgesegError: `error`; those that the readers raise themselves pass.
+    """
+    try:
+        yield
+    except EdgesegError:
+        raise
+    except OSError as problem:
+        advice = f"; {missing}" if missing and isinstance(problem, FileNotFoundError) else ""
+        raise error(f"{path} cannot be read: {problem.strerror or problem}{advice}") from problem
+    except Exception as problem:  # bytes that nobody vouches for make parsers raise anything
+        raise error(f"{path} is damaged or not {what} ({reason_of(problem)}); {mend}") from problem
+
+
+def reason_of(problem: BaseException) -> str:
+    """Give the first line of what an exception says, or its name where it says nothing."""
+    first = next((line.strip() for line in str(problem).splitlines() if line.strip()), "")
+    bare = isinstance(problem, (KeyError, IndexError, RecursionError, MemoryError, AttributeError))
+    return f"{type(problem).__name__}: {first}".rstrip(": ") if bare or not first else first
+
+
+def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
+    """Open a regular file for reading, without waiting for anybody.
+
+    Args:
+        follow: go where a link leads; the links of parent folders are always followed.
+
+    Raises:
+        OSError: if it cannot be opened, or is something else: a folder, a pipe, a device, a socket, a link.
+    """
+    _refuse_irregular(os.stat(path, follow_symlinks=follow), path)  # opening a device may have an effect
+    flags = (
+        os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    )
+    handle = os.open(path, flags | (0 if follow else getattr(os, "O_NOFOLLOW", 0)))
+    try:
+        _refuse_irregular(os.fstat(handle), path)  # another may have come in its place
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_bytes(path: Path, *, follow: bool = True) -> bytes:
+    """Read a regular file whole. Raises OSError as `open_regular`."""
+    with open_regular(path, follow=follow) as file:
+        return file.read()
+
+
+def read_text(path: Path, error: type[EdgesegError], *, follow: bool = True) -> str:
+    """Read a UTF-8 text of a size that a text has.
+
+    Raises:
+        EdgesegError: `error`, if it is larger than the limit of texts.
+        OSError: as `open_regular`.
+        ValueError: if it is not UTF-8.
+    """
+    with open_regular(path, follow=follow) as file:
+        refuse_above("text", os.fstat(file.fileno()).st_size, str(path), error)
+        return file.read().decode("utf-8")
+
+
+def parse_json(text: str | bytes, error: type[EdgesegError], what: str) -> Any:
+    """Read JSON as the standard has it: without NaN and infinities.
+
+    Args:
+        what: the text is, for messages: `the spec`.
+
+    Raises:
+        EdgesegError: `error`, if it is larger than the limit of texts.
+        ValueError: if it is not JSON, or nested too deep.
+    """
+    refuse_above("text", len(text), what, error)
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def hash_of(file: BinaryIO) -> str:
+    """Return the sha256 of an open file as hexadecimal digits; the file is at its start again afterwards."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while chunk := file.read(_CHUNK_BYTES):
+        digest.update(chunk)
+    file.seek(0)
+    return digest.hexdigest()
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a number")
+
+
+def _refuse_irregular(status: os.stat_result, path: Path) -> None:
+    kind = stat.S_IFMT(status.st_mode)
+    if kind == stat.S_IFDIR:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if kind != stat.S_IFREG:
+        raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'something else')}, not a file", str(path))
