@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from edgeseg.bundle import MANIFEST_NAME, Manifest, read_manifest, write_engine
+from edgeseg.bundle import MANIFEST_NAME, Manifest, read_file, read_manifest, write_engine
 from edgeseg.errors import EngineError
 from tests.test_spec import SPEC
 
@@ -87,6 +89,43 @@ def test_a_damaged_engine_is_refused(tmp_path: Path, damage: object, message: st
     damage(tmp_path / "engine")  # type: ignore[operator]
     with pytest.raises(EngineError, match=message):
         read_manifest(tmp_path / "engine", check_files=True)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (os.mkfifo, "model.bin cannot be read: it is a pipe, not a file"),
+        (os.mkdir, "model.bin cannot be read: Is a directory"),
+        (lambda path: path.symlink_to("/dev/zero"), "it is a link, not a file"),
+        (lambda path: path.symlink_to(path.parent.parent / "outside"), "it is a link, not a file"),
+    ],
+)
+def test_a_file_that_is_none_is_refused_at_once(
+    tmp_path: Path, make: Callable[[Path], None], message: str
+) -> None:
+    write_engine(tmp_path / "engine", _fill)
+    (tmp_path / "engine" / "model.bin").rename(tmp_path / "outside")
+    make(tmp_path / "engine" / "model.bin")
+    with pytest.raises(EngineError, match=message):
+        read_manifest(tmp_path / "engine", check_files=True)
+
+
+def test_a_pipe_for_a_manifest_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / MANIFEST_NAME)
+    with pytest.raises(EngineError, match="it is a pipe, not a file"):
+        read_manifest(tmp_path)
+
+
+def test_files_are_read_by_their_names_and_hashes_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "engine"
+    manifest = write_engine(folder, _fill)
+    assert read_file(folder, manifest, "model.bin") == b"weights"
+    (folder / "other.bin").write_bytes(b"weights")
+    with pytest.raises(EngineError, match=r"has no file 'other\.bin' that was built"):
+        read_file(folder, manifest, "other.bin")
+    (folder / "model.bin").write_bytes(b"Weights")  # after it was checked
+    with pytest.raises(EngineError, match="its sha256 differs"):
+        read_file(folder, manifest, "model.bin")
 
 
 def test_a_manifest_cannot_reach_outside_its_folder(tmp_path: Path) -> None:

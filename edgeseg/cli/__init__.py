@@ -10,12 +10,12 @@ import sys
 import traceback
 from contextlib import suppress
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
-from edgeseg import __version__
-from edgeseg.errors import EdgesegError, MissingExtraError, UsageError
+from edgeseg import __version__, limits
+from edgeseg.errors import EdgesegError, MissingExtraError, UsageError, one_line
 
 FAILED, USAGE = 1, 2
 INTERRUPTED = 130  # the shell's status for Ctrl-C
@@ -77,8 +77,23 @@ class LazyCommands(click.Group):
 
 @click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="edgeseg")
-def app() -> None:
+@click.option(
+    "--limit",
+    "raised",
+    multiple=True,
+    metavar="NAME=AMOUNT",
+    help="Believe larger files and networks: bytes, tensor and text in bytes, pixels, or width in channels; "
+    f"such as bytes=8G. May repeat; {limits.VARIABLE}=bytes=8G,pixels=500M says the same.",
+)
+@click.pass_context
+def app(context: click.Context, raised: tuple[str, ...]) -> None:
     """Bring trained segmentation networks from PyTorch to real devices, with proof."""
+    before = os.environ.get(limits.VARIABLE, "")
+    wanted = ",".join(filter(None, (before, *raised)))
+    limits.parse(wanted)  # a slip is told before any work
+    if raised:
+        os.environ[limits.VARIABLE] = wanted
+        context.call_on_close(lambda: os.environ.update({limits.VARIABLE: before}))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -87,44 +102,83 @@ def main(arguments: list[str] | None = None) -> None:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP
             signal.signal(number, _interrupt)
+    _fill_closed_outputs()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # where the terminal or the pipe is ASCII
-    sys.exit(status_of(arguments))
+    status = status_of(arguments)
+    _end(sys.stdout)
+    _end(sys.stderr)
+    sys.exit(status)
 
 
 def status_of(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status; what went wrong is one line on stderr."""
     try:
-        return _run(arguments)
+        status = _run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, so that a full disk is told
+        return status
     except click.ClickException as error:
-        error.show()
+        vars(error)["message"] = one_line(error.message)  # it may quote anything
+        with suppress(OSError, ValueError):
+            error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        with suppress(OSError):  # the terminal may be gone
-            click.echo("interrupted; what was finished is kept", err=True)
+        _say("interrupted; what was finished is kept")
         return INTERRUPTED
     except UsageError as error:
-        click.echo(f"error: {error}", err=True)
+        _say(f"error: {error}")
         return USAGE
     except EdgesegError as error:
-        click.echo(f"error: {error}", err=True)
+        _say(f"error: {error}")
         return FAILED
     except BrokenPipeError:
         # the reader went away (`| head`): nothing is wrong, and nothing more can be said
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)
         return FAILED
     except OSError as error:
-        click.echo(f"error: {error.filename or 'system'}: {error.strerror or error}", err=True)
+        _say(f"error: {error.filename or 'system'}: {error.strerror or error}")
         return FAILED
     except Exception as error:
         if os.environ.get(TRACEBACK_VARIABLE):
             traceback.print_exc()
         first_line = next(iter(str(error).splitlines()), "no message")
-        click.echo(
-            f"error: unexpected {type(error).__name__}: {first_line} ({TRACEBACK_VARIABLE}=1 shows where)",
-            err=True,
-        )
+        _say(f"error: unexpected {type(error).__name__}: {first_line} ({TRACEBACK_VARIABLE}=1 shows where)")
         return FAILED
+
+
+def _say(text: str) -> None:
+    """Print one line on stderr, whatever it quotes and whether or not anybody listens."""
+    with suppress(OSError, ValueError):
+        click.echo(one_line(text), err=True)
+
+
+def _end(stream: TextIO) -> None:
+    """Write what is left; a failure has been told, or cannot be, and Python would tell it once more."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        _silence(stream)
+
+
+def _silence(stream: TextIO) -> None:
+    """Lead a stream whose reader is gone to nowhere, so that nothing more fails on it."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _fill_closed_outputs() -> None:
+    """Open nowhere in the place of standard streams that are closed, before a file takes their numbers."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - as long as the process
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

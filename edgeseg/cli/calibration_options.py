@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 
 from edgeseg.cli.images import CALIBRATION_IMAGES, read_images
-from edgeseg.cli.options import PATH
+from edgeseg.cli.options import PATH, Number
 from edgeseg.spec import CalibrationMethod, InputSpec
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ _FLAGS = (
     ),
     click.option(
         "--max-drop",
-        type=click.FloatRange(min=0.0),
+        type=Number(0.0, 100.0),
         default=0.5,
         show_default=True,
         help="Points of mIoU, or of F1 for instances, that int8 may differ from fp32 on the images.",

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edgeseg.errors import shown
 from edgeseg.spec import CRFSpec
 
 CRF_STRIDES = (4, 8)  # of `edgeseg.export.crf`, which takes torch to import
@@ -38,12 +39,12 @@ class CRFParameter(click.ParamType[tuple[str, float]]):
         name, _, text = str(value).partition("=")
         names = ("height", *_FIELDS)
         if name not in names:
-            self.fail(f"{name!r} is no parameter of the CRF; there are {', '.join(names)}", param, ctx)
+            self.fail(f"{shown(name)} is no parameter of the CRF; there are {', '.join(names)}", param, ctx)
         try:
             return name, int(text) if name in _WHOLE else float(text)
         except ValueError:
             kind = "a whole number" if name in _WHOLE else "a number"
-            self.fail(f"{text!r} is not {kind}; write {name}={_FIELDS.get(name, 480):g}", param, ctx)
+            self.fail(f"{shown(text)} is not {kind}; write {name}={_FIELDS.get(name, 480):g}", param, ctx)
 
 
 def crf_of(size_hw: tuple[int, int], parameters: Sequence[tuple[str, float]]) -> CRFSpec:

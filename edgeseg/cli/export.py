@@ -14,6 +14,7 @@ from edgeseg.cli.options import (
     COUNT,
     PATH,
     PROBABILITY,
+    Number,
     Size,
     Triple,
     in_network_order,
@@ -104,7 +105,7 @@ NORM_EPS_NOTE = (
 @click.option("--mean", type=Triple(), help=f"Of pixels, {OF_PIXELS_HELP}")
 @click.option("--std", type=Triple(), help=f"Standard deviation of pixels, {OF_PIXELS_HELP}")
 @click.option("--divide-by-255", type=click.Choice(get_args(DivideBy255)), help=DIVIDE_HELP)
-@click.option("--norm-eps", type=click.FloatRange(min=0.0), help=NORM_EPS_HELP)
+@click.option("--norm-eps", type=Number(0.0, 1.0), help=NORM_EPS_HELP)
 @click.option(
     "--images", type=PATH, help="A folder of images, or one image, to prove on besides generated ones."
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeseg.cli.options import DEVICES, PATH, progress, write_json
+from edgeseg.cli.options import DEVICES, MOST, PATH, progress, write_json
 from edgeseg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
     required=True,
     help="A folder of label maps: PNGs of the images' names, whose values are class ids.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the search.")
+@click.option("--seed", type=click.IntRange(0, MOST), default=0, show_default=True, help="Of the search.")
 @click.option("--device", type=click.Choice(DEVICES), help="Where; by default as it was built.")
 @click.option("--json", "json_path", type=PATH, help="Write figures and parameters ('-': standard output).")
 def command(

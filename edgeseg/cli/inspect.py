@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from edgeseg.bundle import (
     MANIFEST_NAME,
@@ -20,7 +21,7 @@ from edgeseg.bundle import (
 )
 from edgeseg.cli.options import PATH, normalisation, write_json
 from edgeseg.cli.tables import console
-from edgeseg.errors import UsageError
+from edgeseg.errors import UsageError, one_line
 from edgeseg.records import to_plain
 from edgeseg.spec import BackendName, ModelSpec
 
@@ -51,7 +52,7 @@ def command(path: Path, target: BackendName | None, as_json: bool) -> None:
         return
     table = Table("", "", show_header=False)
     for name, value in findings.items():
-        table.add_row(name.replace("_", " "), _as_text(value))
+        table.add_row(name.replace("_", " "), Text(one_line(_as_text(value))))
     console().print(table)
 
 

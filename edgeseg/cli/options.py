@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,11 +14,22 @@ from typing import Any, Protocol
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from edgeseg.errors import UsageError
+from edgeseg.errors import UsageError, shown
 from edgeseg.files import write_whole
-from edgeseg.spec import GREY_FROM_RGB, RGB, WHITE, ChannelOrder, DivideBy255, training_scale
+from edgeseg.reading import read_text, reading
+from edgeseg.spec import (
+    GREY_FROM_RGB,
+    MAX_CLASSES,
+    RGB,
+    SIDE,
+    WHITE,
+    ChannelOrder,
+    DivideBy255,
+    training_scale,
+)
 
 PLAIN_LINE_EVERY = 10  # a progress line per so many percent where no terminal is
 
@@ -32,10 +45,14 @@ class Size(click.ParamType[tuple[int, int]]):
         """Return (height, width)."""
         if isinstance(value, tuple):
             return value
-        parts = str(value).lower().split("x")
-        if len(parts) != 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):  # noqa: PLR2004
-            self.fail(f"{value!r} is not a size; write height x width in pixels, such as 480x640", param, ctx)
-        return int(parts[0]), int(parts[1])
+        match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", str(value).lower())
+        if match is None or int(match[1]) not in SIDE or int(match[2]) not in SIDE:
+            self.fail(
+                f"{shown(value)} is not a size; write height x width in pixels, each {SIDE}, such as 480x640",
+                param,
+                ctx,
+            )
+        return int(match[1]), int(match[2])
 
 
 class Triple(click.ParamType[RGB]):
@@ -51,8 +68,21 @@ class Triple(click.ParamType[RGB]):
         try:
             red, green, blue = (float(part) for part in (parts * 3 if len(parts) == 1 else parts))
         except ValueError:
-            self.fail(f"{value!r} is not three numbers such as 0.485,0.456,0.406", param, ctx)
+            self.fail(f"{shown(value)} is not three numbers such as 0.485,0.456,0.406", param, ctx)
+        if not all(map(math.isfinite, (red, green, blue))):
+            self.fail(f"{shown(value)} holds what is no finite number", param, ctx)
         return red, green, blue
+
+
+class Number(click.FloatRange):
+    """A finite number; click itself lets NaN pass every bound."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{shown(value)} is not a finite number", param, ctx)
+        return number
 
 
 class NamedPath(click.Path):
@@ -92,8 +122,9 @@ def normalisation(mean_rgb: RGB, std_rgb: RGB, order: ChannelOrder, divide_by_25
     return f"{pixels} in 0..{white}, mean {mean}, std {std}{first}{then}"
 
 
-PROBABILITY = click.FloatRange(0.0, 1.0)
-COUNT = click.IntRange(min=1)
+MOST = 2**31 - 1  # of anything counted
+PROBABILITY = Number(0.0, 1.0)
+COUNT = click.IntRange(1, MOST)
 THREADS = click.IntRange(1, os.cpu_count() or 1)
 PATH = NamedPath(path_type=Path)
 DEVICES = ("cpu", "cuda", "tensorrt", "tensorrt_rtx", "openvino", "gpu")  # each backend knows some of them
@@ -103,13 +134,16 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     """Read class names, one a line, background first; blank lines are passed over.
 
     Raises:
-        UsageError: if the file cannot be read or holds no name.
+        UsageError: if the file cannot be read, or holds no name or more than there can be.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read class names from {path}: {error}") from error
+    mend = "write one a line, in UTF-8, background first"
+    with reading(path, UsageError, what="a file of class names", mend=mend):
+        lines = read_text(path, UsageError).splitlines()
     names = tuple(line.strip() for line in lines if line.strip())
+    if len(names) > MAX_CLASSES:
+        raise UsageError(
+            f"{path} holds {len(names)} class names; labels are bytes, at most {MAX_CLASSES} fit"
+        )
     if not names:
         raise UsageError(f"{path} holds no class names; write one a line, background first")
     return names
@@ -120,8 +154,8 @@ def status(text: str) -> Iterator[Callable[[str], None]]:
     """Say what is going on, and take what comes next: a spinner on a terminal, lines elsewhere, on stderr."""
     console = Console(stderr=True)
     if console.is_terminal:
-        with console.status(text) as spinner:
-            yield spinner.update
+        with console.status(escape(text)) as spinner:
+            yield lambda step: spinner.update(escape(step))
     else:
         print(text, file=sys.stderr)
         yield lambda step: print(f"  {step}", file=sys.stderr)

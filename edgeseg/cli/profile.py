@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edgeseg.cli.options import COUNT, DEVICES, PATH, THREADS, progress, write_json
+from edgeseg.cli.options import COUNT, DEVICES, MOST, PATH, THREADS, Number, progress, write_json
 from edgeseg.cli.outputs import check_report
 from edgeseg.cli.refine_options import check_crf, crf_options
 from edgeseg.cli.tables import print_times
@@ -27,12 +27,12 @@ DEFAULT_WARMUP = 10
 )
 @click.option(
     "--warmup",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, MOST),
     default=DEFAULT_WARMUP,
     show_default=True,
     help="Frames computed first and not counted.",
 )
-@click.option("--seconds", type=click.FloatRange(min=0.1), help="End each loop after this time.")
+@click.option("--seconds", type=Number(min=0.1), help="End each loop after this time.")
 @crf_options
 @click.option("--device", type=click.Choice(DEVICES), help="Where; by default as it was built.")
 @click.option(

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edgeseg.cli.options import THREADS
+from edgeseg.cli.options import THREADS, Number
 from edgeseg.errors import UsageError
 
 
@@ -16,7 +16,7 @@ def crf_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option(
             "--budget-ms",
-            type=click.FloatRange(min=0, min_open=True),
+            type=Number(min=0, min_open=True),
             help="Keep the CRF within this time a frame: fewer iterations, then half the resolution, then "
             "a band around boundaries; of instances, those that score best.",
         ),

@@ -26,7 +26,7 @@ _FLAGS = (
     click.option("--hardware-compatible", is_flag=True, help="TensorRT: runs on any GPU from Ampere on."),
     click.option(
         "--dla-core",
-        type=click.IntRange(min=0),
+        type=click.IntRange(0, 15),
         help="TensorRT: run on this DLA, and on the GPU what it refuses.",
     ),
     click.option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from edgeseg.errors import UsageError
@@ -48,7 +49,7 @@ def check_budget(budget_ms: float | None) -> None:
     Raises:
         UsageError: if it is not above 0.
     """
-    if budget_ms is not None and not budget_ms > 0:
+    if budget_ms is not None and not 0 < budget_ms < math.inf:
         raise UsageError(f"the CRF's budget must be above 0 ms, got {budget_ms:g}")
 
 
