@@ -8,7 +8,7 @@ import sys
 import pytest
 from importlinter.cli import lint_imports
 
-HEAVY = ("cv2", "torch", "onnx", "onnxruntime", "rich", "pycocotools")
+HEAVY = ("av", "cv2", "torch", "onnx", "onnxruntime", "rich", "pycocotools")
 
 
 def test_imports_point_down_only(capsys: pytest.CaptureFixture[str]) -> None:

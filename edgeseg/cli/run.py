@@ -111,13 +111,19 @@ def command(
     if report.source_ended and opened.live:
         seen = report.frames + report.drops
         raise SourceError(f"{opened.name} stopped sending after {seen} frames; check camera and network")
+    if report.skipped:
+        raise SourceError(f"not all of {opened.name} could be read; what could be is done")
 
 
 def report_run(report: RunReport, outputs: tuple[str, ...]) -> None:
     """Print what a run did, how long each stage took, and which outputs there are."""
+    bad = f", {report.bad_frames} damaged or missing" if report.bad_frames else ""
     click.echo(
         f"{report.frames} frames in {report.seconds:.1f} s, {report.fps:.1f} a second, {report.drops} dropped"
+        f"{bad}"
     )
+    for line in report.notes:
+        click.echo(f"note: {line}", err=True)
     for line in report.skipped:
         click.echo(f"skipped: {line}", err=True)
     spans = {} if report.latency_ms is None else {"capture to result": report.latency_ms}

@@ -24,12 +24,15 @@ class Frame:
         index: position in the source from 0; frames that were dropped keep theirs, so gaps show drops.
         time_s: `time.monotonic()` when a live source handed the frame over, or reading a stored one began.
         name: file name of an image file, None for frames of videos, cameras and synthetic scenes.
+        media_s: presentation time in seconds on the source's own clock, which need not begin at 0; None where
+            the source has no clock.
     """
 
     image: NDArray[np.uint8]
     index: int
     time_s: float
     name: str | None = None
+    media_s: float | None = None
 
 
 def to_bgr8(image: NDArray[Any]) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, Union
 
 from edgeseg.runtime.delivery import Delivery
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.reader import LatestReader, Policy, Reader, open_reader
+from edgeseg.runtime.reader import LatestReader, Policy, Reader, open_reader, stopped
 from edgeseg.runtime.sinks.base import Result, Sink
 from edgeseg.runtime.sources import open_source
 from edgeseg.runtime.sources.base import Source
@@ -53,7 +53,9 @@ class RunReport:
     Attributes:
         frames: results.
         drops: frames of the source that were passed over because the network was busy.
+        bad_frames: damaged or missing frames of the source that were passed over.
         skipped: one line for each input, or part of one, that could not be read.
+        notes: one line for each thing that was read or written otherwise than a user might expect.
         source_ended: the source gave no more; False where `frames` or Ctrl-C ended the run. A live source
             ends by itself only if something is wrong with it.
         seconds: from the first frame wanted to the last sink closed.
@@ -67,7 +69,9 @@ class RunReport:
 
     frames: int
     drops: int
+    bad_frames: int
     skipped: tuple[str, ...]
+    notes: tuple[str, ...]
     source_ended: bool
     seconds: float
     fps: float
@@ -102,13 +106,16 @@ def stream(
             stands for `latest` where the source is live, else `every`.
 
     Raises:
-        SourceError: if the source cannot be read or gives no frame.
+        SourceError: if the source cannot be read or gives no frame, or a live one ends that nobody closed.
     """
     with ExitStack() as stack:
-        reader = stack.enter_context(open_reader(_opened(source, stack), policy))
+        opened = _opened(source, stack)
+        reader = stack.enter_context(open_reader(opened, policy))
         times = StageTimes()
         for frame in reader:
             yield frame, segment(segmenter, frame, times)
+        if opened.live and not opened.closed:
+            raise stopped(opened)
 
 
 def segment(segmenter: Steps, frame: Frame, times: StageTimes) -> Result:
@@ -149,6 +156,7 @@ def run(
     """
     tally = _Tally()
     delivery = Delivery(sinks, segmenter.spec, tally.times)
+    tally.sinks = sinks
     try:
         with ExitStack() as stack:
             stack.enter_context(delivery)
@@ -176,6 +184,7 @@ class _Tally:
         self.times = StageTimes()
         self.source: Source | None = None
         self.reader: Reader | None = None
+        self.sinks: Sequence[Sink] = ()
         self.frames = 0
         self.source_ended = False
         self._latencies_s: deque[float] = deque(maxlen=WINDOW)
@@ -190,13 +199,19 @@ class _Tally:
         return RunReport(
             frames=self.frames,
             drops=self.reader.drops if self.reader else 0,
+            bad_frames=self.source.bad_frames if self.source else 0,
             skipped=tuple(self.source.skipped) if self.source else (),
+            notes=self._notes(),
             source_ended=self.source_ended,
             seconds=seconds,
             fps=self.frames / seconds if seconds > 0 else 0.0,
             latency_ms=summarize(self._latencies_s) if self._latencies_s else None,
             stages=self.times.summaries(),
         )
+
+    def _notes(self) -> tuple[str, ...]:
+        notes = list(self.source.notes) if self.source else []
+        return (*notes, *(note for sink in self.sinks for note in sink.notes))
 
 
 def _begin(reader: Reader, frame: Frame) -> float:

@@ -216,3 +216,9 @@ def no_frames(source: Source) -> SourceError:
     advice = "check camera and network" if source.live else "check that it is not empty"
     detail = f": {source.skipped[0]}" if source.skipped else f"; {advice}"
     return SourceError(f"{source.name} gave no frames{detail}")
+
+
+def stopped(source: Source) -> SourceError:
+    """Say that a live source ended, which it never does if all is well."""
+    detail = source.skipped[-1] if source.skipped else f"{source.name} stopped sending"
+    return SourceError(f"{detail}; check camera and network")

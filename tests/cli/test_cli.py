@@ -18,7 +18,7 @@ from edgeseg.cli import COMMANDS, status_of
 from edgeseg.cli.images import read_images
 from edgeseg.errors import SourceError
 from edgeseg.spec import InputSpec
-from tests.runtime.fakes import GreyFrames
+from tests.runtime.fakes import GreyFrames, damage, encode_video, moving
 from tests.runtime.tiny_models import labels_engine
 
 
@@ -139,6 +139,21 @@ def test_a_camera_that_dies_is_a_failure_with_its_output_kept(
     assert f"written: {lines}" in out
     assert len(lines.read_text().splitlines()) == 5
     assert status_of([*arguments, "--frames", "5"]) == 0
+
+
+def test_a_run_that_loses_a_part_of_its_source_does_the_rest_and_fails(
+    engine: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = damage(encode_video(tmp_path / "v.avi", moving(12)), (5,))
+    lines = tmp_path / "r.jsonl"
+    assert status_of(["run", str(engine), str(path), "-o", str(lines)]) == 1
+    out, err = capfd.readouterr()
+    assert "11 frames in" in out
+    assert "1 damaged or missing" in out
+    assert f"skipped: 1 frame is damaged or missing in {path}" in err
+    assert f"written: {lines}" in out
+    indices = [json.loads(line)["index"] for line in lines.read_text().splitlines()]
+    assert indices == [index for index in range(12) if index != 5]
 
 
 def test_an_interrupted_run_says_what_went_wrong_and_what_is_there(

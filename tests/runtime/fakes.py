@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -105,4 +106,73 @@ def write_video(path: Path, count: int, *, size_wh: tuple[int, int] = (64, 48), 
     for value in np.linspace(0, 255, count):
         writer.write(np.full((size_wh[1], size_wh[0], 3), value, np.uint8))
     writer.release()
+    return path
+
+
+def encode_video(
+    path: Path,
+    images: Sequence[np.ndarray],
+    times: Sequence[float] | None = None,
+    *,
+    codec: str = "mjpeg",
+    pixels: str = "yuvj420p",
+    options: dict[str, str] | None = None,
+    sound: bool = False,
+    pixel_aspect: Fraction | None = None,
+) -> Path:
+    """Write (H, W, 3) BGR images at the given seconds, by default 25 a second."""
+    import av
+
+    times = times or [number / 25 for number in range(len(images))]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options or {})
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt = pixels
+        if codec != "mjpeg":
+            stream.codec_context.time_base = Fraction(1, 1000)
+        if pixel_aspect:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
+        if sound:
+            tone = container.add_stream("aac", rate=48000)
+            silence = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
+            silence.sample_rate = 48000
+            container.mux(tone.encode(silence))
+        for image, second in zip(images, times, strict=True):
+            frame = av.VideoFrame.from_ndarray(image, "bgr24")
+            frame.time_base = stream.codec_context.time_base or Fraction(1, 25)
+            frame.pts = round(second / frame.time_base)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+        if sound:
+            container.mux(tone.encode())
+    return path
+
+
+def greys(count: int, size_hw: tuple[int, int] = (48, 64)) -> list[np.ndarray]:
+    """Images that get brighter."""
+    return [np.full((*size_hw, 3), value, np.uint8) for value in np.linspace(0, 255, count).astype(int)]
+
+
+def moving(count: int, size_hw: tuple[int, int] = (96, 128)) -> list[np.ndarray]:
+    """Images of noise that moves, which takes an encoder some bytes."""
+    noise = np.random.default_rng(0).integers(0, 255, (size_hw[0], 2 * size_hw[1], 3), np.uint8)
+    noise = cv2.GaussianBlur(noise, (5, 5), 0)
+    return [np.ascontiguousarray(np.roll(noise, -3 * i, axis=1)[:, : size_hw[1]]) for i in range(count)]
+
+
+def damage(path: Path, numbers: tuple[int, ...], *, zeros: bool = True) -> Path:
+    """Overwrite the second half (or all, by zeros) of some packets of a video."""
+    import av
+
+    with av.open(str(path)) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    data = bytearray(path.read_bytes())
+    noise = np.random.default_rng(1)
+    for number in numbers:
+        position, size = packets[number]
+        if zeros:
+            data[position : position + size] = bytes(size)
+        else:
+            data[position + size // 2 : position + size] = noise.bytes(size - size // 2)
+    path.write_bytes(data)
     return path

@@ -23,7 +23,7 @@ sys.meta_path.insert(0, Refuse())
 SCRIPT = """
 import edgeseg.runtime
 
-early = {"cv2", "onnxruntime"} & set(sys.modules)
+early = {"av", "cv2", "onnxruntime"} & set(sys.modules)
 assert not early, f"import edgeseg.runtime loaded {early}"
 
 import numpy as np

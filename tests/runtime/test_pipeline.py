@@ -60,6 +60,17 @@ def test_stream_opens_and_closes_a_source_given_as_text(tmp_path: Path) -> None:
     assert threading.active_count() == threads
 
 
+def test_a_live_source_that_ends_is_an_error_unless_it_was_closed() -> None:
+    source = GreyFrames([0, 200], live=True)
+    seen = []
+    with pytest.raises(SourceError, match="grey stopped sending; check camera and network"):
+        seen.extend(stream(source, BrightPixels(), policy="every"))
+    assert len(seen) == 2
+    closed = GreyFrames([0, 200], live=True)
+    for _ in stream(closed, BrightPixels(), policy="every"):
+        closed.close()
+
+
 def test_run_writes_every_frame_of_a_recording_in_order() -> None:
     sink, source = Recorder(), GreyFrames(range(0, 250, 10))
     seen: list[int] = []

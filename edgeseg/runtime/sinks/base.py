@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar, Union
@@ -27,10 +28,12 @@ class Sink(ABC):
     Attributes:
         path: the file or folder it writes.
         needs_overlay: `write` wants the overlay drawn.
+        notes: one line for each thing that was written, or left out, otherwise than a user might expect.
     """
 
     path: Path
     needs_overlay: bool = False
+    notes: Sequence[str] = ()
 
     @abstractmethod
     def write(self, frame: Frame, result: Result, overlay: NDArray[np.uint8] | None) -> None:

@@ -18,11 +18,14 @@ from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.sinks.base import Result, Sink
 from edgeseg.spec import ModelSpec
 
+TIME_DIGITS = 6  # of seconds: finer than the clock of any container but those of nanoseconds
+
 
 class JsonLinesSink(Sink):
     """A `.jsonl` file. Nothing is held back: a run that is cut short leaves whole lines, as does a full disk.
 
-    Keys: `index`, `time_s` (monotonic clock), `name` (file name or null), `size_hw`, and
+    Keys: `index`, `time_s` (monotonic clock), `media_s` (seconds on the source's own clock, or null), `name`
+    (file name or null), `size_hw`, and
     `instances`: COCO results (`image_id` is the frame's index, `bbox` is xywh in pixels, `score`) or
     `segments`: one item a class that occurs (`area` in pixels);
     both with `category_id`, `category_name` (null for the label 255, "not sure") and `segmentation`.
@@ -70,7 +73,8 @@ class JsonLinesSink(Sink):
     def _describe(self, frame: Frame, result: Result) -> dict[str, Any]:
         head = {
             "index": frame.index,
-            "time_s": round(frame.time_s, 6),
+            "time_s": round(frame.time_s, TIME_DIGITS),
+            "media_s": None if frame.media_s is None else round(frame.media_s, TIME_DIGITS),
             "name": frame.name,
             "size_hw": list(frame.image.shape[:2]),
         }

@@ -15,6 +15,7 @@ from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.sources.capture import CaptureSource
 from edgeseg.runtime.sources.images import IMAGE_SUFFIXES, ImagesSource
 from edgeseg.runtime.sources.synthetic import SCHEME, SyntheticSource
+from edgeseg.runtime.sources.video import VideoSource
 
 __all__ = ["Source", "open_source"]
 
@@ -47,7 +48,7 @@ def open_source(text: str | os.PathLike[str]) -> Source:
     if match := re.match(r"([a-z][a-z0-9+.-]*)://", text, re.IGNORECASE):
         if match[1].lower() not in URL_SCHEMES:
             raise UsageError(f"{match[1]}:// is not a source; URLs begin with {', '.join(URL_SCHEMES)}")
-        return CaptureSource.url(text)
+        return VideoSource.url(text)
     if text.isdecimal() and len(text) <= CAMERA_INDEX_DIGITS:
         return CaptureSource.camera(int(text))
     return _open_path(Path(text))
@@ -72,7 +73,7 @@ def _open_path(path: Path) -> Source:
         raise SourceError(f"{path} is empty (0 bytes); copy or record it again")
     if path.suffix.lower() in IMAGE_SUFFIXES or cv2.haveImageReader(str(path)):
         return ImagesSource.file(path)
-    return CaptureSource.video(path)
+    return VideoSource.file(path)
 
 
 def _nearest(path: Path) -> str:

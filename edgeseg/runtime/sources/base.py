@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -22,7 +23,12 @@ class Source(ABC):
         fps: frames a second, None where unknown.
         frame_count: how many frames it will give, None where unknown or endless; containers give estimates.
         files: the files it reads, none for cameras and streams.
+        pixel_aspect: width of a pixel over its height.
+        has_sound: there is sound beside the frames; it is not read.
+        bad_frames: damaged or missing frames that were passed over so far.
         skipped: one line for each input, or part of one, that could not be read.
+        notes: one line for each thing that was read otherwise than a user might expect.
+        closed: `close` was called.
     """
 
     name: str
@@ -30,13 +36,21 @@ class Source(ABC):
     fps: float | None = None
     frame_count: int | None = None
     files: Sequence[Path] = ()
+    pixel_aspect: Fraction = Fraction(1)
+    has_sound: bool = False
+    closed: bool = False
 
     def __init__(self) -> None:
+        self.bad_frames = 0
         self.skipped: list[str] = []
+        self.notes: list[str] = []
 
     @abstractmethod
     def read(self) -> Frame | None:
-        """Return the next frame, None at the end.
+        """Return the next sound frame, None at the end.
+
+        A damaged frame is not the end: it is counted in `bad_frames` and the next one is read. A recording is
+        read to its end; a live source that sends too many of them, or for too long, counts as dead.
 
         Raises:
             SourceError: if it cannot be read.
@@ -46,8 +60,9 @@ class Source(ABC):
         """Pass over the next frame as cheaply as the source can; False at the end."""
         return self.read() is not None
 
-    def close(self) -> None:  # noqa: B027 - most sources hold nothing open
+    def close(self) -> None:
         """Let go of devices and files; may be called twice, and while another thread is blocked in `read`."""
+        self.closed = True
 
     def __iter__(self) -> Iterator[Frame]:
         while (frame := self.read()) is not None:

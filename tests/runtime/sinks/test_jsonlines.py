@@ -17,7 +17,7 @@ from edgeseg.runtime.sinks import JsonLinesSink
 from ..fakes import INSTANCE, SEMANTIC, two_animals
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools
-FRAME = Frame(np.zeros((6, 8, 3), np.uint8), 4, 12.5, "a.png")
+FRAME = Frame(np.zeros((6, 8, 3), np.uint8), 4, 12.5, "a.png", media_s=1 / 3)
 
 
 def _lines(path: Path) -> list[dict]:
@@ -28,9 +28,10 @@ def test_instances_are_coco_results_with_names(tmp_path: Path) -> None:
     with JsonLinesSink(tmp_path / "r.jsonl", INSTANCE) as sink:
         sink.write(FRAME, two_animals())
     (line,) = _lines(tmp_path / "r.jsonl")
-    assert {key: line[key] for key in ("index", "time_s", "name", "size_hw")} == {
+    assert {key: line[key] for key in ("index", "time_s", "media_s", "name", "size_hw")} == {
         "index": 4,
         "time_s": 12.5,
+        "media_s": 0.333333,
         "name": "a.png",
         "size_hw": [6, 8],
     }
@@ -55,6 +56,12 @@ def test_labels_are_one_segment_a_class(tmp_path: Path) -> None:
         (1, "bright", 1),
     ]
     assert coco_mask.decode(line["segments"][1]["segmentation"]).tolist() == labels.tolist()
+
+
+def test_a_frame_without_media_time_says_so(tmp_path: Path) -> None:
+    with JsonLinesSink(tmp_path / "r.jsonl", SEMANTIC) as sink:
+        sink.write(Frame(FRAME.image, 0, 0.0), SemanticResult(np.zeros((6, 8), np.uint8)))
+    assert _lines(tmp_path / "r.jsonl")[0]["media_s"] is None
 
 
 def test_not_sure_has_no_name(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from edgeseg.errors import SourceError, UsageError
 from edgeseg.runtime.sources import open_source
-from edgeseg.runtime.sources.capture import CaptureSource
 from edgeseg.runtime.sources.images import ImagesSource
+from edgeseg.runtime.sources.video import VideoSource
 
 from ..fakes import write_video
 
@@ -25,7 +25,7 @@ def test_each_kind_of_path_finds_its_source(tmp_path: Path) -> None:
     for path, kind, file in (
         (tmp_path, ImagesSource, image),
         (image, ImagesSource, image),
-        (video, CaptureSource, video),
+        (video, VideoSource, video),
     ):
         with open_source(path) as source:
             assert type(source) is kind
