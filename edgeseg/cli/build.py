@@ -122,10 +122,11 @@ def _attachments(
 ) -> dict[str, Path]:
     """Collect what spares the device its own measurements: int8 ranges, and TensorRT's timed kernels."""
     from edgeseg.export.engines import Request
-    from edgeseg.export.engines.lowered import scheme_of
+    from edgeseg.export.engines.lowered import int8_target, judge_of
     from edgeseg.export.package import RANGES_NAME, TIMINGS_NAME
     from edgeseg.export.portable import load_portable
-    from edgeseg.export.precision.convert import choose_int8
+    from edgeseg.export.precision.choice import choose_int8
+    from edgeseg.runtime.backends import open_backend
 
     found: dict[str, Path] = {}
     if ranges.calibration is not None:
@@ -135,7 +136,8 @@ def _attachments(
         calibration = ranges.read(spec.input)
         assert calibration is not None
         request = Request(recipe.backend, "int8", recipe.device)
-        choice = choose_int8(proto, spec, calibration, scheme_of(request), say)
+        target = int8_target(spec, request, open_backend)
+        choice = choose_int8(proto, calibration, judge_of(model, spec, calibration), target, say)
         found[RANGES_NAME] = folder / RANGES_NAME
         found[RANGES_NAME].write_text(choice.to_json())
         print_precision(choice.report)

@@ -14,7 +14,8 @@ from edgeseg.cli.options import PATH, Number
 from edgeseg.spec import CalibrationMethod, InputSpec
 
 if TYPE_CHECKING:
-    from edgeseg.export.precision.convert import Calibration, Int8Choice
+    from edgeseg.export.precision.choice import Int8Choice
+    from edgeseg.export.precision.convert import Calibration
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 RANGE_FLAGS = ("calibration", "calibration_method", "calibration_cache", "max_drop")
@@ -36,7 +37,7 @@ class Ranges:
 
     def read_packed(self) -> Int8Choice | None:
         """Read the ranges of a package; None where there are none."""
-        from edgeseg.export.precision.convert import Int8Choice
+        from edgeseg.export.precision.choice import Int8Choice
 
         return None if self.packed is None else Int8Choice.from_json(self.packed.read_text())
 

@@ -103,8 +103,12 @@ def graph_sha256(model: onnx.ModelProto) -> str:
     return digest.hexdigest()
 
 
-def open_run(model: Path | bytes) -> Run:
+def open_run(model: Path | bytes, *, as_written: bool = False) -> Run:
     """Open a model in ONNX Runtime on the CPU.
+
+    Args:
+        as_written: compute each node by itself; a graph in int8 then computes what it means, in float32, and
+            not what int8 kernels make of it.
 
     Raises:
         ExportError: if ONNX Runtime refuses the graph, or, from the returned function, cannot run it.
@@ -113,6 +117,8 @@ def open_run(model: Path | bytes) -> Run:
     ort = import_onnxruntime()
     options = ort.SessionOptions()
     options.log_severity_level = LOG_FATAL_ONLY
+    if as_written:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         source = model if isinstance(model, bytes) else str(model)
         # Without its fallback, which would print to the standard output and try the same again.

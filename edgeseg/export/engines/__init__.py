@@ -132,6 +132,10 @@ FillEngine = Callable[[Task], tuple[Manifest, list[Measured]]]
 measured, fastest first. Raises EngineError if the library refuses the graph or cannot open it, and
 MissingExtraError if the library is not installed."""
 
+WriteFiles = Callable[[Task], Manifest]
+"""`write_files` of a backend's module, where it takes no time: the engine's files and its manifest, with the
+options as they come. Raises as `FillEngine` does."""
+
 Int8Scheme = Callable[[Request], Scheme]
 """`int8_scheme` of a backend's module, where it differs from `symmetric`. Raises EngineError if the device
 asked for has no int8."""

@@ -11,12 +11,10 @@ from pathlib import Path
 from edgeseg.bundle import Manifest
 from edgeseg.errors import MissingExtraError, UsageError
 from edgeseg.export.engines import Request, Task
-from edgeseg.export.engines.build import fill_engine_of
+from edgeseg.export.engines.modules import CPU_BACKENDS, fill_engine_of
 from edgeseg.export.engines.tuning import Measured, measure
 from edgeseg.export.precision.quantise import Scheme
-from edgeseg.spec import BackendName
 
-BACKENDS: tuple[BackendName, ...] = ("onnxruntime", "openvino")
 CPU = "cpu"
 
 
@@ -30,7 +28,7 @@ def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
         raise UsageError(f"auto compares backends on the {CPU}; for {task.request.device}, name a --backend")
     made: dict[str, tuple[Path, Manifest]] = {}
     missing: MissingExtraError | None = None
-    for backend in BACKENDS:
+    for backend in CPU_BACKENDS:
         staging = task.staging / backend
         staging.mkdir()
         request = dataclasses.replace(task.request, backend=backend)
@@ -45,7 +43,7 @@ def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
     staging, manifest = made[measured[0].options["backend"]]
     for name in manifest.files:
         shutil.move(staging / name, task.staging / name)
-    for backend in BACKENDS:
+    for backend in CPU_BACKENDS:
         shutil.rmtree(task.staging / backend)
     return manifest, measured
 

@@ -14,17 +14,21 @@ from numpy.typing import NDArray
 
 from edgeseg.bundle import PARITY_NAME, PRECISION_NAME, Manifest, read_manifest, sha256_of, write_engine
 from edgeseg.errors import EngineError, NoDeviceError, ParityError, SpecError, UsageError
-from edgeseg.export.engines import FillEngine, OpenEngine, Request, Task
-from edgeseg.export.engines.lowered import FRESH_SEEDS, in_precision, judged, module_of
+from edgeseg.export.engines import OpenEngine, Request, Task
+from edgeseg.export.engines.lowered import FRESH_SEEDS, in_precision
+from edgeseg.export.engines.modules import fill_engine_of
 from edgeseg.export.engines.tuning import Measured
-from edgeseg.export.golden import Golden
-from edgeseg.export.parity import TOLERANCES, ParityReport, Run, Tolerances
+from edgeseg.export.golden import Golden, sample_all
+from edgeseg.export.parity import TOLERANCES, ParityReport, Run, Tolerances, run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import golden_of, graph_sha256, load_portable, open_run
-from edgeseg.export.precision.convert import DEFAULT_MAX_DROP, Calibration, Int8Choice
+from edgeseg.export.precision.choice import Int8Choice
+from edgeseg.export.precision.convert import Calibration
+from edgeseg.export.precision.judge import Judge
 from edgeseg.export.precision.report import PrecisionReport
 from edgeseg.export.preflight import refuse_unfit
 from edgeseg.export.verify import verify
+from edgeseg.spec import ModelSpec
 
 GOLDEN_NAME = "golden.json"
 """In an engine: what PyTorch computed, so that the engine can be proven without the portable model."""
@@ -97,16 +101,19 @@ def build(
     findings: list[tuple[ParityReport, list[Measured], PrecisionReport | None]] = []
 
     def fill(staging: Path) -> Manifest:
-        with in_precision(model, spec, request, calibration, on_step) as lowered:
+        with in_precision(
+            model, spec, request, calibration, open_engine=open_engine, images=images, on_step=on_step
+        ) as lowered:
             on_step("building, and measuring options")
             task = Task(staging, lowered.model, sha256_of(model), spec, request, batch, open_engine)
             manifest, measured = fill_engine_of(request.backend)(task)
             precision = lowered.built(staging, manifest)
             on_step("comparing with PyTorch")
-            reference = None if images is None else open_run(model)
+            proof = _proof_of(lowered.model, request, spec, golden, None if images is None else model)
 
             def compared(run: Run) -> ParityReport:
-                return verify(run, spec, golden, reference=reference, images=images, tolerances=limits)
+                expected, reference = proof
+                return verify(run, spec, expected, reference=reference, images=images, tolerances=limits)
 
             try:
                 engine = open_engine(staging, manifest)
@@ -119,21 +126,13 @@ def build(
                 manifest = dataclasses.replace(manifest, built_on=engine.built_on)
                 with contextlib.closing(engine):
                     report = compared(engine.infer)
-                    if precision is not None and reference is not None and images is not None:
-                        max_drop = getattr(calibration, "max_drop", DEFAULT_MAX_DROP)
-                        precision = judged(
-                            precision,
-                            infer=engine.infer,
-                            reference=reference,
-                            images=images,
-                            manifest=manifest,
-                            max_drop=max_drop,
-                        )
+                    if precision is not None:
+                        precision = lowered.judged(precision, engine.infer, manifest.backend)
         report.raise_if_failed(f"the engine of {model}")
         _refuse_empty_proof(report, model)
         files = dict(manifest.files)
         _note(staging, files, PARITY_NAME, json.dumps(report.to_plain(), indent=2, sort_keys=True) + "\n")
-        _note(staging, files, GOLDEN_NAME, golden.to_json() + "\n")
+        _note(staging, files, GOLDEN_NAME, proof[0].to_json() + "\n")
         if precision is not None:
             _note(staging, files, PRECISION_NAME, precision.to_json())
         findings.append((report, measured, precision))
@@ -180,6 +179,11 @@ def verify_engine(
         if images is None:
             images = pictures(FRESH_SEEDS, (manifest.spec.input.height, manifest.spec.input.width))
         run = open_run(reference)
+        if manifest.precision == "int8":  # far from fp32 or not, as its user allowed; its kernels are proven
+            report = verify(engine.infer, manifest.spec, golden, tolerances=tolerances)
+            lost = Judge(run, manifest.spec, images).points_lost(engine.infer)
+            note = f"int8 is {lost:.2f} points from fp32 on {len(images)} images, which is not judged here"
+            return dataclasses.replace(report, notes=(*report.notes, note))
         return verify(
             engine.infer, manifest.spec, golden, reference=run, images=images, tolerances=tolerances
         )
@@ -187,10 +191,20 @@ def verify_engine(
         engine.close()
 
 
-def fill_engine_of(backend: str) -> FillEngine:
-    """Import the module of one backend: its library is needed by nobody else."""
-    fill: FillEngine = module_of(backend).fill_engine
-    return fill
+def _proof_of(
+    lowered: Path, request: Request, spec: ModelSpec, golden: Golden, model: Path | None
+) -> tuple[Golden, Run | None]:
+    """Choose what an engine must compute: on the pictures of the export, and on images if there is a `model`.
+
+    That of fp32 and fp16 is what PyTorch computes. That of int8 is what its graph means: a wrong kernel shows
+    there, while what int8 costs the task is the user's to allow, and is judged by itself.
+    """
+    if request.precision != "int8":
+        return golden, None if model is None else open_run(model)
+    exact = open_run(lowered, as_written=True)
+    frames = pictures(golden.seeds, (spec.input.height, spec.input.width))
+    outputs = sample_all(run_all(exact, frames, spec.input.batch))
+    return dataclasses.replace(golden, outputs=outputs), exact
 
 
 def _note(staging: Path, files: dict[str, str], name: str, text: str) -> None:

@@ -7,30 +7,33 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
+from functools import partial
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest
 from edgeseg.errors import EngineError
-from edgeseg.export.engines import Int8Scheme, LayerPrecisions, Request
-from edgeseg.export.parity import Run, run_all
+from edgeseg.export.engines import LayerPrecisions, OpenEngine, Request
+from edgeseg.export.engines.modules import module_of, scheme_of
+from edgeseg.export.engines.saturation import saturates
+from edgeseg.export.engines.trial import can_try, trial
+from edgeseg.export.parity import Run
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import load_portable
-from edgeseg.export.precision.agreement import points_lost
-from edgeseg.export.precision.convert import Calibration, Int8Choice, choose_int8, quantised, to_fp16
+from edgeseg.export.portable import load_portable, open_run
+from edgeseg.export.precision.choice import JUDGING_BUDGET_S, Int8Choice, Target, choose_int8, quantised
+from edgeseg.export.precision.convert import DEFAULT_MAX_DROP, Calibration, to_fp16
 from edgeseg.export.precision.graph import GraphView, Layer
-from edgeseg.export.precision.quantise import Scheme
+from edgeseg.export.precision.judge import Judge
 from edgeseg.export.precision.report import PrecisionReport
+from edgeseg.export.precision.sensitivity import MOST_GROUPS
 from edgeseg.spec import ModelSpec
 
 FRESH_SEEDS = range(100, 104)  # of pictures that the export did not see
 TOLERATED_SHARE = 0.1  # of the int8 layers, that a library may still compute in float
-SLACK = 2.0  # times the drop allowed: other kernels round otherwise, and the proof has fewer images
 _LOWERED_NAME = "model.onnx"
+NARROW = "this processor adds two int8 products in 16 bits: weights are narrowed so that none overflows"
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,15 @@ class Lowered:
         model: the file; the portable model itself for fp32.
         report: what was done to it; None for fp32.
         layers: of the model.
+        judge: of what the finished engine loses; None where there are no images to judge on.
+        max_drop: points that int8 may lose.
     """
 
     model: Path
     report: PrecisionReport | None = None
     layers: Sequence[Layer] = ()
+    judge: Judge | None = None
+    max_drop: float = DEFAULT_MAX_DROP
 
     def built(self, folder: Path, manifest: Manifest) -> PrecisionReport | None:
         """Say in the report what an engine made of the model.
@@ -72,29 +79,22 @@ class Lowered:
             )
         return dataclasses.replace(self.report, built=found or None, notes=notes)
 
+    def judged(self, report: PrecisionReport, infer: Run, backend: str) -> PrecisionReport:
+        """Say in the report what the finished engine itself loses on the images that it was chosen by.
 
-def judged(
-    report: PrecisionReport,
-    *,
-    infer: Run,
-    reference: Run,
-    images: NDArray[np.uint8],
-    manifest: Manifest,
-    max_drop: float,
-) -> PrecisionReport:
-    """Say in the report what the finished engine loses: its library may compute otherwise than ONNX Runtime.
-
-    Raises:
-        EngineError: if int8 loses much more than its graph was chosen for.
-    """
-    batch = manifest.spec.input.batch
-    lost = points_lost(run_all(reference, images, batch), run_all(infer, images, batch), manifest.spec)
-    if report.precision == "int8" and lost > SLACK * max_drop:
-        raise EngineError(
-            f"{manifest.backend} loses {lost:.2f} points in int8, its graph {report.drop_points:.2f} in ONNX "
-            "Runtime; use --precision fp16, or another --backend"
-        )
-    return dataclasses.replace(report, engine_drop_points=lost)
+        Raises:
+            EngineError: if int8 loses more than is allowed.
+        """
+        if self.judge is None:
+            return report
+        lost = self.judge.points_lost(infer)
+        if report.precision == "int8" and lost > self.max_drop:
+            raise EngineError(
+                f"the finished int8 engine of {backend} loses {lost:.2f} points, {self.max_drop:g} are "
+                f"allowed (its graph lost {report.drop_points:.2f} in {report.backend}); use --precision "
+                "fp16, another --backend, or allow more with --max-drop"
+            )
+        return dataclasses.replace(report, engine_drop_points=lost)
 
 
 @contextmanager
@@ -103,42 +103,68 @@ def in_precision(
     spec: ModelSpec,
     request: Request,
     calibration: Calibration | Int8Choice | None,
-    on_step: Callable[[str], None],
+    *,
+    open_engine: OpenEngine,
+    images: NDArray[np.uint8] | None = None,
+    on_step: Callable[[str], None] = lambda step: None,
 ) -> Iterator[Lowered]:
     """Give the model in the precision that is asked for; its file is gone afterwards.
 
     Args:
         calibration: must be there for int8; generated pictures stand in for fp16.
+        open_engine: opens candidates of int8.
+        images: (M, H, W, 3) to judge an engine on whose choice was made before.
     """
     if request.precision == "fp32":
         yield Lowered(model)
         return
     proto, _ = load_portable(model)
+    judge: Judge | None
     if request.precision == "int8" and calibration is not None:
+        target = int8_target(spec, request, open_engine)
         if isinstance(calibration, Calibration):
-            calibration = choose_int8(proto, spec, calibration, scheme_of(request), on_step)
-        elif calibration.scheme != scheme_of(request):
+            judge = judge_of(model, spec, calibration)
+            calibration = choose_int8(proto, calibration, judge, target, on_step)
+        elif calibration.scheme != target.scheme:
             raise EngineError(f"the int8 ranges were chosen for another backend than {request.backend}")
-        lowered, report = quantised(proto, calibration), calibration.report
+        else:
+            judge = None if images is None else Judge(open_run(model), spec, images)
+        lowered = quantised(proto, calibration, narrow=target.narrow)
+        report, max_drop = calibration.report, calibration.max_drop
+        report = dataclasses.replace(report, narrow=NARROW if target.narrow else None)
     else:
         size_hw = (spec.input.height, spec.input.width)
         if not isinstance(calibration, Calibration):
-            calibration = Calibration(pictures(FRESH_SEEDS, size_hw))
-        lowered, report = to_fp16(proto, spec, calibration, on_step)
+            calibration = Calibration(pictures(FRESH_SEEDS, size_hw) if images is None else images)
+        judge = Judge(open_run(model), spec, calibration.images, calibration.labels)
+        lowered, report = to_fp16(proto, calibration, judge, on_step)
+        max_drop = calibration.max_drop
     layers = GraphView(proto).layers()
     del proto
     with tempfile.TemporaryDirectory(prefix="edgeseg-") as folder:
         path = Path(folder) / _LOWERED_NAME
         path.write_bytes(lowered.SerializeToString(deterministic=True))
-        yield Lowered(path, report, layers)
+        yield Lowered(path, report, layers, judge, max_drop)
 
 
-def scheme_of(request: Request) -> Scheme:
-    """Ask a backend for the form of int8 that it computes."""
-    choose: Int8Scheme | None = getattr(module_of(request.backend), "int8_scheme", None)
-    return choose(request) if choose else "symmetric"
+def int8_target(spec: ModelSpec, request: Request, open_engine: OpenEngine) -> Target:
+    """Find out what the int8 of a request is, and how its candidates are tried.
+
+    Raises:
+        EngineError: if the device asked for has no int8.
+    """
+    scheme = scheme_of(request)
+    if not can_try(request):
+        return Target(scheme)
+    return Target(
+        scheme,
+        partial(trial, spec=spec, request=request, open_engine=open_engine),
+        request.backend,
+        saturates(request, open_engine),
+    )
 
 
-def module_of(backend: str) -> ModuleType:
-    """Import the module of one backend: its library is needed by nobody else."""
-    return import_module(f"edgeseg.export.engines.{backend}")
+def judge_of(model: Path, spec: ModelSpec, calibration: Calibration) -> Judge:
+    """Prepare to judge int8 candidates on as many of the images as there is time for."""
+    budget_s = JUDGING_BUDGET_S / MOST_GROUPS
+    return Judge(open_run(model), spec, calibration.images, calibration.labels, budget_s=budget_s)

@@ -32,17 +32,25 @@ LOG_ERRORS_ONLY = 3  # ONNX Runtime warns that an optimised graph fits this mach
 
 def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
     """Write the engine's files and decide its session options; see `FillEngine`."""
-    request = task.request
-    device = request.device or CPU
+    manifest = write_files(task)
+    device = manifest.device
+    measured = measure_options(task, manifest, _choices(device, task.request.threads))
+    manifest = dataclasses.replace(manifest, options=measured[0].options)
+    return (manifest if device == CPU else _with_left_over(task, manifest)), measured
+
+
+def write_files(task: Task) -> Manifest:
+    """Write the engine's files; see `WriteFiles`."""
+    device = task.request.device or CPU
     optimised = device == CPU
     if optimised:
         _save_optimised(task.model, task.staging / MODEL_FILE)
     else:
         shutil.copyfile(task.model, task.staging / MODEL_FILE)
-    manifest = Manifest(
+    return Manifest(
         backend="onnxruntime",
         backend_version=require("onnxruntime", "cpu").__version__,
-        precision=request.precision,
+        precision=task.request.precision,
         device=device,
         spec=task.spec,
         model_sha256=task.model_sha256,
@@ -53,9 +61,6 @@ def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
             "graph_optimization": "disabled" if optimised else "all",
         },
     )
-    measured = measure_options(task, manifest, _choices(device, request.threads))
-    manifest = dataclasses.replace(manifest, options=measured[0].options)
-    return (manifest if device == CPU else _with_left_over(task, manifest)), measured
 
 
 def _with_left_over(task: Task, manifest: Manifest) -> Manifest:

@@ -27,6 +27,14 @@ HALF = {"FP16": "f16", "BF16": "bf16"}  # what a device calls its capability, an
 
 def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
     """Write the compiled model and decide its options; see `FillEngine`."""
+    manifest = write_files(task)
+    at_once = usable_cores() if task.request.openvino.hint == "throughput" else 1
+    measured = measure_options(task, manifest, _choices(manifest.device, task.request), at_once=at_once)
+    return dataclasses.replace(manifest, options=measured[0].options), measured
+
+
+def write_files(task: Task) -> Manifest:
+    """Write the compiled model; see `WriteFiles`."""
     openvino = require("openvino", "openvino")
     request = task.request
     device = request.device or CPU
@@ -40,8 +48,7 @@ def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
         reason = str(error).strip().splitlines()[-1]  # the lines above name places in its sources
         raise EngineError(f"OpenVINO refuses {task.model} on {device}: {reason}") from error
     (task.staging / MODEL_FILE).write_bytes(blob.getbuffer())
-    del blob  # it holds all weights
-    manifest = Manifest(
+    return Manifest(
         backend="openvino",
         backend_version=openvino.__version__.partition("-")[0],
         precision=request.precision,
@@ -51,9 +58,6 @@ def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
         files={MODEL_FILE: ""},
         options={"model_file": MODEL_FILE, "inference_precision": computes_in},
     )
-    at_once = usable_cores() if request.openvino.hint == "throughput" else 1
-    measured = measure_options(task, manifest, _choices(device, request), at_once=at_once)
-    return dataclasses.replace(manifest, options=measured[0].options), measured
 
 
 def int8_scheme(request: Request) -> Scheme:

@@ -1,13 +1,15 @@
 """Turn the outputs of a float32 model and of a converted one into points that the task loses, 0..100.
 
-There is no ground truth at build time: what the float32 model finds stands for it. Points are those of
-mIoU for labels, and of F1, the balance of found and missed, for instances.
+Points are those of mIoU for labels, and of F1, the balance of found and missed, for instances. With label
+maps they are true ones; without, what the float32 model finds stands for the truth, and every pixel that it
+is unsure of counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,20 +19,50 @@ from edgeseg.spec import ModelSpec
 
 SAME_OBJECT_IOU = 0.5  # of boxes and of masks, as in AP@0.5
 POINTS = 100.0
+VOID_LABEL = 255  # of label maps: not counted
 
 
-def points_lost(reference: Sequence[Outputs], candidate: Sequence[Outputs], spec: ModelSpec) -> float:
-    """Judge converted outputs of several images by those of the float32 model.
+def points_lost(
+    reference: Sequence[Outputs],
+    candidate: Sequence[Outputs],
+    spec: ModelSpec,
+    truth: NDArray[np.uint8] | None = None,
+) -> float:
+    """Judge converted outputs of several images by those of the float32 model, or both by the truth.
 
     Args:
         reference: one item an image.
         candidate: the same of the converted model.
+        truth: of a semantic model, label maps (M, H, W) of the input's size; VOID_LABEL is not counted.
 
     Returns:
-        0 for equal results, 100 if nothing agrees.
+        0 for results that are equal, or better than the float32 model's, 100 if nothing agrees.
     """
-    lost = _labels_lost if spec.task == "semantic" else _instances_lost
-    return max(0.0, POINTS * lost(reference, candidate, spec))  # rounding may fall below 0
+    if truth is not None:
+        lost = true_miou(reference, spec, truth) - true_miou(candidate, spec, truth)
+    elif spec.task == "semantic":
+        lost = _labels_lost(reference, candidate, spec)
+    else:
+        lost = _instances_lost(reference, candidate, spec)
+    return max(0.0, POINTS * lost)  # rounding may fall below 0
+
+
+def true_miou(outputs: Sequence[Outputs], spec: ModelSpec, truth: NDArray[np.uint8]) -> float:
+    """Judge the outputs of a semantic model by label maps (M, H, W) of the input's size: mIoU, 0..1."""
+    errors = SemanticErrors(max(len(spec.class_names), 2))
+    for found, expected in zip(outputs, truth, strict=True):
+        counted = expected != VOID_LABEL
+        errors.add_labels(expected[counted], labels_at(found, expected.shape)[counted])
+    return errors.mean_iou
+
+
+def labels_at(outputs: Outputs, size_hw: tuple[int, ...] | None = None) -> NDArray[np.uint8]:
+    """Give one image's labels at a size (H, W): of logits, of those interpolated to it; None is their own."""
+    if "labels" in outputs or size_hw is None or size_hw == outputs["logits"].shape[1:]:
+        return labels_of(outputs, "labels" in outputs)
+    height, width = size_hw
+    large = [cv2.resize(plane, (width, height)) for plane in outputs["logits"]]
+    return labels_of({"logits": np.stack(large)}, has_labels=False)
 
 
 def _labels_lost(reference: Sequence[Outputs], candidate: Sequence[Outputs], spec: ModelSpec) -> float:

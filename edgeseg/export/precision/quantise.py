@@ -14,12 +14,12 @@ from typing import Any, Literal
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from edgeseg.export.precision.graph import CLAMPS, GraphView, is_dense_crf
 from edgeseg.export.precision.ranges import LEVELS
 from edgeseg.export.precision.report import Kept
+from edgeseg.export.precision.weights import adds_pairs, quantised_weights
 
 Scheme = Literal["symmetric", "unsigned", "onnxruntime"]
 """What an engine fuses into int8 kernels.
@@ -158,6 +158,8 @@ def quantise(
     thresholds: Mapping[str, float],
     scheme: Scheme = "symmetric",
     float_layers: Collection[str] = (),
+    *,
+    narrow: bool = False,
 ) -> onnx.ModelProto:
     """Convert a model; inputs, outputs and metadata stay what they are.
 
@@ -166,12 +168,16 @@ def quantise(
         view: of the model.
         thresholds: largest magnitude to represent of each tensor in the `Plan` without `float_layers`.
         float_layers: names of layers to leave in float.
+        narrow: no two products may overflow 16 bits, where a kernel adds two; see `weights`.
     """
     planned = plan(view, scheme, float_layers)
+    adding_pairs = {node.input[_WEIGHT] for node in view.nodes if _adds_pairs(view, node)}
     nodes: list[onnx.NodeProto] = []
     constants: list[onnx.TensorProto] = []
     for weight, axis in planned.weights.items():
-        values, scales = quantised_weights(view.constant(weight), axis)
+        values, scales = quantised_weights(
+            view.constant(weight), axis, narrow=narrow and weight in adding_pairs
+        )
         constants += [
             numpy_helper.from_array(values, f"{weight}.int8"),
             numpy_helper.from_array(scales, f"{weight}.scale"),
@@ -212,23 +218,8 @@ def quantise(
     return _assemble(model, nodes, constants)
 
 
-def quantised_weights(
-    weights: NDArray[np.generic], axis: int
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Quantise symmetrically with one scale a channel.
-
-    Args:
-        axis: of the output channels.
-
-    Returns:
-        int8 values of the same shape, -127..127, and float32 scales (C,).
-    """
-    others = tuple(i for i in range(weights.ndim) if i != axis)
-    peaks = np.abs(weights).max(axis=others).astype(np.float32)
-    scales = np.where(peaks > 0, peaks / LEVELS, np.float32(1.0)).astype(np.float32)
-    shape = [1] * weights.ndim
-    shape[axis] = -1
-    return np.rint(weights / scales.reshape(shape)).clip(-LEVELS, LEVELS).astype(np.int8), scales
+def _adds_pairs(view: GraphView, node: onnx.NodeProto) -> bool:
+    return view.is_heavy(node) and adds_pairs(node, view.constants[node.input[_WEIGHT]])
 
 
 def _never_negative(view: GraphView) -> set[str]:

@@ -44,8 +44,11 @@ class PrecisionReport:
         kept: tensors and layers that stay in float32, by measurement or because the engine cannot do else.
         operators: what stays in float32 by rule.
         drop_points: what the task loses against float32 on the calibration images; see `agreement`.
-        engine_drop_points: the same of the finished engine, on the images of its proof; None where it was not
-            measured.
+        engine_drop_points: the same of the finished engine; None where it was not measured.
+        float_miou: of the float32 model against label maps of these images, 0..100, if the drop is from that;
+            None if it is from what the float32 model finds.
+        backend: that computed what the search for float layers judged.
+        narrow: why weights of int8 layers are smaller than 8 bits allow; None if they are not.
         method: how int8 ranges were chosen; None for fp16.
         float_layers: layers that int8 would cost too much, most sensitive first.
         curve: the search for them.
@@ -60,6 +63,9 @@ class PrecisionReport:
     drop_points: float
     layers: Mapping[str, Precision]
     engine_drop_points: float | None = None
+    float_miou: float | None = None
+    backend: str = "onnxruntime"
+    narrow: str | None = None
     method: str | None = None
     float_layers: tuple[Kept, ...] = ()
     curve: tuple[CurvePoint, ...] = ()

@@ -12,13 +12,13 @@ from edgeseg.export.engines import BuildBackend, Request, TensorRTOptions
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import load_portable
-from edgeseg.export.precision.convert import Calibration, to_fp16, to_int8
+from edgeseg.export.precision.convert import Calibration
 from edgeseg.export.precision.graph import GraphView, is_dense_crf
 from edgeseg.export.precision.quantise import Scheme
 from edgeseg.runtime.backends import open_backend
 from edgeseg.spec import CRFSpec, Precision
 from tests.export import small_networks
+from tests.export.precision.conversions import in_fp16, in_int8
 
 HALF = onnx.TensorProto.FLOAT16
 IMAGES = pictures(range(20, 24), small_networks.SIZE_HW)
@@ -42,7 +42,7 @@ def types_in_the_crf(model: onnx.ModelProto) -> set[int]:
 
 
 def test_fp16_keeps_the_crf_in_float32_and_says_so(model: Path) -> None:
-    converted, report = to_fp16(*load_portable(model), CALIBRATION)
+    converted, report = in_fp16(model, CALIBRATION)
     assert HALF not in types_in_the_crf(converted)
     assert set(report.layers.values()) == {"fp16"}
     (kept,) = (entry for entry in report.operators if entry.reason.startswith("the dense CRF"))
@@ -52,7 +52,7 @@ def test_fp16_keeps_the_crf_in_float32_and_says_so(model: Path) -> None:
 
 @pytest.mark.parametrize("scheme", ["symmetric", "unsigned", "onnxruntime"])
 def test_int8_leaves_the_crf_alone(model: Path, scheme: Scheme) -> None:
-    converted, report = to_int8(*load_portable(model), CALIBRATION, scheme)
+    converted, report = in_int8(model, CALIBRATION, scheme)
     assert types_in_the_crf(converted) <= {
         onnx.TensorProto.FLOAT,
         onnx.TensorProto.INT64,

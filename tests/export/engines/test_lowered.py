@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
-from edgeseg.bundle import PRECISION_NAME
+from edgeseg.bundle import PRECISION_NAME, Manifest
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.export.engines import BuildBackend, Request, lowered
 from edgeseg.export.engines import onnxruntime as engine_of_onnxruntime
@@ -16,11 +17,12 @@ from edgeseg.export.engines.build import Built, build, verify_engine
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import load_portable
-from edgeseg.export.precision.convert import Calibration, to_fp16, to_int8
+from edgeseg.export.precision.convert import Calibration
 from edgeseg.runtime import Segmenter
 from edgeseg.runtime.backends import open_backend
 from edgeseg.spec import Lowering, Precision
 from tests.export import small_networks
+from tests.export.precision.conversions import in_fp16, in_int8
 
 IMAGES = pictures(range(20, 24), small_networks.SIZE_HW)
 ANY_DROP = 100.0  # random weights say nothing of accuracy
@@ -60,8 +62,8 @@ def test_fp16_needs_no_images_and_is_half_the_size(unet: Path, tmp_path: Path) -
     assert made.precision is not None
     assert set(made.precision.layers.values()) == {"fp16"}
     assert set(made.precision.built or ()) == set(made.precision.layers)
-    model, spec = load_portable(unet)
-    made_half, _ = to_fp16(model, spec, CALIBRATION)
+    model, _ = load_portable(unet)
+    made_half, _ = in_fp16(unet, CALIBRATION)
     weights = [sum(len(tensor.raw_data) for tensor in m.graph.initializer) for m in (model, made_half)]
     assert weights[1] < 0.55 * weights[0]
 
@@ -88,9 +90,9 @@ def test_int8_computes_in_int8_and_says_what_does_not(unet: Path, tmp_path: Path
 def test_detectors_keep_their_contract(detector: Path, tmp_path: Path, precision: Precision) -> None:
     model, spec = load_portable(detector)
     if precision == "fp16":
-        made, report = to_fp16(model, spec, CALIBRATION)
+        made, report = in_fp16(detector, CALIBRATION)
     else:
-        made, report = to_int8(model, spec, CALIBRATION, "symmetric")
+        made, report = in_int8(detector, CALIBRATION, "symmetric")
     assert list(report.layers.values()).count(precision) == len(report.layers)
     assert made.graph.input == model.graph.input
     assert made.graph.output == model.graph.output
@@ -140,11 +142,28 @@ def test_openvino_computes_every_layer_in_int8(unet: Path, tmp_path: Path) -> No
 def test_an_engine_that_loses_more_than_its_graph_is_refused(
     unet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lowered, "points_lost", lambda *outputs: 201.0)
-    with pytest.raises(
-        EngineError, match=r"onnxruntime loses 201.00 points in int8, its graph [0-9.]+ in ONNX"
-    ):
-        built(unet, tmp_path / "engine", "int8", CALIBRATION)
+    monkeypatch.setattr(lowered, "can_try", lambda request: False)  # candidates run in ONNX Runtime, right
+
+    class Shifted:
+        """An engine with every label off by one."""
+
+        def __init__(self, folder: Path, manifest: Manifest) -> None:
+            self._engine = open_backend(folder, manifest)
+            self.built_on = self._engine.built_on
+            self.close = self._engine.close
+
+        def infer(self, image: np.ndarray, /) -> dict[str, np.ndarray]:
+            return {"labels": (self._engine.infer(image)["labels"] + 1) % 3}
+
+    calibration = Calibration(IMAGES, max_drop=60.0)
+    with pytest.raises(EngineError, match=r"engine of onnxruntime loses [0-9.]+ points, 60 are allowed"):
+        build(
+            unet,
+            tmp_path / "engine",
+            open_engine=Shifted,
+            request=Request(precision="int8", threads=1),
+            calibration=calibration,
+        )
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])

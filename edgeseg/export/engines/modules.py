@@ -1,0 +1,36 @@
+"""Find the module of a backend, and what it says of itself."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+from edgeseg.export.engines import FillEngine, Int8Scheme, Request, WriteFiles
+from edgeseg.export.precision.quantise import Scheme
+from edgeseg.spec import BackendName
+
+CPU_BACKENDS: tuple[BackendName, ...] = ("onnxruntime", "openvino")
+"""What `auto` compares."""
+
+
+def module_of(backend: str) -> ModuleType:
+    """Import the module of one backend: its library is needed by nobody else."""
+    return import_module(f"edgeseg.export.engines.{backend}")
+
+
+def fill_engine_of(backend: str) -> FillEngine:
+    """Give what makes a backend's engines."""
+    fill: FillEngine = module_of(backend).fill_engine
+    return fill
+
+
+def write_files_of(backend: str) -> WriteFiles | None:
+    """Give what makes a backend's engines at once, options as they come; None where that takes time."""
+    write: WriteFiles | None = getattr(module_of(backend), "write_files", None)
+    return write
+
+
+def scheme_of(request: Request) -> Scheme:
+    """Ask a backend for the form of int8 that it computes."""
+    choose: Int8Scheme | None = getattr(module_of(request.backend), "int8_scheme", None)
+    return choose(request) if choose else "symmetric"

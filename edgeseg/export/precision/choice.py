@@ -1,0 +1,163 @@
+"""Turn a portable model and images into the choice of what computes in int8, and that into a graph."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+import onnx
+
+from edgeseg.errors import EngineError, SpecError
+from edgeseg.export.parity import Run
+from edgeseg.export.portable import graph_sha256, open_run
+from edgeseg.export.precision.convert import DEFAULT_MAX_DROP, Calibration, Say, finished, ranges_of
+from edgeseg.export.precision.graph import GraphView
+from edgeseg.export.precision.judge import Judge
+from edgeseg.export.precision.quantise import Scheme, plan, quantise
+from edgeseg.export.precision.report import PrecisionReport
+from edgeseg.export.precision.sensitivity import search
+from edgeseg.records import from_plain, to_plain
+
+JUDGING_BUDGET_S = 240.0  # for all groups of layers once
+
+OpenTrial = Callable[[onnx.ModelProto], AbstractContextManager[Sequence[Run]]]
+"""Opens a graph as the engine will compute it; several runs, where it may end in one of several backends."""
+
+
+@contextmanager
+def in_onnxruntime(model: onnx.ModelProto) -> Iterator[list[Run]]:
+    """Open a graph in ONNX Runtime, where the engine's own backend cannot be tried."""
+    yield [open_run(model.SerializeToString())]
+
+
+@dataclass(frozen=True)
+class Int8Choice:
+    """All that is needed to convert one model to int8 again, without images.
+
+    Attributes:
+        graph_sha256: of the portable model.
+        scheme: the form its backend wants.
+        ranges: threshold of each tensor.
+        float_layers: layers left in float by measurement.
+        report: what was measured.
+        max_drop: points that were allowed.
+    """
+
+    graph_sha256: str
+    scheme: Scheme
+    ranges: Mapping[str, float]
+    float_layers: tuple[str, ...]
+    report: PrecisionReport
+    max_drop: float = DEFAULT_MAX_DROP
+
+    def to_json(self) -> str:
+        """Write as JSON with sorted keys."""
+        return json.dumps(to_plain(self), indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Int8Choice:
+        """Read what `to_json` wrote.
+
+        Raises:
+            SpecError: if the text is something else.
+        """
+        try:
+            return from_plain(cls, json.loads(text))
+        except ValueError as error:
+            raise SpecError(f"the int8 ranges are not JSON: {error}") from error
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where int8 will run.
+
+    Attributes:
+        scheme: the form its backend wants.
+        open_trial: opens a candidate there.
+        backend: its name, for the report.
+        narrow: whether its kernels add two products in 16 bits; see `weights`.
+    """
+
+    scheme: Scheme
+    open_trial: OpenTrial = in_onnxruntime
+    backend: str = "onnxruntime"
+    narrow: bool = False
+
+
+def choose_int8(
+    model: onnx.ModelProto,
+    calibration: Calibration,
+    judge: Judge,
+    target: Target,
+    on_step: Say = lambda step: None,
+) -> Int8Choice:
+    """Measure ranges, and which layers int8 would cost too much.
+
+    Args:
+        judge: of this model.
+
+    Raises:
+        EngineError: if no layer can compute in int8.
+    """
+    view = GraphView(model)
+    scheme = target.scheme
+    on_step("measuring ranges")
+    # The cache serves every scheme, and every choice of layers: what these quantise is among this.
+    names = list({**plan(view, "symmetric").source, **plan(view, "onnxruntime").source})
+    ranges = ranges_of(model, names, calibration, judge.spec.input.batch, calibration.method)
+    by_rule = plan(view, scheme).float_layers
+    in_float = {entry.name for entry in by_rule}
+    layers = [layer.name for layer in view.layers() if layer.name not in in_float]
+
+    def drop_of(float_layers: Collection[str]) -> float:
+        candidate = quantise(model, view, ranges, scheme, float_layers, narrow=target.narrow)
+        with target.open_trial(candidate) as runs:
+            return max(judge.points_lost(run) for run in runs)
+
+    on_step("comparing with float32")
+    found = search(layers, drop_of, calibration.max_drop, on_step=on_step)
+    chosen = tuple(entry.name for entry in found.float_layers)
+    if len(chosen) == len(layers):
+        raise EngineError(
+            f"int8 costs {found.curve[0].drop_points:.2f} points, {calibration.max_drop:g} are allowed, "
+            "and no layer can be in int8 within that; use --precision fp16, or allow more with --max-drop"
+        )
+    by_rule = plan(view, scheme, chosen).float_layers  # layers may have lost those that read them in int8
+    in_float = {*chosen, *(entry.name for entry in by_rule)}
+    report = PrecisionReport(
+        "int8",
+        len(calibration.images),
+        by_rule,
+        found.drop_points,
+        {layer.name: "fp32" if layer.name in in_float else "int8" for layer in view.layers()},
+        float_miou=judge.float_miou,
+        backend=target.backend,
+        method=calibration.method,
+        float_layers=found.float_layers,
+        curve=found.curve,
+        notes=(*found.notes, *_note(judge, calibration)),
+    )
+    return Int8Choice(graph_sha256(model), scheme, ranges, chosen, report, calibration.max_drop)
+
+
+def quantised(model: onnx.ModelProto, choice: Int8Choice, *, narrow: bool = False) -> onnx.ModelProto:
+    """Convert a portable model to int8 as it was chosen for it.
+
+    Args:
+        narrow: as `Target` of the device at hand, which need not be the one that was chosen on.
+
+    Raises:
+        EngineError: if it was chosen for another model.
+    """
+    if choice.graph_sha256 != graph_sha256(model):
+        raise EngineError("the int8 ranges are those of another model; calibrate again")
+    view = GraphView(model)
+    return finished(quantise(model, view, choice.ranges, choice.scheme, choice.float_layers, narrow=narrow))
+
+
+def _note(judge: Judge, calibration: Calibration) -> tuple[str, ...]:
+    if len(judge.images) == len(calibration.images):
+        return ()
+    return (f"the drop was measured on {len(judge.images)} of {len(calibration.images)} images to save time",)

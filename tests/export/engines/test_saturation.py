@@ -1,0 +1,70 @@
+"""Whether int8 kernels saturate is seen in what they compute, and weights follow it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from edgeseg.bundle import Manifest
+from edgeseg.export.engines import Request, lowered
+from edgeseg.export.engines.lowered import in_precision
+from edgeseg.export.engines.saturation import saturates
+from edgeseg.export.exporter import Settings, export_network
+from edgeseg.export.pictures import pictures
+from edgeseg.export.portable import load_portable
+from edgeseg.export.precision.convert import Calibration
+from edgeseg.export.precision.weights import LARGEST_PAIR
+from edgeseg.runtime.backends import open_backend
+from tests.export import small_networks
+
+INT8 = Request(precision="int8", threads=1)
+
+
+class Halved:
+    """An engine whose sums end where those of two products in 16 bits do: at about half."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self._engine = open_backend(folder, manifest)
+        self.built_on = self._engine.built_on
+        self.close = self._engine.close
+
+    def infer(self, image: np.ndarray, /) -> dict[str, np.ndarray]:
+        return {name: 0.51 * array for name, array in self._engine.infer(image).items()}
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+def test_a_kernel_that_saturates_is_found(backend: str) -> None:
+    pytest.importorskip(backend)
+    request = Request(backend, "int8")
+    assert saturates(request, Halved)
+    assert saturates(request, open_backend) in (True, False)  # by the processor
+
+
+def test_off_the_processor_nothing_is_tried() -> None:
+    assert not saturates(Request("tensorrt", "int8"), Halved)
+    assert not saturates(Request("onnxruntime", "int8", "tensorrt"), Halved)
+
+
+@pytest.mark.parametrize("found", [False, True])
+def test_weights_are_narrow_where_kernels_saturate_and_the_report_says_so(
+    found: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lowered, "saturates", lambda request, open_engine: found)
+    path = tmp_path / "unet.onnx"
+    export_network(small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW))
+    calibration = Calibration(pictures(range(4), small_networks.SIZE_HW), max_drop=100.0)
+    spec = load_portable(path)[1]
+    with in_precision(path, spec, INT8, calibration, open_engine=open_backend) as made:
+        assert made.report is not None
+        assert (made.report.narrow is not None) == found
+        tensors = onnx.load(made.model).graph.initializer
+    pairs = [
+        np.sort(numpy_helper.to_array(tensor).reshape(tensor.dims[0], -1).astype(int))[:, -2:].sum(axis=1)
+        for tensor in tensors
+        if tensor.name.endswith(".int8")
+    ]
+    assert (max(int(pair.max()) for pair in pairs) > LARGEST_PAIR) != found

@@ -1,0 +1,26 @@
+"""Convert portable models as a build does, without a backend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+
+from edgeseg.export.portable import load_portable, open_run
+from edgeseg.export.precision.choice import Target, choose_int8, quantised
+from edgeseg.export.precision.convert import Calibration, to_fp16
+from edgeseg.export.precision.judge import Judge
+from edgeseg.export.precision.quantise import Scheme
+from edgeseg.export.precision.report import PrecisionReport
+
+
+def in_fp16(path: Path, calibration: Calibration) -> tuple[onnx.ModelProto, PrecisionReport]:
+    model, spec = load_portable(path)
+    return to_fp16(model, calibration, Judge(open_run(path), spec, calibration.images))
+
+
+def in_int8(path: Path, calibration: Calibration, scheme: Scheme) -> tuple[onnx.ModelProto, PrecisionReport]:
+    model, spec = load_portable(path)
+    judge = Judge(open_run(path), spec, calibration.images)
+    choice = choose_int8(model, calibration, judge, Target(scheme))
+    return quantised(model, choice), choice.report
