@@ -87,7 +87,8 @@ def command(
                 f"{engine} was built without its device; prove it here: edgeseg verify {engine}", err=True
             )
         opened = stack.enter_context(open_source(source))
-        if not outputs and not show and frames is None and opened.frame_count is None:
+        endless = opened.frame_count is None and not opened.files
+        if not outputs and not show and frames is None and endless:
             raise UsageError(
                 f"{opened.name} never ends and nothing would be kept: give -o, --show or --frames"
             )

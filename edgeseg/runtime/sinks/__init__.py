@@ -43,7 +43,10 @@ def open_sink(text: str | os.PathLike[str], spec: ModelSpec, source: Source) -> 
     check_outputs([text], source)
     path, suffix = Path(text), _suffix_of(text)
     if suffix == ".mp4":
-        return VideoSink(path, fps=source.fps, live=source.live)
+        video = VideoSink(path, fps=source.fps, live=source.live, pixel_aspect=source.pixel_aspect)
+        if source.has_sound:
+            video.notes = (f"the sound of {source.name} is not carried over to {path}",)
+        return video
     if suffix == ".jsonl":
         return JsonLinesSink(path, spec)
     return ImageSink(path) if suffix else FolderSink(path, spec)

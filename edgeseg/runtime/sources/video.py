@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgeseg import limits
 from edgeseg.errors import SourceError
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.sources.address import without_password
 from edgeseg.runtime.sources.base import Source
-from edgeseg.runtime.sources.budget import VARIABLE, check_pixels, max_pixels
+from edgeseg.runtime.sources.budget import check_pixels
 from edgeseg.runtime.sources.container import frame_count, orientation, picture_stream, stated_end_s
 from edgeseg.runtime.sources.patience import Patience
 from edgeseg.runtime.sources.timeline import ECHO_FRAMES, Timeline, jumps
@@ -109,19 +110,20 @@ class VideoSource(Source):
         import av
         from av.error import FFmpegError
 
-        limits = {"max_pixels": str(CODED_SHARE * max_pixels() + CODED_MARGIN)}
+        most = limits.current().pixels
+        bounds = {"max_pixels": str(CODED_SHARE * most + CODED_MARGIN)}
         timeout = None if live is False else (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
-        options = limits if live is False else {**limits, **NETWORK_OPTIONS}
+        options = bounds if live is False else {**bounds, **NETWORK_OPTIONS}
         try:
             container = av.open(place, mode="r", timeout=timeout, options=options, metadata_errors="replace")
         except (FFmpegError, OSError, ValueError) as error:
             raise SourceError(failure) from error
         try:
             stream = picture_stream(container, failure)
-            if not stream.width or not stream.height:  # FFmpeg reads no size from a frame beyond `limits`
+            if not stream.width or not stream.height:  # FFmpeg reads no size from a frame beyond `bounds`
                 raise SourceError(
-                    f"{name} is damaged, or its frames have more than {max_pixels()} pixels; if that is "
-                    f"meant, set {VARIABLE} to more"
+                    f"{name} is damaged, or its frames have far more than {most} pixels; "
+                    "where that is right, raise the limit: edgeseg --limit pixels=1G COMMAND"
                 )
             check_pixels(name, stream.width, stream.height)
             live = container.duration is None or container.duration <= 0 if live is None else live
@@ -130,7 +132,7 @@ class VideoSource(Source):
             stream.thread_type = "SLICE" if live else "AUTO"
             # Where each picture stands alone, a decoder that goes on after an error shows half a picture.
             explode = {"err_detect": "explode"} if context.codec.intra_only else {}
-            context.options = {**limits, **explode}
+            context.options = {**bounds, **explode}
             return cls(container, stream, name, live=live)
         except BaseException:
             container.close()

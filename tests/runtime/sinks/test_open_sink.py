@@ -129,3 +129,12 @@ def test_a_file_in_the_place_of_a_folder_is_one_line(tmp_path: Path, name: str) 
     (tmp_path / "file").touch()
     with pytest.raises(SinkError, match=r"cannot write .*(File exists|Not a directory)"):
         open_sink(f"{tmp_path}/{name}", SEMANTIC, GreyFrames([1]))
+
+
+def test_sound_that_is_lost_is_said(tmp_path: Path) -> None:
+    source = GreyFrames([1])
+    source.has_sound = True
+    with open_sink(tmp_path / "a.mp4", SEMANTIC, source) as sink:
+        assert list(sink.notes) == [f"the sound of grey is not carried over to {tmp_path / 'a.mp4'}"]
+    with open_sink(tmp_path / "a.jsonl", SEMANTIC, source) as sink:
+        assert not sink.notes

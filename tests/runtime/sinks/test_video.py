@@ -3,9 +3,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import namedtuple
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
-import cv2
+import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from edgeseg.errors import SinkError
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.sinks.video import RESERVE_BYTES, VideoSink, fit
+from edgeseg.runtime.sources import open_source
 
 RESULT = SemanticResult(np.zeros((1, 1), np.uint8))
 
@@ -27,17 +30,17 @@ def _grey(value: int, size_hw: tuple[int, int] = (48, 64)) -> np.ndarray:
     return np.full((*size_hw, 3), value, np.uint8)
 
 
-def _read(path: Path) -> tuple[list[np.ndarray], float]:
-    capture = cv2.VideoCapture(str(path))
-    frames = []
-    while (read := capture.read())[0]:
-        frames.append(read[1])
-    return frames, capture.get(cv2.CAP_PROP_FPS)
+def _read(path: Path) -> tuple[list[np.ndarray], float | None]:
+    with open_source(path) as source:
+        return [frame.image for frame in source], source.fps
 
 
-def _greys(path: Path) -> list[int]:
-    """The frames' grey values to the nearest 50, which survives compression."""
-    return [50 * round(float(frame.mean()) / 50) for frame in _read(path)[0]]
+def _greys_at(path: Path) -> list[tuple[int, float]]:
+    """The frames' grey values to the nearest 50, which survives compression, and the frames' times."""
+    with open_source(path) as source:
+        return [
+            (50 * round(float(frame.image.mean()) / 50), round(frame.media_s or 0.0, 3)) for frame in source
+        ]
 
 
 def test_frames_come_back_at_the_sources_rate(tmp_path: Path) -> None:
@@ -47,24 +50,73 @@ def test_frames_come_back_at_the_sources_rate(tmp_path: Path) -> None:
     frames, fps = _read(tmp_path / "v.mp4")
     assert fps == 12.5
     assert frames[0].shape == (48, 64, 3)
-    assert _greys(tmp_path / "v.mp4") == [0, 100, 200]
+    assert _greys_at(tmp_path / "v.mp4") == [(0, 0.0), (100, 0.08), (200, 0.16)]
+
+
+def test_the_last_frame_lasts_as_long_as_the_others(tmp_path: Path) -> None:
+    with VideoSink(tmp_path / "v.mp4", fps=10.0) as sink:
+        for index in range(5):
+            sink.write(_frame(index), RESULT, _grey(100))
+    with av.open(str(tmp_path / "v.mp4")) as container:
+        assert container.duration == pytest.approx(500_000, abs=2000)
 
 
 def test_in_place_of_dropped_frames_the_one_before_stays(tmp_path: Path) -> None:
     with VideoSink(tmp_path / "v.mp4", fps=10.0) as sink:
         for index, value in ((5, 0), (8, 100), (9, 200)):
             sink.write(_frame(index), RESULT, _grey(value))
-    assert _greys(tmp_path / "v.mp4") == [0, 0, 0, 100, 200]
+    assert _greys_at(tmp_path / "v.mp4") == [(0, 0.0), (100, 0.3), (200, 0.4)]
+
+
+def test_every_frame_stands_at_its_media_time(tmp_path: Path) -> None:
+    times = (4.0, 4.033, 4.5, 5.0, 5.0, 9.25)
+    with VideoSink(tmp_path / "v.mp4", fps=30.0) as sink:
+        for index, media_s in enumerate(times):
+            sink.write(replace(_frame(index), media_s=media_s), RESULT, _grey(50 * index))
+    found = _greys_at(tmp_path / "v.mp4")
+    assert [grey for grey, _ in found] == [0, 50, 100, 150, 200, 250]
+    assert [second for _, second in found] == pytest.approx([t - 4.0 for t in times], abs=2e-3)
 
 
 def test_a_live_video_plays_in_real_time(tmp_path: Path) -> None:
     with VideoSink(tmp_path / "v.mp4", fps=10.0, live=True) as sink:
-        for index, (time_s, value) in enumerate(
-            ((7.0, 0), (7.21, 100), (7.22, 150), (7.3, 200), (99.0, 250))
-        ):
+        for index, (time_s, value) in enumerate(((7.0, 0), (7.21, 100), (7.3, 200), (99.0, 250))):
             sink.write(_frame(index, time_s), RESULT, _grey(value))
-    # 7.22 s falls on the place of 7.21 s and is left out; the long silence before 99 s is a cut
-    assert _greys(tmp_path / "v.mp4") == [0, 0, 100, 200, 250]
+    # the long silence before 99 s is a cut
+    assert _greys_at(tmp_path / "v.mp4") == [(0, 0.0), (100, 0.21), (200, 0.3), (250, 0.4)]
+
+
+def test_a_video_is_what_browsers_play(tmp_path: Path) -> None:
+    if "libx264" not in av.codecs_available:
+        pytest.skip("this FFmpeg has no encoder of H.264")
+    with VideoSink(tmp_path / "v.mp4", pixel_aspect=Fraction(4, 3)) as sink:
+        sink.write(_frame(0), RESULT, _grey(100))
+    with av.open(str(tmp_path / "v.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert stream.sample_aspect_ratio == Fraction(4, 3)
+
+
+def test_without_an_encoder_of_h264_there_is_a_video_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeseg.runtime.sinks.video.CODECS", {"no_such_encoder": {}, "mpeg4": {}})
+    with VideoSink(tmp_path / "v.mp4") as sink:
+        sink.write(_frame(0), RESULT, _grey(100))
+    assert sink.codec == "mpeg4"
+    assert _greys_at(tmp_path / "v.mp4") == [(100, 0.0)]
+
+
+@pytest.mark.parametrize("height", [96, 720])
+def test_colours_survive_in_every_players_matrix(tmp_path: Path, height: int) -> None:
+    colours = np.zeros((height, 128, 3), np.uint8)
+    colours[:, :64] = (200, 60, 30)
+    colours[:, 64:] = (20, 90, 220)
+    with VideoSink(tmp_path / "v.mp4") as sink:
+        sink.write(_frame(0), RESULT, colours)
+    shown = _read(tmp_path / "v.mp4")[0][0].astype(int)
+    for column in (20, 100):
+        assert np.abs(shown[height // 2, column] - colours[0, column]).max() <= 6
 
 
 def test_frames_of_another_size_are_fitted_in(tmp_path: Path) -> None:

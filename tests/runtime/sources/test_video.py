@@ -17,10 +17,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeseg.errors import SourceError, UsageError
+from edgeseg.errors import SourceError
 from edgeseg.runtime.pipeline import stream
 from edgeseg.runtime.sources import open_source
-from edgeseg.runtime.sources.budget import max_pixels
 from edgeseg.runtime.sources.patience import MAX_BAD_FRAMES
 
 from ..fakes import BrightPixels, damage, encode_video, greys, moving, write_video
@@ -199,21 +198,14 @@ def test_a_size_beyond_the_budget_is_refused_before_it_is_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_video(tmp_path / "v.mp4", 3)
-    monkeypatch.setenv("EDGESEG_MAX_PIXELS", "3000")
-    with pytest.raises(SourceError, match=r"64x48 pixels.*set EDGESEG_MAX_PIXELS=3072"):
+    monkeypatch.setenv("EDGESEG_LIMITS", "pixels=3000")
+    with pytest.raises(SourceError, match=r"64x48 takes 0.003072 million pixels.*--limit pixels"):
         open_source(path)
-    monkeypatch.setenv("EDGESEG_MAX_PIXELS", "3072")
+    monkeypatch.setenv("EDGESEG_LIMITS", "pixels=3072")
     assert len(list(open_source(path))) == 3
     large = write_video(tmp_path / "large.mp4", 3, size_wh=(640, 480))
-    with pytest.raises(SourceError, match=r"more than 3072 pixels.*set EDGESEG_MAX_PIXELS"):
+    with pytest.raises(SourceError, match=r"more than 3072 pixels.*--limit pixels"):
         open_source(large)  # FFmpeg did not even look
-
-
-@pytest.mark.parametrize("text", ["many", "0", "-1", "1e9", "٣"])
-def test_a_budget_is_a_number(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EDGESEG_MAX_PIXELS", text)
-    with pytest.raises(UsageError, match="EDGESEG_MAX_PIXELS must be a number of pixels"):
-        max_pixels()
 
 
 def test_a_file_that_is_no_video_is_refused(tmp_path: Path) -> None:
