@@ -6,7 +6,8 @@ It is the whole contract between the training side and the device.
 Graph input:  `image`   uint8    (N, H, W, 3)  BGR, as cameras give it
 Graph output: `labels`  uint8    (N, H, W)     semantic, or
               `logits`  float32  (N, C, h, w)  semantic, at the network's own stride, or at the input's
-                                               resolution where the graph does the CRF; or
+                                               resolution where the graph does the CRF; the largest wins
+                                               or, of a `multilabel` head, all above 0; or
               `boxes`   float32  (N, D, 4)     instance, xyxy in input pixels, with
               `scores`  float32  (N, D)        (0 marks padding in the dense lowering),
               `class_ids` int64  (N, D)        indices into `class_names`, and
@@ -17,8 +18,9 @@ from __future__ import annotations
 
 import colorsys
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal
 
 from edgeseg.errors import RangeError, SpecError, shown
@@ -40,6 +42,7 @@ SIDE = Range(1, MAX_SIDE)
 BATCH = Range(1, MAX_BATCH)
 THREADS = Range(0, MAX_THREADS)  # 0 leaves their number to the library
 FRACTION = Range(0, 1)
+THRESHOLD = Range(0.001, 0.999)  # of probabilities that the graph still tells from 0 and 1
 KERNEL_WIDTH = Range(0, 1e30, above=True)  # its square is a float64, and its inverse a float32
 KERNEL_WEIGHT = Range(0, 1e30)
 ITERATIONS = Range(0, MAX_ITERATIONS)
@@ -54,6 +57,7 @@ ChannelOrder = Literal["rgb", "bgr", "grey"]
 DivideBy255 = Literal["before", "never", "after"]
 ResizePolicy = Literal["stretch", "letterbox", "shortest_edge"]
 OutputKind = Literal["labels", "logits", "instances"]
+Head = Literal["logits", "sigmoid", "softmax", "labels", "multilabel"]
 Lowering = Literal["onnx", "dense"]
 Precision = Literal["fp32", "fp16", "int8"]
 CalibrationMethod = Literal["minmax", "percentile", "entropy", "mse"]
@@ -139,6 +143,34 @@ class Thresholds(Ranged):
 
 
 @dataclass(frozen=True)
+class HeadSpec(Ranged):
+    """What the network's own output means. The graph turns it into logits, or leaves labels as they are.
+
+    `logits`: scores of any size, of which the largest wins; of one channel, the log-odds of the foreground.
+    `sigmoid`: probabilities of one channel, the foreground's, or of several, of which the largest wins; the
+    logits are then their logarithms.
+    `softmax`: probabilities of several channels that sum to 1.
+    `labels`: class ids, decided inside the network.
+    `multilabel`: a channel a class, each decided for itself, so that classes may overlap or be absent.
+
+    A pixel is foreground, or belongs to a class of a `multilabel` head, where its probability exceeds
+    `threshold`. The graph subtracts log(threshold / (1 - threshold)) from the log-odds (those of the second
+    class, where there are two), so that its logits decide at 0 whatever the threshold is.
+    """
+
+    kind: Head = "logits"
+    threshold: Annotated[float, THRESHOLD] = 0.5
+
+    @property
+    def shift(self) -> float:
+        """The log-odds of the threshold: what the graph has subtracted."""
+        return math.log(self.threshold / (1.0 - self.threshold))
+
+
+LOGITS_HEAD = HeadSpec()
+
+
+@dataclass(frozen=True)
 class CRFSpec(Ranged):
     """The fully connected CRF (Krähenbühl and Koltun 2011); widths hold for a frame of `height` pixels."""
 
@@ -178,6 +210,7 @@ class ModelSpec(Ranged):
     palette_rgb: tuple[tuple[Colour, Colour, Colour], ...] = ()
     thresholds: Thresholds = Thresholds()
     crf: CRFSpec | None = None
+    head: HeadSpec = LOGITS_HEAD
     schema_version: Annotated[int, Range(SCHEMA_VERSION, SCHEMA_VERSION)] = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -194,6 +227,7 @@ class ModelSpec(Ranged):
             )
         if (self.output_kind == "instances") != (self.task == "instance"):
             raise SpecError(f"output_kind {self.output_kind!r} does not fit task {self.task!r}")
+        self._check_head()
         if self.graph.crf_stride is not None and (self.task != "semantic" or self.crf is None):
             raise SpecError(
                 "a graph with a CRF must be semantic, and its spec must have the CRF's parameters"
@@ -202,6 +236,15 @@ class ModelSpec(Ranged):
             raise SpecError(
                 f"outputs of {self.output_kind!r} must be {OUTPUT_NAMES[self.output_kind]}, got {names}"
             )
+
+    def _check_head(self) -> None:
+        kind = self.head.kind
+        if self.task == "instance" and self.head != LOGITS_HEAD:
+            raise SpecError(f"a head of {kind!r} is for semantic networks, this one gives instances")
+        if kind == "labels" and self.output_kind != "labels":
+            raise SpecError("a network that gives labels itself has no logits: output_kind must be 'labels'")
+        if kind == "multilabel" and (self.output_kind != "logits" or self.graph.crf_stride is not None):
+            raise SpecError("classes that may overlap need output_kind 'logits', and no CRF in the graph")
 
     def to_json(self) -> str:
         """Return the spec as JSON with sorted keys: equal specs give equal bytes."""
@@ -228,6 +271,11 @@ class ModelSpec(Ranged):
             raise SpecError(
                 f"the spec has schema version {shown(version)}, this edgeseg reads {SCHEMA_VERSION}; "
                 "export the model again"
+            )
+        if unknown := sorted(map(str, set(value) - {item.name for item in fields(cls)})):
+            raise SpecError(
+                f"the spec has the unknown fields {shown(', '.join(unknown))}; a newer edgeseg has written "
+                "it: install that one here, or export the model again"
             )
         return from_plain(cls, value)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from edgeseg.records import from_plain
 from edgeseg.spec import (
     CRFSpec,
     GraphSpec,
+    HeadSpec,
     InputSpec,
     ModelSpec,
     OutputSpec,
@@ -47,6 +49,31 @@ def test_a_spec_from_before_graphs_had_crfs_has_none() -> None:
     assert ModelSpec.from_json(with_crf.to_json()) == with_crf
 
 
+def test_a_spec_from_before_heads_has_logits_and_a_newer_one_is_refused() -> None:
+    plain = json.loads(SPEC.to_json())
+    del plain["head"]
+    assert ModelSpec.from_plain(plain).head == HeadSpec("logits", 0.5)
+    multilabel = dataclasses.replace(
+        SPEC,
+        output_kind="logits",
+        outputs=(OutputSpec("logits", "float32", (1, 2, 64, 96)),),
+        head=HeadSpec("multilabel", 0.3),
+    )
+    assert ModelSpec.from_json(multilabel.to_json()) == multilabel
+    with pytest.raises(SpecError, match="unknown fields 'depth'; a newer edgeseg has written it"):
+        ModelSpec.from_plain({**plain, "depth": 3})
+    with pytest.raises(SpecError, match=r"head\.kind must be one of .*'multilabel', got 'panoptic'"):
+        ModelSpec.from_plain({**plain, "head": {"kind": "panoptic", "threshold": 0.5}})
+
+
+def test_a_threshold_is_log_odds_and_within_what_the_graph_tells_apart() -> None:
+    for threshold in (0.0, 1.0, NAN):
+        with pytest.raises(RangeError, match=r"HeadSpec\.threshold must be 0\.001 to 0\.999, got"):
+            HeadSpec("sigmoid", threshold)
+    assert HeadSpec().shift == 0
+    assert HeadSpec("sigmoid", 0.75).shift == pytest.approx(math.log(3))
+
+
 def test_palette_is_made_for_every_class_and_colours_differ() -> None:
     assert SPEC.palette_rgb == default_palette(2)
     assert SPEC.palette_rgb[0] == (0, 0, 0)
@@ -60,6 +87,7 @@ def test_palette_is_made_for_every_class_and_colours_differ() -> None:
         ({"class_names": ("a",) * 256}, "got 256"),
         ({"palette_rgb": ((0, 0, 0),)}, "2 classes, 1 colours"),
         ({"palette_rgb": ((0, 0, 0), (0, -1, 0))}, r"palette_rgb\[1\]\[1\] must be 0 to 255, got -1"),
+        ({"head": HeadSpec("multilabel")}, "may overlap need output_kind 'logits'"),
         ({"output_kind": "instances"}, "does not fit task"),
         ({"output_kind": "logits"}, "outputs of 'logits'"),
         ({"graph": GraphSpec((0.0,) * 3, (1.0,) * 3, crf_stride=4)}, "must have the CRF's parameters"),

@@ -25,7 +25,7 @@ from edgeseg.cli.options import (
 from edgeseg.cli.outputs import check_model_output
 from edgeseg.cli.tables import print_parity
 from edgeseg.errors import UsageError
-from edgeseg.spec import RGB, ChannelOrder, DivideBy255, Lowering, ResizePolicy
+from edgeseg.spec import RGB, ChannelOrder, DivideBy255, Head, Lowering, ResizePolicy
 
 if TYPE_CHECKING:
     from edgeseg.models.zoo import Network
@@ -61,7 +61,8 @@ NORM_EPS_NOTE = (
 @click.option(
     "--num-classes",
     type=COUNT,
-    help="Classes with background; read from the weights by default. Handed to a function of your own.",
+    help="Classes with background; read from the weights by default. Handed to a function of your own; a "
+    "function without such a parameter may be given it with --head labels.",
 )
 @click.option(
     "--lowering",
@@ -71,11 +72,22 @@ NORM_EPS_NOTE = (
     help="onnx: RoiAlign and NonMaxSuppression nodes. dense: static shapes, no such nodes.",
 )
 @click.option(
+    "--head",
+    type=click.Choice(get_args(Head)),
+    help="What a semantic network's output means; by default logits, if its values look like nothing else.",
+)
+@click.option(
+    "--head-threshold",
+    type=PROBABILITY,
+    help="A pixel is foreground, or has a class of a multilabel head, above this probability. Default: 0.5.",
+)
+@click.option("--output-index", type=int, help="Which of several outputs counts, from 0; -1 is the last.")
+@click.option("--output-key", help="Which of several outputs counts, by its name, such as out or 1.logits.")
+@click.option(
     "--output-kind",
     type=click.Choice(["labels", "logits"]),
-    default="labels",
-    show_default=True,
-    help="Of semantic networks: class ids, or scores at the network's own stride.",
+    help="Of semantic networks: class ids at the input's size, or scores at the network's own stride, which "
+    "the runtime upsamples to the frame. Default: labels, but logits where classes may overlap.",
 )
 @click.option(
     "--score-threshold",
@@ -119,7 +131,11 @@ def command(
     classes_path: Path | None,
     num_classes: int | None,
     lowering: Lowering,
-    output_kind: Literal["labels", "logits"],
+    head: Head | None,
+    head_threshold: float | None,
+    output_index: int | None,
+    output_key: str | None,
+    output_kind: Literal["labels", "logits"] | None,
     score_threshold: float,
     max_detections: int,
     with_crf: bool,
@@ -147,8 +163,21 @@ def command(
     from edgeseg.export.specification import check_settings, describe_input
 
     names = None if classes_path is None else read_class_names(classes_path)
-    network, sha256 = open_weights(model, weights, ema, num_classes, norm_eps)
-    network = dataclasses.replace(network, resize=resize or network.resize)
+    if output_index is not None and output_key is not None:
+        raise UsageError("an output is named by --output-index or by --output-key, not by both")
+    try:
+        network, sha256 = open_weights(model, weights, ema, num_classes, norm_eps)
+    except UsageError:
+        if head != "labels" or num_classes is None:
+            raise
+        network, sha256 = open_weights(model, weights, ema, None, norm_eps)  # it only counts the labels
+    network = dataclasses.replace(
+        network,
+        resize=resize or network.resize,
+        head=head or network.head,
+        head_threshold=network.head_threshold if head_threshold is None else head_threshold,
+        output=next((given for given in (output_index, output_key) if given is not None), network.output),
+    )
     network = set_pixels(network, channel_order, mean, std, divide_by_255)
     size_hw = size_hw or network.default_size_hw
     if size_hw is None:
@@ -164,6 +193,7 @@ def command(
         score_threshold=score_threshold,
         max_detections=max_detections,
         class_names=names,
+        num_classes=num_classes,
         checkpoint_sha256=sha256,
         crf=crf_of(size_hw, crf_parameters) if with_crf else None,
         crf_stride=None if crf_stride is None else int(crf_stride),

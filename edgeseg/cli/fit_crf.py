@@ -108,7 +108,7 @@ def _example(segmenter: Segmenter, image: Path, label: Path) -> Example:
     import numpy as np
 
     from edgeseg.runtime.crf.fit import Example
-    from edgeseg.runtime.crf.unary import VOID_LABEL
+    from edgeseg.runtime.results import VOID_LABEL
 
     frame = _read(image, cv2.IMREAD_COLOR)
     truth = _read(label, cv2.IMREAD_UNCHANGED)

@@ -154,6 +154,7 @@ def describe_spec(spec: ModelSpec) -> dict[str, Any]:
             spec.graph.divide_by_255,
         ),
         "output": ", ".join(f"{o.name} {o.dtype} {tuple(o.shape)}" for o in spec.outputs),
+        "head": spec.head.kind if spec.task == "semantic" else None,
         "lowering": spec.graph.lowering,
         "crf": _describe_crf(spec),
         "thresholds": to_plain(spec.thresholds),

@@ -19,8 +19,10 @@ from edgeseg.export.golden import Golden, sample_all
 from edgeseg.export.parity import Outputs, ParityReport, compare, run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import graph_sha256, import_onnxruntime, open_run
-from edgeseg.export.program import Program, open_program
-from edgeseg.export.specification import Settings, check_settings, specify
+from edgeseg.export.program import Program, SemanticProgram, open_program
+from edgeseg.export.reading import Read, check_labels, read
+from edgeseg.export.semantic_proof import finish_all, with_meaning
+from edgeseg.export.specification import Settings, check_head, check_settings, specify
 from edgeseg.export.tidying import keep_outputs, tidy
 from edgeseg.export.tracing import run_eagerly, trace
 from edgeseg.export.verify import verify
@@ -120,11 +122,24 @@ def _prove(
     network: Network, settings: Settings, images: NDArray[np.uint8], on_step: Callable[[str], None]
 ) -> _Proof:
     """Trace the network, and run the graph beside PyTorch on generated pictures and (M, H, W, 3) images."""
-    with open_program(network, settings) as program:
-        on_step("running PyTorch")
-        generated = _run_on_pictures(program, network, settings)
-        reference = generated + _run_pytorch(program, images, settings.batch)
-        spec = specify(network, settings, reference[0])
+    on_step("running PyTorch")
+    seen: Read | None = None
+    if network.task == "semantic":
+        seeds = range(TRIED_PICTURES["semantic"])
+        frames = np.concatenate([pictures(seeds, settings.size_hw), images])
+        seen = read(network, frames, settings.batch)
+        check_head(seen.reading.head.kind, settings)
+    reading = None if seen is None else seen.reading
+    with open_program(network, settings, reading) as program:
+        if seen is not None and isinstance(program, SemanticProgram):
+            reference: list[Outputs] = [*finish_all(program, seen, frames)]
+            generated = reference[: len(seeds)]
+        else:
+            generated = _run_on_pictures(program, settings)
+            reference = generated + _run_pytorch(program, images, settings.batch)
+        spec = specify(network, settings, reference[0], None if reading is None else reading.head)
+        if seen is not None:
+            check_labels(seen, spec)
         on_step("tracing to ONNX")
         example = torch.zeros((settings.batch, *settings.size_hw, 3), dtype=torch.uint8)
         model = tidy(trace(program, example, program.output_names, settings.lowering))
@@ -133,17 +148,17 @@ def _prove(
     found = run_all(open_run(_serialise(ir.to_proto(model))), frames, settings.batch)
     limit = settings.max_detections if network.task == "instance" else None
     report = compare(reference, found, spec, tolerances=settings.tolerances, max_detections=limit)
+    if seen is not None:
+        report = with_meaning(report, seen, found, spec)
     return _Proof(model, spec, generated, limit, report)
 
 
-def _run_on_pictures(program: Program, network: Network, settings: Settings) -> list[Outputs]:
-    """Run PyTorch on pictures 0, 1, ..; a detector on more and more of them until it finds something."""
+def _run_on_pictures(program: Program, settings: Settings) -> list[Outputs]:
+    """Run a detector in PyTorch on pictures 0, 1, ..: on more and more of them until it finds something."""
     results: list[Outputs] = []
     while len(results) < MOST_TRIED and not any(_detections(outputs) for outputs in results):
-        seeds = range(len(results), len(results) + TRIED_PICTURES[network.task])
+        seeds = range(len(results), len(results) + TRIED_PICTURES["instance"])
         results += _run_pytorch(program, pictures(seeds, settings.size_hw), settings.batch)
-        if network.task == "semantic":
-            break
     return results
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgeseg.errors import ParityError
 from edgeseg.export.metrics import MATCH_IOU, InstanceErrors, Instances, SemanticErrors
 from edgeseg.records import to_plain
-from edgeseg.spec import ModelSpec, Precision, Task
+from edgeseg.spec import LOGITS_HEAD, HeadSpec, ModelSpec, Precision, Task
 
 LEAST_BORDERLINE = 2
 
@@ -187,12 +187,29 @@ def run_all(run: Run, images: NDArray[np.uint8], batch: int) -> list[dict[str, N
     return results
 
 
-def labels_of(outputs: Outputs, has_labels: bool) -> NDArray[np.uint8]:
-    """Give one image's labels (H, W): its own, or those of its logits at their stride."""
-    labels: NDArray[np.uint8] = (
-        outputs["labels"] if has_labels else outputs["logits"].argmax(axis=0).astype(np.uint8)
-    )
-    return labels
+def labels_of(outputs: Outputs, has_labels: bool, head: HeadSpec = LOGITS_HEAD) -> NDArray[np.uint8]:
+    """Give one image's labels (H, W): its own, or those of its logits at their stride.
+
+    Classes that may overlap give a map each, one below the other, (C * H, W), of the class where it is and of
+    the number of classes where it is not; see `label_count`.
+    """
+    if has_labels:
+        labels: NDArray[np.uint8] = outputs["labels"]
+        return labels
+    logits: NDArray[np.float32] = outputs["logits"]
+    if head.kind == "multilabel":
+        classes = len(logits)
+        class_ids = np.arange(classes, dtype=np.uint8).reshape(-1, 1, 1)
+        maps: NDArray[np.uint8] = np.where(logits > 0, class_ids, np.uint8(classes))  # (C, h, w)
+        flat: NDArray[np.uint8] = maps.reshape(-1, logits.shape[2])
+        return flat
+    best: NDArray[np.uint8] = logits.argmax(axis=0).astype(np.uint8)
+    return best
+
+
+def label_count(spec: ModelSpec) -> int:
+    """Count the labels that `labels_of` gives, of a semantic spec."""
+    return max(len(spec.class_names) + (spec.head.kind == "multilabel"), 2)
 
 
 def instances_of(outputs: Outputs) -> Instances:
@@ -210,13 +227,14 @@ def instances_of(outputs: Outputs) -> Instances:
 def _semantic(
     reference: Sequence[Outputs], candidate: Sequence[Outputs], spec: ModelSpec, limit: Tolerances
 ) -> tuple[dict[str, float], list[str]]:
-    errors = SemanticErrors(max(len(spec.class_names), 2))
+    errors = SemanticErrors(label_count(spec))
     for expected, found in zip(reference, candidate, strict=True):
         if "logits" in expected and "logits" in found:
             if expected["logits"].shape != found["logits"].shape:
                 return {}, [f"logits are {found['logits'].shape}, not {expected['logits'].shape}"]
             errors.add_logits(expected["logits"], found["logits"])
-        labels = [labels_of(side, "labels" in expected and "labels" in found) for side in (expected, found)]
+        has_labels = "labels" in expected and "labels" in found
+        labels = [labels_of(side, has_labels, spec.head) for side in (expected, found)]
         if labels[0].shape != labels[1].shape:
             return {}, [f"labels are {labels[1].shape}, not {labels[0].shape}"]
         errors.add_labels(labels[0], labels[1])

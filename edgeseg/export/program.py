@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -12,12 +12,15 @@ from torch import Tensor, nn
 
 from edgeseg.bundle import DENSE_CRF
 from edgeseg.errors import ExportError
-from edgeseg.export.specification import Settings, check_stride, crf_stride_of
+from edgeseg.export.head import Reading, labels_from, logits_from
+from edgeseg.export.specification import Settings, check_stride, crf_stride_of, output_kind_of
 from edgeseg.models.dense_crf import DenseCRF
 from edgeseg.models.mask_rcnn import MaskRCNN
-from edgeseg.models.semantic_logits import logits_of
+from edgeseg.models.network_outputs import tensor_at
 from edgeseg.models.zoo import Network
 from edgeseg.spec import GREY_FROM_RGB, WHITE, ChannelOrder
+
+BINARY = 2  # classes
 
 
 class Preprocessing(nn.Module):
@@ -60,28 +63,51 @@ class Preprocessing(nn.Module):
         return normalised
 
 
+class RawProgram(nn.Module):
+    """Camera image to all that the network returns, before anything is known of it."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.preprocessing = _preprocessing(network)
+        self.network = network.module
+
+    def forward(self, image: Tensor) -> Any:
+        """Run on uint8 BGR (N, H, W, 3)."""
+        return self.network(self.preprocessing(image))
+
+
 class SemanticProgram(nn.Module):
-    """Camera image to logits or labels. A single logit z becomes the two classes 0 and z.
+    """Camera image to logits or labels. A single channel becomes the two classes background and foreground.
 
     Args:
         preprocessing: makes the network's input.
-        network: returns logits in any of the forms `logits_of` knows.
+        network: returns what `network_outputs.outputs_of` takes apart.
+        reading: which of its tensors counts, and what that means.
         labels: whether labels are computed besides logits.
         crf: refines the logits at the image's resolution, if there is one.
     """
 
     def __init__(
-        self, preprocessing: Preprocessing, network: nn.Module, *, labels: bool, crf: DenseCRF | None = None
+        self,
+        preprocessing: Preprocessing,
+        network: nn.Module,
+        reading: Reading,
+        *,
+        labels: bool,
+        crf: DenseCRF | None = None,
     ) -> None:
         super().__init__()
         self.preprocessing = preprocessing
         self.network = network
+        self.reading = reading
         self.labels = labels
         self.add_module(DENSE_CRF, crf)
 
     @property
     def output_names(self) -> tuple[str, ...]:
         """Names of what `forward` returns."""
+        if self.reading.head.kind == "labels":
+            return ("labels",)
         return ("labels", "logits") if self.labels else ("logits",)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
@@ -92,26 +118,25 @@ class SemanticProgram(nn.Module):
 
         Returns:
             labels (N, H, W) uint8, if wanted, and logits (N, C, h, w) float32 at the network's own stride, or
-            refined ones at the image's resolution.
+            refined ones at the image's resolution. Labels alone, where the network gives them.
 
         Raises:
             ExportError: if there is a CRF, and the network's logits do not cover the image.
         """
-        scores = logits_of(self.network(self.preprocessing(image))).to(torch.float32)
-        is_binary = scores.shape[1] == 1
-        logits = torch.cat([torch.zeros_like(scores), scores], dim=1) if is_binary else scores
-        size_hw = image.shape[1:3]
+        return self.finish(tensor_at(self.network(self.preprocessing(image)), self.reading.key), image)
+
+    def finish(self, raw: Tensor, image: Tensor) -> tuple[Tensor, ...]:
+        """Turn the tensor that counts into the outputs; see `forward`."""
+        size_hw = (image.shape[1], image.shape[2])
+        if self.reading.head.kind == "labels":
+            return (labels_from(raw, size_hw),)
+        logits = logits_from(raw, self.reading)
         if (crf := getattr(self, DENSE_CRF)) is not None:
-            check_stride(scores.shape[2:], (size_hw[0], size_hw[1]))
+            check_stride(logits.shape[2:], size_hw)
             full = F.interpolate(logits, size=size_hw, mode="bilinear", align_corners=False)
             refined = crf(full, image)
             return (refined.argmax(dim=1).to(torch.uint8), refined) if self.labels else (refined,)
-        if not self.labels:
-            return (logits,)
-        if scores.shape[2:] != size_hw:
-            scores = F.interpolate(scores, size=size_hw, mode="bilinear", align_corners=False)
-        labels = scores[:, 0] > 0 if is_binary else scores.argmax(dim=1)
-        return labels.to(torch.uint8), logits
+        return (_labels(logits, size_hw), logits) if self.labels else (logits,)
 
 
 class InstanceProgram(nn.Module):
@@ -133,20 +158,22 @@ Program = SemanticProgram | InstanceProgram
 
 
 @contextmanager
-def open_program(network: Network, settings: Settings) -> Iterator[Program]:
+def open_program(network: Network, settings: Settings, reading: Reading | None = None) -> Iterator[Program]:
     """Make the program of a network; a Mask R-CNN gets the settings' limits, and its own back at the end.
+
+    Args:
+        reading: of a semantic network's output; a bare tensor of logits by default.
 
     Raises:
         ExportError: if an instance network is no Mask R-CNN of ours.
     """
-    preprocessing = Preprocessing(*network.unit_scale(), network.channel_order)
-    module = network.module
+    preprocessing, module = _preprocessing(network), network.module
     if network.task == "semantic":
         stride = crf_stride_of(settings)
         refine = DenseCRF(settings.crf, settings.size_hw, stride) if settings.crf and stride else None
-        yield SemanticProgram(
-            preprocessing, module, labels=settings.output_kind == "labels", crf=refine
-        ).eval()
+        reading = reading or Reading()
+        has_labels = output_kind_of(reading.head.kind, settings) == "labels"
+        yield SemanticProgram(preprocessing, module, reading, labels=has_labels, crf=refine).eval()
         return
     if not isinstance(module, MaskRCNN):
         raise ExportError(f"instance segmentation needs edgeseg's MaskRCNN, got {type(module).__name__}")
@@ -158,3 +185,17 @@ def open_program(network: Network, settings: Settings) -> Iterator[Program]:
         yield InstanceProgram(preprocessing, module).eval()
     finally:
         module.padded, heads.score_threshold, heads.detections = own
+
+
+def _preprocessing(network: Network) -> Preprocessing:
+    return Preprocessing(*network.unit_scale(), network.channel_order)
+
+
+def _labels(logits: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """Pick the best class at the image's resolution, (N, H, W) uint8; of two classes by their difference."""
+    is_binary = logits.shape[1] == BINARY
+    scores = logits[:, 1:] - logits[:, :1] if is_binary else logits
+    if tuple(scores.shape[2:]) != size_hw:
+        scores = F.interpolate(scores, size=size_hw, mode="bilinear", align_corners=False)
+    labels = scores[:, 0] > 0 if is_binary else scores.argmax(dim=1)
+    return labels.to(torch.uint8)

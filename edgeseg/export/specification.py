@@ -18,12 +18,15 @@ from edgeseg.models.dense_crf import check_parameters
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.zoo import Network
 from edgeseg.spec import (
+    LOGITS_HEAD,
     MAX_CLASSES,
     MAX_SIDE,
     OUTPUT_NAMES,
     WHITE,
     CRFSpec,
     GraphSpec,
+    Head,
+    HeadSpec,
     InputSpec,
     Lowering,
     ModelSpec,
@@ -44,10 +47,11 @@ class Settings:
         name: of the network, for the record.
         size_hw: input size in pixels.
         lowering: how ROI-Align and suppression become nodes.
-        output_kind: of semantic networks; the others give instances.
+        output_kind: of semantic networks; by default labels, or logits where classes may overlap.
         batch: images a run; the `onnx` lowering of instance networks takes one.
         score_threshold, max_detections: of instance networks.
         class_names: background first; by default the network's own, or numbers.
+        num_classes: of a network that gives labels itself, where there are no names.
         checkpoint_sha256: of the weights, for the record.
         palette_rgb: a colour for each class; well separated ones by default.
         crf: has the graph of a semantic network refine its logits so.
@@ -58,11 +62,12 @@ class Settings:
     name: str
     size_hw: tuple[int, int]
     lowering: Lowering = "onnx"
-    output_kind: Literal["labels", "logits"] = "labels"
+    output_kind: Literal["labels", "logits"] | None = None
     batch: int = 1
     score_threshold: float = 0.5
     max_detections: int = 100
     class_names: Sequence[str] | None = None
+    num_classes: int | None = None
     checkpoint_sha256: str | None = None
     palette_rgb: tuple[tuple[int, int, int], ...] = ()
     crf: CRFSpec | None = None
@@ -88,7 +93,12 @@ def check_settings(network: Network, settings: Settings) -> None:
         if settings.crf is not None:
             check_parameters(settings.crf)
             crf_stride_of(settings)
+        if network.head is not None:
+            check_head(network.head, settings)
+        HeadSpec("logits", network.head_threshold)  # refuses what is out of range
         return
+    if (network.head, network.head_threshold, network.output) != (None, LOGITS_HEAD.threshold, None):
+        raise UsageError("a head, its threshold and the choice of an output are for semantic networks")
     if settings.crf is not None:
         raise UsageError(
             "the CRF refines one class per pixel, as U-Net and DeepLab give it, but Mask R-CNN gives a mask "
@@ -109,20 +119,52 @@ def check_settings(network: Network, settings: Settings) -> None:
         )
 
 
-def specify(network: Network, settings: Settings, outputs: Outputs) -> ModelSpec:
+def check_head(head: Head, settings: Settings) -> None:
+    """Refuse what a head cannot give.
+
+    Raises:
+        UsageError: saying what to ask for instead.
+    """
+    if head not in ("labels", "multilabel"):
+        return
+    if settings.crf is not None:
+        raise UsageError(
+            "the CRF weighs one class against the others by their logits, "
+            + ("this network gives labels alone" if head == "labels" else "these classes may overlap")
+            + "; export it without --crf"
+        )
+    if head == "labels" and settings.output_kind == "logits":
+        raise UsageError("a network that gives labels itself has no logits; leave --output-kind out")
+    if head == "multilabel" and settings.output_kind == "labels":
+        raise UsageError(
+            "classes that may overlap do not fit into one label a pixel; leave --output-kind out: "
+            "the runtime makes masks of the logits"
+        )
+
+
+def output_kind_of(head: Head, settings: Settings) -> Literal["labels", "logits"]:
+    """Give the kind of outputs that a semantic graph will have."""
+    return settings.output_kind or ("logits" if head == "multilabel" else "labels")
+
+
+def specify(
+    network: Network, settings: Settings, outputs: Outputs, head: HeadSpec | None = None
+) -> ModelSpec:
     """Describe the graph.
 
     Args:
+        head: of a semantic network; logits by default.
         outputs: what PyTorch computed for one image, for the shapes.
 
     Raises:
         ExportError: if the logits do not cover the image.
         UsageError: if there is not one name a class.
     """
-    kind: OutputKind = "instances" if network.task == "instance" else settings.output_kind
+    head = head or LOGITS_HEAD
+    kind: OutputKind = "instances"
     if network.task == "semantic":
-        check_stride(outputs["logits"].shape[1:], settings.size_hw)
-        classes = outputs["logits"].shape[0]
+        kind = output_kind_of(head.kind, settings)
+        classes = _semantic_classes(network, settings, outputs)
         thresholds = Thresholds()
     else:
         classes = cast(MaskRCNN, network.module).roi_heads.box_predictor.cls_score.out_features
@@ -130,7 +172,7 @@ def specify(network: Network, settings: Settings, outputs: Outputs) -> ModelSpec
     mean_rgb, std_rgb = network.unit_scale()
     return ModelSpec(
         task=network.task,
-        class_names=_class_names(network, classes, settings.class_names),
+        class_names=_class_names(network, classes, settings.class_names, head),
         input=describe_input(network, settings),
         graph=GraphSpec(
             mean_rgb=mean_rgb,
@@ -155,6 +197,7 @@ def specify(network: Network, settings: Settings, outputs: Outputs) -> ModelSpec
         palette_rgb=settings.palette_rgb,
         thresholds=thresholds,
         crf=settings.crf,
+        head=head,
     )
 
 
@@ -211,12 +254,37 @@ def _output(name: str, outputs: Outputs, kind: OutputKind, settings: Settings) -
     return OutputSpec(name=name, dtype=outputs[name].dtype.name, shape=tuple(shape))
 
 
-def _class_names(network: Network, classes: int, given: Sequence[str] | None) -> tuple[str, ...]:
+def _semantic_classes(network: Network, settings: Settings, outputs: Outputs) -> int:
+    """Count the classes: the logits', or those that somebody says where labels alone are there."""
+    if "logits" in outputs:
+        check_stride(outputs["logits"].shape[1:], settings.size_hw)
+        return int(outputs["logits"].shape[0])
+    if settings.num_classes is not None:
+        return settings.num_classes
+    names = settings.class_names if settings.class_names is not None else network.class_names
+    if names is None:
+        raise UsageError(
+            "the network gives labels itself, which do not tell how many classes there are; give the names, "
+            "--classes FILE, or their number, --num-classes N"
+        )
+    return len(names)
+
+
+def _class_names(
+    network: Network, classes: int, given: Sequence[str] | None, head: HeadSpec
+) -> tuple[str, ...]:
     if classes > MAX_CLASSES:
         raise ExportError(f"labels are bytes: the network has {classes} classes, at most {MAX_CLASSES} fit")
     names = given if given is not None else network.class_names
+    if names is None and head.kind == "multilabel":
+        return tuple(f"class {index}" for index in range(classes))
     if names is None:
         return ("background", *(f"class {index}" for index in range(1, classes)))
+    if len(names) != classes and head.kind == "multilabel":
+        raise UsageError(
+            f"the network knows {classes} classes that may overlap, but {len(names)} names are given; give "
+            f"{classes}, no background among them"
+        )
     if len(names) != classes:
         raise UsageError(
             f"the network knows {classes} classes, background among them, but {len(names)} names are given; "

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from edgeseg.errors import CheckpointError
 from edgeseg.models import zoo
 from edgeseg.models.checkpoint import Checkpoint, name_a_few, num_classes_of, read_checkpoint
-from edgeseg.models.semantic_logits import SemanticLogits
 from edgeseg.models.weight_names import NORM_COUNTER, bare_names, match_names
 
 CLOSE_ENOUGH = 0.5  # share of tensors that must agree before another network is suggested
@@ -64,8 +63,6 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], *, source: st
         CheckpointError: if a name or a shape does not fit; the message names them, says how many classes the
             weights have, and which network of the zoo they fit better. The module is left as it was.
     """
-    if isinstance(module, SemanticLogits):
-        module = module.network
     wanted = module.state_dict()
     fitting = match_names(weights, wanted.keys())
     missing = [key for key in wanted if key not in fitting and not key.endswith(NORM_COUNTER)]

@@ -27,9 +27,8 @@ from edgeseg.models.mask_rcnn import (
     mask_rcnn_resnet50_fpn_v2,
 )
 from edgeseg.models.normalisation import is_frozen
-from edgeseg.models.semantic_logits import SemanticLogits
 from edgeseg.models.user_function import call_user_function
-from edgeseg.spec import RGB, ChannelOrder, DivideBy255, ResizePolicy, Task, unit_scale
+from edgeseg.spec import RGB, ChannelOrder, DivideBy255, Head, ResizePolicy, Task, unit_scale
 
 IMAGENET_MEAN_RGB: RGB = (0.485, 0.456, 0.406)
 IMAGENET_STD_RGB: RGB = (0.229, 0.224, 0.225)
@@ -46,7 +45,8 @@ class Network:
     """A network and what it expects of the pixels.
 
     Attributes:
-        module: turns a normalised image (N, 3, H, W) into logits (N, C, h, w), or into `Detections`.
+        module: turns a normalised image (N, 3, H, W) into logits (N, C, h, w), alone or among other tensors,
+            or into `Detections`.
         task: `semantic` or `instance`.
         mean_rgb: of pixels scaled to 0..1, or as `divide_by_255` says; red first whatever the channel order.
         std_rgb: likewise.
@@ -56,6 +56,9 @@ class Network:
         channel_order: `rgb`, `bgr`, or `grey` for a module that takes (N, 1, H, W); see `spec.GREY_FROM_RGB`.
         divide_by_255: how the training normalised pixels x in 0..255: `before`, (x / 255 - mean) / std;
             `never`, (x - mean) / std; `after`, ((x - mean) / std) / 255.
+        head: what a semantic module's output means, see `spec.HeadSpec`; None lets its values decide.
+        head_threshold: probability above which a pixel is foreground, or belongs to a class that may overlap.
+        output: which of several outputs counts, by its number or key; see `network_outputs.choose`.
     """
 
     module: nn.Module
@@ -67,6 +70,9 @@ class Network:
     resize: ResizePolicy = "stretch"
     channel_order: ChannelOrder = "rgb"
     divide_by_255: DivideBy255 = "before"
+    head: Head | None = None
+    head_threshold: float = 0.5
+    output: int | str | None = None
 
     def unit_scale(self) -> tuple[RGB, RGB]:
         """Give mean and deviation, red first, for pixels scaled to 0..1."""
@@ -152,8 +158,9 @@ def create(name: str, *, num_classes: int | None = None, **parameters: Any) -> N
     Args:
         name: one of `names()`, or `package.module:function` or `path/to/file.py:function`. Such a function is
             called with `parameters` (and `num_classes`, if given); it returns an `nn.Module` with semantic
-            logits (see `SemanticLogits` for what counts), edgeseg's `MaskRCNN`, or a `Network` of its own,
-            where pixels are grey, or not normalised by ImageNet's mean and deviation.
+            output (see `network_outputs.choose` for what counts), edgeseg's `MaskRCNN`, or a `Network` of its
+            own, where pixels are grey, or not normalised by ImageNet's mean and deviation, or its output is
+            no logits.
         num_classes: background included; that of the published weights by default.
         parameters: keyword arguments of the network's own function.
 
@@ -190,6 +197,7 @@ def create(name: str, *, num_classes: int | None = None, **parameters: Any) -> N
         default_size_hw=kind.default_size_hw,
         resize=kind.resize,
         channel_order=_channel_order(module),
+        head="logits" if kind.task == "semantic" else None,
     )
 
 
@@ -238,10 +246,10 @@ def _user_network(place: str, parameters: Mapping[str, Any]) -> Network:
     if isinstance(made, MaskRCNN):
         return Network(made.eval(), "instance", resize="shortest_edge")
     if isinstance(made, nn.Module):
-        logits = SemanticLogits(made).eval()
+        made.eval()
         if _channel_order(made) == "grey":  # ImageNet has no grey mean
-            return Network(logits, "semantic", PLAIN_MEAN_RGB, PLAIN_STD_RGB, channel_order="grey")
-        return Network(logits, "semantic")
+            return Network(made, "semantic", PLAIN_MEAN_RGB, PLAIN_STD_RGB, channel_order="grey")
+        return Network(made, "semantic")
     raise UsageError(f"{place} must return an nn.Module with semantic logits, got {type(made).__name__}")
 
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from edgeseg.errors import UsageError
 from edgeseg.runtime.rle import RLE, encode_crop, encode_labels
 
+VOID_LABEL = 255  # no class, or "not sure"
+
 
 class MaskCrop(NamedTuple):
     """One mask within its box: every pixel outside the window is outside the mask.
@@ -54,12 +56,17 @@ class SemanticResult:
     """A class for every pixel.
 
     `labels` is (H, W) uint8, indices into the spec's `class_names`. `confidence` is (H, W) float32, the
-    softmax probability of the pixel's class in 0..1, or None where it was not asked for. The arrays belong
-    to the result: the next frame does not change them.
+    probability of the pixel's class in 0..1, or None where it was not asked for. The arrays belong to the
+    result: the next frame does not change them.
+
+    Where classes may overlap or be absent (the head `multilabel`), `masks` is (C, H, W) bool, the pixels of
+    each class; else it is None. `labels` then has the likeliest class of each pixel's, and 255 where it has
+    none; the confidence of having none is one minus the largest probability.
     """
 
     labels: NDArray[np.uint8]
     confidence: NDArray[np.float32] | None = None
+    masks: NDArray[np.bool_] | None = None
 
     @property
     def frame_hw(self) -> tuple[int, int]:
@@ -67,7 +74,20 @@ class SemanticResult:
         return self.labels.shape[0], self.labels.shape[1]
 
     def to_segments(self) -> list[Segment]:
-        """Give the pixels of every class that occurs as run-length encoding, class ids ascending."""
+        """Give the pixels of every class that occurs as run-length encoding, class ids ascending.
+
+        Segments of classes that overlap share pixels; pixels without a class have no segment then.
+        """
+        if self.masks is not None:
+            return [
+                {
+                    "category_id": class_id,
+                    "area": int(np.count_nonzero(mask)),
+                    "segmentation": encode_crop(mask, 0, 0, self.frame_hw),
+                }
+                for class_id, mask in enumerate(self.masks)
+                if mask.any()
+            ]
         areas = np.bincount(self.labels.ravel())
         return [
             {"category_id": class_id, "area": int(areas[class_id]), "segmentation": rle}

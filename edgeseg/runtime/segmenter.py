@@ -174,7 +174,8 @@ class Segmenter:
         """Bring the outputs back to the frame; of `prepared` only the placement is used."""
         if self.spec.task == "instance":
             return instance_result(outputs, prepared.placement, self._thresholds)
-        return semantic_result(outputs, prepared.placement, confidence=self._confidence)
+        head = self.spec.head
+        return semantic_result(outputs, prepared.placement, head=head, confidence=self._confidence)
 
     def refine(
         self, outputs: Mapping[str, NDArray[Any]], prepared: Prepared, frame: NDArray[np.uint8]
@@ -259,11 +260,11 @@ def _check_refined(spec: ModelSpec) -> None:
         raise UsageError(
             "the graph has refined its output by a CRF already; run without --crf, or export without it"
         )
-    if spec.output_kind != "logits":
+    if spec.head.kind == "multilabel":
         raise UsageError(
-            f"a CRF needs the network's logits, this engine gives {spec.output_kind}; "
-            "export the model with --output-kind logits"
+            "a CRF weighs one class against the others, this engine's classes may overlap; run without it"
         )
+    _check_logits(spec, "a CRF")
 
 
 def _check_arguments(spec: ModelSpec, score_threshold: float | None, confidence: bool) -> None:
@@ -276,8 +277,15 @@ def _check_arguments(spec: ModelSpec, score_threshold: float | None, confidence:
             f"the graph keeps only what scores {spec.thresholds.score:g} or more, so {score_threshold:g} "
             "would find nothing else; export the model with a lower --score-threshold"
         )
-    if confidence and spec.output_kind != "logits":
-        raise UsageError(
-            f"confidence needs the network's logits, this engine gives {spec.output_kind}; "
-            "export the model with --output-kind logits"
-        )
+    if confidence:
+        _check_logits(spec, "confidence")
+
+
+def _check_logits(spec: ModelSpec, what: str) -> None:
+    """Refuse what only logits can give; say how to get them, if they can be got."""
+    if spec.output_kind == "logits":
+        return
+    mend = "export the model with --output-kind logits"
+    if spec.head.kind == "labels":
+        mend = "its network decides by itself, and has none to give"
+    raise UsageError(f"{what} needs the network's logits, this engine gives {spec.output_kind}; {mend}")

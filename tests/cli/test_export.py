@@ -152,7 +152,7 @@ def test_the_epsilon_is_set_and_asked_for_where_the_file_cannot_tell(
     from edgeseg.models import zoo
 
     network, _ = open_weights(f"{own}:build", None, False, None, 0.25)
-    assert network.module.network[1].eps == 0.25
+    assert network.module[1].eps == 0.25
 
     monkeypatch.setattr(zoo, "COCO_V1_NETWORK", "demo_maskrcnn")
     weights = zoo.create("demo_maskrcnn").module.state_dict()

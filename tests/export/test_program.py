@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeseg.errors import ExportError
+from edgeseg.export.head import Reading
 from edgeseg.export.program import Preprocessing, SemanticProgram, open_program
 from edgeseg.export.specification import Settings
 from edgeseg.models.zoo import Network
@@ -28,7 +29,7 @@ class Fixed(nn.Module):
 
 def program(logits: list[list[list[float]]]) -> SemanticProgram:
     network = Fixed(torch.tensor([logits]))
-    return SemanticProgram(Preprocessing((0.0,) * 3, (1.0,) * 3), network, labels=True)
+    return SemanticProgram(Preprocessing((0.0,) * 3, (1.0,) * 3), network, Reading(), labels=True)
 
 
 def test_preprocessing_by_hand() -> None:

@@ -15,7 +15,6 @@ from edgeseg.models.deeplab import deeplabv3_resnet
 from edgeseg.models.fpn import BackboneWithFPN
 from edgeseg.models.loading import load_weights, nearest_network, open_network
 from edgeseg.models.resnet import resnet18
-from edgeseg.models.semantic_logits import SemanticLogits
 from edgeseg.models.unet import UNet
 
 from .reference_weights import randomise_batch_norm
@@ -76,7 +75,7 @@ def test_own_network_with_an_attribute_called_module_loads_its_weights(tmp_path:
 
     network, _ = open_network(f"{tmp_path}/net.py:build", tmp_path / "w.pth")
 
-    assert list(network.module.network) == ["module"]
+    assert list(network.module) == ["module"]
 
 
 def test_half_precision_weights_are_cast(tmp_path: Path) -> None:
@@ -129,7 +128,7 @@ def test_framework_prefix_is_taken_off(wrapper: str) -> None:
 def test_prefix_that_the_module_has_itself_stays() -> None:
     net = nn.ModuleDict({"model": nn.Linear(2, 2)})
 
-    load_weights(SemanticLogits(net), {"model.weight": torch.ones(2, 2), "model.bias": torch.ones(2)})
+    load_weights(net, {"model.weight": torch.ones(2, 2), "model.bias": torch.ones(2)})
 
     assert bool((net["model"].weight == 1).all())
 

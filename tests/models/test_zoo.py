@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from edgeseg.errors import ExportError, ShapeError, UsageError
+from edgeseg.errors import ExportError, UsageError
 from edgeseg.models import class_names, zoo
-from edgeseg.models.semantic_logits import logits_of
 
 PROMISED = {
     "unet",
@@ -140,7 +139,7 @@ def test_user_function_in_a_file(tmp_path: Path) -> None:
 
     network = zoo.create(f"{place}:make", num_classes=3)
 
-    assert network.module(torch.zeros(1, 3, 4, 5)).shape == (1, 3, 4, 5)
+    assert network.module(torch.zeros(1, 3, 4, 5))["out"].shape == (1, 3, 4, 5)
     assert network.task == "semantic"
     assert network.mean_rgb == zoo.IMAGENET_MEAN_RGB
     assert zoo.create(f"{place}:make_network").mean_rgb == (0.5, 0.5, 0.5)
@@ -211,22 +210,6 @@ def test_unknown_names_are_refused_with_a_hint(tmp_path: Path) -> None:
         zoo.create("no_such_package:make")
     with pytest.raises(UsageError, match=r"unet cannot be made with .*'colour'"):
         zoo.create("unet", colour="red")
-
-
-LOGITS = torch.zeros(1, 2, 3, 4)
-
-
-@pytest.mark.parametrize(
-    "output", [LOGITS, {"out": LOGITS}, {"logits": LOGITS, "loss": 1.0}, (LOGITS, 5), [LOGITS]]
-)
-def test_logits_are_found_in_what_networks_return(output: object) -> None:
-    assert logits_of(output) is LOGITS
-
-
-@pytest.mark.parametrize("output", [{"masks": LOGITS}, (), None, torch.zeros(1, 2, 3)])
-def test_output_without_logits_is_refused(output: object) -> None:
-    with pytest.raises(ShapeError, match=r"must return logits \(N, C, h, w\)"):
-        logits_of(output)
 
 
 def write_user_file(folder: Path) -> Path:

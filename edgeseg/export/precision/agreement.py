@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.export.metrics import MASK_LEVEL, Instances, SemanticErrors, match
-from edgeseg.export.parity import Outputs, instances_of, labels_of
+from edgeseg.export.parity import Outputs, instances_of, label_count, labels_of
 from edgeseg.spec import ModelSpec
 
 SAME_OBJECT_IOU = 0.5  # of boxes and of masks, as in AP@0.5
@@ -66,10 +66,11 @@ def labels_at(outputs: Outputs, size_hw: tuple[int, ...] | None = None) -> NDArr
 
 
 def _labels_lost(reference: Sequence[Outputs], candidate: Sequence[Outputs], spec: ModelSpec) -> float:
-    errors = SemanticErrors(max(len(spec.class_names), 2))
+    errors = SemanticErrors(label_count(spec))
     for expected, found in zip(reference, candidate, strict=True):
         has_labels = "labels" in expected
-        errors.add_labels(labels_of(expected, has_labels), labels_of(found, has_labels))
+        maps = [labels_of(side, has_labels, spec.head) for side in (expected, found)]
+        errors.add_labels(maps[0], maps[1])
     return 1.0 - errors.mean_iou
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import ShapeError
-from edgeseg.runtime.crf.unary import VOID_LABEL
+from edgeseg.runtime.results import VOID_LABEL
 
 TOLERANCE_PX = 2
 LEAST_CLASS_PIXELS = 100  # of the truth in all images; rarer classes hinge on single pixels

@@ -1,0 +1,150 @@
+"""Turn whatever a semantic network returns into the list of its tensors, and into the one that counts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from edgeseg.errors import ShapeError, UsageError
+
+DEFAULT_KEYS = ("out", "logits")  # torchvision's and Hugging Face's name for what counts
+PLANES_NDIM, MAP_NDIM = 4, 3  # (N, C, h, w), and (N, H, W) where the one channel was squeezed
+MOST_LISTED = 12  # outputs that a message lists
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """One tensor of a network's output; `key` is its place, such as `out`, `1` or `aux.0`; bare: empty."""
+
+    key: str
+    tensor: Tensor
+
+    def __str__(self) -> str:
+        shape = "x".join(map(str, self.tensor.shape)) or "a number"
+        return f"{self.key} ({shape})" if self.key else shape
+
+
+def outputs_of(output: Any) -> list[Output]:
+    """List all tensors of a network's output, in order.
+
+    Args:
+        output: a tensor, or mappings, tuples, lists and dataclasses of tensors, in each other to any depth;
+            what is neither is passed over.
+    """
+    return list(_walk(output, ""))
+
+
+def choose(output: Any, size_hw: tuple[int, int], wanted: int | str | None = None) -> Output:
+    """Choose the tensor that says what every pixel is.
+
+    Without being told: the bare tensor, the mapping's `out` or `logits`, or the first of a sequence if it has
+    more pixels than any other. One of another name, or among equals, has to be asked for.
+
+    Args:
+        output: what the network returned.
+        size_hw: of the image that it was given.
+        wanted: the number in the sequence or, elsewhere, in the list of all tensors, negative ones from the
+            end; or the key.
+
+    Raises:
+        ShapeError: if nothing in the output covers an image.
+        UsageError: if what is wanted is not there, or more than one tensor may be meant; it lists all.
+    """
+    found = outputs_of(output)
+    if wanted is not None:
+        return _wanted(output, found, size_hw, wanted)
+    images = [item for item in found if _is_image(item.tensor, size_hw)]
+    if not images:
+        got = listed(found) if found else f"no tensor but {type(output).__name__}"
+        raise ShapeError(
+            "a semantic network must return logits (N, C, h, w), or a mapping, a sequence or a dataclass "
+            f"with such a tensor in it; got {got}"
+        )
+    named = next((item for key in DEFAULT_KEYS for item in images if item.key == key), None)
+    default = named or images[0]
+    if named is not None:
+        rivals = [item for item in images if _outdoes(item, named)]
+    elif isinstance(output, Tensor):
+        rivals = []
+    elif isinstance(output, Mapping) or dataclasses.is_dataclass(output):
+        rivals = images
+    else:
+        rivals = [item for item in images[1:] if _pixels(item) >= _pixels(default)]
+    if rivals:
+        raise UsageError(
+            f"which of the network's outputs says what the pixels are? It gives {listed(found)}; take one by "
+            f"--output-index N or --output-key NAME (Network(..., output={_example(images[-1].key)}))"
+        )
+    return default
+
+
+def tensor_at(output: Any, key: str) -> Tensor:
+    """Take the tensor with this key out of a network's output."""
+    return next(item.tensor for item in outputs_of(output) if item.key == key)
+
+
+def listed(outputs: Sequence[Output]) -> str:
+    """Name outputs with their shapes."""
+    more = f" and {len(outputs) - MOST_LISTED} more" if len(outputs) > MOST_LISTED else ""
+    return ", ".join(map(str, outputs[:MOST_LISTED])) + more
+
+
+def _walk(value: Any, key: str) -> Iterator[Output]:
+    if isinstance(value, Tensor):
+        yield Output(key, value)
+        return
+    if isinstance(value, Mapping):
+        entries = [(str(name), entry) for name, entry in value.items()]
+    elif isinstance(value, tuple | list):
+        entries = [(str(index), entry) for index, entry in enumerate(value)]
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        entries = [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
+    else:
+        return
+    for name, entry in entries:
+        yield from _walk(entry, f"{key}.{name}" if key else name)
+
+
+def _wanted(output: Any, found: Sequence[Output], size_hw: tuple[int, int], wanted: int | str) -> Output:
+    if isinstance(wanted, str):
+        named = next((item for item in found if item.key == wanted), None)
+    else:
+        in_sequence = isinstance(output, tuple | list)
+        count = len(output) if in_sequence else len(found)
+        index = wanted + count if wanted < 0 else wanted
+        if in_sequence:
+            named = next((item for item in found if item.key == str(index)), None)
+        else:
+            named = found[index] if 0 <= index < count else None
+    if named is None:
+        raise UsageError(f"the network has no output {wanted!r}; it gives {listed(found) or 'no tensor'}")
+    if not _is_image(named.tensor, size_hw):
+        raise UsageError(
+            f"the network's output {named} is not (N, C, h, w), nor (N, H, W) of the image's size "
+            f"{size_hw[0]}x{size_hw[1]}; it gives {listed(found)}"
+        )
+    return named
+
+
+def _is_image(tensor: Tensor, size_hw: tuple[int, int]) -> bool:
+    if tensor.ndim == MAP_NDIM:
+        return tuple(tensor.shape[1:]) == size_hw
+    return tensor.ndim == PLANES_NDIM
+
+
+def _outdoes(other: Output, named: Output) -> bool:
+    """Tell whether another output is the named one at a finer resolution."""
+    same_channels = other.tensor.shape[:-2] == named.tensor.shape[:-2]
+    return same_channels and _pixels(other) > _pixels(named)
+
+
+def _pixels(item: Output) -> int:
+    return item.tensor.shape[-2] * item.tensor.shape[-1]
+
+
+def _example(key: str) -> str:
+    return key if key.isdecimal() else repr(key)

@@ -1,0 +1,108 @@
+"""Of what a network returns the tensor that counts is taken, or asked for where several may be meant."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+
+from edgeseg.errors import ShapeError, UsageError
+from edgeseg.models.network_outputs import choose, outputs_of, tensor_at
+
+SIZE_HW = (12, 16)
+FULL = torch.zeros(1, 2, 12, 16)
+HALF = torch.zeros(1, 2, 6, 8)
+ONE = torch.zeros(1, 1, 12, 16)
+FLAT = torch.zeros(1, 12, 16)
+LOSS = torch.tensor(1.0)
+Pair = namedtuple("Pair", ["first", "second"])
+
+
+@dataclass
+class Returned:
+    logits: Tensor
+    states: tuple[Tensor, ...]
+    loss: None = None
+
+
+@pytest.mark.parametrize(
+    ("output", "key"),
+    [
+        (FULL, ""),
+        (FLAT, ""),
+        ({"out": HALF, "aux": HALF}, "out"),
+        ({"loss": LOSS, "logits": HALF, "hidden": torch.zeros(1, 64, 12, 16)}, "logits"),
+        (Returned(HALF, (HALF,)), "logits"),
+        ((HALF, 5), "0"),
+        ([FULL, HALF, LOSS], "0"),
+        ((LOSS, FULL), "1"),
+        ((None, {"out": FULL}), "1.out"),
+    ],
+)
+def test_what_cannot_be_mistaken_is_taken(output: object, key: str) -> None:
+    chosen = choose(output, SIZE_HW)
+    assert chosen.key == key
+    assert tensor_at(output, key) is chosen.tensor
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        (FULL, FULL),
+        [HALF, FULL],
+        [HALF, HALF, FULL],
+        [FULL, FULL, ONE],
+        Pair(FULL, FULL),
+        {"out": HALF, "fine": FULL},
+        {"masks": FULL},
+        {"seg": FULL, "depth": ONE},
+        ((HALF, FULL), HALF),
+    ],
+)
+def test_where_several_may_be_meant_it_is_asked_for(output: object) -> None:
+    with pytest.raises(UsageError, match=r"It gives .*--output-index N or --output-key NAME"):
+        choose(output, SIZE_HW)
+
+
+def test_the_message_lists_keys_and_shapes() -> None:
+    with pytest.raises(
+        UsageError, match=r"0 \(1x2x6x8\), 1\.main \(1x2x12x16\), 1\.edge \(1x1x12x16\); take"
+    ):
+        choose([HALF, {"main": FULL, "edge": ONE}], SIZE_HW)
+
+
+@pytest.mark.parametrize(
+    ("output", "wanted", "key"),
+    [
+        ((HALF, FULL), 1, "1"),
+        ((HALF, FULL), -1, "1"),
+        ((None, FULL), 1, "1"),
+        ({"seg": FULL, "depth": ONE}, 1, "depth"),
+        ({"seg": FULL, "depth": ONE}, "seg", "seg"),
+        ([HALF, {"main": FULL}], "1.main", "1.main"),
+    ],
+)
+def test_what_is_asked_for_is_taken(output: object, wanted: int | str, key: str) -> None:
+    assert choose(output, SIZE_HW, wanted).key == key
+
+
+@pytest.mark.parametrize("wanted", [2, -3, "out", ""])
+def test_what_is_not_there_is_refused_with_the_list(wanted: int | str) -> None:
+    with pytest.raises(UsageError, match=r"has no output .*; it gives 0 \(1x2x6x8\), 1 \(1x2x12x16\)"):
+        choose((HALF, FULL), SIZE_HW, wanted)
+
+
+def test_what_is_no_image_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"output 1 \(a number\) is not \(N, C, h, w\)"):
+        choose((FULL, LOSS), SIZE_HW, 1)
+    for output in (None, (), {"loss": LOSS}, torch.zeros(1, 2, 3)):
+        with pytest.raises(ShapeError, match=r"must return logits \(N, C, h, w\)"):
+            choose(output, SIZE_HW)
+
+
+def test_all_tensors_are_listed_in_order() -> None:
+    found = outputs_of({"a": [FULL, (HALF, "text")], "b": Pair(ONE, 3)})
+    assert [item.key for item in found] == ["a.0", "a.1.0", "b.0"]
