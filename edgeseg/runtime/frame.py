@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import ShapeError
 
-BITS_TO_DROP = 8  # a 16-bit value v becomes v // 256: 65535 gives 255, and no two 8-bit steps fall together
+BYTE_BITS, WORD_BITS = 8, 16
 GREY, COLOUR, COLOUR_ALPHA = 1, 3, 4  # channels
 
 
@@ -26,6 +26,7 @@ class Frame:
         name: file name of an image file, None for frames of videos, cameras and synthetic scenes.
         media_s: presentation time in seconds on the source's own clock, which need not begin at 0; None where
             the source has no clock.
+        page: number of the picture in an image file that holds several, from 0; else None.
     """
 
     image: NDArray[np.uint8]
@@ -33,16 +34,19 @@ class Frame:
     time_s: float
     name: str | None = None
     media_s: float | None = None
+    page: int | None = None
 
 
-def to_bgr8(image: NDArray[Any]) -> NDArray[np.uint8]:
+def to_bgr8(image: NDArray[Any], *, bits: int = WORD_BITS) -> NDArray[np.uint8]:
     """Turn a grey, colour or colour-with-alpha image of 8 or 16 bits into BGR uint8.
 
-    Alpha is dropped, not composited: the colour under a transparent pixel stays. 16-bit values are
-    divided by 256.
+    Alpha is dropped, not composited: the colour under a transparent pixel stays. A 16-bit value v becomes
+    v // 256: 65535 gives 255, and no two 8-bit steps fall together. Sensors of 10, 12 or 14 bits leave the
+    top of the 16 empty, which would make black pictures: with `bits` v is divided by 2**(bits - 8).
 
     Args:
         image: (H, W), (H, W, 1), (H, W, 3) BGR or (H, W, 4) BGRA; uint8 or uint16.
+        bits: that 16-bit values really have, 8 to 16; larger values become 255.
 
     Returns:
         (H, W, 3) uint8 BGR, C-contiguous; `image` itself where it is that already.
@@ -54,7 +58,7 @@ def to_bgr8(image: NDArray[Any]) -> NDArray[np.uint8]:
     if image.ndim not in (2, 3) or channels not in (GREY, COLOUR, COLOUR_ALPHA) or image.size == 0:
         raise ShapeError(f"an image must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got {image.shape}")
     if image.dtype == np.uint16:
-        image = (image >> BITS_TO_DROP).astype(np.uint8)
+        image = _drop_bits(image, bits - BYTE_BITS)
     elif image.dtype != np.uint8:
         raise ShapeError(f"an image must be uint8 or uint16, got {image.dtype}; scale it to 0..255, uint8")
     if channels == GREY:
@@ -62,3 +66,12 @@ def to_bgr8(image: NDArray[Any]) -> NDArray[np.uint8]:
     if channels == COLOUR_ALPHA:
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2BGR), dtype=np.uint8)
     return np.ascontiguousarray(image)
+
+
+def _drop_bits(image: NDArray[np.uint16], bits: int) -> NDArray[np.uint8]:
+    """Divide by 2**bits without a second array of 16 bits where the values fill them."""
+    if bits < WORD_BITS - BYTE_BITS:
+        image = np.minimum(image, (1 << bits + BYTE_BITS) - 1)
+    dropped = np.empty(image.shape, np.uint8)
+    np.right_shift(image, bits, out=dropped, casting="unsafe")
+    return dropped

@@ -1,13 +1,13 @@
-"""Turn image files into frames."""
+"""Turn image files into frames: each picture of a file, upright, in 8 bits."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,9 +15,11 @@ from edgeseg.errors import ShapeError, SourceError
 from edgeseg.runtime.frame import Frame, to_bgr8
 from edgeseg.runtime.quiet import silence_opencv
 from edgeseg.runtime.sources.base import Source
+from edgeseg.runtime.sources.image_file import ImageFile
 
 IMAGE_SUFFIXES = frozenset(
     (
+        ".apng",
         ".avif",
         ".bmp",
         ".gif",
@@ -33,30 +35,8 @@ IMAGE_SUFFIXES = frozenset(
         ".webp",
     )
 )
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read an image file as BGR uint8 (H, W, 3), turned upright by its EXIF orientation; see `to_bgr8`.
-
-    Raises:
-        SourceError: if it cannot be read or is not an image of 8 or 16 bits.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
-    if not data:
-        raise SourceError(f"{path} is empty (0 bytes); copy or save it again")
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    except cv2.error as error:  # more pixels than OpenCV accepts
-        raise SourceError(f"cannot read {path}: {error.err}") from error
-    if image is None:
-        raise SourceError(f"{path} is damaged or not an image that OpenCV can read; save it again as PNG")
-    try:
-        return to_bgr8(image)
-    except ShapeError as error:
-        raise SourceError(f"{path}: {error}") from error
+FULL_BITS = 16
+COMMON_BITS = (8, 10, 12, 14, FULL_BITS)  # of sensors; values in 16 bits that end below are taken for these
 
 
 def natural_key(path: Path) -> tuple[list[str | int], str]:
@@ -69,6 +49,14 @@ def natural_key(path: Path) -> tuple[list[str | int], str]:
 class ImagesSource(Source):
     """Frames from image files; their names go with them.
 
+    All pictures of a file are frames: pages of a TIFF file, frames of a GIF, APNG, WebP or AVIF animation;
+    what a TIFF file calls reduced, or a mask, is none. EXIF orientation, and AVIF's own, make them upright.
+
+    16-bit values are divided by 256, unless those of all pictures are below 2**14: then they are what a
+    sensor of 14, 12, 10 or 8 bits gave, and its range is what fills 0..255. A file that says how large its
+    values may be (TIFF's MaxSampleValue, PGM, JPEG 2000) is believed. One divisor holds for the whole source,
+    and `notes` tells it; the files are looked through for it, up to the first larger value.
+
     With several files, one that cannot be read is put on `skipped` and the next one is read; if none can be
     read, that is an error. A single file that cannot be read is an error.
     """
@@ -79,12 +67,18 @@ class ImagesSource(Source):
         self.name = name
         self.files = paths
         self.frame_count = len(paths)
-        self._position = 0
+        self._bits: int | None = None  # of 16-bit values, once known
+        self._frames = self._read_all()
 
     @classmethod
     def file(cls, path: Path) -> ImagesSource:
-        """One image."""
-        return cls([path], str(path))
+        """One file."""
+        source = cls([path], str(path))
+        try:
+            source.frame_count = ImageFile(path).header.pages
+        except SourceError:
+            source.frame_count = 1  # reading says what is wrong
+        return source
 
     @classmethod
     def folder(cls, path: Path) -> ImagesSource:
@@ -104,18 +98,73 @@ class ImagesSource(Source):
         return cls(sorted(found, key=natural_key), str(path))
 
     def read(self) -> Frame | None:
-        """Return the next readable image; see `Source.read`."""
-        while self._position < len(self.files):
-            path, index = self.files[self._position], self._position
-            self._position += 1
+        """Return the next readable picture; see `Source.read`."""
+        return None if self.closed else next(self._frames, None)
+
+    def _read_all(self) -> Iterator[Frame]:
+        index = unreadable = 0
+        for number, path in enumerate(self.files):
             time_s = time.monotonic()
             try:
-                return Frame(read_image(path), index, time_s, path.name)
+                file = ImageFile(path)
+                if file.header.left_out:
+                    self.notes.append(f"{file.header.left_out} reduced pictures in {path} are left out")
+                for page_number, page in enumerate(file.pages()):
+                    if page.image is None:
+                        self._lose_page(path, page_number)
+                    else:
+                        upright = file.header.orientation.apply(self._to_8_bits(page.image, number))
+                        media_s = page.media_s if len(self.files) == 1 else None
+                        page_or_none = None if file.header.pages == 1 else page_number
+                        yield Frame(upright, index, time_s, path.name, media_s, page_or_none)
+                    index += 1
+                    time_s = time.monotonic()
             except SourceError as error:
                 self.skipped.append(str(error))
-                if len(self.skipped) == len(self.files):
+                index += 1
+                unreadable += 1
+                if unreadable == len(self.files):
                     raise self._nothing_readable(error) from error
-        return None
+
+    def _to_8_bits(self, image: NDArray[Any], number: int) -> NDArray[np.uint8]:
+        """Turn a picture of the file of that number into a frame's."""
+        if image.dtype == np.uint16 and self._bits is None:
+            self._bits = self._find_bits(self.files[number:])
+        try:
+            return to_bgr8(image, bits=self._bits or FULL_BITS)
+        except ShapeError as error:
+            raise SourceError(f"{self.files[number]}: {error}") from error
+
+    def _find_bits(self, paths: Sequence[Path]) -> int:
+        """Find how many bits the 16-bit values of these files have, and note it where they are fewer."""
+        said = largest = 0
+        for path in paths:
+            try:
+                file = ImageFile(path)
+                if file.header.bits != FULL_BITS:
+                    continue
+                said = max(said, file.header.top_bits or 0)
+                if file.header.top_bits:
+                    continue
+                for page in file.pages():
+                    if page.image is not None and page.image.dtype == np.uint16:
+                        largest = max(largest, int(page.image.max()))
+                    if largest.bit_length() > COMMON_BITS[-2]:
+                        return FULL_BITS
+            except SourceError:
+                continue  # reading says what is wrong
+        bits = max(next(bits for bits in COMMON_BITS if bits >= largest.bit_length()), said)
+        if bits < FULL_BITS:
+            reason = f"the file says {said} bits" if said == bits else f"the largest is {largest}"
+            self.notes.append(
+                f"16-bit values in {self.name} are taken for {bits}-bit ones and divided by "
+                f"{1 << max(bits - 8, 0)} ({reason}), not by 256"
+            )
+        return bits
+
+    def _lose_page(self, path: Path, page_number: int) -> None:
+        self.bad_frames += 1
+        self.skipped.append(f"page {page_number} of {path}, or the rest from there on, is damaged")
 
     def _nothing_readable(self, error: SourceError) -> SourceError:
         if len(self.files) == 1:

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from edgeseg.errors import SourceError
 from edgeseg.runtime.sources import open_source
-from edgeseg.runtime.sources.images import natural_key, read_image
+from edgeseg.runtime.sources.images import ImagesSource, natural_key
+
+
+def read_image(path: Path) -> np.ndarray:
+    (frame,) = ImagesSource.file(path)
+    return frame.image
 
 
 def _save(path: Path, image: np.ndarray) -> Path:

@@ -1,0 +1,119 @@
+"""Turn an image file into its pages, as they are stored: one picture, or those of a stack or an animation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.errors import SourceError
+from edgeseg.runtime.sources.budget import check_pixels
+from edgeseg.runtime.sources.image_header import Header, read_header
+from edgeseg.runtime.sources.tiff import begin_with
+
+CHUNK_PIXELS = 1 << 24  # of an animation, decoded at once: OpenCV begins anew for each chunk
+MS_PER_S = 1000.0
+FTYP = b"ftyp"  # AVIF: of 10 and 12 bits OpenCV makes 8 itself if told to
+
+
+class Page(NamedTuple):
+    """One picture of a file.
+
+    Attributes:
+        image: (H, W) or (H, W, 3 or 4) BGR, uint8 or uint16 (or what `to_bgr8` refuses); None if damaged.
+        media_s: when an animation shows it, from its beginning.
+    """
+
+    image: NDArray[Any] | None
+    media_s: float | None = None
+
+
+class ImageFile:
+    """An image file whose header is read, and whose declared size is within the limit.
+
+    Attributes:
+        header: what it declares.
+
+    Raises:
+        SourceError: if it cannot be read, is no image, ends too soon, or declares too many pixels.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._data = path.read_bytes()
+        except OSError as error:
+            raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
+        if not self._data:
+            raise SourceError(f"{path} is empty (0 bytes); copy or save it again")
+        header = read_header(self._data)
+        if header is None:
+            raise self._damaged()
+        if header.truncated:
+            raise SourceError(f"{path} is damaged: it ends before its picture does; copy or save it again")
+        self.header: Header = header
+        if header.bits == 16:  # noqa: PLR2004
+            check_pixels(f"{path} (16 bits count twice)", 2 * header.width, header.height)
+        check_pixels(str(path), header.width, header.height)
+
+    def pages(self) -> Iterator[Page]:
+        """Decode one page after another.
+
+        Raises:
+            SourceError: if the first one is damaged.
+        """
+        pages = self._animation() if self._is_animation() else self._stack()
+        for number, page in enumerate(pages):
+            if page.image is None and not number:
+                raise self._damaged()
+            yield page
+
+    def _is_animation(self) -> bool:
+        return self.header.pages != 1 and not self.header.offsets
+
+    def _stack(self) -> Iterator[Page]:
+        data = bytearray(self._data) if len(self.header.offsets) > 1 else self._data
+        for offset in self.header.offsets or (0,):
+            if isinstance(data, bytearray):
+                begin_with(data, offset)
+            yield Page(self._decode(data))
+
+    def _decode(self, data: bytes | bytearray) -> NDArray[Any] | None:
+        depth = 0 if data[4:8] == FTYP else cv2.IMREAD_ANYDEPTH
+        try:
+            return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | depth)
+        except cv2.error as error:
+            raise SourceError(f"cannot read {self._path}: {error.err}") from error
+
+    def _animation(self) -> Iterator[Page]:
+        at_once = max(1, CHUNK_PIXELS // (self.header.width * self.header.height))
+        elapsed_ms = 0
+        for first in count(0, at_once):
+            whole, frames, durations = self._decode_chunk(first, at_once)
+            for image, duration_ms in zip(frames, durations, strict=False):
+                yield Page(image, elapsed_ms / MS_PER_S)
+                elapsed_ms += int(duration_ms)
+            if len(frames) < at_once:
+                expected = self.header.pages
+                if not (whole or first + len(frames) == expected) or (not first and not frames):
+                    yield Page(None)
+                return
+
+    def _decode_chunk(self, first: int, at_once: int) -> tuple[bool, list[NDArray[Any]], list[int]]:
+        if self.header.pages is not None and first >= self.header.pages:
+            return True, [], []
+        try:
+            whole, found = cv2.imdecodeanimation(np.frombuffer(self._data, np.uint8), first, at_once)
+        except cv2.error as error:
+            raise SourceError(f"cannot read {self._path}: {error.err}") from error
+        return whole, list(found.frames), list(found.durations)
+
+    def _damaged(self) -> SourceError:
+        return SourceError(
+            f"{self._path} is damaged or not an image that OpenCV can read; save it again as PNG"
+        )
