@@ -28,6 +28,13 @@ def test_16_bits_are_divided_by_256() -> None:
     ]
 
 
+@pytest.mark.parametrize(("bits", "expected"), [(8, [0, 255, 255]), (12, [0, 16, 255]), (14, [0, 4, 255])])
+def test_values_of_fewer_bits_fill_the_range_and_larger_ones_are_cut(bits: int, expected: list[int]) -> None:
+    values = np.array([[0, 256, 65535]], np.uint16)
+    assert to_bgr8(values, bits=bits)[0, :, 0].tolist() == expected
+    assert values.tolist() == [[0, 256, 65535]]
+
+
 def test_a_frame_that_is_right_already_is_not_copied() -> None:
     image = np.zeros((2, 3, 3), np.uint8)
     assert to_bgr8(image) is image

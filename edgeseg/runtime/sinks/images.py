@@ -13,6 +13,7 @@ from edgeseg.files import Claim, check_writable
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.results import InstanceResult, SemanticResult
 from edgeseg.runtime.sinks.base import Result, Sink, encode_image
+from edgeseg.runtime.sinks.written import WrittenList
 from edgeseg.spec import ModelSpec
 
 CLASSES_NAME = "classes.json"
@@ -25,8 +26,11 @@ class FolderSink(Sink):
 
     Semantic: `NAME.png`, 8 bits, the class id of each pixel. Instance: `NAME.png`, 16 bits, 0 where there is
     nothing, else the number of the object in `NAME.json`, from 1; where objects overlap, the first shows.
-    `classes.json` holds name and RGB colour of every class id. Each file is whole or absent. One run
-    writes a folder at a time.
+    `classes.json` holds name and RGB colour of every class id. Pages of one file are `NAME-000000.png` and
+    so on. Each file is whole or absent. One run writes a folder at a time.
+
+    `maps.sha256` lists what was written. With its first result a run removes what the list of the run before
+    it names, unless it was changed since: maps of two runs never mix. Files that are not listed stay.
     """
 
     def __init__(self, folder: Path, spec: ModelSpec) -> None:
@@ -34,32 +38,49 @@ class FolderSink(Sink):
         self._spec = spec
         self._stems = {Path(CLASSES_NAME).stem}
         self._has_legend = False
+        self._written = WrittenList(folder)
+        self.notes: list[str] = []
         self._claim = Claim(folder / CLASSES_NAME)  # on the folder, for all that writes such a one
         check_writable(folder / CLASSES_NAME)
 
     def write(self, frame: Frame, result: Result, overlay: NDArray[np.uint8] | None = None) -> None:
         """Write the files of one frame, with the first one the legend; see `Sink.write`."""
         if not self._has_legend:
+            self._begin()
             self._claim.write(self._legend())
             self._has_legend = True
         path = self.path / f"{self._new_stem(frame)}.png"
         if isinstance(result, SemanticResult):
-            self._claim.write(encode_image(path, result.labels), path)
+            self._put(path, encode_image(path, result.labels))
             return
-        self._claim.write(encode_image(path, instance_map(result)), path)
-        self._claim.write(self._objects(result), path.with_suffix(".json"))
+        self._put(path, encode_image(path, instance_map(result)))
+        self._put(path.with_suffix(".json"), self._objects(result))
 
     def close(self) -> None:
         """Let other runs write the folder."""
         self._claim.release()
 
+    def _begin(self) -> None:
+        removed, others = self._written.begin()
+        if removed:
+            self.notes.append(f"{removed} files of an earlier run are removed from {self.path}")
+        if others:
+            self.notes.append(
+                f"{self.path} also holds {others} PNG files that no run wrote, or that were changed since"
+            )
+
+    def _put(self, path: Path, data: bytes) -> None:
+        self._written.add(path.name, data)
+        self._claim.write(data, path)
+
     def _new_stem(self, frame: Frame) -> str:
         """Name a frame's files; a.png and a.jpg of one folder become a and a.jpg."""
         if frame.name is None:
             return f"{frame.index:0{INDEX_DIGITS}d}"
-        stem = Path(frame.name).stem
+        page = "" if frame.page is None else f"-{frame.page:0{INDEX_DIGITS}d}"
+        stem = Path(frame.name).stem + page
         if stem in self._stems:
-            stem = frame.name
+            stem = frame.name + page
         self._stems.add(stem)
         return stem
 

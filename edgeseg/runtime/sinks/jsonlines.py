@@ -25,7 +25,7 @@ class JsonLinesSink(Sink):
     """A `.jsonl` file. Nothing is held back: a run that is cut short leaves whole lines, as does a full disk.
 
     Keys: `index`, `time_s` (monotonic clock), `media_s` (seconds on the source's own clock, or null), `name`
-    (file name or null), `size_hw`, and
+    (file name or null), `page` (number of the picture in a file that holds several, or null), `size_hw`, and
     `instances`: COCO results (`image_id` is the frame's index, `bbox` is xywh in pixels, `score`) or
     `segments`: one item a class that occurs (`area` in pixels);
     both with `category_id`, `category_name` (null for the label 255, "not sure") and `segmentation`.
@@ -76,6 +76,7 @@ class JsonLinesSink(Sink):
             "time_s": round(frame.time_s, TIME_DIGITS),
             "media_s": None if frame.media_s is None else round(frame.media_s, TIME_DIGITS),
             "name": frame.name,
+            "page": frame.page,
             "size_hw": list(frame.image.shape[:2]),
         }
         names = dict(enumerate(self._spec.class_names))

@@ -49,7 +49,7 @@ def read_header(data: bytes) -> Header | None:
         if re.match(signature, data[:16], re.DOTALL):
             try:
                 return reader(data)
-            except (struct.error, IndexError, ValueError):
+            except (struct.error, LookupError, ValueError):
                 return None
     return None
 
@@ -134,7 +134,10 @@ def _u24(data: bytes, at: int) -> int:
 
 
 def _netpbm(data: bytes) -> Header:
-    tokens = re.sub(rb"#[^\n]*\n?", b" ", data[: 1 << 12]).split(maxsplit=4)
+    tokens = re.sub(rb"#[^\n]*\n?", b" ", data[: 1 << 12]).split(maxsplit=9)
+    if tokens[0] == b"P7":  # names and values in turn
+        named = dict(zip(tokens[1::2], tokens[2::2], strict=False))
+        tokens = [b"P6", named[b"WIDTH"], named[b"HEIGHT"], named[b"MAXVAL"]]
     width, height = int(tokens[1]), int(tokens[2])
     if tokens[0] in (b"P1", b"P4"):
         return Header(width, height)

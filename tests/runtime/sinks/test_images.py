@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -24,7 +25,12 @@ def test_label_maps_hold_class_ids_under_the_frames_name(tmp_path: Path) -> None
     with FolderSink(tmp_path, SEMANTIC) as sink:
         sink.write(Frame(IMAGE, 0, 0.0, "street.jpg"), SemanticResult(labels))
         sink.write(Frame(IMAGE, 7, 0.0), SemanticResult(labels))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["000007.png", "classes.json", "street.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "000007.png",
+        "classes.json",
+        "maps.sha256",
+        "street.png",
+    ]
     read = cv2.imread(str(tmp_path / "street.png"), cv2.IMREAD_UNCHANGED)
     assert read.dtype == np.uint8
     assert read.tolist() == labels.tolist()
@@ -37,6 +43,60 @@ def test_files_of_one_stem_do_not_overwrite_each_other(tmp_path: Path) -> None:
         for name in ("a.png", "a.jpg", "classes.png"):
             sink.write(Frame(IMAGE, 0, 0.0, name), SemanticResult(np.zeros((6, 8), np.uint8)))
     assert {path.name for path in tmp_path.glob("*.png")} == {"a.png", "a.jpg.png", "classes.png.png"}
+
+
+def test_pages_of_a_file_have_maps_of_their_own(tmp_path: Path) -> None:
+    with FolderSink(tmp_path, SEMANTIC) as sink:
+        for page in (0, 1):
+            for name in ("stack.tif", "stack.gif"):
+                frame = Frame(IMAGE, 0, 0.0, name, page=page)
+                sink.write(frame, SemanticResult(np.zeros((6, 8), np.uint8)))
+    assert {path.name for path in tmp_path.glob("*.png")} == {
+        "stack-000000.png",
+        "stack-000001.png",
+        "stack.gif-000000.png",
+        "stack.gif-000001.png",
+    }
+
+
+def _run(folder: Path, count: int) -> list[str]:
+    with FolderSink(folder, INSTANCE) as sink:
+        for index in range(count):
+            sink.write(Frame(IMAGE, index, 0.0), two_animals())
+    return list(sink.notes)
+
+
+def test_maps_of_an_earlier_longer_run_do_not_stay_among_the_new_ones(tmp_path: Path) -> None:
+    assert _run(tmp_path, 3) == []
+    assert _run(tmp_path, 2) == [f"6 files of an earlier run are removed from {tmp_path}"]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("classes.json", "maps.sha256", "000000.png", "000001.png", "000000.json", "000001.json")
+    }
+
+
+def test_what_is_not_ours_stays_and_is_said(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "maps", tmp_path / "elsewhere.png"
+    _run(folder, 4)
+    (folder / "mine.png").write_bytes(b"mine")
+    (folder / "000002.png").write_bytes(b"corrected by hand")
+    elsewhere.write_bytes((folder / "000003.png").read_bytes())
+    (folder / "000003.png").unlink()
+    (folder / "000003.png").symlink_to(elsewhere)
+    with (folder / "maps.sha256").open("a") as file:
+        file.write(f"{hashlib.sha256(elsewhere.read_bytes()).hexdigest()}  ../elsewhere.png\n")
+    assert _run(folder, 1)[1:] == [
+        f"{folder} also holds 3 PNG files that no run wrote, or that were changed since"
+    ]
+    assert elsewhere.exists()
+    assert (folder / "000002.png").read_bytes() == b"corrected by hand"
+    assert not (folder / "000001.png").exists()
+
+
+def test_a_run_without_results_removes_nothing(tmp_path: Path) -> None:
+    _run(tmp_path, 2)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert _run(tmp_path, 0) == []
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_instance_maps_number_the_objects_of_the_json(tmp_path: Path) -> None:

@@ -28,11 +28,12 @@ def test_instances_are_coco_results_with_names(tmp_path: Path) -> None:
     with JsonLinesSink(tmp_path / "r.jsonl", INSTANCE) as sink:
         sink.write(FRAME, two_animals())
     (line,) = _lines(tmp_path / "r.jsonl")
-    assert {key: line[key] for key in ("index", "time_s", "media_s", "name", "size_hw")} == {
+    assert {key: line[key] for key in ("index", "time_s", "media_s", "name", "page", "size_hw")} == {
         "index": 4,
         "time_s": 12.5,
         "media_s": 0.333333,
         "name": "a.png",
+        "page": None,
         "size_hw": [6, 8],
     }
     cat, dog = line["instances"]

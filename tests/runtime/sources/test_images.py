@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import cv2
@@ -7,9 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image, ImageOps
 
 from edgeseg.errors import SourceError
 from edgeseg.runtime.sources import open_source
+from edgeseg.runtime.sources.image_header import read_header
 from edgeseg.runtime.sources.images import ImagesSource, natural_key
 
 
@@ -46,6 +49,126 @@ def test_a_photo_taken_upright_is_turned_upright(tmp_path: Path) -> None:
     path = tmp_path / "phone.jpg"
     path.write_bytes(data[:2] + segment + data[2:])
     assert read_image(path).shape == (16, 8, 3)
+
+
+def _upright_corners(image: np.ndarray) -> list[int]:
+    return [int(image[y, x].mean() > 127) for y, x in ((2, 2), (2, -3), (-3, 2), (-3, -3))]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["avif", "jpg", "png", "tif", "webp"])
+def test_every_orientation_is_turned_upright(tmp_path: Path, suffix: str, orientation: int) -> None:
+    picture = Image.fromarray(np.zeros((16, 24, 3), np.uint8))
+    picture.paste((255, 255, 255), (0, 0, 12, 8))  # top left
+    picture.paste((255, 255, 255), (12, 0, 24, 8))  # top right
+    picture.paste((255, 255, 255), (0, 8, 12, 16))  # bottom left
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture.save(tmp_path / f"p.{suffix}", exif=exif)
+    picture.getexif()[0x0112] = orientation
+    expected = np.asarray(ImageOps.exif_transpose(picture))
+    found = read_image(tmp_path / f"p.{suffix}")
+    assert found.shape == expected.shape
+    assert _upright_corners(found) == _upright_corners(expected)
+
+
+def _animation(path: Path, shades: tuple[int, ...] = (0, 100, 200)) -> Path:
+    first, *others = (Image.fromarray(np.full((12, 16, 3), shade, np.uint8)) for shade in shades)
+    durations = [100, 250, 400][: len(shades)]
+    timed = {} if path.suffix == ".tif" else {"duration": durations}
+    first.save(path, save_all=True, append_images=others, **timed)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["avif", "gif", "png", "tif", "webp"])
+def test_every_picture_of_a_file_is_a_frame(tmp_path: Path, suffix: str) -> None:
+    with open_source(_animation(tmp_path / f"p.{suffix}")) as source:
+        assert source.frame_count in (3, None)
+        frames = list(source)
+    assert [frame.index for frame in frames] == [frame.page for frame in frames] == [0, 1, 2]
+    assert [float(frame.image.mean()) for frame in frames] == pytest.approx([0, 100, 200], abs=4)
+    assert {frame.name for frame in frames} == {f"p.{suffix}"}
+    times = [None] * 3 if suffix == "tif" else [0.0, 0.1, 0.35]
+    assert [frame.media_s for frame in frames] == times
+    assert (source.skipped, source.notes) == ([], [])
+
+
+def test_long_animations_are_decoded_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeseg.runtime.sources.image_file.CHUNK_PIXELS", 2 * 12 * 16)
+    for shades in ((0, 100, 200), (0, 200)):
+        for suffix in ("gif", "webp", "png", "avif"):
+            frames = list(ImagesSource.file(_animation(tmp_path / f"p.{suffix}", shades)))
+            assert [float(f.image.mean()) for f in frames] == pytest.approx(list(shades), abs=4)
+
+
+def test_pages_of_a_folder_are_numbered_on(tmp_path: Path) -> None:
+    _animation(tmp_path / "1.gif")
+    (tmp_path / "2.png").touch()
+    _animation(tmp_path / "3.tif")
+    source = ImagesSource.folder(tmp_path)
+    frames = list(source)
+    assert [(f.name, f.index, f.page) for f in frames] == [
+        *(("1.gif", i, i) for i in range(3)),
+        *(("3.tif", 4 + i, i) for i in range(3)),
+    ]
+    assert {frame.media_s for frame in frames} == {None}  # the folder has no clock
+    assert len(source.skipped) == 1
+
+
+def test_a_damaged_page_is_passed_over_and_said(tmp_path: Path) -> None:
+    path = _animation(tmp_path / "p.tif")
+    data = bytearray(path.read_bytes())
+    second = read_header(bytes(data)).offsets[1]
+    data[second + 2 : second + 60] = bytes(58)
+    path.write_bytes(data)
+    source = ImagesSource.file(path)
+    assert [frame.page for frame in source] in ([0], [0, 2])
+    assert source.skipped
+
+
+def test_previews_within_a_file_are_no_pages(tmp_path: Path) -> None:
+    path = _animation(tmp_path / "p.tif")
+    data = bytearray(path.read_bytes())
+    last = read_header(bytes(data)).offsets[2]
+    struct.pack_into("<HHII", data, last + 2, 254, 4, 1, 1)  # in place of the width, which comes first
+    path.write_bytes(data)
+    source = ImagesSource.file(path)
+    assert [frame.page for frame in source] == [0, 1]
+    assert source.notes == [f"1 reduced pictures in {path} are left out"]
+
+
+@pytest.mark.parametrize(
+    ("largest", "divisor"), [(255, 1), (900, 4), (4095, 16), (12_000, 64), (16_384, 256), (65_535, 256)]
+)
+def test_values_of_sensors_in_16_bits_are_not_black(tmp_path: Path, largest: int, divisor: int) -> None:
+    path = _save(tmp_path / "p.png", np.array([[0, largest // 2, largest]], np.uint16))
+    source = ImagesSource.file(path)
+    (frame,) = source
+    assert frame.image[0, :, 1].tolist() == [0, largest // 2 // divisor, largest // divisor]
+    assert len(source.notes) == (divisor != 256)
+    assert all(f"divided by {divisor} " in note for note in source.notes)
+
+
+def test_one_divisor_holds_for_all_pictures_of_a_source(tmp_path: Path) -> None:
+    for number, largest in enumerate((700, 3000, 90)):
+        _save(tmp_path / f"{number}.png", np.full((2, 2), largest, np.uint16))
+    source = ImagesSource.folder(tmp_path)
+    assert [int(frame.image.max()) for frame in source] == [700 // 16, 3000 // 16, 90 // 16]
+    assert len(source.notes) == 1
+
+
+def test_a_file_that_says_its_range_is_believed(tmp_path: Path) -> None:
+    path = tmp_path / "p.pgm"
+    path.write_bytes(b"P5\n# made by hand\n2 1\n4095\n" + struct.pack(">2H", 16, 800))
+    assert read_image(path)[0, :, 0].tolist() == [1, 50]
+
+
+def test_a_truncated_jpeg_is_damaged(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (50, 50, 3), np.uint8)
+    path = _save(tmp_path / "p.jpg", noise)
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(SourceError, match="it ends before its picture does"):
+        read_image(path)
 
 
 def test_a_folder_is_read_in_natural_order_with_names(tmp_path: Path) -> None:
