@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import stat
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -118,6 +119,19 @@ def parse_json(text: str | bytes, error: type[EdgesegError], what: str) -> Any:
         return json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def refuse_zip_bomb(archive: zipfile.ZipFile, size: int, what: str, error: type[EdgesegError]) -> None:
+    """Refuse an archive whose files would take far more bytes than it has; the reader then keeps to them.
+
+    Args:
+        size: of the archive, in bytes.
+
+    Raises:
+        EdgesegError: `error`, if they exceed it by more than the limit of bytes.
+    """
+    unpacked = sum(entry.file_size for entry in archive.infolist())
+    refuse_above("bytes", unpacked - size, f"{what} unpacked", error)
 
 
 def hash_of(file: BinaryIO) -> str:

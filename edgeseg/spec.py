@@ -50,6 +50,7 @@ ITERATIONS = Range(0, MAX_ITERATIONS)
 Colour = Annotated[int, Range(0, MAX_COLOUR)]
 Mean = Annotated[float, Range(-1e6, 1e6)]  # of pixels, whatever they are scaled to
 Deviation = Annotated[float, Range(0, 1e6, above=True)]
+Magnitude = Annotated[float, Range(0, 3.4e38)]  # of a tensor: the largest that int8 stands for
 Size = Annotated[int, Range(0, 2**31 - 1)]  # of an axis of an output
 
 Task = Literal["semantic", "instance"]

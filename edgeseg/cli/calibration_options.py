@@ -11,6 +11,8 @@ import click
 
 from edgeseg.cli.images import CALIBRATION_IMAGES, read_images
 from edgeseg.cli.options import PATH, Number
+from edgeseg.errors import EngineError
+from edgeseg.reading import read_text, reading
 from edgeseg.spec import CalibrationMethod, InputSpec
 
 if TYPE_CHECKING:
@@ -39,7 +41,10 @@ class Ranges:
         """Read the ranges of a package; None where there are none."""
         from edgeseg.export.precision.choice import Int8Choice
 
-        return None if self.packed is None else Int8Choice.from_json(self.packed.read_text())
+        if self.packed is None:
+            return None
+        with reading(self.packed, EngineError, what="int8 ranges", mend="make the package again"):
+            return Int8Choice.from_json(read_text(self.packed, EngineError))
 
     def read(self, spec: InputSpec) -> Calibration | None:
         """Read the images; None where there are none to read."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any, get_args
@@ -12,17 +11,20 @@ from rich.table import Table
 from rich.text import Text
 
 from edgeseg.bundle import (
+    BUILD_AGAIN,
     MANIFEST_NAME,
     PARITY_NAME,
     PRECISION_NAME,
     Manifest,
+    read_file,
     read_manifest,
     sha256_of,
 )
 from edgeseg.cli.options import PATH, normalisation, write_json
 from edgeseg.cli.tables import console
-from edgeseg.errors import UsageError, one_line
-from edgeseg.records import to_plain
+from edgeseg.errors import EngineError, UsageError, one_line
+from edgeseg.reading import parse_json, reading
+from edgeseg.records import from_plain, to_plain
 from edgeseg.spec import BackendName, ModelSpec
 
 BACKENDS = get_args(BackendName)
@@ -77,19 +79,24 @@ def _describe_precision(folder: Path, manifest: Manifest) -> dict[str, Any]:
     """Give what an fp16 or int8 engine's report says of its layers."""
     if PRECISION_NAME not in manifest.files:
         return {}
-    report = json.loads((folder / PRECISION_NAME).read_text())
-    in_float = [*report["float_layers"], *report["kept"], *report["operators"]]
+    from edgeseg.export.precision.report import PrecisionReport
+
+    with reading(folder / PRECISION_NAME, EngineError, what="a precision report", mend=BUILD_AGAIN):
+        plain = parse_json(read_file(folder, manifest, PRECISION_NAME), EngineError, PRECISION_NAME)
+    report = from_plain(PrecisionReport, plain, where=PRECISION_NAME)
     return {
-        "calibration": f"{report['images']} images" + (f", {report['method']}" if report["method"] else ""),
-        "points_lost": round(report["drop_points"], 3),
-        "points_lost_by_the_engine": report["engine_drop_points"],
-        "layers_asked": dict(Counter(report["layers"].values())),
-        "layers_built": dict(Counter((report["built"] or {}).values())) or "unknown to the backend",
-        "in_float": {kept["name"]: kept["reason"] for kept in in_float},
-        "layers_in_float_and_points_lost": {
-            str(point["float_layers"]): round(point["drop_points"], 3) for point in report["curve"]
+        "calibration": f"{report.images} images" + (f", {report.method}" if report.method else ""),
+        "points_lost": round(report.drop_points, 3),
+        "points_lost_by_the_engine": report.engine_drop_points,
+        "layers_asked": dict(Counter(report.layers.values())),
+        "layers_built": dict(Counter((report.built or {}).values())) or "unknown to the backend",
+        "in_float": {
+            kept.name: kept.reason for kept in (*report.float_layers, *report.kept, *report.operators)
         },
-        **({"notes": report["notes"]} if report["notes"] else {}),
+        "layers_in_float_and_points_lost": {
+            str(point.float_layers): round(point.drop_points, 3) for point in report.curve
+        },
+        **({"notes": list(report.notes)} if report.notes else {}),
     }
 
 

@@ -18,7 +18,7 @@ from edgeseg.errors import ExportError, ShapeError
 from edgeseg.export.golden import Golden, sample_all
 from edgeseg.export.parity import Outputs, ParityReport, compare, run_all
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import graph_sha256, import_onnxruntime, open_run
+from edgeseg.export.portable import MAX_FILE_BYTES, graph_sha256, import_onnxruntime, open_run
 from edgeseg.export.program import Program, SemanticProgram, open_program
 from edgeseg.export.reading import Read, check_labels, read
 from edgeseg.export.semantic_proof import finish_all, with_meaning
@@ -33,7 +33,6 @@ from edgeseg.spec import OUTPUT_NAMES, ModelSpec
 __all__ = ["Settings", "export_network"]
 
 SCENE_SEEDS = (0, 1)  # of the demo's generator, compared on when no images are given
-MAX_FILE_BYTES = 2**31 - 1  # of a protobuf message
 GOLDEN_PICTURES = 2  # generated pictures whose outputs are kept in the file
 TRIED_PICTURES = {"semantic": 2, "instance": 4}  # generated ones the gate runs on; the best are kept
 MOST_TRIED = 16  # as many are tried, step by step, until a detector finds something

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import SpecError
+from edgeseg.errors import SpecError, shown
+from edgeseg.export.archive import read_arrays
 from edgeseg.export.parity import Outputs
+from edgeseg.reading import parse_json, reason_of
 
 GOLDEN_VERSION = 1
+MOST_SEEDS = 64  # pictures; an export keeps two
 GRID_SIDE = {"logits": 16, "labels": 96}  # samples per side that are kept of an image
 MASKS = 8  # of the best detections of an image; as float16, off by at most 2**-12
 
@@ -69,17 +71,20 @@ class Golden:
             SpecError: if the text is something else or of another version.
         """
         try:
-            plain = json.loads(text)
+            plain = parse_json(text, SpecError, "the golden outputs")
             if plain["version"] != GOLDEN_VERSION:
                 raise SpecError(
-                    f"the golden outputs have version {plain['version']!r}, this edgeseg reads "
+                    f"the golden outputs have version {shown(plain['version'])}, this edgeseg reads "
                     f"{GOLDEN_VERSION}; export the model again"
                 )
+            _check_frame(plain)
             outputs = _read_arrays(base64.b64decode(plain["arrays"]), len(plain["seeds"]))
             return cls(tuple(plain["seeds"]), outputs, plain["graph_sha256"], plain["max_detections"])
-        except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
+        except SpecError:
+            raise
+        except Exception as error:  # bytes that nobody vouches for make the readers raise anything
             raise SpecError(
-                f"the golden outputs cannot be read ({error!r}); export the model again"
+                f"the golden outputs cannot be read ({reason_of(error)}); export the model again"
             ) from error
 
 
@@ -107,8 +112,17 @@ def _grid(side: int, samples: int) -> NDArray[np.int64]:
 
 def _read_arrays(block: bytes, images: int) -> tuple[dict[str, NDArray[Any]], ...]:
     outputs: tuple[dict[str, NDArray[Any]], ...] = tuple({} for _ in range(images))
-    with np.load(io.BytesIO(block), allow_pickle=False) as arrays:
-        for key in arrays.files:
-            index, name = key.split(".")
-            outputs[int(index)][name] = arrays[key]
+    for key, array in read_arrays(block).items():
+        index, name = key.split(".")
+        outputs[int(index)][name] = array
     return outputs
+
+
+def _check_frame(plain: Any) -> None:
+    """Raise ValueError for numbers that no export writes: pictures are drawn for each seed."""
+    seeds, most = plain["seeds"], plain["max_detections"]
+    whole = [*seeds, *([] if most is None else [most])]
+    if not isinstance(plain["graph_sha256"], str) or not all(type(number) is int for number in whole):
+        raise ValueError("seeds and detections are whole numbers, the sha256 a text")
+    if not 1 <= len(seeds) <= MOST_SEEDS or not all(0 <= number < 2**31 for number in whole):
+        raise ValueError(f"1 to {MOST_SEEDS} seeds, each 0 or more")

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from edgeseg.bundle import sha256_of
-from edgeseg.errors import EngineError, SpecError, UsageError
+from edgeseg.errors import EngineError, SpecError, UsageError, shown
 from edgeseg.export.engines import BuildBackend
 from edgeseg.export.portable import read_spec
 from edgeseg.export.verify import verify_model
 from edgeseg.files import staged_file
-from edgeseg.records import from_plain, to_plain
+from edgeseg.limits import refuse_above
+from edgeseg.reading import open_regular, parse_json, read_bytes, reading, refuse_zip_bomb
+from edgeseg.records import Range, Ranged, from_plain, to_plain
 from edgeseg.spec import ModelSpec, Precision
 
 PACKAGE_VERSION = 1
@@ -31,6 +33,8 @@ MODEL_NAME = "model.onnx"
 RANGES_NAME = "int8.json"  # ranges, and layers left in float
 TIMINGS_NAME = "timing.cache"  # kernels that TensorRT measured
 ZIP_MAGIC = b"PK\x03\x04"
+MAKE_AGAIN = "make it with edgeseg build --portable"
+_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Package:
+class Package(Ranged):
     """What a package holds.
 
     Attributes:
@@ -55,7 +59,7 @@ class Package:
     recipe: Recipe
     spec: ModelSpec
     files: Mapping[str, str]
-    schema_version: int = PACKAGE_VERSION
+    schema_version: Annotated[int, Range(PACKAGE_VERSION, PACKAGE_VERSION)] = PACKAGE_VERSION
 
 
 def pack(
@@ -88,39 +92,53 @@ def pack(
 def is_package(path: Path) -> bool:
     """Whether a file is a zip archive; nothing is said of its contents."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
     except OSError:
         return False
 
 
 def unpack(source: Path, folder: Path) -> Package:
-    """Write a package's files into a folder, each after comparing it with its hash.
+    """Write a package's files into a folder, each while comparing it with its hash.
 
     Raises:
-        EngineError: if it is not a package, of another version, or damaged.
+        EngineError: if it is not a package, of another version, damaged, or far larger than the file.
     """
-    try:
-        with zipfile.ZipFile(source) as archive:
-            package = _read_manifest(json.loads(archive.read(MANIFEST_NAME)))
-            for name, expected in package.files.items():
-                data = archive.read(name)
-                if Path(name).name != name or hashlib.sha256(data).hexdigest() != expected:
-                    raise EngineError(f"{source}: {name} is not what was packed; copy the package again")
-                (folder / name).write_bytes(data)
-    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, SpecError) as error:
-        raise EngineError(
-            f"{source} is not a package, or a damaged one ({error}); make it with edgeseg build --portable"
-        ) from error
-    except OSError as error:
-        raise EngineError(f"{source} cannot be unpacked: {error.strerror or error}") from error
+    with (
+        reading(source, EngineError, what="a package", mend=MAKE_AGAIN),
+        open_regular(source) as file,
+        zipfile.ZipFile(file) as archive,
+    ):
+        refuse_zip_bomb(archive, os.fstat(file.fileno()).st_size, str(source), EngineError)
+        entry = archive.getinfo(MANIFEST_NAME)
+        refuse_above("text", entry.file_size, f"{source}: {MANIFEST_NAME}", EngineError)
+        try:
+            package = _read_manifest(parse_json(archive.read(entry), EngineError, MANIFEST_NAME))
+        except SpecError as error:
+            raise EngineError(f"{source} is damaged or not a package ({error}); {MAKE_AGAIN}") from error
+        for name in package.files:
+            if Path(name).name != name or name in ("", ".."):
+                raise EngineError(f"{source} is not a package: it names {shown(name)} outside of itself")
+        for name, expected in package.files.items():
+            if _unpacked(archive, name, folder) != expected:
+                raise EngineError(f"{source}: {shown(name)} is not what was packed; copy the package again")
     return package
+
+
+def _unpacked(archive: zipfile.ZipFile, name: str, folder: Path) -> str:
+    """Write one file into the folder; returns its sha256."""
+    digest = hashlib.sha256()
+    with archive.open(name) as packed, (folder / name).open("wb") as file:
+        while chunk := packed.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            file.write(chunk)
+    return digest.hexdigest()
 
 
 def _read_manifest(plain: Any) -> Package:
     version = plain.get("schema_version") if isinstance(plain, dict) else None
     if version != PACKAGE_VERSION:
-        raise SpecError(f"it has schema version {version!r}, this edgeseg reads {PACKAGE_VERSION}")
+        raise SpecError(f"it has schema version {shown(version)}, this edgeseg reads {PACKAGE_VERSION}")
     spec = ModelSpec.from_plain(plain.get("spec"))
     package = from_plain(Package, {**plain, "spec": to_plain(spec)})
     if MODEL_NAME not in package.files:
@@ -133,7 +151,7 @@ def _write(target: Path, manifest: Any, sources: Mapping[str, Path]) -> None:
         text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
         archive.writestr(_entry(MANIFEST_NAME), text)
         for entry, path in sorted(sources.items()):
-            archive.writestr(_entry(entry), path.read_bytes())
+            archive.writestr(_entry(entry), read_bytes(path))
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,32 +12,41 @@ from numpy.typing import NDArray
 
 from edgeseg.bundle import GOLDEN_KEY, SPEC_KEY
 from edgeseg.errors import ExportError, MissingExtraError, SpecError
+from edgeseg.export.declared import refuse_hostile
 from edgeseg.export.golden import Golden
 from edgeseg.export.parity import Run
+from edgeseg.reading import open_regular, reading, reason_of
 from edgeseg.spec import ModelSpec
 
 if TYPE_CHECKING:
     import onnx
 
+MAX_FILE_BYTES = 2**31 - 1  # of a protobuf message
 LOG_FATAL_ONLY = 4  # errors are raised, too
 
 
 def load_onnx(path: Path) -> onnx.ModelProto:
-    """Read any ONNX file.
+    """Read any ONNX file that is whole in itself, and not larger than the limits allow.
 
     Raises:
-        ExportError: if the file cannot be read, or is not ONNX.
+        ExportError: if the file cannot be read, is not ONNX, keeps data in other files, or says that tensors
+            are huge.
     """
     import onnx
 
-    try:
-        model = onnx.load_model_from_string(path.read_bytes())
-    except OSError as error:
-        raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
-    except Exception as error:  # protobuf's own, and whatever onnx makes of bytes that happen to parse
-        raise ExportError(f"{path} is not an ONNX file, or a broken one") from error
-    if not model.graph.node:
-        raise ExportError(f"{path} is not an ONNX file, or an empty one")
+    with reading(path, ExportError, what="an ONNX file", mend="export it again"):
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_FILE_BYTES:
+                raise ExportError(f"{path} has {size} bytes, an .onnx file holds at most {MAX_FILE_BYTES}")
+            data = file.read()
+        try:
+            model = onnx.load_model_from_string(data)
+        except Exception as error:  # protobuf's own, and whatever onnx makes of bytes that happen to parse
+            raise ExportError(f"{path} is not an ONNX file, or a broken one") from error
+        if not model.graph.node:
+            raise ExportError(f"{path} is not an ONNX file, or an empty one")
+        refuse_hostile(model, str(path))
     return model
 
 
@@ -97,8 +107,10 @@ def graph_sha256(model: onnx.ModelProto) -> str:
             array = np.ascontiguousarray(numpy_helper.to_array(tensor))
             digest.update(f"{tensor.name} {array.dtype.str} {array.shape}\n".encode())
             digest.update(array.tobytes())
-    except (TypeError, ValueError) as error:
-        raise ExportError(f"the weights cannot be read ({error}); export the model again") from error
+    except Exception as error:  # bytes that happen to parse make onnx raise anything
+        raise ExportError(
+            f"the weights cannot be read ({reason_of(error)}); export the model again"
+        ) from error
     digest.update(metadata_of(model).get(SPEC_KEY, "").encode())
     return digest.hexdigest()
 
@@ -124,14 +136,14 @@ def open_run(model: Path | bytes, *, as_written: bool = False) -> Run:
         # Without its fallback, which would print to the standard output and try the same again.
         session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # ONNX Runtime raises classes of its own without a common base
-        raise ExportError(f"ONNX Runtime refuses the graph: {_first_line(error)}") from error
+        raise ExportError(f"ONNX Runtime refuses the graph: {reason_of(error)}") from error
     names = [output.name for output in session.get_outputs()]
 
     def run(images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         try:
             outputs = session.run(names, {"image": images})
         except Exception as error:  # as above
-            raise ExportError(f"ONNX Runtime cannot run the graph: {_first_line(error)}") from error
+            raise ExportError(f"ONNX Runtime cannot run the graph: {reason_of(error)}") from error
         return dict(zip(names, outputs, strict=True))
 
     return run
@@ -148,7 +160,3 @@ def import_onnxruntime() -> Any:
     except ImportError:
         raise MissingExtraError("onnxruntime", "cpu") from None
     return onnxruntime
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

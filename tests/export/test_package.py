@@ -94,9 +94,9 @@ def test_damage_is_one_line(packed: Path, tmp_path: Path) -> None:
     bare = json.dumps({**manifest, "files": {}}).encode()
     damaged = {
         _rewritten(packed, tmp_path / "other.zip", model=b"other"): "is not what was packed",
-        _rewritten(packed, tmp_path / "no-model.zip", model=None): "a damaged one",
+        _rewritten(packed, tmp_path / "no-model.zip", model=None): "is damaged or not a package",
         _rewritten(packed, tmp_path / "no-manifest.zip", package=None): "make it with edgeseg build",
-        _rewritten(packed, tmp_path / "no-json.zip", package=b"{"): "a damaged one",
+        _rewritten(packed, tmp_path / "no-json.zip", package=b"{"): "is damaged or not a package",
         _rewritten(packed, tmp_path / "older.zip", package=older): "schema version 0",
         _rewritten(packed, tmp_path / "outside.zip", package=outside): "not a package",
         _rewritten(packed, tmp_path / "unknown.zip", package=unknown): "recipe.backend must be one of",
@@ -104,7 +104,7 @@ def test_damage_is_one_line(packed: Path, tmp_path: Path) -> None:
     }
     (tmp_path / "cut.zip").write_bytes(packed.read_bytes()[:1000])
     damaged[tmp_path / "cut.zip"] = "not a package"
-    damaged[tmp_path / "none.zip"] = "cannot be unpacked"
+    damaged[tmp_path / "none.zip"] = "cannot be read"
     (tmp_path / "into").mkdir()
     for path, message in damaged.items():
         with pytest.raises(EngineError, match=message) as caught:

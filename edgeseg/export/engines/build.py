@@ -12,7 +12,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.bundle import PARITY_NAME, PRECISION_NAME, Manifest, read_manifest, sha256_of, write_engine
+from edgeseg.bundle import (
+    PARITY_NAME,
+    PRECISION_NAME,
+    Manifest,
+    read_file,
+    read_manifest,
+    sha256_of,
+    write_engine,
+)
 from edgeseg.errors import EngineError, NoDeviceError, ParityError, SpecError, UsageError
 from edgeseg.export.engines import OpenEngine, Request, Task
 from edgeseg.export.engines.lowered import FRESH_SEEDS, in_precision
@@ -168,8 +176,8 @@ def verify_engine(
             "from, or build the engine again"
         )
     try:
-        golden = Golden.from_json((folder / GOLDEN_NAME).read_text())
-    except (OSError, SpecError) as error:
+        golden = Golden.from_json(read_file(folder, manifest, GOLDEN_NAME).decode())
+    except (UnicodeDecodeError, SpecError) as error:
         raise EngineError(f"{folder} has no golden outputs ({error}); build the engine again") from error
     engine = open_engine(folder, manifest)
     tolerances = TOLERANCES[manifest.precision]

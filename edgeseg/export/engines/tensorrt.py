@@ -19,6 +19,7 @@ from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.precision.graph import Layer
 from edgeseg.export.preflight import origin_of
 from edgeseg.files import write_whole
+from edgeseg.reading import read_bytes, reading
 from edgeseg.spec import BackendName
 from edgeseg.tensorrt_library import TITLES, import_library, quiet_logger
 
@@ -142,11 +143,18 @@ def _configure(library: Any, builder: trt.Builder, options: TensorRTOptions) -> 
         config.DLA_core = options.dla_core
         config.set_flag(library.BuilderFlag.GPU_FALLBACK)
     if options.timing_cache is not None:
-        known = options.timing_cache.read_bytes() if options.timing_cache.exists() else b""
+        known = _known_timings(options.timing_cache)
         config.set_timing_cache(config.create_timing_cache(known), ignore_mismatch=False)
     if options.compute_capabilities:
         _set_compute_capabilities(library, config, options.compute_capabilities)
     return config
+
+
+def _known_timings(path: Path) -> bytes:
+    if not path.exists():
+        return b""
+    with reading(path, EngineError, what="a timing cache", mend="choose another path"):
+        return read_bytes(path)
 
 
 def _set_compute_capabilities(library: Any, config: Any, wanted: tuple[str, ...]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.errors import EngineError
 from edgeseg.files import write_whole
+from edgeseg.reading import read_bytes
 
 if TYPE_CHECKING:
     import tensorrt as trt
@@ -26,8 +28,8 @@ class KernelCache:
         self._config = engine.create_runtime_config()
         self._kernels = self._config.create_runtime_cache()
         self._known = b""
-        if path.exists():
-            known = path.read_bytes()
+        with suppress(OSError):
+            known = read_bytes(path)
             self._known = known if self._kernels.deserialize(known) else b""
         self._config.set_runtime_cache(self._kernels)
 
