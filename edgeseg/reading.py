@@ -21,6 +21,7 @@ from edgeseg.errors import EdgesegError
 from edgeseg.limits import refuse_above
 
 _CHUNK_BYTES = 1 << 20
+_IDENTITY = ("st_dev", "st_ino", "st_size", "st_mtime_ns")  # of a file and its content
 _KINDS = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
@@ -83,6 +84,22 @@ def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
     except BaseException:
         os.close(handle)
         raise
+
+
+@contextmanager
+def unchanged(path: Path, error: type[EdgesegError]) -> Iterator[BinaryIO]:
+    """Open a regular file that a library reads by its name meanwhile; that must have been the same file.
+
+    Raises:
+        EdgesegError: `error`, if another took its place, or it was written to.
+        OSError: as `open_regular`.
+    """
+    with open_regular(path) as file:
+        before = os.fstat(file.fileno())
+        yield file
+        after = os.stat(path)
+        if any(getattr(before, name) != getattr(after, name) for name in _IDENTITY):
+            raise error(f"{path} was changed while it was read; try again")
 
 
 def read_bytes(path: Path, *, follow: bool = True) -> bytes:

@@ -7,6 +7,7 @@ names is the matter of `weight_names.py`, Python objects beside the weights that
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import warnings
@@ -16,13 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from edgeseg.bundle import sha256_of
-from edgeseg.errors import CheckpointError
+from edgeseg.errors import CheckpointError, shown
+from edgeseg.limits import refuse_above
 from edgeseg.models.foreign_objects import (
     MOST_NAMES,
     PROTOCOL,
@@ -32,6 +32,7 @@ from edgeseg.models.foreign_objects import (
     stand_ins,
 )
 from edgeseg.models.weight_names import AVERAGES, average_of
+from edgeseg.reading import hash_of, reading, reason_of, refuse_zip_bomb, unchanged
 
 WEIGHT_ENTRIES = (
     "state_dict",
@@ -49,6 +50,7 @@ NAMELESS_AVERAGE = "shadow_params"  # torch_ema's: a list of tensors in the orde
 ZIP_MAGIC = b"PK\x03\x04"  # torch.save since 1.6
 PICKLE_MAGICS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # torch.save before, and pickle.dump
 SAFETENSORS_HEADER_AT = 8  # bytes: a little-endian length, then JSON
+SAVE_AGAIN = "download or save it again"
 SHOWN = 3  # names in a message
 SAVE_WEIGHTS_ALONE = "save the weights alone: torch.save(model.state_dict(), PATH)"
 FOREIGN_OBJECT = re.compile(r"GLOBAL ([\w.]+)")  # in the words of torch
@@ -96,12 +98,18 @@ def read_checkpoint(path: str | Path, *, ema: bool = False) -> Checkpoint:
             holds no weights (or no average, if asked for).
     """
     path = Path(path)
-    content, skipped = _read(path)
-    entry, weights = _find_weights(content, path, ema=ema)
+    with (
+        reading(path, CheckpointError, what="a checkpoint", mend=SAVE_AGAIN),
+        unchanged(path, CheckpointError) as file,
+    ):
+        sha256 = hash_of(file)
+        content, skipped = _read(path)
+        entry, weights = _find_weights(content, path, ema=ema)
+        _refuse_huge(weights, path, os.fstat(file.fileno()).st_size)
     parts = {key.partition(".")[0] for key in weights if "." in key}
     return Checkpoint(
         path=path,
-        sha256=sha256_of(path),
+        sha256=sha256,
         weights=weights,
         entry=entry,
         averaged=ema or entry.partition(".")[0] in AVERAGES or (bool(parts) and parts <= set(AVERAGES)),
@@ -126,11 +134,8 @@ def name_a_few(names: list[str]) -> str:
 
 def _read(path: Path) -> tuple[Any, list[str]]:
     """Read what a file holds, and the classes of the objects in it that were skipped."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(SAFETENSORS_HEADER_AT + 1)
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
+    with path.open("rb") as file:
+        head = file.read(SAFETENSORS_HEADER_AT + 1)
     if not head:
         raise CheckpointError(f"{path} is empty; download or save it again")
     if head[SAFETENSORS_HEADER_AT:] == b"{":  # first: the length before it may look like a pickle's beginning
@@ -141,13 +146,13 @@ def _read(path: Path) -> tuple[Any, list[str]]:
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return safetensors.torch.load_file(path)
-    except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{path} is damaged ({error}); download or save it again") from error
+    return safetensors.torch.load_file(path)
 
 
 def _read_torch(path: Path) -> tuple[Any, list[str]]:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            refuse_zip_bomb(archive, path.stat().st_size, str(path), CheckpointError)
     objects = find_foreign_objects(path)
     if objects.code or len(objects.uses) > MOST_NAMES:
         raise _refuse_objects(path, objects.code or objects.replaced)
@@ -177,10 +182,8 @@ def _explain(path: Path, objects: ForeignObjects, error: Exception) -> Checkpoin
         )
     if named := FOREIGN_OBJECT.findall(str(error)) or (objects.replaced if pickled else []):
         return _refuse_objects(path, named)
-    reason = type(error).__name__
-    if str(error) and not pickled:  # torch's advice is to trust it
-        reason = str(error).splitlines()[0]
-    return CheckpointError(f"{path} is damaged ({reason}); download or save it again")
+    reason = type(error).__name__ if pickled else reason_of(error)  # torch's advice is to trust it
+    return CheckpointError(f"{path} is damaged ({reason}); {SAVE_AGAIN}")
 
 
 def _refuse_objects(path: Path, names: Sequence[str]) -> CheckpointError:
@@ -188,6 +191,20 @@ def _refuse_objects(path: Path, names: Sequence[str]) -> CheckpointError:
         f"{path} holds Python objects such as {names[0]}, which would run code when opened; where you trust "
         f"it, {SAVE_WEIGHTS_ALONE}"
     )
+
+
+def _refuse_huge(weights: Mapping[str, Tensor], path: Path, size: int) -> None:
+    """Refuse tensors that have no values of their own, and such that share a few among very many.
+
+    Args:
+        size: of the file in bytes.
+    """
+    for name, tensor in weights.items():
+        if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_nested:
+            kind = f"{tensor.layout} on {tensor.device}"
+            raise CheckpointError(f"{path}: {shown(name)} is no plain tensor but {kind}; {SAVE_AGAIN} as one")
+    declared = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
+    refuse_above("bytes", declared - size, f"{path} with all its weights", CheckpointError)
 
 
 def _is_torchscript(path: Path) -> bool:

@@ -10,10 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from edgeseg.errors import CheckpointError
+from edgeseg.limits import refuse_above
 from edgeseg.models import zoo
 from edgeseg.models.checkpoint import Checkpoint, name_a_few, num_classes_of, read_checkpoint
 from edgeseg.models.weight_names import NORM_COUNTER, bare_names, match_names
 
+FLOAT_BYTES = 4  # of a parameter
+MOST_DEPTH = 32  # levels at which a network's channels may double
 CLOSE_ENOUGH = 0.5  # share of tensors that must agree before another network is suggested
 
 
@@ -43,6 +46,8 @@ def open_network(
     chosen = {**shown, **parameters}
     if num_classes is not None:
         chosen["num_classes"] = num_classes
+    if ":" not in name:
+        _refuse_huge(name, chosen, checkpoint.weights, str(path))
     network = zoo.create(name, **chosen)
     load_weights(network.module, checkpoint.weights, source=str(path))
     return network, checkpoint
@@ -98,11 +103,37 @@ def nearest_network(weights: Mapping[str, Tensor]) -> str | None:
 
 def _agreement(name: str, weights: Mapping[str, Tensor]) -> float:
     """Return the share of tensors, of both sides together, that agree in name and shape."""
-    with torch.device("meta"):  # shapes without memory
-        wanted = zoo.create(name, **zoo.read_parameters(name, weights)).module.state_dict()
+    parameters = zoo.read_parameters(name, weights)
+    try:
+        wanted = _shapes_of(name, parameters, "the weights")
+    except CheckpointError:  # no network of any use has them
+        return 0.0
     shapes = {key: value.shape for key, value in wanted.items() if not key.endswith(NORM_COUNTER)}
     found = {key: value.shape for key, value in weights.items() if not key.endswith(NORM_COUNTER)}
     return len(shapes.items() & found.items()) / max(len(shapes.keys() | found.keys()), 1)
+
+
+def _shapes_of(name: str, parameters: Mapping[str, Any], source: str) -> dict[str, Tensor]:
+    """Give a network's state dict without memory for it.
+
+    Raises:
+        CheckpointError: if the parameters, which are those that weights show, are far too large.
+    """
+    numbers = {key: value for key, value in parameters.items() if type(value) is int}
+    widest = max(1, numbers.get("width", 1)) << min(max(0, numbers.get("depth", 0)), MOST_DEPTH)
+    for value in (widest, *numbers.values()):
+        refuse_above("width", value, f"{source}, as {name},", CheckpointError)
+    with torch.device("meta"):
+        return zoo.create(name, **parameters).module.state_dict()
+
+
+def _refuse_huge(
+    name: str, parameters: Mapping[str, Any], weights: Mapping[str, Tensor], source: str
+) -> None:
+    """Refuse parameters that make a network far larger than the weights they were read from."""
+    wanted = sum(tensor.numel() for tensor in _shapes_of(name, parameters, source).values())
+    held = sum(tensor.numel() for tensor in weights.values())
+    refuse_above("bytes", FLOAT_BYTES * (wanted - held), f"{source}, as {name},", CheckpointError)
 
 
 def _fits(found: Tensor, wanted: Tensor) -> bool:
