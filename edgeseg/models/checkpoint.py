@@ -50,6 +50,7 @@ NAMELESS_AVERAGE = "shadow_params"  # torch_ema's: a list of tensors in the orde
 ZIP_MAGIC = b"PK\x03\x04"  # torch.save since 1.6
 PICKLE_MAGICS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # torch.save before, and pickle.dump
 SAFETENSORS_HEADER_AT = 8  # bytes: a little-endian length, then JSON
+BYTE_ARRAY = "builtins.bytearray"
 SAVE_AGAIN = "download or save it again"
 SHOWN = 3  # names in a message
 SAVE_WEIGHTS_ALONE = "save the weights alone: torch.save(model.state_dict(), PATH)"
@@ -156,6 +157,11 @@ def _read_torch(path: Path) -> tuple[Any, list[str]]:
     objects = find_foreign_objects(path)
     if objects.code or len(objects.uses) > MOST_NAMES:
         raise _refuse_objects(path, objects.code or objects.replaced)
+    if objects.uses.get(BYTE_ARRAY):
+        raise CheckpointError(
+            f"{path} makes a bytearray, which a few bytes of a file can make larger than memory; "
+            f"{SAVE_WEIGHTS_ALONE}"
+        )
     try:
         if _is_torchscript(path):
             raise CheckpointError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -83,6 +84,32 @@ def _rewritten(packed: Path, target: Path, **changed: bytes | None) -> Path:
             if data is not None:
                 archive.writestr(name, data)
     return target
+
+
+def test_a_package_that_unpacks_to_far_more_than_it_is_is_refused(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bomb = tmp_path / "bomb.edgeseg"
+    with zipfile.ZipFile(packed) as source, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(MANIFEST_NAME, source.read(MANIFEST_NAME))
+        archive.writestr(MODEL_NAME, bytes(4 << 20))
+    with pytest.raises(EngineError, match="is not what was packed"):
+        unpack(bomb, tmp_path)
+    monkeypatch.setenv("EDGESEG_LIMITS", "bytes=1M")
+    with pytest.raises(EngineError, match=r"unpacked takes 3\.99\d* MiB, .*edgeseg --limit bytes=4M"):
+        unpack(bomb, tmp_path)
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(MANIFEST_NAME, "[" * (17 << 20))
+    monkeypatch.delenv("EDGESEG_LIMITS")
+    with pytest.raises(EngineError, match=r"package\.json takes 17 MiB, at most 16"):
+        unpack(bomb, tmp_path)
+
+
+def test_a_pipe_is_no_package(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.edgeseg")
+    assert not is_package(tmp_path / "pipe.edgeseg")
+    with pytest.raises(EngineError, match="it is a pipe, not a file"):
+        unpack(tmp_path / "pipe.edgeseg", tmp_path)
 
 
 def test_damage_is_one_line(packed: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -201,6 +203,49 @@ def test_a_damaged_byte_is_one_clear_line_or_no_harm(tmp_path: Path, zipped: boo
                 messages.append(str(error))
     assert messages
     assert not any("\n" in message for message in messages)
+
+
+def test_tensors_that_share_a_few_values_among_very_many_are_refused(tmp_path: Path) -> None:
+    torch.save({**WEIGHTS, "b.weight": torch.zeros(1).expand(10**6, 10**5)}, tmp_path / "w.pt")
+    with pytest.raises(CheckpointError, match=r"with all its weights takes .* edgeseg --limit bytes=381470M"):
+        read_checkpoint(tmp_path / "w.pt")
+
+
+def test_an_archive_that_unpacks_to_far_more_than_it_is_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save(WEIGHTS, tmp_path / "good.pt")
+    with (
+        zipfile.ZipFile(tmp_path / "good.pt") as good,
+        zipfile.ZipFile(tmp_path / "w.pt", "w", zipfile.ZIP_DEFLATED) as bomb,
+    ):
+        for name in good.namelist():
+            bomb.writestr(name, bytes(4 << 20) if name.endswith("data/0") else good.read(name))
+    monkeypatch.setenv("EDGESEG_LIMITS", "bytes=1M")
+    with pytest.raises(CheckpointError, match=r"unpacked takes .* edgeseg --limit bytes=4M"):
+        read_checkpoint(tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize("weight", [torch.zeros(2, 2).to_sparse(), torch.zeros(2, 2, device="meta")])
+def test_tensors_without_values_of_their_own_are_refused(tmp_path: Path, weight: Tensor) -> None:
+    torch.save({"a.weight": weight}, tmp_path / "w.pt")
+    with pytest.raises(CheckpointError, match=r"'a\.weight' is no plain tensor but"):
+        read_checkpoint(tmp_path / "w.pt")
+
+
+def test_a_byte_array_of_any_length_is_not_made(tmp_path: Path) -> None:
+    program = b"\x80\x02}q\x00X\x01\x00\x00\x00acbuiltins\nbytearray\nJ\x00\x00\x00\x7f\x85Rs."  # of 2 GB
+    with zipfile.ZipFile(tmp_path / "w.pt", "w") as archive:
+        archive.writestr("w/data.pkl", program)
+        archive.writestr("w/version", "3\n")
+    with pytest.raises(CheckpointError, match="makes a bytearray"):
+        read_checkpoint(tmp_path / "w.pt")
+
+
+def test_a_pipe_is_no_checkpoint(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "w.pt")
+    with pytest.raises(CheckpointError, match="it is a pipe, not a file"):
+        read_checkpoint(tmp_path / "w.pt")
 
 
 def test_number_of_classes_is_read_from_the_last_layer() -> None:

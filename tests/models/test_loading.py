@@ -169,3 +169,15 @@ def test_every_network_is_nearest_to_itself(name: str) -> None:
 
 def test_nothing_is_near_to_unrelated_weights() -> None:
     assert nearest_network(nn.Linear(2, 2).state_dict()) is None
+
+
+def test_a_network_is_not_made_far_larger_than_its_weights(tmp_path: Path) -> None:
+    weights = UNet(2, width=4).state_dict()
+    weights["inc.double_conv.0.weight"] = torch.zeros(40_000, 1, 1, 1)
+    torch.save(weights, tmp_path / "wide.pt")
+    with pytest.raises(CheckpointError, match=r"as unet, takes 640000 channels, .*--limit width=640000"):
+        open_network("unet", tmp_path / "wide.pt")
+    weights["inc.double_conv.0.weight"] = torch.zeros(1000, 1, 1, 1)
+    torch.save(weights, tmp_path / "large.pt")
+    with pytest.raises(CheckpointError, match=r"as unet, takes .* MiB, at most 512 MiB"):
+        open_network("unet", tmp_path / "large.pt")
