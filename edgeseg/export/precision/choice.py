@@ -18,7 +18,9 @@ from edgeseg.export.precision.judge import Judge
 from edgeseg.export.precision.quantise import Scheme, plan, quantise
 from edgeseg.export.precision.report import PrecisionReport
 from edgeseg.export.precision.sensitivity import search
+from edgeseg.reading import parse_json
 from edgeseg.records import from_plain, to_plain
+from edgeseg.spec import Magnitude
 
 JUDGING_BUDGET_S = 240.0  # for all groups of layers once
 
@@ -47,7 +49,7 @@ class Int8Choice:
 
     graph_sha256: str
     scheme: Scheme
-    ranges: Mapping[str, float]
+    ranges: Mapping[str, Magnitude]
     float_layers: tuple[str, ...]
     report: PrecisionReport
     max_drop: float = DEFAULT_MAX_DROP
@@ -64,7 +66,7 @@ class Int8Choice:
             SpecError: if the text is something else.
         """
         try:
-            return from_plain(cls, json.loads(text))
+            return from_plain(cls, parse_json(text, SpecError, "the int8 ranges"))
         except ValueError as error:
             raise SpecError(f"the int8 ranges are not JSON: {error}") from error
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import SourceError
+from edgeseg.reading import read_bytes
 from edgeseg.runtime.sources.budget import check_pixels
 from edgeseg.runtime.sources.image_header import Header, read_header
 from edgeseg.runtime.sources.tiff import begin_with
@@ -46,7 +47,7 @@ class ImageFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._data = path.read_bytes()
+            self._data = read_bytes(path)
         except OSError as error:
             raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
         if not self._data:
