@@ -16,7 +16,6 @@ Graph output: `labels`  uint8    (N, H, W)     semantic, or
 
 from __future__ import annotations
 
-import colorsys
 import json
 import math
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from typing import Annotated, Any, Literal
 
 from edgeseg.errors import RangeError, SpecError, shown
 from edgeseg.limits import refuse_above
+from edgeseg.palette import default_palette
 from edgeseg.reading import parse_json
 from edgeseg.records import Range, Ranged, from_plain, to_plain
 
@@ -220,7 +220,7 @@ class ModelSpec(Ranged):
         if not 1 <= len(self.class_names) <= MAX_CLASSES:
             raise SpecError(f"class_names must hold 1 to {MAX_CLASSES} names, got {len(self.class_names)}")
         if not self.palette_rgb:
-            object.__setattr__(self, "palette_rgb", default_palette(len(self.class_names)))
+            object.__setattr__(self, "palette_rgb", default_palette(self.class_names))
         if len(self.palette_rgb) != len(self.class_names):
             raise SpecError(
                 f"palette_rgb must hold one colour a class: {len(self.class_names)} classes, "
@@ -305,13 +305,3 @@ def _divisors(divide_by_255: DivideBy255) -> tuple[int, int]:
 def _scaled(values: RGB, factor: float) -> RGB:
     red, green, blue = values
     return red * factor, green * factor, blue * factor
-
-
-def default_palette(count: int) -> tuple[tuple[int, int, int], ...]:
-    """Give `count` well separated RGB colours; the first is black, for the background."""
-    golden_angle = 0.618033988749895  # of the hue circle: consecutive hues never come close
-    colours = [(0, 0, 0)]
-    for i in range(count - 1):
-        red, green, blue = colorsys.hsv_to_rgb((0.02 + i * golden_angle) % 1.0, 0.75, 0.95)
-        colours.append((round(red * 255), round(green * 255), round(blue * 255)))
-    return tuple(colours[:count])

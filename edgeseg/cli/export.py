@@ -23,8 +23,10 @@ from edgeseg.cli.options import (
     status,
 )
 from edgeseg.cli.outputs import check_model_output
+from edgeseg.cli.palette_options import BackgroundClass, read_palette
 from edgeseg.cli.tables import print_parity
 from edgeseg.errors import UsageError
+from edgeseg.palette import Background
 from edgeseg.spec import RGB, ChannelOrder, DivideBy255, Head, Lowering, ResizePolicy
 
 if TYPE_CHECKING:
@@ -119,6 +121,17 @@ NORM_EPS_NOTE = (
 @click.option("--divide-by-255", type=click.Choice(get_args(DivideBy255)), help=DIVIDE_HELP)
 @click.option("--norm-eps", type=Number(0.0, 1.0), help=NORM_EPS_HELP)
 @click.option(
+    "--palette",
+    "palette_path",
+    type=PATH,
+    help="Colours for overlays: a text file, one a line in the order of the classes, #rrggbb or r,g,b.",
+)
+@click.option(
+    "--background",
+    type=BackgroundClass(),
+    help="The class that overlays leave unpainted. Default: class 0, if it is named background, void or so.",
+)
+@click.option(
     "--images", type=PATH, help="A folder of images, or one image, to prove on besides generated ones."
 )
 @click.option("-o", "--output", type=PATH, required=True, help="The .onnx file to write.")
@@ -148,6 +161,8 @@ def command(
     std: RGB | None,
     divide_by_255: DivideBy255 | None,
     norm_eps: float | None,
+    palette_path: Path | None,
+    background: Background | None,
     images: Path | None,
     output: Path,
 ) -> None:
@@ -158,7 +173,7 @@ def command(
 
     The file is written only after ONNX Runtime has computed from it what PyTorch computes.
     """
-    check_model_output(output, reads=(weights, classes_path))
+    check_model_output(output, reads=(weights, classes_path, palette_path))
     from edgeseg.export.exporter import Settings, export_network
     from edgeseg.export.specification import check_settings, describe_input
 
@@ -195,6 +210,8 @@ def command(
         class_names=names,
         num_classes=num_classes,
         checkpoint_sha256=sha256,
+        palette_rgb=() if palette_path is None else read_palette(palette_path),
+        background="named" if background is None else background,
         crf=crf_of(size_hw, crf_parameters) if with_crf else None,
         crf_stride=None if crf_stride is None else int(crf_stride),
     )

@@ -17,6 +17,7 @@ from edgeseg.export.parity import FP32, Outputs, Tolerances
 from edgeseg.models.dense_crf import check_parameters
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.zoo import Network
+from edgeseg.palette import Background, RGBColour, default_palette, with_background
 from edgeseg.spec import (
     LOGITS_HEAD,
     MAX_CLASSES,
@@ -54,6 +55,7 @@ class Settings:
         num_classes: of a network that gives labels itself, where there are no names.
         checkpoint_sha256: of the weights, for the record.
         palette_rgb: a colour for each class; well separated ones by default.
+        background: the class that overlays leave unpainted, or `none`; `named`: class 0 if its name says so.
         crf: has the graph of a semantic network refine its logits so.
         crf_stride: pixels per side of the CRF's cells, see `crf.stride_of`; by default what memory allows.
         tolerances: of the parity gate.
@@ -69,7 +71,8 @@ class Settings:
     class_names: Sequence[str] | None = None
     num_classes: int | None = None
     checkpoint_sha256: str | None = None
-    palette_rgb: tuple[tuple[int, int, int], ...] = ()
+    palette_rgb: tuple[RGBColour, ...] = ()
+    background: Background = "named"
     crf: CRFSpec | None = None
     crf_stride: int | None = None
     tolerances: Tolerances = FP32
@@ -170,9 +173,10 @@ def specify(
         classes = cast(MaskRCNN, network.module).roi_heads.box_predictor.cls_score.out_features
         thresholds = Thresholds(score=settings.score_threshold)
     mean_rgb, std_rgb = network.unit_scale()
+    names = _class_names(network, classes, settings.class_names, head)
     return ModelSpec(
         task=network.task,
-        class_names=_class_names(network, classes, settings.class_names, head),
+        class_names=names,
         input=describe_input(network, settings),
         graph=GraphSpec(
             mean_rgb=mean_rgb,
@@ -194,7 +198,7 @@ def specify(
                 "torch": torch.__version__,
             },
         ),
-        palette_rgb=settings.palette_rgb,
+        palette_rgb=_palette(names, settings),
         thresholds=thresholds,
         crf=settings.crf,
         head=head,
@@ -291,6 +295,18 @@ def _class_names(
             f"give {classes}, background first"
         )
     return tuple(names)
+
+
+def _palette(names: Sequence[str], settings: Settings) -> tuple[RGBColour, ...]:
+    """Give each class its colour."""
+    given, background = settings.palette_rgb, settings.background
+    if isinstance(background, int) and not 0 <= background < len(names):
+        raise UsageError(f"the background must be one of the classes 0 to {len(names) - 1}, got {background}")
+    if given and len(given) != len(names):
+        raise UsageError(
+            f"the network knows {len(names)} classes, but {len(given)} colours are given; give one a class"
+        )
+    return with_background(given, background) if given else default_palette(names, background)
 
 
 def check_stride(logits_hw: tuple[int, ...], size_hw: tuple[int, int]) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import ShapeError
+from edgeseg.palette import UNPAINTED_RGB
 from edgeseg.runtime.results import InstanceResult, MaskCrop, SemanticResult
 from edgeseg.spec import ModelSpec
 
 ALPHA = 0.5  # share of the class colour inside a region
-UNPAINTED_RGB = (0, 0, 0)  # the palette's colour for what is not to be seen: the background
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 FONT_SCALE_PER_PX = 1 / 1100  # of the frame's shorter side
 FONT_SCALE_RANGE = (0.4, 2.0)
@@ -35,7 +35,8 @@ def draw(
 ) -> NDArray[np.uint8]:
     """Draw a result over its frame.
 
-    Semantic: each class in its palette colour with an outline, and a legend of the classes that occur.
+    Semantic: each class in its palette colour with an outline, and a legend of the classes that occur; of
+    classes that overlap the likeliest.
     Instance: masks in their class's colour with outlines, boxes, and tags with name and score. Classes whose
     palette colour is black, the background's by default, stay as they are, and so do labels without a class.
 

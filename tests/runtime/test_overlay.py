@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -26,6 +28,14 @@ def test_the_frame_is_not_changed() -> None:
     image = np.full((48, 64, 3), 9, np.uint8)
     assert (draw(image, SemanticResult(np.ones((48, 64), np.uint8)), SEMANTIC) != 9).any()
     assert (image == 9).all()
+
+
+def test_class_0_is_painted_where_it_is_no_background() -> None:
+    image = np.full((60, 60, 3), 100, np.uint8)
+    spec = dataclasses.replace(SEMANTIC, class_names=("road", "bright"), palette_rgb=())
+    drawn = draw(image, SemanticResult(np.zeros((60, 60), np.uint8)), spec)
+    red, green, blue = spec.palette_rgb[0]
+    assert np.abs(drawn[50, 50] - np.array([100 + blue, 100 + green, 100 + red]) / 2).max() <= 1
 
 
 def test_labels_without_a_class_stay_unpainted() -> None:
