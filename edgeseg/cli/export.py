@@ -45,7 +45,7 @@ NORM_EPS_HELP = (
     "file itself is known."
 )
 NORM_EPS_NOTE = (
-    "note: if these weights stem from torchvision's COCO_V1 weights, they want --norm-eps 0; "
+    "if these weights stem from torchvision's COCO_V1 weights, they want --norm-eps 0; "
     "without it, the network's own epsilon is taken"
 )
 
@@ -55,7 +55,12 @@ NORM_EPS_NOTE = (
 @click.option(
     "--weights", type=PATH, help="Trained weights: safetensors, or a state dict saved by torch.save."
 )
-@click.option("--ema", is_flag=True, help="Take the moving average where the checkpoint holds one too.")
+@click.option(
+    "--ema", is_flag=True, help="Take the moving average, or teacher, where the checkpoint holds one too."
+)
+@click.option(
+    "--prefix", help="Take the weights whose names begin so, where a checkpoint holds several networks."
+)
 @click.option("--size", "size_hw", type=Size(), help="Input height x width in pixels, such as 480x640.")
 @click.option(
     "--classes", "classes_path", type=PATH, help="Class names: a text file, one a line, background first."
@@ -140,6 +145,7 @@ def command(
     model: str,
     weights: Path | None,
     ema: bool,
+    prefix: str | None,
     size_hw: tuple[int, int] | None,
     classes_path: Path | None,
     num_classes: int | None,
@@ -170,6 +176,7 @@ def command(
 
     MODEL is a network of the zoo (unet, deeplabv3_resnet50, maskrcnn_resnet50_fpn, ...) or the place of a
     function that returns any nn.Module with semantic logits: package.module:function or file.py:function.
+    Arguments of the function may follow, in quotes: 'file.py:build?encoder=resnet18&depth=5'.
 
     The file is written only after ONNX Runtime has computed from it what PyTorch computes.
     """
@@ -181,11 +188,15 @@ def command(
     if output_index is not None and output_key is not None:
         raise UsageError("an output is named by --output-index or by --output-key, not by both")
     try:
-        network, sha256 = open_weights(model, weights, ema, num_classes, norm_eps)
+        network, sha256 = open_weights(
+            model, weights, ema=ema, prefix=prefix, num_classes=num_classes, norm_eps=norm_eps
+        )
     except UsageError:
         if head != "labels" or num_classes is None:
             raise
-        network, sha256 = open_weights(model, weights, ema, None, norm_eps)  # it only counts the labels
+        network, sha256 = open_weights(  # it only counts the labels
+            model, weights, ema=ema, prefix=prefix, norm_eps=norm_eps
+        )
     network = dataclasses.replace(
         network,
         resize=resize or network.resize,
@@ -249,20 +260,31 @@ def set_pixels(
 
 
 def open_weights(
-    model: str, weights: Path | None, ema: bool, num_classes: int | None, norm_eps: float | None
+    model: str,
+    weights: Path | None,
+    *,
+    ema: bool = False,
+    prefix: str | None = None,
+    num_classes: int | None = None,
+    norm_eps: float | None = None,
 ) -> tuple[Network, str | None]:
     """Make the network and load its weights; only a user's own function may bring its own."""
     from edgeseg.models import zoo
     from edgeseg.models.loading import open_network
+    from edgeseg.models.network_name import split_name
     from edgeseg.models.normalisation import set_norm_eps
 
+    place, _ = split_name(model)
     sha256 = None
     if weights is not None:
-        network, checkpoint = open_network(model, weights, num_classes=num_classes, ema=ema)
+        network, checkpoint = open_network(model, weights, num_classes=num_classes, ema=ema, prefix=prefix)
         sha256 = checkpoint.sha256
-        if norm_eps is None and zoo.may_need_norm_eps(model, checkpoint.weights, sha256=sha256):
-            click.echo(NORM_EPS_NOTE, err=True)
-    elif model in zoo.names():
+        notes = list(checkpoint.notes)
+        if norm_eps is None and zoo.may_need_norm_eps(place, checkpoint.weights, sha256=sha256):
+            notes.append(NORM_EPS_NOTE)
+        for note in notes:
+            click.echo(f"note: {note}", err=True)
+    elif place in zoo.names():
         raise UsageError(f"{model} needs trained weights: give --weights FILE")
     else:
         network = zoo.create(model, num_classes=num_classes)

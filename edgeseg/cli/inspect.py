@@ -128,11 +128,11 @@ def inspect_for(path: Path, target: BackendName) -> dict[str, Any]:
 
 def inspect_checkpoint(path: Path) -> dict[str, Any]:
     """Describe trained weights: parameters, classes, and the network that they fit."""
-    from edgeseg.models.checkpoint import num_classes_of, read_checkpoint
-    from edgeseg.models.loading import nearest_network
-    from edgeseg.models.weight_names import bare_names
+    from edgeseg.models.checkpoint import read_checkpoint
+    from edgeseg.models.nearest import classes_of, nearest_network
 
     checkpoint = read_checkpoint(path)
+    nearest = nearest_network(checkpoint.weights)
     dtypes = Counter(str(tensor.dtype).removeprefix("torch.") for tensor in checkpoint.weights.values())
     return {
         "kind": "checkpoint",
@@ -142,8 +142,10 @@ def inspect_checkpoint(path: Path) -> dict[str, Any]:
         "objects_skipped": list(checkpoint.skipped),
         "tensors": dict(dtypes),
         "parameters": sum(tensor.numel() for tensor in checkpoint.weights.values()),
-        "classes": num_classes_of(bare_names(checkpoint.weights)),
-        "nearest_network": nearest_network(checkpoint.weights),
+        "classes": None if nearest is None else classes_of(nearest, checkpoint.weights),
+        "nearest_network": nearest,
+        **({"anchors": to_plain(checkpoint.anchors)} if checkpoint.anchors else {}),
+        **({"notes": list(checkpoint.notes)} if checkpoint.notes else {}),
     }
 
 

@@ -13,7 +13,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from edgeseg.errors import CheckpointError, shown
+from edgeseg.errors import CheckpointError, one_line, shown
 from edgeseg.limits import refuse_above
+from edgeseg.models.detector_anchors import find_anchors
 from edgeseg.models.foreign_objects import (
     MOST_NAMES,
     PROTOCOL,
@@ -31,7 +32,7 @@ from edgeseg.models.foreign_objects import (
     find_foreign_objects,
     stand_ins,
 )
-from edgeseg.models.weight_names import AVERAGES, average_of
+from edgeseg.models.weight_names import AVERAGES, average_of, is_average
 from edgeseg.reading import hash_of, reading, reason_of, refuse_zip_bomb, unchanged
 
 WEIGHT_ENTRIES = (
@@ -44,6 +45,7 @@ WEIGHT_ENTRIES = (
     "net",
     "weights",
     "params",
+    "student",
 )
 NAMELESS_AVERAGE = "shadow_params"  # torch_ema's: a list of tensors in the order of parameters()
 
@@ -76,6 +78,8 @@ class Checkpoint:
             holds nothing else.
         averaged: whether they are a moving average (EMA) of the weights.
         skipped: classes of the Python objects in the file; none of them was made.
+        anchors: `anchor_sizes` and `aspect_ratios`, as far as they are stored beside the weights.
+        notes: what a user should know: what was passed over, left out, or assumed.
     """
 
     path: Path
@@ -84,6 +88,8 @@ class Checkpoint:
     entry: str
     averaged: bool
     skipped: tuple[str, ...] = ()
+    anchors: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def read_checkpoint(path: str | Path, *, ema: bool = False) -> Checkpoint:
@@ -107,14 +113,18 @@ def read_checkpoint(path: str | Path, *, ema: bool = False) -> Checkpoint:
         content, skipped = _read(path)
         entry, weights = _find_weights(content, path, ema=ema)
         _refuse_huge(weights, path, os.fstat(file.fileno()).st_size)
-    parts = {key.partition(".")[0] for key in weights if "." in key}
+        averaged = ema or _is_averaged(entry, weights)
+        notes = _notes(content, path, entry, averaged=averaged, ema=ema)
+        anchors = find_anchors(content)
     return Checkpoint(
         path=path,
         sha256=sha256,
         weights=weights,
         entry=entry,
-        averaged=ema or entry.partition(".")[0] in AVERAGES or (bool(parts) and parts <= set(AVERAGES)),
-        skipped=tuple(skipped),
+        averaged=averaged,
+        skipped=tuple(map(one_line, skipped)),
+        anchors=anchors,
+        notes=tuple(map(one_line, notes)),
     )
 
 
@@ -124,7 +134,8 @@ def num_classes_of(weights: Mapping[str, Tensor]) -> int | None:
     Returns:
         The classes, background included; 1 for a binary U-Net with a sigmoid; None for any other network.
     """
-    return next((weights[key].shape[0] for key in CLASSIFIERS if key in weights), None)
+    last = next((weights[key] for key in CLASSIFIERS if key in weights), None)
+    return last.shape[0] if last is not None and last.ndim else None
 
 
 def name_a_few(names: list[str]) -> str:
@@ -250,6 +261,35 @@ def _find_weights(content: Any, path: Path, *, ema: bool) -> tuple[str, dict[str
         f"{path} holds no weights that edgeseg can find; its entries are {entries}. "
         "Save the weights alone: torch.save(model.state_dict(), PATH)"
     )
+
+
+def _is_averaged(entry: str, weights: Mapping[str, Tensor]) -> bool:
+    """Tell by the entry, or by all names, that weights are a moving average."""
+    firsts = {name.partition(".")[0] for name in weights if "." in name}
+    return is_average(entry.partition(".")[0]) or (bool(firsts) and all(map(is_average, firsts)))
+
+
+def _notes(content: Mapping[Any, Any], path: Path, taken: str, *, averaged: bool, ema: bool) -> list[str]:
+    """Say which weights of a file were passed over for those that were taken."""
+    if ema:
+        return []
+    if averaged:
+        return [f"{path} holds a moving average of the weights and no others: it is taken"]
+    first = taken.partition(".")[0]
+    others = {key: _search_entries(content, (key,)) for key in (*WEIGHT_ENTRIES, *AVERAGES) if key != first}
+    averages = [key for key, found in others.items() if found and is_average(key)]
+    plain = [key for key, found in others.items() if found and not is_average(key)]
+    notes = []
+    if averages:
+        notes.append(
+            f"{path} holds weights, which are taken, and their moving average, or teacher, in its entry "
+            f"{', '.join(averages)} (--ema takes it)"
+        )
+    if plain:
+        notes.append(
+            f"{path} holds other weights in its entry {', '.join(plain)}; those in {taken} are taken"
+        )
+    return notes
 
 
 def _search(entry: Mapping[Any, Any], keys: tuple[str, ...]) -> tuple[str, dict[str, Tensor]] | None:

@@ -167,6 +167,10 @@ class MaskRCNN(nn.Module):
             candidates=detection_candidates,
         )
 
+    def anchors(self) -> dict[str, Any]:
+        """Give `anchor_sizes` and `aspect_ratios`, which weights do not hold."""
+        return {"anchor_sizes": self.rpn.anchor_sizes, "aspect_ratios": self.rpn.aspect_ratios}
+
     def forward(self, image: Tensor) -> Detections:
         """Find the objects.
 

@@ -15,6 +15,7 @@ of milesial/Pytorch-UNet.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal
 
@@ -275,7 +276,7 @@ def read_parameters(weights: Mapping[str, Tensor]) -> dict[str, int | bool | str
         "num_classes": weights["outc.conv.weight"].shape[0],
         "in_channels": first.shape[1],
         "width": first.shape[0],
-        "depth": len({key.split(".")[0] for key in weights if key.startswith("down")}),
+        "depth": len({key.split(".")[0] for key in weights if re.match(r"down\d+\.", key)}),
         "upsampling": "transpose" if "up1.up.weight" in weights else "bilinear",
         "batch_norm": "inc.double_conv.1.running_mean" in weights,
         "bias": "inc.double_conv.0.bias" in weights,
@@ -284,4 +285,5 @@ def read_parameters(weights: Mapping[str, Tensor]) -> dict[str, int | bool | str
 
 def is_unet(weights: Mapping[str, Tensor]) -> bool:
     """Tell whether a state dict has a U-Net's first and last layer."""
-    return "inc.double_conv.0.weight" in weights and "outc.conv.weight" in weights
+    names = ("inc.double_conv.0.weight", "outc.conv.weight")
+    return all(name in weights and weights[name].ndim == len("OIHW") for name in names)

@@ -53,7 +53,7 @@ def _check_parameters(function: Callable[..., Any], place: str, parameters: Mapp
     try:
         signature.bind(**parameters)
     except TypeError as error:
-        raise UsageError(f"{place} takes other parameters: {error}") from error
+        raise UsageError(f"{place} takes other parameters: {error}; they are {signature}") from error
 
 
 @contextmanager

@@ -1,14 +1,14 @@
-"""Turn the names that training scripts give weights into the names that a network has."""
+"""Turn the names that training scripts give weights into the names that a network has, one by one.
+
+Which part of all names is to be taken is the matter of `weight_matching.py`.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Container, Mapping
 
 from torch import Tensor
-
-WRAPPERS = ("module", "model", "net", "network", "online_model")
-"""What `DataParallel` and training frameworks put before every name: where their module holds the network."""
 
 AVERAGES = (
     "ema",
@@ -19,8 +19,13 @@ AVERAGES = (
     "model_ema_state_dict",
     "ema_model_state_dict",
     "params_ema",
+    "teacher",
+    "teacher_state_dict",
 )
-"""What scripts call the moving average of the weights: an entry of the file, or the first part of names."""
+"""Entries of a file that hold a moving average of the weights, such as a mean teacher."""
+
+AVERAGE_WORD = re.compile(r"(^|_)(ema|teacher|swa|averaged)(_|\d|$)")
+"""What scripts call it in names: `ema_model`, `teacher`."""
 
 COMPILED = "_orig_mod."
 """What `torch.compile` puts into names."""
@@ -31,8 +36,11 @@ AVERAGING_COUNTERS = ("n_averaged", "initted", "step")
 NORM_COUNTER = ".num_batches_tracked"
 """Batch normalisation counts its updates; inference does not use it, and frozen normalisation lacks it."""
 
-TRAINING_ONLY = ("aux_classifier.",)
-"""Heads that only a loss sees."""
+TRAINING_WORD = re.compile(
+    r"(^|_)(aux|auxiliary|loss|losses|criterion|criteria|lpips|metric|metrics"
+    r"|iou|miou|dice|f1|acc|accuracy|auroc|confmat)(_|\d|$)"
+)
+"""What serves training alone: heads that only a loss sees, losses, and what measures progress."""
 
 RENAMED = (
     # Released weights of torchvision's detectors have the names of its first versions.
@@ -42,21 +50,34 @@ RENAMED = (
 )
 
 
-def bare_names(weights: Mapping[str, Tensor], wanted: Collection[str] = frozenset()) -> dict[str, Tensor]:
-    """Take off the names what training put before them; a moving average beside the weights goes, too.
+def spelled(name: str, wanted: Container[str]) -> str:
+    """Spell a name as a network does, as far as that is a matter of compiling and of old versions.
 
     Args:
-        weights: tensors by name.
-        wanted: the network's own names. Nothing is taken off once any of them is there, because a network may
-            well have a part called `model`; without them, everything is.
+        wanted: the network's names; what is among them stays.
     """
-    names = {key if key in wanted else key.replace(COMPILED, ""): value for key, value in weights.items()}
-    while True:
-        names = _without_averaging(names, wanted)
-        wrapper = _first_part(names)
-        if wrapper not in (*WRAPPERS, *AVERAGES) or any(key in names for key in wanted):
-            return names
-        names = {key.partition(".")[2]: value for key, value in names.items()}
+    if name in wanted:
+        return name
+    plain = name.replace(COMPILED, "")
+    if plain in wanted:
+        return plain
+    renamed = (pattern.sub(spelling, plain) for pattern, spelling in RENAMED if pattern.search(plain))
+    return next((new for new in renamed if new in wanted), plain)
+
+
+def is_average(part: str) -> bool:
+    """Tell whether a part of a name is what scripts call the moving average of the weights."""
+    return part in AVERAGES or AVERAGE_WORD.search(part) is not None
+
+
+def serves_training(name: str) -> bool:
+    """Tell whether a name says that it serves training alone."""
+    return any(TRAINING_WORD.search(part) for part in name.split("."))
+
+
+def is_counter(name: str) -> bool:
+    """Tell whether a name is that of a counter of updates, which inference does not use."""
+    return name.endswith(NORM_COUNTER) or name.rpartition(".")[2] in AVERAGING_COUNTERS
 
 
 def average_of(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -65,33 +86,14 @@ def average_of(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Returns:
         The average by names without that part; empty if there is none.
     """
-    parts = {key: key.partition(".") for key in weights}
-    average = {rest: weights[key] for key, (first, _, rest) in parts.items() if first in AVERAGES and rest}
-    return (average_of(average) or average) if average else {}
-
-
-def match_names(weights: Mapping[str, Tensor], wanted: Collection[str]) -> dict[str, Tensor]:
-    """Rename the weights to the names a network wants, as far as that is only a matter of habits."""
-    matched = bare_names(weights, wanted)
-    for pattern, spelling in RENAMED:
-        matched = {
-            key if key in wanted else pattern.sub(spelling, key): value for key, value in matched.items()
-        }
-    return {
-        key: value
-        for key, value in matched.items()
-        if key in wanted or not (key.startswith(TRAINING_ONLY) or key.endswith(NORM_COUNTER))
-    }
-
-
-def _without_averaging(names: dict[str, Tensor], wanted: Collection[str]) -> dict[str, Tensor]:
-    """Drop counters of averages, and averages that stand beside other weights, unless they are wanted."""
-    counted = {k: v for k, v in names.items() if k in wanted or k not in AVERAGING_COUNTERS}
-    plain = {k: v for k, v in counted.items() if k in wanted or k.partition(".")[0] not in AVERAGES}
-    return plain or counted
-
-
-def _first_part(names: Mapping[str, Tensor]) -> str | None:
-    """Give the part before the first dot, if all names share it."""
-    parts = {first if dot else None for first, dot, _ in (key.partition(".") for key in names)}
-    return parts.pop() if len(parts) == 1 else None
+    groups: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in weights.items():
+        first, dot, rest = name.partition(".")
+        if dot:
+            groups.setdefault(first, {})[rest] = tensor
+    averages = [group for first, group in groups.items() if is_average(first)]
+    if not averages:
+        averages = [inner for group in groups.values() if (inner := average_of(group))]
+        return max(averages, key=len, default={})
+    average = max(averages, key=len)
+    return average_of(average) or average

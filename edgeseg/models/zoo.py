@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from edgeseg.errors import UsageError
+from edgeseg.errors import EdgesegError, UsageError
 from edgeseg.models import class_names, unet
 from edgeseg.models.checkpoint import num_classes_of
 from edgeseg.models.deeplab import (
@@ -26,6 +28,7 @@ from edgeseg.models.mask_rcnn import (
     mask_rcnn_resnet50_fpn,
     mask_rcnn_resnet50_fpn_v2,
 )
+from edgeseg.models.network_name import split_name
 from edgeseg.models.normalisation import is_frozen
 from edgeseg.models.user_function import call_user_function
 from edgeseg.spec import RGB, ChannelOrder, DivideBy255, Head, ResizePolicy, Task, unit_scale
@@ -38,6 +41,18 @@ PLAIN_STD_RGB: RGB = (1.0, 1.0, 1.0)
 COCO_V1_NETWORK = "maskrcnn_resnet50_fpn"
 TORCHVISION_COCO_V1_SHA256 = "bf2d0c1e"
 """How the hash of torchvision's published `maskrcnn_resnet50_fpn` weights begins, as in their file name."""
+TORCHVISION_COCO_V2_SHA256 = "73cbd019"
+"""Of `maskrcnn_resnet50_fpn_v2`, likewise."""
+
+TORCHVISION_SEGMENTERS = ("fcn_resnet50", "fcn_resnet101", "lraspp_mobilenet_v3_large")
+"""Networks of torchvision that the zoo does not have."""
+
+BOX_DETECTORS = re.compile(
+    r"(faster_?rcnn|keypoint_?rcnn|retinanet|fcos|ssd|ssdlite|yolo|detr)", re.IGNORECASE
+)
+"""How the names of networks begin that find boxes, not masks."""
+
+NEAR = 0.8  # of `difflib`'s ratio: a slip of the finger, and not another network
 
 
 @dataclass(frozen=True)
@@ -100,6 +115,7 @@ _DETECTOR = partial(
     default_size_hw=(800, 1066),  # 480 x 640 after torchvision's own resizing
     resize="shortest_edge",
 )
+DEMO_DETECTOR = "demo_maskrcnn"
 DEMO_MASK_RCNN: Mapping[str, Any] = {
     "width": 32,
     "pyramid_channels": 64,
@@ -141,7 +157,7 @@ _KINDS: Mapping[str, _Kind] = {
             low_level_channels=24,
         )
     ),
-    "demo_maskrcnn": _DEMO(
+    DEMO_DETECTOR: _DEMO(
         partial(mask_rcnn_resnet18_fpn, **DEMO_MASK_RCNN), task="instance", resize="shortest_edge"
     ),
 }
@@ -156,11 +172,11 @@ def create(name: str, *, num_classes: int | None = None, **parameters: Any) -> N
     """Make a network with random weights, in evaluation mode.
 
     Args:
-        name: one of `names()`, or `package.module:function` or `path/to/file.py:function`. Such a function is
-            called with `parameters` (and `num_classes`, if given); it returns an `nn.Module` with semantic
-            output (see `network_outputs.choose` for what counts), edgeseg's `MaskRCNN`, or a `Network` of its
-            own, where pixels are grey, or not normalised by ImageNet's mean and deviation, or its output is
-            no logits.
+        name: one of `names()`, or `package.module:function` or `path/to/file.py:function`. Arguments may
+            follow, as `split_name` reads them, beside `parameters`. Such a function is called with them (and
+            `num_classes`, if given); it returns an `nn.Module` with semantic output (see
+            `network_outputs.choose` for what counts), edgeseg's `MaskRCNN`, or a `Network` of its own, where
+            pixels are grey, or not normalised by ImageNet's mean and deviation, or its output is no logits.
         num_classes: background included; that of the published weights by default.
         parameters: keyword arguments of the network's own function.
 
@@ -168,6 +184,8 @@ def create(name: str, *, num_classes: int | None = None, **parameters: Any) -> N
         UsageError: if there is no such network, or it cannot be made with these parameters.
         ExportError: if the user's function fails.
     """
+    name, arguments = split_name(name)
+    parameters = {**arguments, **parameters}
     if num_classes is not None:
         parameters["num_classes"] = num_classes
     if ":" in name:
@@ -175,18 +193,18 @@ def create(name: str, *, num_classes: int | None = None, **parameters: Any) -> N
     if name.endswith(".py"):
         raise UsageError(f"{name} names no function: write {name}:FUNCTION, one that returns the network")
     if name not in _KINDS:
-        close = difflib.get_close_matches(name, _KINDS, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(_KINDS)}."
-        raise UsageError(
-            f"no network {name!r}; {hint} Your own is package.module:function or file.py:function"
-        )
+        raise UsageError(f"no network {name!r}; {_hint(name)}")
     kind = _KINDS[name]
     fallback = UNET_CLASSES if kind.default_names is None else len(kind.default_names)
     parameters.setdefault("num_classes", fallback)
     try:
         module = kind.make(**parameters)
-    except TypeError as error:
-        raise UsageError(f"{name} cannot be made with {parameters}: {error}") from error
+    except EdgesegError:
+        raise
+    except Exception as error:  # the parameters may be anything
+        raise UsageError(
+            f"{name} cannot be made with {parameters}: {error}; it takes {_parameters_of(kind)}"
+        ) from error
     fits = kind.default_names is not None and len(kind.default_names) == parameters["num_classes"]
     return Network(
         module=module.eval(),
@@ -224,6 +242,24 @@ def read_parameters(name: str, weights: Mapping[str, Tensor], *, sha256: str = "
     return parameters
 
 
+def is_detector(name: str) -> bool:
+    """Tell whether a network of the zoo is a Mask R-CNN."""
+    return _KINDS[name].task == "instance"
+
+
+def has_unsaid_anchors(name: str, *, sha256: str) -> bool:
+    """Tell whether weights may have been trained with other anchors than the network's own.
+
+    Args:
+        name: of the network; a demo's weights, and what a function of the user's makes, have the anchors that
+            they say.
+        sha256: of the weights' file; published weights have torchvision's anchors.
+    """
+    published = (TORCHVISION_COCO_V1_SHA256, TORCHVISION_COCO_V2_SHA256)
+    theirs = name in _KINDS and is_detector(name) and name != DEMO_DETECTOR
+    return theirs and not sha256.startswith(published)
+
+
 def may_need_norm_eps(name: str, weights: Mapping[str, Tensor], *, sha256: str) -> bool:
     """Tell whether weights may stem from torchvision's COCO weights without being that very file.
 
@@ -236,6 +272,43 @@ def may_need_norm_eps(name: str, weights: Mapping[str, Tensor], *, sha256: str) 
     """
     is_published = sha256.startswith(TORCHVISION_COCO_V1_SHA256)
     return name == COCO_V1_NETWORK and not is_published and is_frozen(weights)
+
+
+def _hint(name: str) -> str:
+    """Say what was meant by an unknown name, only if that is clear, or what to write instead."""
+    own = "your own is package.module:function or file.py:function"
+    if name in TORCHVISION_SEGMENTERS:
+        return (
+            "it is torchvision's, and not in the zoo; where torchvision is installed, write "
+            f"'torchvision.models.segmentation:{name}?weights_backbone=None'"
+        )
+    if BOX_DETECTORS.match(name):
+        return f"a network of that name finds boxes, and edgeseg runs networks that segment; {own}"
+    longer = [known for known in _KINDS if known.startswith(f"{name}_")]
+    like = [known for known in _KINDS if _same_numbers(name, known)]
+    if close := longer or difflib.get_close_matches(name, like, n=1, cutoff=NEAR):
+        return f"did you mean {' or '.join(close)}?"
+    return f"there are {', '.join(_KINDS)}; {own}"
+
+
+def _same_numbers(name: str, known: str) -> bool:
+    """Tell whether a name has the numbers of a known one, up to digits left out: resnet5 may be resnet50."""
+    given, wanted = (re.findall(r"\d+", text) for text in (name, known))
+    return all(any(number.startswith(part) for number in wanted) for part in given)
+
+
+def _parameters_of(kind: _Kind) -> str:
+    """List what a network's function takes; that of a Mask R-CNN hands the rest on to `MaskRCNN`."""
+    signatures = [inspect.signature(kind.make)]
+    if kind.task == "instance":
+        signatures.append(inspect.signature(MaskRCNN))
+    found = {
+        name: None
+        for signature in signatures
+        for name, parameter in signature.parameters.items()
+        if parameter.kind != parameter.VAR_KEYWORD and name != "backbone"
+    }
+    return ", ".join(found)
 
 
 def _user_network(place: str, parameters: Mapping[str, Any]) -> Network:

@@ -78,6 +78,34 @@ def test_an_own_function_gets_the_number_of_classes_only_if_it_is_asked_for(
     assert "'num_classes'" in capfd.readouterr().err
 
 
+def test_what_a_checkpoint_holds_besides_the_network_is_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plain, other = (torch.load(save_unet(tmp_path / "w.pth"), weights_only=True) for _ in range(2))
+    other["outc.conv.bias"] += 1
+    weights = {f"one.{key}": value for key, value in plain.items()}
+    weights |= {f"two.{key}": value for key, value in other.items()}
+    torch.save({"state_dict": {**weights, "criterion.weight": torch.ones(2)}}, tmp_path / "w.ckpt")
+    model = tmp_path / "model.onnx"
+    assert export("unet", model, "--weights", tmp_path / "w.ckpt") == 1
+    assert "under one. and two.; choose by --prefix" in capfd.readouterr().err
+    assert export("unet", model, "--weights", tmp_path / "w.ckpt", "--prefix", "two") == 0
+    assert "are left out: one.* (56), criterion.weight" in capfd.readouterr().err
+    assert status_of(["inspect", str(tmp_path / "w.ckpt"), "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["classes"] == 2
+
+
+def test_an_own_function_gets_the_arguments_in_its_name(
+    tmp_path: Path, own: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model.onnx"
+    assert export(f"{own}:build_any?num_classes=4", model) == 0
+    assert len(read_spec(model).class_names) == 4
+    assert read_spec(model).source.network == f"{own}:build_any?num_classes=4"
+    assert export(f"{own}:build_any?num_classes=4&depth=3", model) == 2
+    assert "'depth'; they are (num_classes)" in capfd.readouterr().err
+
+
 def test_a_grey_unet_is_exported_and_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     weights, model = save_unet(tmp_path / "w.pth", in_channels=1), tmp_path / "model.onnx"
     assert export("unet", model, "--weights", weights, "--mean", "0.5", "--std", "0.25") == 0
@@ -151,7 +179,7 @@ def test_the_epsilon_is_set_and_asked_for_where_the_file_cannot_tell(
     from edgeseg.cli.export import open_weights
     from edgeseg.models import zoo
 
-    network, _ = open_weights(f"{own}:build", None, False, None, 0.25)
+    network, _ = open_weights(f"{own}:build", None, norm_eps=0.25)
     assert network.module[1].eps == 0.25
 
     monkeypatch.setattr(zoo, "COCO_V1_NETWORK", "demo_maskrcnn")
@@ -159,7 +187,7 @@ def test_the_epsilon_is_set_and_asked_for_where_the_file_cannot_tell(
     frozen = {key: value for key, value in weights.items() if not key.endswith("num_batches_tracked")}
     torch.save(frozen, tmp_path / "w.pth")
     for eps, noted in ((None, True), (0.0, False)):
-        network, _ = open_weights("demo_maskrcnn", tmp_path / "w.pth", False, None, eps)
+        network, _ = open_weights("demo_maskrcnn", tmp_path / "w.pth", norm_eps=eps)
         assert ("--norm-eps 0" in capfd.readouterr().err) == noted
     assert network.module.backbone.body.bn1.eps == 0.0
 

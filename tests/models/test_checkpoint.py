@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from edgeseg.errors import CheckpointError
-from edgeseg.models.checkpoint import num_classes_of, read_checkpoint
+from edgeseg.models.checkpoint import Checkpoint, num_classes_of, read_checkpoint
 from edgeseg.models.deeplab import deeplabv3_mobilenet_v3_large, deeplabv3plus_resnet
 from edgeseg.models.unet import UNet
-from edgeseg.models.weight_names import bare_names
+from edgeseg.models.weight_matching import match_weights
 
 WEIGHTS = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.zeros(2)}
 SCORE = torch.tensor(77.0)
@@ -60,7 +60,7 @@ def test_weights_are_found_wherever_training_scripts_put_them(
 
     checkpoint = read_checkpoint(path)
 
-    assert same(bare_names(checkpoint.weights), WEIGHTS)
+    assert same(found(checkpoint), WEIGHTS)
     assert (checkpoint.entry, checkpoint.averaged) == (entry, False)
     assert checkpoint.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -81,7 +81,7 @@ def test_average_is_taken_when_asked_for(tmp_path: Path, content: Any, entry: st
 
     checkpoint = read_checkpoint(tmp_path / "w.pt", ema=True)
 
-    assert same(bare_names(checkpoint.weights), AVERAGE)
+    assert same(found(checkpoint), AVERAGE)
     assert (checkpoint.entry, checkpoint.averaged) == (entry, True)
 
 
@@ -93,7 +93,7 @@ def test_average_alone_is_taken_and_said(tmp_path: Path, content: Any) -> None:
 
     checkpoint = read_checkpoint(tmp_path / "w.pt")
 
-    assert same(bare_names(checkpoint.weights), AVERAGE)
+    assert same(found(checkpoint), AVERAGE)
     assert checkpoint.averaged
 
 
@@ -103,7 +103,8 @@ def test_real_averaged_model_is_read(tmp_path: Path) -> None:
     averaged.update_parameters(net)
     torch.save({"model_ema": averaged.state_dict()}, tmp_path / "w.pt")
 
-    assert same(bare_names(read_checkpoint(tmp_path / "w.pt").weights), net.state_dict())
+    averaged_weights = read_checkpoint(tmp_path / "w.pt").weights
+    assert same(match_weights(averaged_weights, net.state_dict()).weights, net.state_dict())
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
@@ -254,6 +255,10 @@ def test_number_of_classes_is_read_from_the_last_layer() -> None:
     assert num_classes_of(deeplabv3plus_resnet("resnet18", 5, width=8, aspp_channels=8).state_dict()) == 5
     assert num_classes_of({"roi_heads.box_predictor.cls_score.weight": torch.zeros(91, 4)}) == 91
     assert num_classes_of(WEIGHTS) is None
+
+
+def found(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    return match_weights(checkpoint.weights, WEIGHTS).weights
 
 
 def same(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> bool:

@@ -4,16 +4,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models import segmentation
 from torchvision.models.detection import maskrcnn_resnet50_fpn
 from torchvision.ops.misc import FrozenBatchNorm2d
 
+from edgeseg import demo
 from edgeseg.errors import CheckpointError
 from edgeseg.models import zoo
 from edgeseg.models.deeplab import deeplabv3_resnet
 from edgeseg.models.fpn import BackboneWithFPN
-from edgeseg.models.loading import load_weights, nearest_network, open_network
+from edgeseg.models.loading import load_weights, open_network
+from edgeseg.models.nearest import nearest_network
 from edgeseg.models.resnet import resnet18
 from edgeseg.models.unet import UNet
 
@@ -115,6 +117,184 @@ def test_first_spelling_of_torchvisions_detectors_loads() -> None:
         assert torch.equal(value, theirs[key])
 
 
+UNET = {"width": 4, "depth": 2}
+STRAYS = {
+    "criterion.weight": torch.ones(2),
+    "train_iou.confmat": torch.zeros(2, 2),
+    "mean": torch.zeros(1, 3, 1, 1),
+    "std": torch.ones(1, 3, 1, 1),
+}
+
+
+def put_before(prefix: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {prefix + name: value for name, value in weights.items()}
+
+
+def unet_weights(bias: float = 0.5, **parameters: int) -> dict[str, Tensor]:
+    net = UNet(2, **{**UNET, **parameters})
+    nn.init.constant_(net.outc.conv.bias, bias)
+    return net.state_dict()
+
+
+def biases(network: zoo.Network) -> set[float]:
+    return set(network.module.outc.conv.bias.tolist())
+
+
+@pytest.mark.parametrize("prefix", ["student.", "segmentor.", "_model.", "model.module.", "a.b.c."])
+def test_frameworks_weights_load_under_any_prefix_and_strays_are_named(tmp_path: Path, prefix: str) -> None:
+    torch.save({"state_dict": {**put_before(prefix, unet_weights()), **STRAYS}}, tmp_path / "w.ckpt")
+
+    network, checkpoint = open_network("unet", tmp_path / "w.ckpt")
+
+    assert biases(network) == {0.5}
+    (note,) = checkpoint.notes
+    assert note.endswith("are left out: criterion.weight, train_iou.confmat, mean, std")
+    assert note.startswith("4 tensors of ")
+
+
+def test_a_module_that_is_the_network_itself_has_strays_too(tmp_path: Path) -> None:
+    torch.save(
+        {**unet_weights(), **STRAYS, "aux_head.conv.weight": torch.ones(2, 4, 1, 1)}, tmp_path / "w.pth"
+    )
+
+    assert "aux_head.conv.weight" in open_network("unet", tmp_path / "w.pth")[1].notes[0]
+
+
+def test_a_users_wrapper_takes_weights_without_its_prefix(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\nfrom edgeseg.models.unet import UNet\n\n"
+        "class Wrapped(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.net = UNet(2, width=4, depth=2)\n\n"
+        "    def forward(self, image):\n        return self.net(image)\n"
+    )
+    torch.save({"state_dict": put_before("student.", unet_weights(0.25))}, tmp_path / "w.pth")
+
+    network, _ = open_network(f"{tmp_path}/net.py:Wrapped", tmp_path / "w.pth")
+
+    assert set(network.module.net.outc.conv.bias.tolist()) == {0.25}
+
+
+@pytest.mark.parametrize("teacher", [unet_weights(1.0), unet_weights(1.0, width=8, depth=3)])
+@pytest.mark.parametrize("plain", ["student.", "model."])
+def test_a_student_is_taken_and_its_teacher_named(
+    tmp_path: Path, teacher: dict[str, Tensor], plain: str
+) -> None:
+    weights = {**put_before("teacher.", teacher), **put_before(plain, unet_weights())}
+    torch.save({"state_dict": weights}, tmp_path / "w.pth")
+
+    network, checkpoint = open_network("unet", tmp_path / "w.pth")
+    other, _ = open_network("unet", tmp_path / "w.pth", ema=True)
+
+    assert (biases(network), biases(other)) == ({0.5}, {1.0})
+    assert f"under {plain}, which are taken" in checkpoint.notes[0]
+    assert "teacher, under teacher. (--ema takes it)" in checkpoint.notes[0]
+
+
+@pytest.mark.parametrize("entries", [("model", "ema"), ("student", "teacher")])
+def test_an_average_in_another_entry_is_named(tmp_path: Path, entries: tuple[str, str]) -> None:
+    plain, average = entries
+    torch.save({average: unet_weights(1.0), plain: unet_weights()}, tmp_path / "w.pth")
+
+    network, checkpoint = open_network("unet", tmp_path / "w.pth")
+
+    assert biases(network) == {0.5}
+    (note,) = checkpoint.notes
+    assert f"in its entry {average} (--ema takes it)" in note
+
+
+@pytest.mark.parametrize("second", [unet_weights(1.0), unet_weights(1.0, depth=1)])
+def test_weights_that_fit_twice_are_asked_for(tmp_path: Path, second: dict[str, Tensor]) -> None:
+    torch.save({**put_before("one.", unet_weights()), **put_before("two.", second)}, tmp_path / "w.pth")
+
+    with pytest.raises(CheckpointError, match=r"several times, .* under one\. and two\.; choose by --prefix"):
+        open_network("unet", tmp_path / "w.pth")
+    assert biases(open_network("unet", tmp_path / "w.pth", prefix="two")[0]) == {1.0}
+    assert biases(open_network("unet", tmp_path / "w.pth", prefix="one.")[0]) == {0.5}
+    with pytest.raises(CheckpointError, match=r"no names in .* begin with three\.; they begin with one, two"):
+        open_network("unet", tmp_path / "w.pth", prefix="three")
+
+
+def test_further_layers_are_refused_with_the_reason() -> None:
+    net = nn.ModuleDict({"body": nn.Conv2d(3, 4, 1), "head": nn.Conv2d(4, 2, 1)})
+    further = {"boundary.weight": torch.ones(1, 4, 1, 1), "boundary.bias": torch.ones(1)}
+
+    with pytest.raises(
+        CheckpointError, match=r"2 unexpected \(boundary.weight, .*another network's; where they"
+    ):
+        load_weights(net, {**net.state_dict(), **further})
+
+
+def test_half_of_a_network_is_refused_by_what_is_missing() -> None:
+    net = nn.ModuleDict({"body": nn.Conv2d(3, 4, 1), "head": nn.Conv2d(4, 2, 1)})
+
+    with pytest.raises(
+        CheckpointError, match=r"2 missing \(head.weight, head.bias\); 2 unexpected \(m.tail.weight"
+    ):
+        load_weights(
+            net,
+            put_before(
+                "m.",
+                {
+                    "body.weight": torch.ones(4, 3, 1, 1),
+                    "body.bias": torch.ones(4),
+                    "tail.weight": torch.ones(2, 4, 1, 1),
+                    "tail.bias": torch.ones(2),
+                },
+            ),
+        )
+
+
+@pytest.mark.parametrize(
+    ("channels", "mend"),
+    [(1, "make the network for grey images .* --channel-order grey"), (4, "cannot run them")],
+)
+def test_another_number_of_image_channels_is_said(channels: int, mend: str) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1))
+    weights = {**net.state_dict(), "0.weight": torch.zeros(4, channels, 3, 3)}
+
+    with pytest.raises(
+        CheckpointError, match=rf"weights take images of {channels} channels?, the network of 3 .*{mend}"
+    ):
+        load_weights(net, weights)
+
+
+def test_a_unet_of_four_channels_is_refused_at_once(tmp_path: Path) -> None:
+    torch.save(unet_weights(in_channels=4), tmp_path / "w.pth")
+
+    with pytest.raises(
+        CheckpointError, match="takes images of 4 channels: edgeseg gives networks 3 channels"
+    ):
+        open_network("unet", tmp_path / "w.pth")
+
+
+def test_the_refused_network_is_not_called_the_nearest() -> None:
+    net = zoo.create("demo_deeplab", num_classes=3).module
+    weights = {key: value for key, value in net.state_dict().items() if "layer4" not in key}
+
+    with pytest.raises(CheckpointError) as caught:
+        load_weights(net, weights, name="demo_deeplab")
+
+    assert "missing" in str(caught.value)
+    assert "nearest" not in str(caught.value)
+
+
+def test_arguments_in_the_name_make_the_network(tmp_path: Path) -> None:
+    torch.save(unet_weights(), tmp_path / "w.pth")
+
+    network, _ = open_network("unet?border=mirror", tmp_path / "w.pth")
+
+    assert network.module.border == "mirror"
+    assert network.module.depth == 2
+
+
+def test_the_demos_own_checkpoints_leave_nothing_to_be_said() -> None:
+    folder = Path(demo.__file__).parent / "checkpoints"
+    for path in folder.glob("*.safetensors"):
+        _, checkpoint = open_network(f"demo_{path.stem}", path)
+        assert checkpoint.notes == ()
+
+
 @pytest.mark.parametrize("wrapper", ["model.", "net."])
 def test_framework_prefix_is_taken_off(wrapper: str) -> None:
     net = UNet(2, width=4)
@@ -140,7 +320,7 @@ def test_mismatch_names_keys_classes_and_the_nearest_network() -> None:
     before = net.classifier[4].bias.clone()
 
     with pytest.raises(CheckpointError) as caught:
-        load_weights(net, resnet101, source="w.pth")
+        load_weights(net, resnet101, source="w.pth", name="deeplabv3_resnet50")
 
     message = str(caught.value)
     assert message.startswith("w.pth does not fit the network: ")

@@ -208,8 +208,56 @@ def test_unknown_names_are_refused_with_a_hint(tmp_path: Path) -> None:
         zoo.create(f"{tmp_path}/net.py:make")
     with pytest.raises(UsageError, match="cannot import no_such_package: ModuleNotFoundError"):
         zoo.create("no_such_package:make")
-    with pytest.raises(UsageError, match=r"unet cannot be made with .*'colour'"):
+    with pytest.raises(
+        UsageError, match=r"unet cannot be made with .*'colour'.*it takes num_classes, .* width,"
+    ):
         zoo.create("unet", colour="red")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("unett", r"did you mean unet\?$"),
+        ("deeplabv3_resnt50", r"did you mean deeplabv3_resnet50\?$"),
+        ("maskrcnn", "did you mean maskrcnn_resnet50_fpn or maskrcnn_resnet50_fpn_v2 or"),
+        (
+            "fcn_resnet50",
+            "torchvision's, and not in the zoo; .*'torchvision.models.segmentation:fcn_resnet50",
+        ),
+        ("lraspp_mobilenet_v3_large", "torchvision's, and not in the zoo"),
+        ("fasterrcnn_resnet50_fpn", "finds boxes"),
+        ("yolov8n", "finds boxes"),
+        ("deeplabv3plus_resnet34", "there are unet, "),
+        ("unetplusplus", "there are unet, "),
+        ("segformer", "there are unet, "),
+    ],
+)
+def test_only_what_is_near_is_suggested(name: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=hint) as caught:
+        zoo.create(name)
+
+    assert ("did you mean" in str(caught.value)) == hint.startswith("did")
+
+
+def test_the_hint_for_a_network_of_torchvision_makes_it() -> None:
+    network = zoo.create("torchvision.models.segmentation:fcn_resnet50?weights_backbone=None&num_classes=3")
+
+    assert network.module.classifier[4].out_channels == 3
+
+
+def test_a_function_gets_the_arguments_in_its_name(tmp_path: Path) -> None:
+    place = write_user_file(tmp_path)
+    with (tmp_path / "net.py").open("a") as file:
+        file.write(
+            "\ndef build(encoder='resnet18', depth=5):\n    made = Net(depth)\n    made.encoder = encoder\n"
+            "    return made\n"
+        )
+
+    network = zoo.create(f"{place}:build?encoder=mobile+net&depth=3").module
+
+    assert (network.encoder, network.conv.out_channels) == ("mobile net", 3)
+    with pytest.raises(UsageError, match=r"argument 'width'; they are \(encoder='resnet18', depth=5\)"):
+        zoo.create(f"{place}:build?width=3")
 
 
 def write_user_file(folder: Path) -> Path:
