@@ -133,7 +133,7 @@ def _attachments(
         if recipe.precision != "int8" or recipe.backend in (None, "auto"):
             raise UsageError("--calibration with --portable is for --precision int8 and one --backend")
         proto, spec = load_portable(model)
-        calibration = ranges.read(spec.input)
+        calibration = ranges.read(spec)
         assert calibration is not None
         request = Request(recipe.backend, "int8", recipe.device)
         target = int8_target(spec, request, open_backend)
@@ -166,8 +166,8 @@ def _build(
         raise UsageError(NO_CALIBRATION)
     if precision == "fp32" and ranges.calibration is not None:
         raise UsageError("--calibration is for fp16 and int8; to prove fp32 on images, use --images")
-    spec = read_spec(model).input
-    frames = None if images is None else read_images(images, spec)
+    spec = read_spec(model)
+    frames = None if images is None else read_images(images, spec.input)
     openvino = OpenVINOOptions(recipe.hint or "latency", recipe.computes_in)
     request = Request(backend, precision, recipe.device, threads, openvino, tensorrt)
     with status(f"building {output} for {backend}") as say:

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 
 from edgeseg.cli.images import CALIBRATION_IMAGES, read_images
+from edgeseg.cli.label_maps import read_labelled
 from edgeseg.cli.options import PATH, Number
-from edgeseg.errors import EngineError
+from edgeseg.errors import EngineError, UsageError
 from edgeseg.reading import read_text, reading
-from edgeseg.spec import CalibrationMethod, InputSpec
+from edgeseg.spec import CalibrationMethod, ModelSpec
 
 if TYPE_CHECKING:
     from edgeseg.export.precision.choice import Int8Choice
     from edgeseg.export.precision.convert import Calibration
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-RANGE_FLAGS = ("calibration", "calibration_method", "calibration_cache", "max_drop")
+RANGE_FLAGS = ("calibration", "labels", "calibration_method", "calibration_cache", "max_drop")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Ranges:
     """
 
     calibration: Path | None
+    labels: Path | None
     calibration_method: CalibrationMethod
     calibration_cache: Path | None
     max_drop: float
@@ -46,14 +48,24 @@ class Ranges:
         with reading(self.packed, EngineError, what="int8 ranges", mend="make the package again"):
             return Int8Choice.from_json(read_text(self.packed, EngineError))
 
-    def read(self, spec: InputSpec) -> Calibration | None:
-        """Read the images; None where there are none to read."""
+    def read(self, spec: ModelSpec) -> Calibration | None:
+        """Read the images, and their label maps; None where there are none to read.
+
+        Raises:
+            UsageError: if there are labels without images, or of another kind.
+        """
         from edgeseg.export.precision.convert import Calibration
 
         if self.calibration is None:
+            if self.labels is not None:
+                raise UsageError("--labels belong to the images of --calibration; give both")
             return None
-        images = read_images(self.calibration, spec, most=CALIBRATION_IMAGES)
-        return Calibration(images, self.calibration_method, self.calibration_cache, self.max_drop)
+        labels = None
+        if self.labels is None:
+            images = read_images(self.calibration, spec.input, most=CALIBRATION_IMAGES)
+        else:
+            images, labels = read_labelled(self.calibration, self.labels, spec)
+        return Calibration(images, self.calibration_method, self.calibration_cache, self.max_drop, labels)
 
 
 def calibration_flags(command: Command) -> Command:
@@ -70,6 +82,12 @@ _FLAGS = (
         help="For int8: a folder of typical images (or a video) to measure ranges and accuracy on.",
     ),
     click.option(
+        "--labels",
+        type=PATH,
+        help="Label maps of the --calibration images: PNGs of their names, values are class ids. Points "
+        "lost are true ones then, and not differences from fp32.",
+    ),
+    click.option(
         "--calibration-method",
         type=click.Choice(get_args(CalibrationMethod)),
         default="entropy",
@@ -84,6 +102,6 @@ _FLAGS = (
         type=Number(0.0, 100.0),
         default=0.5,
         show_default=True,
-        help="Points of mIoU, or of F1 for instances, that int8 may differ from fp32 on the images.",
+        help="Points of mIoU, or of F1 for instances, that int8 may lose: of --labels, else from fp32.",
     ),
 )

@@ -5,22 +5,19 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from edgeseg.cli.label_maps import pairs_of, read_pair
 from edgeseg.cli.options import DEVICES, MOST, PATH, progress, write_json
 from edgeseg.errors import UsageError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from edgeseg.runtime import Segmenter
     from edgeseg.runtime.crf.fit import Example
 
 HELD_OUT_EVERY = 4
-FEWEST_IMAGES = 4
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 
 @click.command()
@@ -48,7 +45,7 @@ def command(
     from edgeseg.runtime.crf import fit as search
     from edgeseg.runtime.crf.stage import DEFAULT
 
-    pairs = _pairs(images, labels)
+    pairs = pairs_of(images, labels)
     threads = os.cpu_count() or 1
     examples = []
     with (
@@ -86,53 +83,13 @@ def command(
     click.echo(", ".join(f"{name} {value:g}" for name, value in dataclasses.asdict(fitted).items()))
 
 
-def _pairs(images: Path, labels: Path) -> list[tuple[Path, Path]]:
-    """Match images with label maps by their names without suffix."""
-    for folder in (images, labels):
-        if not folder.is_dir():
-            raise UsageError(f"{folder} is not a folder")
-    maps = {path.stem: path for path in labels.iterdir() if path.suffix.lower() == ".png"}
-    pictures = sorted(path for path in images.iterdir() if path.suffix.lower() in SUFFIXES)
-    pairs = [(path, maps[path.stem]) for path in pictures if path.stem in maps]
-    if len(pairs) < FEWEST_IMAGES:
-        raise UsageError(
-            f"{len(pairs)} of {len(pictures)} images in {images} have a label map of the same name (.png) in "
-            f"{labels}; at least {FEWEST_IMAGES} are needed"
-        )
-    return pairs
-
-
 def _example(segmenter: Segmenter, image: Path, label: Path) -> Example:
     """Read one pair, and run the network on the image."""
-    import cv2
     import numpy as np
 
     from edgeseg.runtime.crf.fit import Example
-    from edgeseg.runtime.results import VOID_LABEL
 
-    frame = _read(image, cv2.IMREAD_COLOR)
-    truth = _read(label, cv2.IMREAD_UNCHANGED)
-    if truth.dtype != np.uint8 or truth.shape != frame.shape[:2]:
-        raise UsageError(
-            f"{label} is {truth.dtype} {truth.shape}; a label map has one 8-bit channel and the size of its "
-            f"image, {frame.shape[0]}x{frame.shape[1]}"
-        )
-    classes = len(segmenter.spec.class_names)
-    wrong = truth[(truth >= classes) & (truth != VOID_LABEL)]
-    if len(wrong):
-        raise UsageError(
-            f"{label} has the value {wrong.max()}; the engine has {classes} classes, "
-            f"{VOID_LABEL} is not counted"
-        )
+    frame, truth = read_pair(image, label, len(segmenter.spec.class_names))
     prepared = segmenter.preprocess(frame)
     logits = np.ascontiguousarray(segmenter.infer(prepared)["logits"][0], np.float32)
     return Example(logits, prepared.placement, frame, truth)
-
-
-def _read(path: Path, flags: int) -> NDArray[Any]:
-    import cv2
-
-    image = cv2.imread(str(path), flags)
-    if image is None:
-        raise UsageError(f"{path} cannot be read as an image")
-    return image

@@ -84,12 +84,12 @@ def precision_lines(report: PrecisionReport) -> list[str]:
     asked = Counter(report.layers.values())
     lines = [
         f"{report.precision}: {asked[report.precision]} of {len(report.layers)} layers, "
-        f"{report.drop_points:.2f} points from fp32 on {report.images} images"
+        f"{report.drop_points:.2f} points {_truth(report)} on {report.images} images"
     ]
     if report.engine_drop_points is not None:
-        lines.append(
-            f"  the engine itself loses {report.engine_drop_points:.2f} points on the images of its proof"
-        )
+        lines.append(f"  the finished engine: {report.engine_drop_points:.2f} points {_truth(report)}")
+    if report.narrow is not None:
+        lines.append(f"  {report.narrow}")
     if report.built is not None:
         built = ", ".join(f"{count} {name}" for name, count in sorted(Counter(report.built.values()).items()))
         lines.append(f"  built as: {built}")
@@ -98,6 +98,13 @@ def precision_lines(report: PrecisionReport) -> list[str]:
         lines.append(f"  layers in float: points lost: {curve}")
     lines += [f"  float: {kept.name}: {kept.reason}" for kept in (*report.float_layers, *report.kept)]
     return lines + [f"  {note}" for note in report.notes]
+
+
+def _truth(report: PrecisionReport) -> str:
+    """Say what a drop is measured against."""
+    if report.float_miou is None:
+        return "from what fp32 finds (no labels)"
+    return f"of mIoU against labels lost, fp32 has {report.float_miou:.2f},"
 
 
 def _figure(value: float) -> str:

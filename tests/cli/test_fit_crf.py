@@ -60,7 +60,7 @@ def test_labels_beyond_the_classes_are_refused(tmp_path, labelled, capsys):
     cv2.imwrite(str(labelled[1] / "2.png"), np.full((32, 48), 9, np.uint8))
     arguments = ["fit-crf", str(engine), "--images", str(labelled[0]), "--labels", str(labelled[1])]
     assert status_of(arguments) == 2
-    assert "the engine has 2 classes, 255 is not counted" in capsys.readouterr().err
+    assert "the network has 2 classes, 255 is not counted" in capsys.readouterr().err
 
 
 def test_engines_that_find_instances_are_refused(tmp_path, labelled, capsys):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgeseg.export.metrics import MASK_LEVEL, Instances, SemanticErrors, match
 from edgeseg.export.parity import Outputs, instances_of, label_count, labels_of
-from edgeseg.spec import ModelSpec
+from edgeseg.spec import HeadSpec, ModelSpec
 
 SAME_OBJECT_IOU = 0.5  # of boxes and of masks, as in AP@0.5
 POINTS = 100.0
@@ -52,17 +52,17 @@ def true_miou(outputs: Sequence[Outputs], spec: ModelSpec, truth: NDArray[np.uin
     errors = SemanticErrors(max(len(spec.class_names), 2))
     for found, expected in zip(outputs, truth, strict=True):
         counted = expected != VOID_LABEL
-        errors.add_labels(expected[counted], labels_at(found, expected.shape)[counted])
+        errors.add_labels(expected[counted], labels_at(found, spec.head, expected.shape)[counted])
     return errors.mean_iou
 
 
-def labels_at(outputs: Outputs, size_hw: tuple[int, ...] | None = None) -> NDArray[np.uint8]:
+def labels_at(outputs: Outputs, head: HeadSpec, size_hw: tuple[int, ...] | None = None) -> NDArray[np.uint8]:
     """Give one image's labels at a size (H, W): of logits, of those interpolated to it; None is their own."""
     if "labels" in outputs or size_hw is None or size_hw == outputs["logits"].shape[1:]:
-        return labels_of(outputs, "labels" in outputs)
+        return labels_of(outputs, "labels" in outputs, head)
     height, width = size_hw
     large = [cv2.resize(plane, (width, height)) for plane in outputs["logits"]]
-    return labels_of({"logits": np.stack(large)}, has_labels=False)
+    return labels_of({"logits": np.stack(large)}, False, head)
 
 
 def _labels_lost(reference: Sequence[Outputs], candidate: Sequence[Outputs], spec: ModelSpec) -> float:

@@ -63,7 +63,7 @@ class Judge:
             part: list[Outputs] = list(run_all(run, self.images[first : first + batch], batch))
             if self.spec.task == "semantic":
                 size_hw = None if self.labels is None else self.labels.shape[1:]
-                part = [{"labels": labels_at(one, size_hw)} for one in part]
+                part = [{"labels": labels_at(one, self.spec.head, size_hw)} for one in part]
             outputs += part
         return outputs
 

@@ -7,6 +7,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeseg.export.precision.ranges import LEVELS
+from edgeseg.export.precision.rounding import cancelling
 
 LARGEST_PAIR = 128
 """What two weights of one sign may add up to where a processor adds two products in 16 bits.
@@ -15,12 +16,13 @@ Activations are 8 bits without a sign there, up to 255, and 255 * 128 < 2**15 <=
 meet depends on the kernel, so that the two largest of a channel must fit. Where one of them is much larger
 than all others it keeps its 8 bits; at worst both are 64, which is what 7 bits would leave.
 """
+_FLIPPED = 2  # by how much the sum of two weights may grow when both are rounded the other way
 
 
 def quantised_weights(
     weights: NDArray[np.generic], axis: int, *, narrow: bool = False
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Quantise symmetrically with one scale a channel.
+    """Quantise symmetrically with one scale a channel, so that errors cancel out; see `rounding`.
 
     Args:
         axis: of the output channels.
@@ -29,14 +31,16 @@ def quantised_weights(
     Returns:
         int8 values of the same shape, -127..127, and float32 scales (C,).
     """
-    rows = np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1).astype(np.float32)  # (C, K)
+    moved = np.moveaxis(weights, axis, 0)  # (C, I, ...)
+    rows = moved.reshape(len(moved), -1).astype(np.float32)  # (C, I * K)
     scales = np.abs(rows).max(axis=1) / LEVELS
     if narrow:
-        scales = np.maximum(scales, np.maximum(_largest_pair(rows), _largest_pair(-rows)) / LARGEST_PAIR)
+        pairs = np.maximum(_largest_pair(rows), _largest_pair(-rows))
+        scales = np.maximum(scales, pairs / (LARGEST_PAIR - _FLIPPED))
     scales = np.where(scales > 0, scales, 1.0).astype(np.float32)
-    shape = [1] * weights.ndim
-    shape[axis] = -1
-    return np.rint(weights / scales.reshape(shape)).clip(-LEVELS, LEVELS).astype(np.int8), scales
+    scaled = (rows.astype(np.float64) / scales[:, None]).reshape(*moved.shape[:2], -1)
+    values = cancelling(scaled, LEVELS).reshape(moved.shape).astype(np.int8)
+    return np.ascontiguousarray(np.moveaxis(values, 0, axis)), scales
 
 
 def adds_pairs(node: onnx.NodeProto, weights: onnx.TensorProto) -> bool:

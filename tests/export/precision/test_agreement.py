@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgeseg.export.precision.agreement import points_lost
+from edgeseg.export.precision.agreement import points_lost, true_miou
 from edgeseg.spec import GraphSpec, InputSpec, ModelSpec, OutputSpec, Provenance
 
 NAMES = ("boxes", "scores", "class_ids", "masks")
@@ -41,6 +41,28 @@ def test_labels_lose_points_of_mean_iou() -> None:
     candidate[10] = 0
     lost = points_lost([{"labels": reference}], [{"labels": candidate}], spec("semantic"))
     assert lost == pytest.approx(100 * (1 - (100 / 110 + 90 / 100) / 2))
+
+
+def test_with_label_maps_points_are_true_ones_and_void_is_not_counted() -> None:
+    truth = np.zeros((1, 40, 20), np.uint8)
+    truth[0, 20:] = 1
+    truth[0, 30:] = 255
+    float32, int8 = truth[0].copy(), truth[0].copy()
+    float32[19], int8[19] = 1, 1  # of 20 and 10 rows: 19/20 and 10/11
+    int8[20] = 0  # 19/21 and 9/11
+    float32[30:], int8[30:] = 0, 1
+    outputs = [[{"labels": labels}] for labels in (float32, int8)]
+    lost = points_lost(*outputs, spec("semantic"), truth)
+    assert lost == pytest.approx(100 * ((19 / 20 + 10 / 11) - (19 / 21 + 9 / 11)) / 2)
+    assert points_lost(*outputs[::-1], spec("semantic"), truth) == 0.0  # better is no loss
+    assert points_lost(*outputs, spec("semantic")) > 0.0
+
+
+def test_logits_are_judged_where_the_labels_are() -> None:
+    truth = np.repeat(np.array([[0] * 8 + [1] * 8], np.uint8), 16, axis=0)[None]
+    logits = np.zeros((2, 4, 4), np.float32)
+    logits[1] = [-3.0, -1.0, 1.0, 3.0]
+    assert true_miou([{"logits": logits}], spec("semantic"), truth) == 1.0
 
 
 def test_objects_lose_points_of_f1_by_their_scores() -> None:

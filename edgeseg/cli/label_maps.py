@@ -1,0 +1,111 @@
+"""Turn a folder of images and one of label maps into pairs, and a map into an array that is checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeseg.cli.images import CALIBRATION_IMAGES
+from edgeseg.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgeseg.spec import ModelSpec
+
+FEWEST_IMAGES = 4
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+
+
+def pairs_of(images: Path, labels: Path) -> list[tuple[Path, Path]]:
+    """Match images with label maps by their names without suffix.
+
+    Raises:
+        UsageError: if one of them is no folder, or there are fewer than FEWEST_IMAGES pairs.
+    """
+    for folder in (images, labels):
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is not a folder")
+    maps = {path.stem: path for path in labels.iterdir() if path.suffix.lower() == ".png"}
+    pictures = sorted(path for path in images.iterdir() if path.suffix.lower() in SUFFIXES)
+    pairs = [(path, maps[path.stem]) for path in pictures if path.stem in maps]
+    if len(pairs) < FEWEST_IMAGES:
+        raise UsageError(
+            f"{len(pairs)} of {len(pictures)} images in {images} have a label map of the same name (.png) in "
+            f"{labels}; at least {FEWEST_IMAGES} are needed"
+        )
+    return pairs
+
+
+def read_pair(image: Path, label: Path, classes: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Read an image (H, W, 3) BGR and its class ids (H, W), VOID_LABEL where they are not counted.
+
+    Raises:
+        UsageError: if one of them is no image, or the map has another size, or values that are no class.
+    """
+    import cv2
+    import numpy as np
+
+    from edgeseg.runtime.results import VOID_LABEL
+
+    frame = _read(image, cv2.IMREAD_COLOR)
+    truth = _read(label, cv2.IMREAD_UNCHANGED)
+    if truth.dtype != np.uint8 or truth.shape != frame.shape[:2]:
+        raise UsageError(
+            f"{label} is {truth.dtype} {truth.shape}; a label map has one 8-bit channel and the size of its "
+            f"image, {frame.shape[0]}x{frame.shape[1]}"
+        )
+    wrong = truth[(truth >= classes) & (truth != VOID_LABEL)]
+    if len(wrong):
+        raise UsageError(
+            f"{label} has the value {wrong.max()}; the network has {classes} classes, {VOID_LABEL} is not "
+            "counted"
+        )
+    return frame, truth
+
+
+def read_labelled(images: Path, labels: Path, spec: ModelSpec) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Read images as the network will see them, at most CALIBRATION_IMAGES spread evenly, and their labels.
+
+    Returns:
+        (M, H, W, 3) uint8 BGR, and (M, H, W) uint8 class ids, those of the nearest pixel, VOID_LABEL in the
+        padding.
+
+    Raises:
+        UsageError: as `pairs_of` and `read_pair`, and if the network's task has no label maps.
+    """
+    import cv2
+    import numpy as np
+
+    from edgeseg.runtime.preprocess import Preprocessor
+    from edgeseg.runtime.results import VOID_LABEL
+
+    if spec.task != "semantic" or spec.head.kind == "multilabel":
+        raise UsageError(
+            "--labels are maps of one class a pixel, for semantic networks; without, the drop is measured "
+            "against what fp32 finds"
+        )
+    pairs = pairs_of(images, labels)
+    chosen = [pairs[i * len(pairs) // CALIBRATION_IMAGES] for i in range(CALIBRATION_IMAGES)]
+    prepare = Preprocessor(spec.input)
+    frames, maps = [], []
+    for image, label in chosen if len(pairs) > CALIBRATION_IMAGES else pairs:
+        frame, truth = read_pair(image, label, max(len(spec.class_names), 2))
+        prepared = prepare(frame)
+        place = prepared.placement
+        placed = np.full(place.input_hw, VOID_LABEL, np.uint8)
+        size = (place.width, place.height)
+        placed[place.window] = cv2.resize(truth, size, interpolation=cv2.INTER_NEAREST_EXACT)
+        frames.append(prepared.image.copy())
+        maps.append(placed)
+    return np.concatenate(frames), np.stack(maps)
+
+
+def _read(path: Path, flags: int) -> NDArray[Any]:
+    import cv2
+
+    image = cv2.imread(str(path), flags)
+    if image is None:
+        raise UsageError(f"{path} cannot be read as an image")
+    return image
