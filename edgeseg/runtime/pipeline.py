@@ -12,7 +12,7 @@ from typing import Any, Protocol, Union
 
 from edgeseg.runtime.delivery import Delivery
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.reader import LatestReader, Policy, Reader, open_reader, stopped
+from edgeseg.runtime.reader import LatestReader, Losses, Policy, Reader, open_reader, stopped
 from edgeseg.runtime.sinks.base import Result, Sink
 from edgeseg.runtime.sources import open_source
 from edgeseg.runtime.sources.base import Source
@@ -53,8 +53,8 @@ class RunReport:
     Attributes:
         frames: results.
         drops: frames of the source that were passed over because the network was busy.
-        bad_frames: damaged or missing frames of the source that were passed over.
-        skipped: one line for each input, or part of one, that could not be read.
+        bad_frames: damaged or missing frames of the source that were passed over, up to the last result.
+        skipped: one line for each input, or part of one, that could not be read, up to the last result.
         notes: one line for each thing that was read or written otherwise than a user might expect.
         source_ended: the source gave no more; False where `frames` or Ctrl-C ended the run. A live source
             ends by itself only if something is wrong with it.
@@ -196,11 +196,12 @@ class _Tally:
 
     def report(self) -> RunReport:
         seconds = time.monotonic() - self._started_s
+        losses = self.reader.losses if self.reader else Losses(0, 0)
         return RunReport(
             frames=self.frames,
             drops=self.reader.drops if self.reader else 0,
-            bad_frames=self.source.bad_frames if self.source else 0,
-            skipped=tuple(self.source.skipped) if self.source else (),
+            bad_frames=losses.bad_frames,
+            skipped=tuple(self.source.skipped[: losses.skipped]) if self.source else (),
             notes=self._notes(),
             source_ended=self.source_ended,
             seconds=seconds,

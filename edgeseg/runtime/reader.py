@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from edgeseg.errors import SourceError
 from edgeseg.runtime.frame import Frame
@@ -18,6 +18,7 @@ from edgeseg.runtime.timing import StageTimes
 Policy = Literal["latest", "every"]
 
 READ_AHEAD_FRAMES = 2  # waiting beside the one in work: enough to hide decoding, little enough in memory
+READ_AHEAD_BYTES = 64 << 20  # of very large frames one waits
 LIVE_TIMEOUT_S = 15.0  # a live source that is silent for longer is dead; longer than OpenCV's own timeout
 CLOSE_TIMEOUT_S = 2.0  # a thread blocked in a driver longer than this is left behind (it is a daemon)
 SKIP_MARGIN_FRAMES = (
@@ -25,6 +26,18 @@ SKIP_MARGIN_FRAMES = (
 )
 
 ReaderT = TypeVar("ReaderT", bound="Reader")
+
+
+class Losses(NamedTuple):
+    """What a source has lost so far: damaged frames, and how many lines of `Source.skipped` there are."""
+
+    bad_frames: int
+    skipped: int
+
+    @classmethod
+    def of(cls, source: Source) -> Losses:
+        """Read a source's counts."""
+        return cls(source.bad_frames, len(source.skipped))
 
 
 class Reader(ABC):
@@ -36,13 +49,15 @@ class Reader(ABC):
 
     Attributes:
         drops: frames that were read or passed over and that nobody got.
+        losses: of the source, up to the frame taken last, or in all once it has ended.
     """
 
     def __init__(self, source: Source, times: StageTimes | None = None) -> None:
         self.drops = 0
+        self.losses = Losses(0, 0)
         self._source = source
         self._times = times if times is not None else StageTimes()
-        self._waiting: deque[Frame] = deque()
+        self._waiting: deque[tuple[Frame, Losses]] = deque()
         self._changed = threading.Condition()
         self._ended = False
         self._stopped = False
@@ -58,9 +73,10 @@ class Reader(ABC):
         with self._changed:
             self._await_frame()
             if self._waiting:
-                frame = self._waiting.popleft()
+                frame, self.losses = self._waiting.popleft()
                 self._changed.notify_all()
                 return frame
+            self.losses = Losses.of(self._source)
             if self._error is not None:
                 raise self._error
             if not self._ended:
@@ -100,7 +116,7 @@ class Reader(ABC):
         )
 
     def _put(self, frame: Frame) -> None:
-        self._waiting.append(frame)
+        self._waiting.append((frame, Losses.of(self._source)))
 
     def _read_all(self) -> None:
         try:
@@ -140,8 +156,12 @@ class ReadAhead(Reader):
     """Every frame, a few of them read ahead: for recordings."""
 
     def _may_read(self) -> bool:
-        self._changed.wait_for(lambda: self._stopped or len(self._waiting) < READ_AHEAD_FRAMES)
+        self._changed.wait_for(lambda: self._stopped or self._has_room())
         return True
+
+    def _has_room(self) -> bool:
+        held_bytes = sum(frame.image.nbytes for frame, _ in self._waiting)
+        return not self._waiting or (len(self._waiting) < READ_AHEAD_FRAMES and held_bytes < READ_AHEAD_BYTES)
 
 
 class LatestReader(Reader):

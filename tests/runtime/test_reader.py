@@ -155,6 +155,32 @@ def test_leaving_early_stops_the_thread() -> None:
     assert threading.active_count() == before
 
 
+class Lossy(GreyFrames):
+    """Loses a frame before each one that it gives."""
+
+    def read(self) -> Frame | None:
+        self.bad_frames += 1
+        self.skipped.append("one frame")
+        return super().read()
+
+
+def test_losses_are_those_before_the_frame_that_was_taken() -> None:
+    with ReadAhead(Lossy(range(9))) as reader:
+        reader.take()
+        reader.take()
+        assert reader.losses == (2, 2)  # however far the source is read
+        assert len(list(reader)) == 7
+        assert reader.losses == (10, 10)
+
+
+def test_of_very_large_frames_one_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeseg.runtime.reader.READ_AHEAD_BYTES", 1)
+    source = GreyFrames(range(50))
+    with ReadAhead(source) as reader:
+        assert reader.take().index == 0
+    assert source.position <= 1 + 1 + 1  # taken, waiting, in the reader's hand
+
+
 class Broken(GreyFrames):
     def read(self) -> Frame | None:
         if self.position == 2:

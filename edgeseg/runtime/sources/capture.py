@@ -16,7 +16,8 @@ from edgeseg.runtime.sources.patience import Patience
 
 CLOSE_TIMEOUT_S = 1.0  # a reader blocked longer than this releases the capture itself when it wakes
 PLAUSIBLE_FPS = (0.01, 1000.0)  # drivers that do not know say 0, -1 or 90000
-RETRY_S = 0.01  # between attempts to get a frame from a driver that refuses at once
+MAX_BAD_FRAMES = 100  # in a row
+RETRY_S = 0.02  # between attempts to get a frame from a driver that refuses at once
 
 
 class CaptureSource(Source):
@@ -34,7 +35,7 @@ class CaptureSource(Source):
         self.fps = fps if PLAUSIBLE_FPS[0] <= fps <= PLAUSIBLE_FPS[1] else None
         self._capture = capture
         self._lock = threading.Lock()  # VideoCapture is not thread-safe
-        self._patience = Patience()
+        self._patience = Patience(MAX_BAD_FRAMES)
         self._position = 0
 
     @classmethod

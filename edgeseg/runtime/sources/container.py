@@ -34,7 +34,7 @@ def stated_end_s(container: InputContainer, stream: VideoStream) -> float | None
     if match := re.fullmatch(r"(\d+):(\d\d):(\d\d\.\d+)", stream.metadata.get("DURATION", "")):  # Matroska
         return 3600 * int(match[1]) + 60 * int(match[2]) + float(match[3])
     if container.duration is not None and len(container.streams) == 1:
-        return ((container.start_time or 0) + container.duration) / MICROSECONDS
+        return container.duration / MICROSECONDS  # from 0 on, in some containers from the first frame on
     return None
 
 
@@ -52,6 +52,9 @@ def frame_count(container: InputContainer, stream: VideoStream, fps: float | Non
 
 
 def orientation(picture: VideoFrame) -> Orientation:
+    """Say which way is up."""
+    if not len(picture.side_data):
+        return UPRIGHT
     matrix = picture.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return UPRIGHT

@@ -5,20 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-MAX_BAD_FRAMES = 100  # in a row: four seconds of a common camera
 MAX_BAD_S = 10.0  # without a sound frame
 
 
 class Patience:
     """How long damaged frames of a live source are borne.
 
+    Args:
+        most: bad frames in a row.
+
     Attributes:
-        exhausted: there were MAX_BAD_FRAMES in a row, or none was sound for MAX_BAD_S.
+        exhausted: there were so many in a row, or none was sound for MAX_BAD_S.
         complaint: the reason, empty while not exhausted.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.complaint = ""
+        self._most = most
         self._clock = clock
         self._bad = 0
         self._bad_since_s = 0.0
@@ -39,5 +42,5 @@ class Patience:
             self._bad_since_s = now_s
         self._bad += 1
         seconds = now_s - self._bad_since_s
-        if self._bad >= MAX_BAD_FRAMES or seconds >= MAX_BAD_S:
+        if self._bad >= self._most or seconds >= MAX_BAD_S:
             self.complaint = f"none of the last {self._bad} frames, in {seconds:.1f} s, could be read"

@@ -32,9 +32,14 @@ OPEN_TIMEOUT_S = 10.0  # of network streams; FFmpeg alone waits for ever
 READ_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 1.0  # a reader blocked longer than this closes the container itself when it wakes
 NETWORK_OPTIONS = {"rtsp_transport": "tcp"}  # UDP loses what a busy network drops
+DECODING_THREADS = 2
+MAX_BAD_FRAMES = 1000  # in a row, of a live source: cameras send a whole picture each ten seconds or oftener
+LONGEST_LEAD = 1000  # packets before the first whole picture; behind them decoders are to do what they can
 PLAUSIBLE_FPS = (0.01, 1000.0)  # containers that do not know say 0 or 90000
 CODED_SHARE, CODED_MARGIN = 2, 1 << 16  # pixels of the coded size, which is padded, for each that is shown
-NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS: the demuxer makes times up from a rate
+CLOCKLESS = frozenset(
+    ("mjpeg", "mpjpeg", "jpeg_pipe", "h264", "hevc", "m4v", "mpegvideo")
+)  # FFmpeg makes their times up
 COMPLETE = frozenset(("mov", "avi"))  # containers whose index lists every frame
 SHORTFALL_INTERVALS = 2.5  # a recording that ends so many (of its longest) intervals early breaks off
 MAX_FAILED_READS = 100  # in a row, of packets of a recording
@@ -49,6 +54,8 @@ class VideoSource(Source):
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream, name: str, *, live: bool) -> None:
+        from av.video.reformatter import VideoReformatter
+
         super().__init__()
         self.name = name
         self.live = live
@@ -61,15 +68,19 @@ class VideoSource(Source):
         self._container = container
         self._stream = stream
         self._tick = stream.time_base or Fraction(1, 1000)
-        self._has_clock = not int(container.format.flags) & NO_TIMESTAMPS
+        self._has_clock = CLOCKLESS.isdisjoint(container.format.name.split(","))
         self._end_s = None if live else stated_end_s(container, stream)
         self._timeline = Timeline(
             float(self._tick),
             round(1 / self.fps / self._tick) if self.fps else None,
             complete=not COMPLETE.isdisjoint(container.format.name.split(",")),
         )
-        self._patience = Patience()
+        self._patience = Patience(MAX_BAD_FRAMES)
+        self._led = 0  # packets before the first whole picture, where a recording is cut out of another
+        self._begun = False
+        self._begins_at: int | None = None  # when that is shown; what is shown before it cannot be decoded
         self._packets = self._demux()
+        self._reformatter = VideoReformatter()  # kept, since making one takes as long as a small frame
         self._decoded: deque[VideoFrame] = deque()
         self._lock = threading.Lock()  # containers are not thread-safe
         self._ended = False
@@ -128,8 +139,10 @@ class VideoSource(Source):
             check_pixels(name, stream.width, stream.height)
             live = container.duration is None or container.duration <= 0 if live is None else live
             context = stream.codec_context
-            # Threads by frames hold some frames back, which a recording does not mind.
+            # Threads that take a frame each hold all but one of them back. A recording does not mind one; of
+            # more, damage among the last would cost the sound ones, since PyAV fetches these at a stroke.
             stream.thread_type = "SLICE" if live else "AUTO"
+            context.thread_count = DECODING_THREADS
             # Where each picture stands alone, a decoder that goes on after an error shows half a picture.
             explode = {"err_detect": "explode"} if context.codec.intra_only else {}
             context.options = {**bounds, **explode}
@@ -147,7 +160,8 @@ class VideoSource(Source):
                 return None
             picture, index, media_s = found
             time_s = time.monotonic() if self.live else started_s
-            image = np.asarray(picture.to_ndarray(format="bgr24", interpolation="BICUBIC"), np.uint8)
+            coloured = self._reformatter.reformat(picture, format="bgr24", interpolation="BICUBIC")
+            image = np.asarray(coloured.to_ndarray(), np.uint8)
             return Frame(orientation(picture).apply(image), index, time_s, media_s=media_s)
 
     def skip(self) -> bool:
@@ -205,8 +219,10 @@ class VideoSource(Source):
             shift = self._timeline.shift(packet.dts if packet.dts is not None else packet.pts)
             packet.pts = None if packet.pts is None else packet.pts + shift
             packet.dts = None if packet.dts is None else packet.dts + shift
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            if self._is_lead(packet, stamp):
+                return []
             if not packet.is_discard:
-                stamp = packet.pts if packet.pts is not None else packet.dts
                 self._timeline.announce(stamp, damaged=packet.is_corrupt)
         try:
             return packet.decode()
@@ -214,6 +230,17 @@ class VideoSource(Source):
             self._timeline.complain()
             self._patience.bad()
             return []
+
+    def _is_lead(self, packet: Packet[VideoStream], stamp: int | None) -> bool:
+        """Tell whether a packet needs pictures from before the source's beginning: it is not damaged."""
+        if not self._begun:
+            self._begun = packet.is_keyframe or self._led >= LONGEST_LEAD
+            self._begins_at = stamp if packet.is_keyframe else None
+            self._led += not self._begun
+            return not self._begun
+        if packet.is_keyframe:
+            self._begins_at = None
+        return stamp is not None and self._begins_at is not None and stamp < self._begins_at
 
     def _demux(self) -> Generator[Packet[VideoStream], None, None]:
         """Give the packets, also those behind a place that cannot be read, and at last an empty one."""

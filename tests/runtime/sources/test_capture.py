@@ -5,8 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from edgeseg.runtime.sources.capture import CaptureSource
-from edgeseg.runtime.sources.patience import MAX_BAD_FRAMES
+from edgeseg.runtime.sources.capture import MAX_BAD_FRAMES, CaptureSource
 
 
 class _StuckCapture:

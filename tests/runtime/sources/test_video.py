@@ -20,7 +20,6 @@ import pytest
 from edgeseg.errors import SourceError
 from edgeseg.runtime.pipeline import stream
 from edgeseg.runtime.sources import open_source
-from edgeseg.runtime.sources.patience import MAX_BAD_FRAMES
 
 from ..fakes import BrightPixels, damage, encode_video, greys, moving, write_video
 
@@ -67,6 +66,27 @@ def test_damage_at_the_ends_costs_no_sound_frame(tmp_path: Path, bad: tuple[int,
     source = open_source(damage(encode_video(tmp_path / "v.avi", moving(30)), bad))
     assert [frame.index for frame in source] == [index for index in range(30) if index not in bad]
     assert source.bad_frames == len(bad)
+
+
+def test_nor_does_it_where_pictures_need_each_other(tmp_path: Path) -> None:
+    options = {"g": "10", "x264-params": "scenecut=0"}
+    path = encode_video(tmp_path / "v.mp4", moving(30), codec="libx264", pixels="yuv420p", options=options)
+    source = open_source(damage(path, (26, 27)))
+    assert len(list(source)) + source.bad_frames == 30
+    assert source.bad_frames == 2
+
+
+def test_a_recording_cut_out_of_another_begins_with_its_first_whole_picture(tmp_path: Path) -> None:
+    options = {"g": "20", "x264-params": "scenecut=0"}
+    path = encode_video(tmp_path / "v.ts", moving(60), codec="libx264", pixels="yuv420p", options=options)
+    with av.open(str(path)) as container:
+        starts = [packet.pos for packet in container.demux(video=0) if packet.size]
+    data = path.read_bytes()
+    path.write_bytes(data[:564] + data[starts[7] :])  # the tables, and from the middle of a group on
+    source = open_source(path)
+    frames = list(source)
+    assert [frame.index for frame in frames] == list(range(40))
+    assert source.skipped == []
 
 
 def test_pictures_that_the_decoder_conceals_are_no_results(tmp_path: Path) -> None:
@@ -294,13 +314,14 @@ def test_a_camera_with_truncated_pictures_goes_on_and_its_end_is_an_error() -> N
     assert source.bad_frames == 2
 
 
-def test_a_camera_that_sends_damaged_pictures_only_is_dead() -> None:
+def test_a_camera_that_sends_damaged_pictures_only_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeseg.runtime.sources.video.MAX_BAD_FRAMES", 40)
     parts = _jpegs(2)
-    broken = [parts[0][: len(parts[0]) // 2]] * (3 * MAX_BAD_FRAMES)
+    broken = [parts[0][: len(parts[0]) // 2]] * 100
     with serving(_camera(parts + broken)) as address, open_source(address) as source:
         assert [frame.index for frame in source] == [0, 1]
-    assert source.bad_frames == MAX_BAD_FRAMES
-    assert f"none of the last {MAX_BAD_FRAMES} frames" in source.skipped[0]
+    assert source.bad_frames == 40
+    assert "none of the last 40 frames" in source.skipped[0]
 
 
 def test_closing_under_a_blocked_reader_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
