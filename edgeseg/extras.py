@@ -1,11 +1,18 @@
-"""Turn a missing optional package into the command that installs it."""
+"""Import optional packages, without their telemetry, or say which command installs them."""
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from edgeseg.errors import MissingExtraError
+
+# Read by ONNX Runtime when it is imported, which else reports its use.
+ORT_SWITCH, LEFT_ON = "ORT_DISABLE_TELEMETRY", ("0", "false")  # values with which a user leaves it on
+OPENVINO_REPORTER = "openvino_telemetry"  # imported by OpenVINO if it is there, to report that
 
 
 def require(package: str, extra: str, *, attribute: str | None = None) -> Any:
@@ -20,9 +27,29 @@ def require(package: str, extra: str, *, attribute: str | None = None) -> Any:
         MissingExtraError: if the package, or a library that it loads, is not there.
     """
     try:
-        module = import_module(package)
+        module = _silently(package)
     except (ImportError, OSError) as error:  # OSError: the wheel is there, its shared library is not
         raise MissingExtraError(package, extra) from error
     if attribute is not None and not hasattr(module, attribute):
         raise MissingExtraError(package, extra)
     return module
+
+
+def _silently(package: str) -> ModuleType:
+    """Import a package so that it reports nothing to its makers."""
+    if package == "onnxruntime":
+        os.environ.setdefault(ORT_SWITCH, "1")
+        module = import_module(package)
+        if os.environ[ORT_SWITCH] not in LEFT_ON:  # somebody else may have imported it before
+            module.disable_telemetry_events()
+        return module
+    if package != "openvino" or package in sys.modules:
+        return import_module(package)
+    reporter = sys.modules.pop(OPENVINO_REPORTER, None)
+    sys.modules[OPENVINO_REPORTER] = None  # type: ignore[assignment]  # as if it was not installed
+    try:
+        return import_module(package)
+    finally:
+        del sys.modules[OPENVINO_REPORTER]
+        if reporter is not None:
+            sys.modules[OPENVINO_REPORTER] = reporter

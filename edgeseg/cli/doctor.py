@@ -155,9 +155,7 @@ def _is_installed(wheel: str) -> bool:
 def _providers() -> list[str]:
     if version_of("onnxruntime") is None:
         return []
-    import onnxruntime
-
-    return list(onnxruntime.get_available_providers())
+    return list(require("onnxruntime", "cpu").get_available_providers())
 
 
 def _openvino_devices() -> list[str]:

@@ -18,7 +18,7 @@ from edgeseg.errors import ExportError, ShapeError
 from edgeseg.export.golden import Golden, sample_all
 from edgeseg.export.parity import Outputs, ParityReport, compare, run_all
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import MAX_FILE_BYTES, graph_sha256, import_onnxruntime, open_run
+from edgeseg.export.portable import MAX_FILE_BYTES, graph_sha256, open_run
 from edgeseg.export.program import Program, SemanticProgram, open_program
 from edgeseg.export.reading import Read, check_labels, read
 from edgeseg.export.semantic_proof import finish_all, with_meaning
@@ -26,6 +26,7 @@ from edgeseg.export.specification import Settings, check_head, check_settings, s
 from edgeseg.export.tidying import keep_outputs, tidy
 from edgeseg.export.tracing import run_eagerly, trace
 from edgeseg.export.verify import verify
+from edgeseg.extras import require
 from edgeseg.files import staged_file
 from edgeseg.models.zoo import Network
 from edgeseg.spec import OUTPUT_NAMES, ModelSpec
@@ -70,7 +71,7 @@ def export_network(
     """
     check_settings(network, settings)
     _check_weights(network)
-    import_onnxruntime()  # the gate needs it, minutes later
+    require("onnxruntime", "cpu")  # the gate needs it, minutes later
     if images is None:
         images = _scenes(settings.size_hw)
     elif images.dtype != np.uint8 or images.shape[1:] != (*settings.size_hw, 3):

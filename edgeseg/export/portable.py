@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.bundle import GOLDEN_KEY, SPEC_KEY
-from edgeseg.errors import ExportError, MissingExtraError, SpecError
+from edgeseg.errors import ExportError, SpecError
 from edgeseg.export.declared import refuse_hostile
 from edgeseg.export.golden import Golden
 from edgeseg.export.parity import Run
+from edgeseg.extras import require
 from edgeseg.reading import open_regular, reading, reason_of
 from edgeseg.spec import ModelSpec
 
@@ -126,7 +127,7 @@ def open_run(model: Path | bytes, *, as_written: bool = False) -> Run:
         ExportError: if ONNX Runtime refuses the graph, or, from the returned function, cannot run it.
         MissingExtraError: if ONNX Runtime is not installed.
     """
-    ort = import_onnxruntime()
+    ort = require("onnxruntime", "cpu")
     options = ort.SessionOptions()
     options.log_severity_level = LOG_FATAL_ONLY
     if as_written:
@@ -147,16 +148,3 @@ def open_run(model: Path | bytes, *, as_written: bool = False) -> Run:
         return dict(zip(names, outputs, strict=True))
 
     return run
-
-
-def import_onnxruntime() -> Any:
-    """Import the library that everything is proven with.
-
-    Raises:
-        MissingExtraError: if it is not installed.
-    """
-    try:
-        import onnxruntime
-    except ImportError:
-        raise MissingExtraError("onnxruntime", "cpu") from None
-    return onnxruntime

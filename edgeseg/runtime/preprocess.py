@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import threading
 from typing import NamedTuple
 
 import cv2
@@ -20,8 +20,8 @@ _COLOUR_DIMENSIONS = 3
 class Prepared(NamedTuple):
     """A frame in the network's input: `image` is (1, H, W, 3) uint8 BGR, C-contiguous.
 
-    `image` belongs to the `Preprocessor`, which overwrites it with the next frame, or is the frame itself
-    where that fits as it is. Use it up, or copy it, before the next frame is prepared.
+    `image` belongs to the `Preprocessor`, which overwrites it with the next frame that the same thread
+    prepares, or is the frame itself where that fits as it is. Use it up, or copy it, before that.
     """
 
     image: NDArray[np.uint8]
@@ -29,7 +29,7 @@ class Prepared(NamedTuple):
 
 
 class Preprocessor:
-    """Put frames into the input that `spec` describes.
+    """Put frames into the input that `spec` describes; each thread into one of its own.
 
     Frames are resized with INTER_LINEAR and not smoothed before shrinking. torchvision's detection networks
     resize their own pictures so, in training too; a semantic network whose training smoothed them, as PIL and
@@ -37,10 +37,8 @@ class Preprocessor:
     """
 
     def __init__(self, spec: InputSpec) -> None:
-        self._place = lru_cache(maxsize=1)(lambda frame_hw: place(frame_hw, spec))
-        self._pad_bgr = spec.pad_bgr
-        self._buffer = np.empty((1, spec.height, spec.width, _CHANNELS), np.uint8)
-        self._padded_for: Placement | None = None  # whose padding the buffer holds
+        self._spec = spec
+        self._canvas = _Canvas(spec)
 
     def __call__(self, frame: NDArray[np.uint8]) -> Prepared:
         """Prepare a frame (H, W, 3) uint8 BGR of any size and any strides.
@@ -49,18 +47,33 @@ class Preprocessor:
             ShapeError: if the frame has another shape or dtype.
         """
         _check(frame)
-        placement = self._place((frame.shape[0], frame.shape[1]))
+        canvas = self._canvas
+        placement = canvas.placement
+        if placement is None or placement.frame_hw != frame.shape[:2]:
+            placement = place((frame.shape[0], frame.shape[1]), self._spec)
+            canvas.lay_out(placement)
         if placement.frame_hw == placement.input_hw and frame.flags.c_contiguous:
             return Prepared(frame[None], placement)
-        if self._padded_for != placement:
-            self._buffer[:] = self._pad_bgr
-            self._padded_for = placement
-        window = self._buffer[0][placement.window]
+        window = canvas.image[0][placement.window]
         if placement.frame_hw == (placement.height, placement.width):
             np.copyto(window, frame)
         else:
             cv2.resize(frame, (placement.width, placement.height), dst=window, interpolation=cv2.INTER_LINEAR)
-        return Prepared(self._buffer, placement)
+        return Prepared(canvas.image, placement)
+
+
+class _Canvas(threading.local):
+    """One thread's input image (1, H, W, 3), padded for frames that lie in it as `placement` says."""
+
+    def __init__(self, spec: InputSpec) -> None:
+        self.image = np.empty((1, spec.height, spec.width, _CHANNELS), np.uint8)
+        self.placement: Placement | None = None
+        self._pad_bgr = spec.pad_bgr
+
+    def lay_out(self, placement: Placement) -> None:
+        """Be ready for frames of another size."""
+        self.image[:] = self._pad_bgr
+        self.placement = placement
 
 
 def _check(frame: NDArray[np.uint8]) -> None:

@@ -32,8 +32,9 @@ class Segmenter:
     """An opened engine with what belongs before and after it; a context manager.
 
     `segmenter(frame)` does the steps `preprocess`, `infer` and `postprocess`, or `refine` in place of the
-    last, which are also there one by one. They share the input buffer: one frame at a time, from one thread
-    at a time.
+    last, which are also there one by one. Several threads may call; each has an input buffer of its own for
+    one frame at a time, and gets the results of its own frames. A CRF refines one frame after another. A
+    forked child cannot use its parent's segmenter, and frees nothing of it.
 
     Args:
         manifest: says what the engine is.
@@ -149,7 +150,7 @@ class Segmenter:
 
         Raises:
             ShapeError: if the frame has another shape or dtype.
-            EngineError: if the engine fails or is closed.
+            EngineError: if the engine fails, is closed, or was opened before this process was forked.
         """
         prepared = self.preprocess(frame)
         outputs = self.infer(prepared)
@@ -161,7 +162,7 @@ class Segmenter:
         return self._refinement is not None
 
     def preprocess(self, frame: NDArray[np.uint8]) -> Prepared:
-        """Bring a frame into the network's input; the image is valid until the next frame is prepared."""
+        """Bring a frame into the network's input; the image is valid until this thread prepares the next."""
         return self._prepare(frame)
 
     def infer(self, prepared: Prepared) -> dict[str, NDArray[Any]]:
@@ -192,7 +193,7 @@ class Segmenter:
         return self._refinement(outputs["logits"][0], prepared.placement, frame, confidence=self._confidence)
 
     def close(self) -> None:
-        """Free the engine; closing twice is allowed."""
+        """Free the engine once nobody runs it; closing twice is allowed."""
         self._backend.close()
 
     def __enter__(self) -> Segmenter:

@@ -49,15 +49,19 @@ class Backend(Protocol):
         """Run one batch of images (N, H, W, 3) and return the outputs by name.
 
         `image` is read during the call only. The outputs belong to the caller: the next call does not change
-        them.
+        them. Several threads may call at once; each gets the outputs of its own images.
 
         Raises:
-            EngineError: if the engine fails or is closed.
+            EngineError: if the engine fails, is closed, also while the call waits, or was opened in the
+                process that this one was forked from.
         """
         ...
 
     def close(self) -> None:
-        """Free what the engine holds; closing twice is allowed."""
+        """Free what the engine holds, after inferences that run; closing twice is allowed.
+
+        In a forked child nothing is freed: what the engine holds is its parent's.
+        """
         ...
 
 

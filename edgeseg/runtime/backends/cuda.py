@@ -131,13 +131,15 @@ class Recording:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         cuda = runtime()
-        result = cuda.cudaStreamEndCapture(
-            self._stream.handle
-        )  # in any case: the stream must not stay captured
-        if error is None:
-            graph = checked(result)
-            self._executable = checked(cuda.cudaGraphInstantiate(graph, 0))
-            checked(cuda.cudaGraphDestroy(graph))
+        # in any case: the stream must not stay captured
+        failed, graph = cuda.cudaStreamEndCapture(self._stream.handle)
+        try:
+            if error is None:
+                checked((failed,))
+                self._executable = checked(cuda.cudaGraphInstantiate(graph, 0))
+        finally:
+            if int(failed) == 0:
+                cuda.cudaGraphDestroy(graph)
 
     def launch(self) -> None:
         """Queue the recorded work on its stream."""

@@ -21,7 +21,9 @@ from edgeseg.errors import EngineError
 from edgeseg.extras import require
 from edgeseg.records import Ranged
 from edgeseg.runtime.backends import Tensor, read_options, refuse_if_moved
+from edgeseg.runtime.backends.lanes import CLOSED, FORKED
 from edgeseg.runtime.backends.providers import CPU, ON_NVIDIA, PROVIDERS, built_on, left_over, providers_for
+from edgeseg.runtime.forks import never_free, tell_of_forks
 from edgeseg.spec import THREADS
 
 _LOG_ERRORS_ONLY = 3  # warnings concern the graph's makers; what fails is raised
@@ -57,23 +59,35 @@ class OnnxRuntimeBackend:
         self.outputs = {node.name: _tensor(node) for node in session.get_outputs()}
         (self._input,) = self.inputs
         self._names = list(self.outputs)
+        self._forked = False
+        tell_of_forks(self)
 
     def infer(self, image: NDArray[np.uint8], /) -> dict[str, NDArray[Any]]:
         """Run one batch of images (N, H, W, 3) and return the outputs by name."""
-        if self._session is None:
-            raise EngineError("the engine is closed; open it again")
+        if self._forked:
+            raise EngineError(FORKED)
         try:
             values = self._run(image)
+        except EngineError:
+            raise
         except Exception as error:  # ONNX Runtime raises classes of its own without a common base
             raise EngineError(f"ONNX Runtime failed: {_first_line(error)}") from error
         return dict(zip(self._names, values, strict=True))
 
     def close(self) -> None:
-        """Drop the session; its memory goes with the last output that is in use."""
-        self._session = None
+        """Drop the session; its memory goes with the last run, and the last output that is in use."""
+        if not self._forked:
+            self._session = None
+
+    def forked(self) -> None:
+        """Leave the session alone: its threads are not here."""
+        self._forked = True
+        never_free(self)
 
     def _run(self, image: NDArray[np.uint8]) -> Sequence[NDArray[Any]]:
-        values: Sequence[NDArray[Any]] = self._session.run(self._names, {self._input: image})
+        if (session := self._session) is None:  # another thread may close it meanwhile
+            raise EngineError(CLOSED)
+        values: Sequence[NDArray[Any]] = session.run(self._names, {self._input: image})
         return values
 
 
@@ -93,15 +107,20 @@ class BoundBackend(OnnxRuntimeBackend):
         self._binding.bind_ortvalue_input(self._input, self._image)
 
     def close(self) -> None:
-        """Drop the session and what is bound to it."""
-        super().close()
-        self._image = self._binding = None
+        """Drop the session and what is bound to it, after the run that uses it."""
+        if self._forked:
+            return
+        with self._lock:
+            super().close()
+            self._image = self._binding = None
 
     def _run(self, image: NDArray[np.uint8]) -> Sequence[NDArray[Any]]:
-        expected = tuple(self._image.shape())
-        if image.shape != expected:
-            raise ValueError(f"the engine takes images of shape {expected}, got {image.shape}")
         with self._lock:
+            if self._session is None:
+                raise EngineError(CLOSED)
+            expected = tuple(self._image.shape())
+            if image.shape != expected:
+                raise ValueError(f"the engine takes images of shape {expected}, got {image.shape}")
             self._image.update_inplace(np.ascontiguousarray(image))
             for name in self._names:  # anew each time: the sizes of outputs may depend on the data
                 self._binding.bind_output(name, self._memory)

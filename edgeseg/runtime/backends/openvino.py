@@ -8,7 +8,6 @@ may be computed in, such as `f32`: left alone, OpenVINO takes bfloat16 wherever 
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,8 @@ from edgeseg.errors import EngineError, UsageError
 from edgeseg.extras import require
 from edgeseg.records import Range, Ranged
 from edgeseg.runtime.backends import Tensor, read_options, refuse_if_moved
+from edgeseg.runtime.backends.lanes import FORKED, Lanes
+from edgeseg.runtime.forks import never_free, tell_of_forks
 from edgeseg.runtime.machine import processor
 from edgeseg.spec import THREADS
 
@@ -53,27 +54,34 @@ class OpenVINOBackend:
         self.outputs = {_name(port, names): _tensor(port) for port in compiled.outputs}
         (self._input,) = self.inputs
         self._compiled = compiled
-        self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._requests: Lanes[Any] = Lanes()
         for _ in range(streams):
-            self._free.put(compiled.create_infer_request())
+            self._requests.add(compiled.create_infer_request())
+        self._forked = False
+        tell_of_forks(self)
 
     def infer(self, image: NDArray[np.uint8], /) -> dict[str, NDArray[Any]]:
         """Run one batch of images (N, H, W, 3) and return the outputs by name, copied out of the request."""
-        if self._compiled is None:
-            raise EngineError("the engine is closed; open it again")
-        request = self._free.get()
-        try:
-            values = request.infer({self._input: image})
-            return {name: values[index] for index, name in enumerate(self.outputs)}
-        except (RuntimeError, TypeError, ValueError) as error:  # what its binding raises
-            raise EngineError(f"OpenVINO failed: {last_line(error)}") from error
-        finally:
-            self._free.put(request)
+        if self._forked:
+            raise EngineError(FORKED)
+        with self._requests.one() as request:
+            try:
+                values = request.infer({self._input: image})
+                return {name: values[index] for index, name in enumerate(self.outputs)}
+            except (RuntimeError, TypeError, ValueError) as error:  # what its binding raises
+                raise EngineError(f"OpenVINO failed: {last_line(error)}") from error
 
     def close(self) -> None:
         """Drop the model and its requests; closing twice is allowed."""
+        if self._forked:
+            return
+        self._requests.close()
         self._compiled = None
-        self._free = queue.SimpleQueue()
+
+    def forked(self) -> None:
+        """Leave the model alone: its threads are not here."""
+        self._forked = True
+        never_free(self)
 
 
 def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int | None) -> OpenVINOBackend:

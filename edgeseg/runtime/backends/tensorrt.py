@@ -8,7 +8,6 @@ its kernels when an engine is opened, and keeps them for the next time.
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,9 @@ from edgeseg.errors import EngineError, UsageError
 from edgeseg.records import Range, Ranged
 from edgeseg.runtime.backends import Tensor, cuda, read_options, refuse_if_moved
 from edgeseg.runtime.backends.kernel_cache import KernelCache
+from edgeseg.runtime.backends.lanes import FORKED, Lanes
 from edgeseg.runtime.backends.providers import cache_folder
+from edgeseg.runtime.forks import never_free, tell_of_forks
 from edgeseg.tensorrt_library import import_library, quiet_logger
 
 if TYPE_CHECKING:
@@ -61,8 +62,9 @@ class TensorRTBackend:
     ) -> None:
         self.built_on = built_on
         self.inputs, self.outputs = _tensors(engine, library)
-        self._lanes: list[_Lane] = []
-        self._free: queue.SimpleQueue[_Lane] = queue.SimpleQueue()
+        self._lanes: Lanes[_Lane] = Lanes(_Lane.close)
+        self._forked = False
+        tell_of_forks(self)
         try:
             for _ in range(contexts):
                 context = create_context() if create_context else engine.create_execution_context()
@@ -71,32 +73,33 @@ class TensorRTBackend:
                         "TensorRT cannot make an execution context; the GPU's memory may be full"
                     )
                 lane = _Lane(context, {**self.inputs, **self.outputs}, set(self.inputs))
-                self._lanes.append(lane)
+                self._lanes.add(lane)
                 lane.record()
-                self._free.put(lane)
         except BaseException:
             self.close()
             raise
 
     def infer(self, image: NDArray[np.uint8], /) -> dict[str, NDArray[Any]]:
         """Run one batch of images (N, H, W, 3) and return the outputs by name, copied out of the lane."""
-        if not self._lanes:
-            raise EngineError("the engine is closed; open it again")
+        if self._forked:
+            raise EngineError(FORKED)
         (name,) = self.inputs
         if image.shape != self.inputs[name].shape or image.dtype != self.inputs[name].dtype:
             raise EngineError(f"the engine takes {self.inputs[name]}, got {image.dtype} {image.shape}")
-        lane = self._free.get()
-        try:
+        with self._lanes.one() as lane:
             lane.buffers[name].host[...] = image
             lane.run()
             return {output: lane.buffers[output].host.copy() for output in self.outputs}
-        finally:
-            self._free.put(lane)
 
     def close(self) -> None:
         """Free the GPU's memory; closing twice is allowed."""
-        while self._lanes:
-            self._lanes.pop().close()
+        if not self._forked:
+            self._lanes.close()
+
+    def forked(self) -> None:
+        """Leave the GPU alone: its driver serves no forked process."""
+        self._forked = True
+        never_free(self)
 
 
 class _Lane:
@@ -110,10 +113,14 @@ class _Lane:
         self._stream = cuda.Stream()
         self._recording = cuda.Recording(self._stream)
         self._context = context
-        for name, tensor in tensors.items():
-            shape = tuple(size for size in tensor.shape if size is not None)
-            self.buffers[name] = cuda.Buffer(shape, np.dtype(tensor.dtype))
-            context.set_tensor_address(name, self.buffers[name].device)
+        try:
+            for name, tensor in tensors.items():
+                shape = tuple(size for size in tensor.shape if size is not None)
+                self.buffers[name] = cuda.Buffer(shape, np.dtype(tensor.dtype))
+                context.set_tensor_address(name, self.buffers[name].device)
+        except BaseException:
+            self.close()
+            raise
 
     def record(self) -> None:
         """Run once, as TensorRT allocates then, and record what a run queues."""

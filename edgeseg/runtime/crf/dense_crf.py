@@ -107,6 +107,7 @@ class DenseCRF:
         logits: NDArray[Any],
         image: NDArray[np.uint8],
         *,
+        parameters: CRFSpec | None = None,
         positions: tuple[NDArray[Any], NDArray[Any]] | None = None,
         marginals: bool = False,
         iterations: int | None = None,
@@ -119,6 +120,7 @@ class DenseCRF:
         Args:
             logits: (C, h, w) scores before the softmax at any stride; they are upsampled bilinearly.
             image: (H, W, 3) uint8 BGR.
+            parameters: in place of those set.
             positions: (H,) and (W,): where the image's rows and columns lie on the logits' grid, sample
                 centres at whole numbers; None stands for an even spread (align_corners=False).
             marginals: also return the probability of every label.
@@ -130,20 +132,21 @@ class DenseCRF:
             ShapeError: if a shape, a dtype or a value does not fit.
             UsageError: if `iterations` is below 0, or memory ends.
         """
+        spec = parameters or self._spec
         if iterations is None:
-            iterations = self._spec.iterations
+            iterations = spec.iterations
         _check_iterations(iterations)
         _check_arrays(logits, image, self._compatibility)
         chosen = _chosen(tiles, image.shape[:2])
         logits = np.ascontiguousarray(logits, np.float32)
         image = np.ascontiguousarray(image)
         lines = _positions(positions, (image.shape[0], image.shape[1]), logits.shape[1:])
-        parameters = native.Parameters(
-            self._spec.appearance_position_px,
-            self._spec.appearance_colour,
-            self._spec.appearance_weight,
-            self._spec.smoothness_position_px,
-            self._spec.smoothness_weight,
+        passed = native.Parameters(
+            spec.appearance_position_px,
+            spec.appearance_colour,
+            spec.appearance_weight,
+            spec.smoothness_position_px,
+            spec.smoothness_weight,
             iterations,
             self._mode,
             SURE if self._settle else NEVER,
@@ -151,11 +154,11 @@ class DenseCRF:
         )
         if self._kernel is None:
             mask = None if chosen is None else _pixels(chosen, image.shape[:2])
-            found = plain.infer(parameters, self._compatibility, image, _upsampled(logits, lines), mask)
+            found = plain.infer(passed, self._compatibility, image, _upsampled(logits, lines), mask)
             return CRFResult(argmax_labels(found), found if marginals else None)
         probable = np.empty((len(logits), *image.shape[:2]), np.float32) if marginals else None
         labels = self._kernel.infer(
-            parameters, self._compatibility, image, logits, positions=lines, chosen=chosen, marginals=probable
+            passed, self._compatibility, image, logits, positions=lines, chosen=chosen, marginals=probable
         )
         return CRFResult(labels, probable)
 

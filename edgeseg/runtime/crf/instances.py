@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgeseg.runtime.crf.budget import check_budget
 from edgeseg.runtime.crf.dense_crf import DenseCRF, scaled_to
+from edgeseg.runtime.forks import tell_of_forks
 from edgeseg.runtime.geometry import Placement
 from edgeseg.runtime.instance import instance_result
 from edgeseg.runtime.results import InstanceResult
@@ -34,10 +36,10 @@ LEAST_PROBABILITY = 0.02  # of the object and of the rest: no pixel is beyond do
 
 
 class InstanceRefinement:
-    """The stage `crf` of one stream of objects: two labels in each box, the object and the rest.
+    """The stage `crf` of one stream of objects, one frame at a time.
 
-    Objects are refined apart, so that masks may overlap as the network's do. The window of a mask stays the
-    same: nothing outside it is considered.
+    There are two labels in each box, the object and the rest. Objects are refined apart, so that masks may
+    overlap as the network's do. The window of a mask stays the same: nothing outside it is considered.
 
     Args:
         parameters: widths hold for a frame of `parameters.height` pixels, and are scaled to each frame's.
@@ -58,6 +60,12 @@ class InstanceRefinement:
         self._budget_s = np.inf if budget_ms is None else budget_ms / 1000
         self._spent_s = 0.0  # on all pixels so far
         self._pixels = 0
+        self.forked()
+        tell_of_forks(self)
+
+    def forked(self) -> None:
+        """Begin anew with the lock, which a thread may have that is not here."""
+        self._turn = threading.Lock()  # of frames: what one took tells what the next can afford
 
     def __call__(
         self,
@@ -67,7 +75,17 @@ class InstanceRefinement:
         thresholds: Thresholds,
     ) -> InstanceResult:
         """Bring the detections for a frame (H, W, 3) to its pixels, as `instance_result` does, and refine."""
-        self._field.parameters = scaled_to(self._parameters, frame.shape[0])
+        with self._turn:
+            return self._refine(outputs, placement, frame, thresholds)
+
+    def _refine(
+        self,
+        outputs: Mapping[str, NDArray[Any]],
+        placement: Placement,
+        frame: NDArray[np.uint8],
+        thresholds: Thresholds,
+    ) -> InstanceResult:
+        scaled = scaled_to(self._parameters, frame.shape[0])
         start_s = time.perf_counter()
 
         def decide(probabilities: NDArray[np.float32], window: tuple[slice, slice]) -> NDArray[np.bool_]:
@@ -78,7 +96,7 @@ class InstanceRefinement:
                 self._spent_s *= FADING
                 return probabilities >= thresholds.mask
             logits = object_logits(probabilities, thresholds.mask)
-            inside: NDArray[np.bool_] = self._field(logits, frame[window]).labels == 0
+            inside: NDArray[np.bool_] = self._field(logits, frame[window], parameters=scaled).labels == 0
             self._spent_s += time.perf_counter() - begin_s
             self._pixels += pixels
             return inside

@@ -12,8 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import ShapeError, UsageError
+from edgeseg.runtime.forks import tell_of_forks
 
 NOT_FINITE, OUT_OF_MEMORY = 1, 2
+FORKED = (
+    "the CRF was made before this process was forked, and its threads are not here; make one in each "
+    "process, start processes by 'spawn', or use threads=1"
+)
 
 
 class Parameters(ctypes.Structure):
@@ -78,10 +83,21 @@ class Kernel:
 
     def __init__(self, library: ctypes.CDLL, threads: int) -> None:
         self._library = library
+        self._threads = threads
+        self._start()
+        tell_of_forks(self)
+
+    def _start(self) -> None:
         self._lock = threading.Lock()
-        self._field: int | None = library.edgeseg_crf_new(threads)
+        self._field: int | None = self._library.edgeseg_crf_new(self._threads)
         if not self._field:
-            raise UsageError(f"{threads} threads for the CRF could not be started; ask for fewer")
+            raise UsageError(f"{self._threads} threads for the CRF could not be started; ask for fewer")
+
+    def forked(self) -> None:
+        """Leave the parent's kernel alone, whose threads are not here, and which may be at work."""
+        self._field = None
+        if self._threads == 1:
+            self._start()
 
     def infer(
         self,
@@ -98,8 +114,11 @@ class Kernel:
 
         Raises:
             ShapeError: if a logit is not finite.
-            UsageError: if memory ends.
+            UsageError: if memory ends, or the kernel's threads belong to the process that this one was forked
+                from.
         """
+        if self._field is None:
+            raise UsageError(FORKED)
         height, width = image.shape[:2]
         labels = np.empty((height, width), np.uint8)
         rows, columns = positions or (None, None)

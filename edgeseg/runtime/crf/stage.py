@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from edgeseg.runtime.crf import native, plain
 from edgeseg.runtime.crf.budget import Budget, Level, check_budget, levels
 from edgeseg.runtime.crf.dense_crf import TILE, CRFResult, DenseCRF, scaled_to
+from edgeseg.runtime.forks import tell_of_forks
 from edgeseg.runtime.geometry import Placement
 from edgeseg.runtime.results import SemanticResult
 from edgeseg.spec import CRFSpec
@@ -22,7 +25,7 @@ BAND_TILES = 3  # of 4 pixels, on each side of a boundary
 
 
 class Refinement:
-    """The stage `crf` of one stream: its parameters, its kernel, and what it may take.
+    """The stage `crf` of one stream: its parameters, its kernel, and what it may take; one frame at a time.
 
     Args:
         parameters: widths hold for a frame of `parameters.height` pixels, and are scaled to each frame's.
@@ -39,10 +42,15 @@ class Refinement:
     ) -> None:
         check_budget(budget_ms)
         self._parameters = parameters
-        self._threads = threads
         self._field = DenseCRF(parameters, threads=threads)
-        self._height: int | None = None
+        self._scaled = lru_cache(maxsize=2)(lambda height: scaled_to(parameters, height))
         self.budget = None if budget_ms is None else Budget(budget_ms, levels(parameters.iterations))
+        self.forked()
+        tell_of_forks(self)
+
+    def forked(self) -> None:
+        """Begin anew with the lock, which a thread may have that is not here."""
+        self._turn = threading.Lock()  # a frame keeps to the budget that the one before has left
 
     def __call__(
         self,
@@ -57,9 +65,10 @@ class Refinement:
             return self.at(
                 Level(self._parameters.iterations), logits, placement, frame, confidence=confidence
             )
-        start_s = time.perf_counter()
-        result = self.at(self.budget.level, logits, placement, frame, confidence=confidence)
-        self.budget.add(1000 * (time.perf_counter() - start_s))
+        with self._turn:
+            start_s = time.perf_counter()
+            result = self.at(self.budget.level, logits, placement, frame, confidence=confidence)
+            self.budget.add(1000 * (time.perf_counter() - start_s))
         return result
 
     def at(
@@ -78,10 +87,10 @@ class Refinement:
         if level.half:
             image = np.asarray(cv2.resize(frame, _halved(frame), interpolation=cv2.INTER_AREA), np.uint8)
             rows, columns = _middles(rows), _middles(columns)
-        self._set_height(image.shape[0])
         found = self._field(
             logits,
             image,
+            parameters=self._scaled(image.shape[0]),
             positions=(rows, columns),
             marginals=confidence,
             iterations=level.iterations,
@@ -89,11 +98,6 @@ class Refinement:
         )
         labels = doubled_labels(found.labels, image, frame) if level.half else found.labels
         return SemanticResult(labels, _confidence(found, labels) if confidence else None)
-
-    def _set_height(self, height: int) -> None:
-        if height != self._height:
-            self._field.parameters = scaled_to(self._parameters, height)
-            self._height = height
 
 
 def boundary_tiles(

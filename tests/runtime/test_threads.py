@@ -1,0 +1,166 @@
+"""Threads share a segmenter: each gets the results of its own frames, and closing leaves nobody waiting."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgeseg.errors import EngineError
+from edgeseg.runtime import InstanceResult, Segmenter, SemanticResult
+from edgeseg.runtime.backends.lanes import Lanes
+from edgeseg.spec import CRFSpec
+
+from .tiny_models import instance_engine, labels_engine, logits_engine
+
+THREADS, FRAMES = 4, 60
+SIZES_HW = [(32, 48), (40, 60), (57, 43), (64, 96)]  # a thread each: the first fits as it is
+CRF = CRFSpec(height=32, iterations=1)
+
+
+def side(value: int, size_hw: tuple[int, int]) -> np.ndarray:
+    """A frame that is bright in its upper, lower, left or right half."""
+    frame = np.zeros((*size_hw, 3), np.uint8)
+    height, width = size_hw
+    half = [np.s_[: height // 2], np.s_[height // 2 :], np.s_[:, : width // 2], np.s_[:, width // 2 :]][value]
+    frame[half] = 255
+    return frame
+
+
+def plain(result: SemanticResult | InstanceResult) -> list[Any]:
+    if isinstance(result, InstanceResult):
+        return [result.boxes, result.scores, result.class_ids, result.masks]
+    return [result.labels, result.confidence]
+
+
+def by_steps(segmenter: Segmenter, frame: np.ndarray) -> SemanticResult | InstanceResult:
+    prepared = segmenter.preprocess(frame)
+    outputs = segmenter.infer(prepared)
+    if segmenter.refines:
+        return segmenter.refine(outputs, prepared, frame)
+    return segmenter.postprocess(outputs, prepared)
+
+
+@pytest.mark.parametrize("call", [Segmenter.__call__, by_steps])
+@pytest.mark.parametrize("resize", ["stretch", "letterbox"])
+@pytest.mark.parametrize(
+    ("make", "options"),
+    [
+        (labels_engine, {}),
+        (logits_engine, {"confidence": True}),
+        (logits_engine, {"crf": CRF, "confidence": True}),
+        (logits_engine, {"crf": CRF, "crf_threads": 2}),
+        (instance_engine, {}),
+        (instance_engine, {"crf": CRF}),
+    ],
+)
+def test_each_thread_gets_its_own_results(
+    make: Callable[..., Path], options: dict[str, Any], resize: str, call: Callable[..., Any], tmp_path: Path
+) -> None:
+    found = ([[0, 0, 24, 16], [24, 16, 48, 32]], [0.6, 0.9]) if make is instance_engine else ()
+    engine = make(tmp_path / "engine", *found, resize=resize)
+    frames = [[side((thread + i) % 4, SIZES_HW[thread]) for i in range(4)] for thread in range(THREADS)]
+    with Segmenter.open(engine, **options) as segmenter:
+        expected = [[plain(segmenter(frame)) for frame in own] for own in frames]
+        together = threading.Barrier(THREADS)
+
+        def work(thread: int) -> int:
+            together.wait()
+            wrong = 0
+            for i in range(FRAMES):
+                result = plain(call(segmenter, frames[thread][i % 4]))
+                wrong += not all(map(np.array_equal, result, expected[thread][i % 4]))
+            return wrong
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            assert list(pool.map(work, range(THREADS))) == [0] * THREADS
+
+
+def test_a_budget_is_kept_by_one_thread_after_another(tmp_path: Path) -> None:
+    engine = logits_engine(tmp_path / "engine")
+    with (
+        Segmenter.open(engine, crf=CRF, crf_budget_ms=1000) as segmenter,
+        ThreadPoolExecutor(THREADS) as pool,
+    ):
+        results = list(pool.map(segmenter, [side(i % 4, SIZES_HW[i % 4]) for i in range(FRAMES)]))
+    assert [result.labels.shape for result in results] == [SIZES_HW[i % 4] for i in range(FRAMES)]
+
+
+class SlowLane:
+    """A lane that stays taken until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.taken, self.go_on, self.freed = threading.Event(), threading.Event(), False
+
+    def run(self) -> bool:
+        self.taken.set()
+        assert self.go_on.wait(10)
+        return self.freed
+
+
+def free(lane: SlowLane) -> None:
+    lane.freed = True
+
+
+def test_closing_sends_away_who_waits_and_waits_for_who_runs() -> None:
+    lanes: Lanes[SlowLane] = Lanes(free)
+    lane = SlowLane()
+    lanes.add(lane)
+
+    def infer() -> bool:
+        with lanes.one() as mine:
+            return mine.run()
+
+    with ThreadPoolExecutor(3) as pool:
+        running = pool.submit(infer)
+        assert lane.taken.wait(10)
+        waiting = pool.submit(infer)
+        closing = pool.submit(lanes.close)
+        with pytest.raises(EngineError, match="the engine is closed"):
+            waiting.result(10)
+        assert not closing.done()
+        lane.go_on.set()
+        assert running.result(10) is False  # it was not freed under its user
+        closing.result(10)
+    assert lane.freed
+    with pytest.raises(EngineError, match="the engine is closed"):
+        infer()
+    lanes.close()
+
+
+def test_a_lane_comes_back_from_a_run_that_fails() -> None:
+    lanes: Lanes[int] = Lanes()
+    lanes.add(1)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no"), lanes.one():
+            raise ValueError("no")
+
+
+@pytest.mark.parametrize("make", [labels_engine, logits_engine])
+def test_closing_while_others_infer_is_an_error_for_them_at_most(
+    make: Callable[..., Path], tmp_path: Path
+) -> None:
+    segmenter = Segmenter.open(make(tmp_path / "engine"))
+    started = threading.Semaphore(0)
+
+    def work(thread: int) -> str:
+        started.release()
+        try:
+            while True:
+                segmenter(side(thread, SIZES_HW[thread]))
+        except EngineError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        running = [pool.submit(work, thread) for thread in range(THREADS)]
+        for _ in range(THREADS):
+            started.acquire()
+        time.sleep(0.05)
+        segmenter.close()
+        assert {future.result(10) for future in running} == {"the engine is closed; open it again"}
