@@ -58,7 +58,6 @@ def orientation(picture: VideoFrame) -> Orientation:
     matrix = picture.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return UPRIGHT
-    a, b, _, c, d = struct.unpack_from(
-        "=5i", bytes(cast("SideData", matrix))
-    )  # row by row, 16.16 fixed point
+    fixed_point = bytes(cast("SideData", matrix))  # 16.16, row by row
+    a, b, _, c, d = struct.unpack_from("=5i", fixed_point)
     return Orientation.from_matrix(a, b, c, d)

@@ -37,9 +37,8 @@ MAX_BAD_FRAMES = 1000  # in a row, of a live source: cameras send a whole pictur
 LONGEST_LEAD = 1000  # packets before the first whole picture; behind them decoders are to do what they can
 PLAUSIBLE_FPS = (0.01, 1000.0)  # containers that do not know say 0 or 90000
 CODED_SHARE, CODED_MARGIN = 2, 1 << 16  # pixels of the coded size, which is padded, for each that is shown
-CLOCKLESS = frozenset(
-    ("mjpeg", "mpjpeg", "jpeg_pipe", "h264", "hevc", "m4v", "mpegvideo")
-)  # FFmpeg makes their times up
+# Formats without times, for which FFmpeg makes some up.
+CLOCKLESS = frozenset(("mjpeg", "mpjpeg", "jpeg_pipe", "h264", "hevc", "m4v", "mpegvideo"))
 COMPLETE = frozenset(("mov", "avi"))  # containers whose index lists every frame
 SHORTFALL_INTERVALS = 2.5  # a recording that ends so many (of its longest) intervals early breaks off
 MAX_FAILED_READS = 100  # in a row, of packets of a recording
