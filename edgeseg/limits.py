@@ -32,14 +32,15 @@ class Limits:
             weights hardly compress.
         tensor: bytes of one tensor between two layers. A U-Net of 64 channels takes 1 GiB at 2048x2048.
         text: bytes of a file that is read as text: a manifest, class names. Real ones have kilobytes.
-        pixels: of a picture, or of all pictures of a network's input; satellite tiles have 115 million.
+        pixels: of a picture (those of 16 bits count twice), or of all pictures of a network's input. With the
+            default, 8192x8192, frame, labels and what is written of them keep a run within about 1 GiB.
         width: channels of a layer, or features; the widest networks of the zoo have 2048.
     """
 
     bytes: int = 512 * _MIB
     tensor: int = 4 * _GIB
     text: int = 16 * _MIB
-    pixels: int = 128 * _MIB
+    pixels: int = 64 * _MIB
     width: int = 16384
 
 
