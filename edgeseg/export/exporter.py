@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,15 @@ from edgeseg.export.golden import Golden, sample_all
 from edgeseg.export.parity import Outputs, ParityReport, compare, run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import MAX_FILE_BYTES, graph_sha256, open_run
-from edgeseg.export.program import Program, SemanticProgram, open_program
+from edgeseg.export.program import InstanceProgram, Program, SemanticProgram, StagedProgram, open_program
+from edgeseg.export.pytorch_stages import golden_stages, prover, rules_of
 from edgeseg.export.reading import Read, check_labels, read
+from edgeseg.export.selection import Selection
 from edgeseg.export.semantic_proof import finish_all, with_meaning
 from edgeseg.export.specification import Settings, check_head, check_settings, specify
 from edgeseg.export.tidying import keep_outputs, tidy
 from edgeseg.export.tracing import run_eagerly, trace
-from edgeseg.export.verify import verify
+from edgeseg.export.verify import portable_stages, settle, verify
 from edgeseg.extras import require
 from edgeseg.files import staged_file
 from edgeseg.models.zoo import Network
@@ -37,7 +39,6 @@ SCENE_SEEDS = (0, 1)  # of the demo's generator, compared on when no images are 
 GOLDEN_PICTURES = 2  # generated pictures whose outputs are kept in the file
 TRIED_PICTURES = {"semantic": 2, "instance": 4}  # generated ones the gate runs on; the best are kept
 MOST_TRIED = 16  # as many are tried, step by step, until a detector finds something
-ANY_SCORE = 0.0  # a threshold that every candidate passes
 
 
 def export_network(
@@ -80,18 +81,17 @@ def export_network(
     with staged_file(output, ExportError) as staging:
         proof = _prove(network, settings, images, on_step)
         report = proof.report
-        if report.passed and report.figures.get("detections") == 0:
-            threshold = f"{settings.score_threshold:g}"
-            on_step(f"nothing scores above {threshold}: comparing everything above 0")
-            lenient = dataclasses.replace(settings, score_threshold=ANY_SCORE)
-            report = _prove(network, lenient, images, on_step).report
-            note = f"nothing scored above {threshold} in these images: candidates of any score were compared"
-            report = dataclasses.replace(report, notes=(*report.notes, note))
         report.raise_if_failed(f"the graph of {settings.name}")
         on_step("writing")
         finished, golden = _finish(proof, report)
         staging.write_bytes(_serialise(finished))
-        written = verify(open_run(staging), proof.spec, golden, tolerances=settings.tolerances)
+        written = verify(
+            open_run(staging),
+            proof.spec,
+            golden,
+            tolerances=settings.tolerances,
+            prove=portable_stages(staging, golden, settings.tolerances),
+        )
         written.raise_if_failed(f"the written graph of {settings.name}")
     return report
 
@@ -114,8 +114,10 @@ class _Proof:
     model: ir.Model
     spec: ModelSpec
     generated: list[Outputs]  # of pictures 0, 1, .. in PyTorch
-    max_detections: int | None
     report: ParityReport
+    max_detections: int | None = None
+    rules: Selection | None = None  # of a detector
+    stages: Mapping[int, Outputs] = dataclasses.field(default_factory=dict)  # golden numbers, by picture
 
 
 def _prove(
@@ -141,16 +143,31 @@ def _prove(
         if seen is not None:
             check_labels(seen, spec)
         on_step("tracing to ONNX")
-        example = torch.zeros((settings.batch, *settings.size_hw, 3), dtype=torch.uint8)
-        model = tidy(trace(program, example, program.output_names, settings.lowering))
-    on_step("comparing with ONNX Runtime")
-    frames = np.concatenate([pictures(range(len(generated)), settings.size_hw), images])
-    found = run_all(open_run(_serialise(ir.to_proto(model))), frames, settings.batch)
-    limit = settings.max_detections if network.task == "instance" else None
-    report = compare(reference, found, spec, tolerances=settings.tolerances, max_detections=limit)
-    if seen is not None:
-        report = with_meaning(report, seen, found, spec)
-    return _Proof(model, spec, generated, limit, report)
+        model = _trace(program, settings)
+        on_step("comparing with ONNX Runtime")
+        frames = np.concatenate([pictures(range(len(generated)), settings.size_hw), images])
+        graph = ir.to_proto(model)
+        found = run_all(open_run(_serialise(graph)), frames, settings.batch)
+        if not isinstance(program, InstanceProgram):
+            report = compare(reference, found, spec, tolerances=settings.tolerances)
+            report = report if seen is None else with_meaning(report, seen, found, spec)
+            return _Proof(model, spec, generated, report)
+        limit = settings.max_detections
+        report = compare(reference, found, spec, tolerances=settings.tolerances, max_detections=limit)
+        rules = rules_of(program, settings.size_hw)
+        report = settle(report, prover(program, graph, frames, settings, on_step))
+        stages = {seed: golden_stages(program, seed, settings) for seed in _golden_seeds(generated)}
+        return _Proof(model, spec, generated, report, limit, rules, stages)
+
+
+def _trace(program: Program, settings: Settings) -> ir.Model:
+    """Trace a program; a detector's graph names the stages, whose values stay inside it."""
+    names = program.output_names
+    if isinstance(program, InstanceProgram):
+        program = StagedProgram(program.preprocessing, program.network).eval()
+    example = torch.zeros((settings.batch, *settings.size_hw, 3), dtype=torch.uint8)
+    traced = trace(program, example, getattr(program, "all_names", names), settings.lowering)
+    return keep_outputs(tidy(traced), names)
 
 
 def _run_on_pictures(program: Program, settings: Settings) -> list[Outputs]:
@@ -183,13 +200,18 @@ def _run_pytorch(program: Program, frames: NDArray[np.uint8], batch: int) -> lis
     return list(results)
 
 
+def _golden_seeds(generated: Sequence[Outputs]) -> tuple[int, ...]:
+    """Choose the pictures in which most was found; the first ones of a semantic network."""
+    best_first = sorted(range(len(generated)), key=lambda seed: -_detections(generated[seed]))
+    return tuple(sorted(best_first[:GOLDEN_PICTURES]))
+
+
 def _golden(proof: _Proof, digest: str) -> Golden:
-    """Keep the generated pictures in which most was found; the first ones of a semantic network."""
-    best_first = sorted(range(len(proof.generated)), key=lambda seed: -_detections(proof.generated[seed]))
-    seeds = tuple(sorted(best_first[:GOLDEN_PICTURES]))
+    seeds = _golden_seeds(proof.generated)
     names = OUTPUT_NAMES[proof.spec.output_kind]
     kept = [{name: proof.generated[seed][name] for name in names} for seed in seeds]
-    return Golden(seeds, sample_all(kept), digest, proof.max_detections)
+    stages = tuple(proof.stages[seed] for seed in seeds if proof.stages)
+    return Golden(seeds, sample_all(kept), digest, proof.max_detections, stages, proof.rules)
 
 
 def _finish(proof: _Proof, report: ParityReport) -> tuple[onnx.ModelProto, Golden]:

@@ -7,6 +7,7 @@ computes the same. Of dense outputs a grid of samples is kept, of masks those of
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -19,11 +20,15 @@ from numpy.typing import NDArray
 from edgeseg.errors import SpecError, shown
 from edgeseg.export.archive import read_arrays
 from edgeseg.export.parity import Outputs
+from edgeseg.export.selection import Selection
 from edgeseg.reading import parse_json, reason_of
+from edgeseg.records import from_plain, to_plain
 
 GOLDEN_VERSION = 1
 MOST_SEEDS = 64  # pictures; an export keeps two
 GRID_SIDE = {"logits": 16, "labels": 96}  # samples per side that are kept of an image
+STAGE = "stage:"  # before the name of a stage's samples
+BOX = 4  # numbers
 MASKS = 8  # of the best detections of an image; as float16, off by at most 2**-12
 
 
@@ -36,12 +41,23 @@ class Golden:
         outputs: samples of each picture's outputs, as `sample` takes them.
         graph_sha256: of nodes and weights, as `portable.graph_sha256` computes it.
         max_detections: where detections are cut off; None for semantic networks.
+        stages: of an instance network, samples of what its stages compute in each picture, as
+            `stage_proof.golden_numbers` takes them: to compare by where decisions tie.
+        rules: by which it decides; None for semantic networks, and where `stages` are missing.
+        own: whether the outputs are the engine's own, proven by its stages when it was built.
     """
 
     seeds: tuple[int, ...]
     outputs: tuple[Outputs, ...]
     graph_sha256: str
     max_detections: int | None = None
+    stages: tuple[Outputs, ...] = ()
+    rules: Selection | None = None
+    own: bool = False
+
+    def of_engine(self, outputs: tuple[Outputs, ...]) -> Golden:
+        """Put an engine's own samples in PyTorch's place: those to compare by where decisions tie."""
+        return dataclasses.replace(self, outputs=outputs, own=True)
 
     def to_json(self) -> str:
         """Write as JSON with the arrays in one base64 block; equal values give equal bytes."""
@@ -49,6 +65,11 @@ class Golden:
             f"{index}.{name}": array
             for index, outputs in enumerate(self.outputs)
             for name, array in sorted(outputs.items())
+        }
+        arrays |= {
+            f"{index}.{STAGE}{name}": array
+            for index, stages in enumerate(self.stages)
+            for name, array in sorted(stages.items())
         }
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
@@ -58,6 +79,8 @@ class Golden:
                 "seeds": list(self.seeds),
                 "graph_sha256": self.graph_sha256,
                 "max_detections": self.max_detections,
+                "own": self.own,
+                "rules": None if self.rules is None else to_plain(self.rules),
                 "arrays": base64.b64encode(buffer.getvalue()).decode(),
             },
             sort_keys=True,
@@ -78,8 +101,20 @@ class Golden:
                     f"{GOLDEN_VERSION}; export the model again"
                 )
             _check_frame(plain)
-            outputs = _read_arrays(base64.b64decode(plain["arrays"]), len(plain["seeds"]))
-            return cls(tuple(plain["seeds"]), outputs, plain["graph_sha256"], plain["max_detections"])
+            arrays = _read_arrays(base64.b64decode(plain["arrays"]), len(plain["seeds"]))
+            stages = tuple(image[STAGE] for image in arrays)
+            rules = None if plain.get("rules") is None else from_plain(Selection, plain["rules"])
+            if rules is not None:
+                _check_stages(stages)
+            return cls(
+                seeds=tuple(plain["seeds"]),
+                outputs=tuple(image[""] for image in arrays),
+                graph_sha256=plain["graph_sha256"],
+                max_detections=plain["max_detections"],
+                stages=stages if any(stages) else (),
+                rules=rules,
+                own=plain.get("own", False) is True,
+            )
         except SpecError:
             raise
         except Exception as error:  # bytes that nobody vouches for make the readers raise anything
@@ -110,12 +145,24 @@ def _grid(side: int, samples: int) -> NDArray[np.int64]:
     return (2 * np.arange(count) + 1) * side // (2 * count)
 
 
-def _read_arrays(block: bytes, images: int) -> tuple[dict[str, NDArray[Any]], ...]:
-    outputs: tuple[dict[str, NDArray[Any]], ...] = tuple({} for _ in range(images))
+def _read_arrays(block: bytes, images: int) -> tuple[dict[str, dict[str, NDArray[Any]]], ...]:
+    """Give each image's arrays by name, those of outputs under "" and those of stages under STAGE."""
+    found: tuple[dict[str, dict[str, NDArray[Any]]], ...] = tuple({"": {}, STAGE: {}} for _ in range(images))
     for key, array in read_arrays(block).items():
-        index, name = key.split(".")
-        outputs[int(index)][name] = array
-    return outputs
+        index, _, name = key.partition(".")
+        kind = STAGE if name.startswith(STAGE) else ""
+        found[int(index)][kind][name.removeprefix(STAGE)] = array
+    return found
+
+
+def _check_stages(stages: Sequence[Outputs]) -> None:
+    """Raise ValueError for samples that no export writes."""
+    for samples in stages:
+        boxes = samples["proposals.boxes"]
+        if boxes.shape[1:] != (BOX,) or not len(boxes) or not np.isfinite(boxes).all():
+            raise ValueError("the stages have no boxes")
+        if not all(array.dtype.kind == "f" for array in samples.values()):
+            raise ValueError("samples of stages are floats")
 
 
 def _check_frame(plain: Any) -> None:

@@ -19,6 +19,7 @@ from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.network_outputs import tensor_at
 from edgeseg.models.zoo import Network
 from edgeseg.spec import GREY_FROM_RGB, WHITE, ChannelOrder
+from edgeseg.stages import DETECTIONS, stage_names
 
 BINARY = 2  # classes
 
@@ -152,6 +153,27 @@ class InstanceProgram(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Find the objects in uint8 BGR (N, H, W, 3); returns the fields of `Detections`."""
         return tuple(self.network(self.preprocessing(image)))
+
+
+class StagedProgram(InstanceProgram):
+    """Camera image to detections, and after them all stages that led there (`edgeseg.stages`).
+
+    Tracing it gives the stages' names to values of the graph, by which a proof finds them.
+    """
+
+    def __init__(self, preprocessing: Preprocessing, network: MaskRCNN) -> None:
+        super().__init__(preprocessing, network)
+        # In a padded network the outputs are the detections themselves, and have a name already.
+        doubled = DETECTIONS if network.padded else ()
+        stages = stage_names(len(network.rpn.anchor_sizes))
+        self.all_names = (*self.output_names, *(name for name in stages if name not in doubled))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Find the objects in uint8 BGR (N, H, W, 3); returns one tensor for each of `all_names`."""
+        shown: dict[str, Tensor] = {}
+        detections = self.network(self.preprocessing(image), shown.__setitem__)
+        shown.update(zip(self.output_names, detections, strict=True))
+        return tuple(shown[name] for name in self.all_names)
 
 
 Program = SemanticProgram | InstanceProgram

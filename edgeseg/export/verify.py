@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.errors import ExportError
 from edgeseg.export.golden import Golden, sample_all
 from edgeseg.export.parity import FP32, ParityReport, Run, Tolerances, compare, run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import golden_of, graph_sha256, load_portable, open_run
+from edgeseg.export.stage_proof import StageGate, StageProof, portable_reference
+from edgeseg.export.surgery import shown
 from edgeseg.spec import ModelSpec
+
+AnyScore = bool
+ProveStages = Callable[[AnyScore], StageProof]
+"""Proves an artifact stage by stage, as it is or with the score threshold lowered to 0."""
 
 
 def verify_model(path: Path) -> ParityReport:
@@ -25,7 +33,7 @@ def verify_model(path: Path) -> ParityReport:
     golden = golden_of(model, str(path))
     digest = graph_sha256(model)
     del model  # it holds all weights, and ONNX Runtime reads its own
-    report = verify(open_run(path), spec, golden)
+    report = verify(open_run(path), spec, golden, prove=portable_stages(path, golden))
     if digest == golden.graph_sha256:
         return report
     failure = "its graph is not the one that was exported (its sha256 differs)"
@@ -40,6 +48,7 @@ def verify(
     reference: Run | None = None,
     images: NDArray[np.uint8] | None = None,
     tolerances: Tolerances = FP32,
+    prove: ProveStages | None = None,
 ) -> ParityReport:
     """Prove anything that runs a portable model, such as an engine.
 
@@ -48,6 +57,7 @@ def verify(
         golden: what PyTorch computed for generated pictures.
         reference: the portable model (`portable.open_run`), to be run on `images` beside the artifact.
         images: (M, H, W, 3) uint8 BGR of the spec's size; needs `reference`.
+        prove: proves the stages where the detections prove nothing; None where that cannot be.
     """
     size_hw = (spec.input.height, spec.input.width)
     batch = spec.input.batch
@@ -56,4 +66,38 @@ def verify(
     if reference is not None and images is not None:
         expected += run_all(reference, images, batch)
         found += run_all(run, images, batch)
-    return compare(expected, found, spec, tolerances=tolerances, max_detections=golden.max_detections)
+    report = compare(expected, found, spec, tolerances=tolerances, max_detections=golden.max_detections)
+    return report if prove is None or golden.rules is None else settle(report, prove)
+
+
+def settle(report: ParityReport, prove: ProveStages) -> ParityReport:
+    """Prove the stages where detections differ, for decisions may tie, and where there are none."""
+    if report.task == "semantic":
+        return report
+    if not report.passed:
+        report = prove(False).settle(report)
+    if report.passed and not report.figures["detections"]:
+        report = prove(True).settle(report)
+    return report
+
+
+def portable_stages(path: Path, golden: Golden, tolerances: Tolerances = FP32) -> ProveStages:
+    """Prove the stages of a portable model by what PyTorch computed of the golden pictures."""
+
+    def prove(any_score: AnyScore) -> StageProof:
+        model, spec = load_portable(path)
+        assert golden.rules is not None
+        gate = StageGate(
+            golden.rules.of_any_score() if any_score else golden.rules, spec.input.batch, tolerances
+        )
+        try:
+            return gate.prove_golden(
+                open_run(shown(model, any_score=any_score).SerializeToString()),
+                portable_reference(model),
+                golden.stages,
+                pictures(golden.seeds, (spec.input.height, spec.input.width)),
+            )
+        except (ValueError, LookupError, TypeError) as error:  # arrays that do not fit each other
+            raise ExportError(f"the golden stages are not those of {path}; export it again") from error
+
+    return prove

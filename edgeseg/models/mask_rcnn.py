@@ -38,6 +38,7 @@ from edgeseg.models.roi_heads import (
     conv_stack,
 )
 from edgeseg.models.rpn import RegionProposalNetwork
+from edgeseg.stages import Show, unseen
 
 COCO_CLASSES = 91  # COCO's category ids, background included; ten of them are unused
 ANCHOR_SIZES = ((32,), (64,), (128,), (256,), (512,))  # pixels, one a pyramid level
@@ -171,11 +172,12 @@ class MaskRCNN(nn.Module):
         """Give `anchor_sizes` and `aspect_ratios`, which weights do not hold."""
         return {"anchor_sizes": self.rpn.anchor_sizes, "aspect_ratios": self.rpn.aspect_ratios}
 
-    def forward(self, image: Tensor) -> Detections:
+    def forward(self, image: Tensor, show: Show = unseen) -> Detections:
         """Find the objects.
 
         Args:
             image: (N, 3, H, W) float32, RGB, normalised; N = 1 unless `padded`.
+            show: is given every stage, see `stages`.
 
         Returns:
             D detections an image, in pixels of the H x W image.
@@ -189,18 +191,29 @@ class MaskRCNN(nn.Module):
                 "pass one image at a time, or build the network with padded=True"
             )
         image_hw = (image.shape[2], image.shape[3])
-        bottom, right = (-side % self.size_multiple for side in image_hw)
-        padded_hw = (image_hw[0] + bottom, image_hw[1] + right)
-        if image_hw != padded_hw:
-            image = F.pad(image, (0, right, 0, bottom))
-        pyramid = self.backbone(image)
-        proposals = self.rpn(pyramid, padded_hw, image_hw)
+        pyramid = self.pyramid(image)
+        for i, level in enumerate(pyramid):
+            show(f"maps.{i}", level)
+        proposals = self.rpn(pyramid, self.padded_hw(image_hw), image_hw, show)
         pooled_levels = pyramid[:-1]
-        boxes, scores, class_ids = self.roi_heads.detect(pooled_levels, proposals, image_hw)
+        boxes, scores, class_ids = self.roi_heads.detect(pooled_levels, proposals, image_hw, show)
         if not self.padded:
             boxes, scores, class_ids = drop_padding(boxes, scores, class_ids)
         masks = self.roi_heads.segment(pooled_levels, boxes, class_ids)
         return Detections(boxes, scores, class_ids, masks)
+
+    def padded_hw(self, image_hw: tuple[int, int]) -> tuple[int, int]:
+        """Give the size that an image is padded to, so that every level covers it evenly."""
+        height, width = (side + -side % self.size_multiple for side in image_hw)
+        return height, width
+
+    def pyramid(self, image: Tensor) -> list[Tensor]:
+        """Compute the levels of an image (N, 3, H, W), padded below and at the right."""
+        height, width = self.padded_hw((image.shape[2], image.shape[3]))
+        if (height, width) != image.shape[2:]:
+            image = F.pad(image, (0, width - image.shape[3], 0, height - image.shape[2]))
+        levels: list[Tensor] = self.backbone(image)
+        return levels
 
 
 def drop_padding(boxes: Tensor, scores: Tensor, class_ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from edgeseg.models import boxes as box
 from edgeseg.models.anchors import Sizes, pyramid_anchors
 from edgeseg.models.operators import nms
+from edgeseg.stages import Show, unseen
 
 MIN_SIDE = 1e-3  # pixels; thinner proposals, clipped away at the border, are dropped
 INITIAL_STD = 0.01  # of the head's weights
@@ -108,7 +109,11 @@ class RegionProposalNetwork(nn.Module):
         self.head = RPNHead(channels, len(self.anchor_sizes[0]) * len(self.aspect_ratios), conv_depth)
 
     def forward(
-        self, levels: Sequence[Tensor], padded_hw: tuple[int, int], image_hw: tuple[int, int]
+        self,
+        levels: Sequence[Tensor],
+        padded_hw: tuple[int, int],
+        image_hw: tuple[int, int],
+        show: Show = unseen,
     ) -> Proposals:
         """Propose regions.
 
@@ -116,14 +121,17 @@ class RegionProposalNetwork(nn.Module):
             levels: L maps (N, C, H_l, W_l), finest first.
             padded_hw: size of the image that the maps were computed from.
             image_hw: size without the padding; proposals are clipped to it.
+            show: is given every stage, see `stages`.
 
         Returns:
             min(post_nms, anchors chosen) proposals an image.
         """
-        logits, boxes = self._best_anchors(levels, padded_hw)  # (N, L * K), (N, L * K, 4)
+        logits, boxes = self._best_anchors(levels, padded_hw, show)  # (N, L * K), (N, L * K, 4)
         scores, boxes = logits.sigmoid(), box.clip(boxes, image_hw)
         valid = (scores >= self.score_threshold) & box.has_sides(boxes, MIN_SIDE)
         scores = torch.where(valid, scores, 0.0)
+        show("rpn.boxes", boxes)
+        show("rpn.scores", scores)
         # Levels do not compete: each is an item of the suppression's batch.
         batch, rows = len(scores), len(scores) * len(levels)
         level_scores = scores.reshape(rows, -1)  # (N * L, K)
@@ -131,9 +139,16 @@ class RegionProposalNetwork(nn.Module):
         keep = nms(boxes.reshape(rows, -1, 4), level_scores, one_class, self.nms_threshold, 1)
         kept_scores = torch.where(keep, level_scores, 0.0).reshape(batch, -1)
         best, index = kept_scores.topk(min(self.post_nms, kept_scores.shape[1]), dim=1)
-        return Proposals(box.take(boxes, index), best)
+        proposals = Proposals(box.take(boxes, index), best)
+        show("rpn.keep", keep)
+        show("rpn.best", index)
+        show("proposals.boxes", proposals.boxes)
+        show("proposals.scores", proposals.scores)
+        return proposals
 
-    def _best_anchors(self, levels: Sequence[Tensor], padded_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def _best_anchors(
+        self, levels: Sequence[Tensor], padded_hw: tuple[int, int], show: Show
+    ) -> tuple[Tensor, Tensor]:
         """Choose each level's anchors by objectness and move them by their deltas.
 
         Returns:
@@ -144,9 +159,12 @@ class RegionProposalNetwork(nn.Module):
         tables = pyramid_anchors(self.anchor_sizes, self.aspect_ratios, grids, padded_hw)
         count = min(self.pre_nms, max(len(table) for table in tables))
         best, deltas, anchors = [], [], []
-        for level, table in zip(levels, tables, strict=True):
+        for i, (level, table) in enumerate(zip(levels, tables, strict=True)):
             logits, level_deltas = self.head(level)
             chosen, index = logits.topk(min(count, len(table)), dim=1)
+            show(f"rpn.logits.{i}", logits)
+            show(f"rpn.deltas.{i}", level_deltas)
+            show(f"rpn.chosen.{i}", index)
             best.append(_fill(chosen, count, dim=1))
             chosen = torch.gather(level_deltas, 2, index[:, None].expand(-1, 4, -1))  # (N, 4, k)
             deltas.append(_fill(chosen, count, dim=2))

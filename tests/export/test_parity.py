@@ -127,3 +127,21 @@ def test_a_few_detections_may_differ_in_fp16_and_none_in_fp32() -> None:
     assert report.figures["differing"] == 2
     candidate["masks"][:4] = 0.1
     assert not compare([reference], [candidate], spec("instances"), tolerances=FP16).passed
+
+
+def test_logits_that_underflow_do_not_speak_against_the_graph() -> None:
+    """Of numbers that float32 keeps no digits of, a processor that flushes them to 0 makes others."""
+    tiny = {"logits": logits()["logits"] * np.float32(1e-39)}
+    flushed = {"logits": tiny["logits"] * 0}
+    report = compare([tiny, logits()], [flushed, logits()], spec())
+    assert not report.passed
+    with pytest.raises(ParityError, match=r"^it cannot be proven: the logits underflow in PyTorch itself"):
+        report.raise_if_failed("it")
+
+
+def test_a_wrong_graph_is_no_underflow() -> None:
+    tiny = {"logits": logits()["logits"] * np.float32(1e-39)}
+    for reference, candidate in (([tiny], [logits()]), ([tiny, logits()], [tiny, logits(1)])):
+        report = compare(reference, candidate, spec())
+        assert not report.passed
+        assert report.comparable

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from edgeseg.errors import EngineError, NoDeviceError, ParityError, SpecError, U
 from edgeseg.export.engines import OpenEngine, Request, Task
 from edgeseg.export.engines.lowered import FRESH_SEEDS, in_precision
 from edgeseg.export.engines.modules import fill_engine_of
+from edgeseg.export.engines.staged import StagedEngine
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.golden import Golden, sample_all
 from edgeseg.export.parity import TOLERANCES, ParityReport, Run, Tolerances, run_all
@@ -35,6 +37,7 @@ from edgeseg.export.precision.convert import Calibration
 from edgeseg.export.precision.judge import Judge
 from edgeseg.export.precision.report import PrecisionReport
 from edgeseg.export.preflight import refuse_unfit
+from edgeseg.export.stage_proof import STAGES_PROVEN
 from edgeseg.export.verify import verify
 from edgeseg.spec import ModelSpec
 
@@ -42,6 +45,11 @@ GOLDEN_NAME = "golden.json"
 """In an engine: what PyTorch computed, so that the engine can be proven without the portable model."""
 
 FOR_THIS_CPU = Request()
+OWN_NOTE = (
+    "detections prove little of this engine, so its stages were proven when it was built, and it is compared "
+    "with what it found then"
+)
+STAGES_IN = ("fp32", "fp16")  # int8 moves numbers as far as a wrong graph does
 NO_CALIBRATION = "int8 needs images to measure ranges on; give --calibration, a folder of typical ones"
 PROOF_IMAGES = 8  # of the calibration's: enough to prove parity
 
@@ -103,7 +111,8 @@ def build(
     del proto  # it holds all weights, and the optimiser needs room
     if images is None and isinstance(calibration, Calibration):
         images = calibration.images[:PROOF_IMAGES]
-    frames = pictures(golden.seeds, (spec.input.height, spec.input.width)) if images is None else images
+    generated = pictures(golden.seeds, (spec.input.height, spec.input.width))
+    frames = generated if images is None else images
     batch = np.resize(frames, (spec.input.batch, *frames.shape[1:]))  # the first ones, in turn
     limits = tolerances or TOLERANCES[request.precision]
     findings: list[tuple[ParityReport, list[Measured], PrecisionReport | None]] = []
@@ -117,38 +126,81 @@ def build(
             manifest, measured = fill_engine_of(request.backend)(task)
             precision = lowered.built(staging, manifest)
             on_step("comparing with PyTorch")
-            proof = _proof_of(lowered.model, request, spec, golden, None if images is None else model)
-
-            def compared(run: Run) -> ParityReport:
-                expected, reference = proof
-                return verify(run, spec, expected, reference=reference, images=images, tolerances=limits)
-
+            comparison = _Comparison(model, lowered.model, spec, request, golden, images, limits)
+            kept, _ = comparison.proof
             try:
                 engine = open_engine(staging, manifest)
             except NoDeviceError as error:
+                report = comparison.of(open_run(lowered.model), manifest, None)
                 manifest = dataclasses.replace(manifest, proven=False)
-                report = compared(open_run(lowered.model))
                 note = f"{error}; the graph was proven in ONNX Runtime, the engine has not run yet"
                 report = dataclasses.replace(report, notes=(*report.notes, note))
             else:
                 manifest = dataclasses.replace(manifest, built_on=engine.built_on)
                 with contextlib.closing(engine):
-                    report = compared(engine.infer)
+                    report = comparison.of(engine.infer, manifest, open_engine)
+                    if STAGES_PROVEN in report.figures:
+                        found = run_all(engine.infer, generated, spec.input.batch)
+                        kept = golden.of_engine(sample_all(found))
                     if precision is not None:
                         precision = lowered.judged(precision, engine.infer, manifest.backend)
         report.raise_if_failed(f"the engine of {model}")
         _refuse_empty_proof(report, model)
-        files = dict(manifest.files)
-        _note(staging, files, PARITY_NAME, json.dumps(report.to_plain(), indent=2, sort_keys=True) + "\n")
-        _note(staging, files, GOLDEN_NAME, proof[0].to_json() + "\n")
-        if precision is not None:
-            _note(staging, files, PRECISION_NAME, precision.to_json())
         findings.append((report, measured, precision))
-        return dataclasses.replace(manifest, files=files)
+        notes = {
+            PARITY_NAME: json.dumps(report.to_plain(), indent=2, sort_keys=True),
+            GOLDEN_NAME: kept.to_json(),
+        }
+        return _noted(staging, manifest, notes, precision)
 
     manifest = write_engine(folder, fill)
     ((report, measured, precision),) = findings
     return Built(manifest, report, tuple(measured), precision)
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """What an engine under construction is compared with, and what it takes to build it again with stages."""
+
+    model: Path
+    lowered: Path
+    spec: ModelSpec
+    request: Request
+    golden: Golden
+    images: NDArray[np.uint8] | None
+    limits: Tolerances
+
+    @cached_property
+    def proof(self) -> tuple[Golden, Run | None]:
+        """Choose what an engine must compute: on the export's pictures, and on images if there are any.
+
+        That of fp32 and fp16 is what PyTorch computes. That of int8 is what its graph means: a wrong kernel
+        shows there, while what int8 costs the task is the user's to allow, and is judged by itself.
+        """
+        if self.request.precision != "int8":
+            return self.golden, None if self.images is None else open_run(self.model)
+        exact = open_run(self.lowered, as_written=True)
+        frames = pictures(self.golden.seeds, (self.spec.input.height, self.spec.input.width))
+        outputs = sample_all(run_all(exact, frames, self.spec.input.batch))
+        return dataclasses.replace(self.golden, outputs=outputs), exact
+
+    def of(self, run: Run, manifest: Manifest, open_engine: OpenEngine | None) -> ParityReport:
+        """Judge what `run` computes: an engine, or its graph where `open_engine` is None."""
+        golden, reference = self.proof
+        frames = pictures(golden.seeds, (self.spec.input.height, self.spec.input.width))
+        frames = frames if self.images is None else np.concatenate([frames, self.images])
+        stages = StagedEngine(
+            self.model, self.lowered, manifest, self.request, open_engine, golden, frames, self.limits
+        )
+        return verify(
+            run,
+            self.spec,
+            golden,
+            reference=reference,
+            images=self.images,
+            tolerances=self.limits,
+            prove=stages.prove if self.request.precision in STAGES_IN else None,
+        )
 
 
 def verify_engine(
@@ -180,49 +232,62 @@ def verify_engine(
     except (UnicodeDecodeError, SpecError) as error:
         raise EngineError(f"{folder} has no golden outputs ({error}); build the engine again") from error
     engine = open_engine(folder, manifest)
-    tolerances = TOLERANCES[manifest.precision]
     try:
         if reference is None:
-            return verify(engine.infer, manifest.spec, golden, tolerances=tolerances)
-        if images is None:
-            images = pictures(FRESH_SEEDS, (manifest.spec.input.height, manifest.spec.input.width))
-        run = open_run(reference)
-        if manifest.precision == "int8":  # far from fp32 or not, as its user allowed; its kernels are proven
-            report = verify(engine.infer, manifest.spec, golden, tolerances=tolerances)
-            lost = Judge(run, manifest.spec, images).points_lost(engine.infer)
-            note = f"int8 is {lost:.2f} points from fp32 on {len(images)} images, which is not judged here"
-            return dataclasses.replace(report, notes=(*report.notes, note))
-        return verify(
-            engine.infer, manifest.spec, golden, reference=run, images=images, tolerances=tolerances
-        )
+            limits = TOLERANCES[manifest.precision]
+            report = verify(engine.infer, manifest.spec, golden, tolerances=limits)
+        else:
+            if images is None:
+                images = pictures(FRESH_SEEDS, (manifest.spec.input.height, manifest.spec.input.width))
+            report = _verify_beside((engine.infer, manifest), golden, reference, images, open_engine)
+        return dataclasses.replace(report, notes=(*report.notes, OWN_NOTE)) if golden.own else report
     finally:
         engine.close()
 
 
-def _proof_of(
-    lowered: Path, request: Request, spec: ModelSpec, golden: Golden, model: Path | None
-) -> tuple[Golden, Run | None]:
-    """Choose what an engine must compute: on the pictures of the export, and on images if there is a `model`.
+def _verify_beside(
+    engine: tuple[Run, Manifest],
+    golden: Golden,
+    model: Path,
+    images: NDArray[np.uint8],
+    open_engine: OpenEngine,
+) -> ParityReport:
+    """Judge an engine by its golden outputs, and by what its portable model computes of images."""
+    run, manifest = engine
+    spec, tolerances = manifest.spec, TOLERANCES[manifest.precision]
+    reference = open_run(model)
+    if manifest.precision == "int8":  # far from fp32 or not, as its user allowed; its kernels are proven
+        report = verify(run, spec, golden, tolerances=tolerances)
+        lost = Judge(reference, spec, images).points_lost(run)
+        note = f"int8 is {lost:.2f} points from fp32 on {len(images)} images, which is not judged here"
+        return dataclasses.replace(report, notes=(*report.notes, note))
+    request = Request(manifest.backend, device=manifest.device)
+    stages = StagedEngine(model, model, manifest, request, open_engine, golden, images, tolerances)
+    return verify(
+        run,
+        spec,
+        golden,
+        reference=reference,
+        images=images,
+        tolerances=tolerances,
+        prove=stages.prove if manifest.precision == "fp32" else None,
+    )
 
-    That of fp32 and fp16 is what PyTorch computes. That of int8 is what its graph means: a wrong kernel shows
-    there, while what int8 costs the task is the user's to allow, and is judged by itself.
-    """
-    if request.precision != "int8":
-        return golden, None if model is None else open_run(model)
-    exact = open_run(lowered, as_written=True)
-    frames = pictures(golden.seeds, (spec.input.height, spec.input.width))
-    outputs = sample_all(run_all(exact, frames, spec.input.batch))
-    return dataclasses.replace(golden, outputs=outputs), exact
 
-
-def _note(staging: Path, files: dict[str, str], name: str, text: str) -> None:
-    """Write a file beside the engine's own, and name it among them."""
-    (staging / name).write_text(text)
-    files[name] = ""
+def _noted(
+    staging: Path, manifest: Manifest, notes: Mapping[str, str], precision: PrecisionReport | None
+) -> Manifest:
+    """Write files beside the engine's own, and name them among them."""
+    texts = {name: text + "\n" for name, text in notes.items()}
+    if precision is not None:
+        texts[PRECISION_NAME] = precision.to_json()
+    for name, text in texts.items():
+        (staging / name).write_text(text)
+    return dataclasses.replace(manifest, files={**manifest.files, **dict.fromkeys(texts, "")})
 
 
 def _refuse_empty_proof(report: ParityReport, model: Path) -> None:
-    if report.task == "instance" and not report.figures["matched"]:
+    if report.task == "instance" and not report.figures["matched"] and STAGES_PROVEN not in report.figures:
         raise ParityError(
             f"{model} finds nothing in the generated pictures, so the engine cannot be proven by them; give "
             "--images, a folder of pictures in which it finds something"

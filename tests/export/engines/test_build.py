@@ -14,11 +14,12 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
-from edgeseg.bundle import PARITY_NAME, Manifest, read_manifest
+from edgeseg.bundle import GOLDEN_KEY, PARITY_NAME, Manifest, read_manifest
 from edgeseg.errors import EngineError, ExportError, ParityError, UsageError
 from edgeseg.export.engines import Request
 from edgeseg.export.engines.build import GOLDEN_NAME, build, verify_engine
 from edgeseg.export.exporter import Settings, export_network
+from edgeseg.export.golden import Golden
 from edgeseg.export.pictures import picture
 from edgeseg.runtime import Segmenter
 from edgeseg.runtime.backends import Backend, open_backend
@@ -116,10 +117,26 @@ def test_an_engine_built_elsewhere_is_refused_with_the_command_that_mends_it(eng
         open_backend(engine, moved)
 
 
-def test_a_detector_that_finds_nothing_is_proven_by_images_or_not_built(tmp_path: Path) -> None:
+def test_a_detector_that_finds_nothing_is_proven_by_candidates_of_any_score(tmp_path: Path) -> None:
+    model, engine = tmp_path / "quiet.onnx", tmp_path / "engine"
+    settings = Settings("maskrcnn", small_networks.SIZE_HW, score_threshold=0.9)
+    export_network(small_networks.mask_rcnn(class_spread=1.0), model, settings)
+    report = build(model, engine, open_engine=open_backend, request=Request(threads=1)).parity
+    assert report.figures["detections"] == 0
+    assert "candidates of any score were compared: every stage agrees" in report.notes[-1]
+    assert verify_engine(engine, open_engine=open_backend).passed
+
+
+def test_without_golden_stages_a_detector_that_finds_nothing_is_proven_by_images(tmp_path: Path) -> None:
+    """As in files that older versions have written."""
     model = tmp_path / "quiet.onnx"
     settings = Settings("maskrcnn", small_networks.SIZE_HW, score_threshold=0.9)
     export_network(small_networks.mask_rcnn(class_spread=1.0), model, settings)
+    proto = onnx.load(model)
+    (entry,) = (entry for entry in proto.metadata_props if entry.key == GOLDEN_KEY)
+    golden = Golden.from_json(entry.value)
+    entry.value = dataclasses.replace(golden, stages=(), rules=None).to_json()
+    onnx.save(proto, model)
     with pytest.raises(ParityError, match="give --images, a folder of pictures in which it finds something"):
         build(model, tmp_path / "engine", open_engine=open_backend, request=Request(threads=1))
 

@@ -1,0 +1,90 @@
+"""Turn the model of a detector's engine into the proof of that engine's stages, in the backend itself.
+
+An engine tells its detections alone. Where those prove nothing, since decisions tie or nothing is found, the
+same backend builds the same graph once more with the stages as outputs, and that engine is held against the
+portable model in ONNX Runtime. It is thrown away afterwards.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.bundle import Manifest
+from edgeseg.export.engines import OpenEngine, Request, Task
+from edgeseg.export.engines.modules import fill_engine_of
+from edgeseg.export.golden import Golden
+from edgeseg.export.parity import Run, Tolerances
+from edgeseg.export.portable import load_onnx, load_portable, open_run
+from edgeseg.export.stage_proof import StageGate, StageProof, portable_reference
+from edgeseg.export.surgery import shown
+
+ONE_THREAD = 1  # spares measuring thread counts
+
+
+@dataclass(frozen=True)
+class StagedEngine:
+    """What it takes to build an engine that shows its stages.
+
+    Attributes:
+        model: the portable model that it is held against.
+        lowered: the model in the engine's precision.
+        manifest: of the engine.
+        request: that it was built by.
+        open_engine: None where the device is not there: the graph runs in ONNX Runtime then.
+        golden: of the portable model, with the rules by which it decides.
+        images: (M, H, W, 3) uint8 BGR to prove on.
+    """
+
+    model: Path
+    lowered: Path
+    manifest: Manifest
+    request: Request
+    open_engine: OpenEngine | None
+    golden: Golden
+    images: NDArray[np.uint8]
+    tolerances: Tolerances
+
+    def prove(self, any_score: bool) -> StageProof:
+        """Build it, with the score threshold lowered to 0 if asked to, and prove its stages."""
+        graph = shown(load_onnx(self.lowered), any_score=any_score)
+        names = [output.name for output in graph.graph.output]
+        assert self.golden.rules is not None
+        rules = self.golden.rules.of_any_score() if any_score else self.golden.rules
+        batch = self.manifest.spec.input.batch
+
+        def proof_of(run: Run) -> StageProof:
+            reference = portable_reference(load_portable(self.model)[0])
+            return StageGate(rules, batch, self.tolerances).prove(run, reference, self.images)
+
+        if self.open_engine is None:
+            return proof_of(open_run(graph.SerializeToString()))
+        with tempfile.TemporaryDirectory(prefix="edgeseg-") as folder:
+            staging = Path(folder) / "engine"
+            staging.mkdir()
+            path = Path(folder) / "stages.onnx"
+            path.write_bytes(graph.SerializeToString())
+            del graph
+            request = dataclasses.replace(
+                self.request, backend=self.manifest.backend, device=self.manifest.device, threads=ONE_THREAD
+            )
+            image = np.resize(self.images, (batch, *self.images.shape[1:]))
+            task = Task(
+                *(staging, path, self.manifest.model_sha256, self.manifest.spec, request, image),
+                self.open_engine,
+            )
+            manifest, _ = fill_engine_of(self.manifest.backend)(task)
+            with closing(self.open_engine(staging, manifest)) as engine:
+                return proof_of(lambda images: _named(engine.infer(images), names))
+
+
+def _named(outputs: dict[str, NDArray[Any]], names: list[str]) -> dict[str, NDArray[Any]]:
+    """Name outputs as the graph does: a library may know a tensor by another name, but keeps their order."""
+    return outputs if set(outputs) == set(names) else dict(zip(names, outputs.values(), strict=True))

@@ -1,0 +1,114 @@
+"""Turn a Mask R-CNN in PyTorch into the proof of its graph's stages, and the rules by which it decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edgeseg.export.parity import Outputs
+from edgeseg.export.pictures import pictures
+from edgeseg.export.portable import open_run
+from edgeseg.export.program import InstanceProgram, StagedProgram
+from edgeseg.export.selection import Selection, Shown
+from edgeseg.export.specification import Settings
+from edgeseg.export.stage_proof import Reference, StageGate, StageProof, golden_numbers
+from edgeseg.export.surgery import shown
+from edgeseg.export.tracing import run_eagerly
+from edgeseg.export.verify import AnyScore, ProveStages
+from edgeseg.models import roi_heads, rpn
+from edgeseg.models.anchors import cell_anchors
+from edgeseg.models.boxes import MAX_LOG_SCALE
+
+
+def pytorch_reference(program: InstanceProgram) -> Reference:
+    """Let PyTorch compute a detector's numbers."""
+
+    @torch.inference_mode()
+    def reference(images: NDArray[np.uint8], other: Shown) -> Shown:
+        network = program.network
+        levels = network.pyramid(program.preprocessing(torch.from_numpy(images)))
+        numbers: dict[str, Tensor] = {}
+        for i, level in enumerate(levels):
+            numbers[f"maps.{i}"] = level
+            numbers[f"rpn.logits.{i}"], numbers[f"rpn.deltas.{i}"] = network.rpn.head(level)
+        given = {name: torch.from_numpy(array) for name, array in other.items()}
+        heads, pooled = network.roi_heads, levels[:-1]
+        numbers["heads.logits"], numbers["heads.deltas"] = heads.describe(pooled, given["proposals.boxes"])
+        numbers["masks"] = heads.segment(pooled, given["detections.boxes"], given["detections.class_ids"])
+        return {name: tensor.numpy() for name, tensor in numbers.items()}
+
+    return reference
+
+
+def rules_of(program: InstanceProgram, size_hw: tuple[int, int]) -> Selection:
+    """Say by which rules the detector decides on images of one size."""
+    network = program.network
+    proposer, heads = network.rpn, network.roi_heads
+    with torch.inference_mode():
+        levels = network.pyramid(program.preprocessing(torch.zeros((1, *size_hw, 3), dtype=torch.uint8)))
+    grids = [(level.shape[2], level.shape[3]) for level in levels]
+    height, width = network.padded_hw(size_hw)
+    cells = [cell_anchors(sizes, proposer.aspect_ratios) for sizes in proposer.anchor_sizes]
+    anchors = [len(cell) * rows * columns for cell, (rows, columns) in zip(cells, grids, strict=True)]
+    chosen = [min(proposer.pre_nms, count) for count in anchors]
+    proposals = min(proposer.post_nms, len(levels) * max(chosen))
+    classes = heads.box_predictor.cls_score.out_features
+    candidates = heads.candidate_count(proposals, classes - 1)
+    return Selection(
+        image_hw=size_hw,
+        grids_hw=tuple(grids),
+        strides_hw=tuple((height // rows, width // columns) for rows, columns in grids),
+        cell_anchors=tuple(tuple(_box(anchor) for anchor in cell) for cell in cells),
+        chosen=tuple(chosen),
+        classes=classes,
+        proposals=proposals,
+        candidates=candidates,
+        detections=min(heads.detections, candidates),
+        rpn_score_threshold=proposer.score_threshold,
+        rpn_min_side=rpn.MIN_SIDE,
+        rpn_iou=proposer.nms_threshold,
+        score_threshold=heads.score_threshold,
+        min_side=roi_heads.MIN_SIDE,
+        iou=heads.nms_threshold,
+        delta_weights=roi_heads.DELTA_WEIGHTS,
+        max_log_scale=MAX_LOG_SCALE,
+    )
+
+
+def prover(
+    program: InstanceProgram,
+    graph: onnx.ModelProto,
+    frames: NDArray[np.uint8],
+    settings: Settings,
+    on_step: Callable[[str], None],
+) -> ProveStages:
+    """Prove the stages of a traced graph by PyTorch's, on frames (M, H, W, 3)."""
+
+    def prove(any_score: AnyScore) -> StageProof:
+        on_step("comparing candidates of any score" if any_score else "comparing stage by stage")
+        rules = rules_of(program, settings.size_hw)
+        run = open_run(shown(graph, any_score=any_score).SerializeToString())
+        gate = StageGate(rules.of_any_score() if any_score else rules, settings.batch, settings.tolerances)
+        return gate.prove(run, pytorch_reference(program), frames)
+
+    return prove
+
+
+def golden_stages(program: InstanceProgram, seed: int, settings: Settings) -> Outputs:
+    """Sample the stages' numbers in one picture, of some of PyTorch's own proposals there."""
+    staged = StagedProgram(program.preprocessing, program.network)
+    image = np.repeat(pictures((seed,), settings.size_hw), settings.batch, axis=0)
+    stages = dict(zip(staged.all_names, run_eagerly(staged, torch.from_numpy(image)), strict=True))
+    boxes = stages["proposals.boxes"][0][stages["proposals.scores"][0] > 0].numpy()
+    return golden_numbers(pytorch_reference(program), image, boxes, rules_of(program, settings.size_hw))
+
+
+def _box(anchor: NDArray[Any]) -> tuple[float, float, float, float]:
+    left, top, right, bottom = map(float, anchor)
+    return left, top, right, bottom
