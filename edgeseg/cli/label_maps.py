@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.cli.images import CALIBRATION_IMAGES
-from edgeseg.errors import UsageError
+from edgeseg.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,9 +103,9 @@ def read_labelled(images: Path, labels: Path, spec: ModelSpec) -> tuple[NDArray[
 
 
 def _read(path: Path, flags: int) -> NDArray[Any]:
-    import cv2
+    from edgeseg.runtime.sources.image_file import read_stored
 
-    image = cv2.imread(str(path), flags)
-    if image is None:
-        raise UsageError(f"{path} cannot be read as an image")
-    return image
+    try:
+        return read_stored(path, flags)
+    except SourceError as error:
+        raise UsageError(str(error)) from error

@@ -92,6 +92,8 @@ class NamedPath(click.Path):
         """Return the path."""
         if value == "":
             self.fail("is empty; is a shell variable unset? The working folder is written .", param, ctx)
+        if "\0" in str(value):
+            self.fail(f"{shown(value)} is no path", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -74,6 +74,13 @@ class ImageFile:
                 raise self._damaged()
             yield page
 
+    def decode(self, flags: int) -> NDArray[Any] | None:
+        """Decode the first picture by OpenCV's flags; None if it is damaged. Raises SourceError."""
+        try:
+            return cv2.imdecode(np.frombuffer(self._data, np.uint8), flags)
+        except cv2.error as error:
+            raise SourceError(f"cannot read {self._path}: {error.err}") from error
+
     def _is_animation(self) -> bool:
         return self.header.pages != 1 and not self.header.offsets
 
@@ -118,3 +125,15 @@ class ImageFile:
         return SourceError(
             f"{self._path} is damaged or not an image that OpenCV can read; save it again as PNG"
         )
+
+
+def read_stored(path: Path, flags: int) -> NDArray[Any]:
+    """Decode one picture, such as a label map, by OpenCV's flags, after looking at what the file declares.
+
+    Raises:
+        SourceError: as `ImageFile`.
+    """
+    image = ImageFile(path).decode(flags)
+    if image is None:
+        raise SourceError(f"{path} is damaged or not an image that OpenCV can read; save it again as PNG")
+    return image

@@ -14,6 +14,7 @@ from edgeseg.runtime.upright import UPRIGHT, Orientation
 JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
 JPEG_BARE_MARKERS = frozenset((0x01, 0xFF, *range(0xD0, 0xD9)))  # they have no length
 START_OF_SCAN, END_OF_IMAGE = 0xDA, b"\xff\xd9"
+PNG_CHUNK_FRAME = 12  # bytes of length, kind and checksum around a chunk's data
 GIF_EXTENSION, GIF_IMAGE = 0x21, 0x2C
 
 
@@ -59,7 +60,16 @@ def _png(data: bytes) -> Header:
     pages = 1
     if (at := data.find(b"acTL", 0, data.find(b"IDAT"))) > 0:
         pages = max(1, struct.unpack_from(">I", data, at + 4)[0])
-    return Header(width, height, pages, 16 if bits == 16 else 8)  # noqa: PLR2004
+    truncated = _ends_within_a_chunk(data)
+    return Header(width, height, pages, 16 if bits == 16 else 8, truncated=truncated)  # noqa: PLR2004
+
+
+def _ends_within_a_chunk(data: bytes) -> bool:
+    """Whether a PNG file is shorter than one of its chunks, whose length its reader allocates."""
+    at = 8
+    while at + 8 <= len(data):
+        at += PNG_CHUNK_FRAME + int(struct.unpack_from(">I", data, at)[0])
+    return at > len(data)
 
 
 def _jpeg(data: bytes) -> Header:
@@ -84,7 +94,8 @@ def _jpeg(data: bytes) -> Header:
 def _gif(data: bytes) -> Header:
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     at, pages = 13 + _gif_table(flags), 0
-    while at < len(data) and data[at] in (GIF_EXTENSION, GIF_IMAGE):
+    while at < len(data) and data[at] in (PNG_CHUNK_FRAME = 12  # bytes of length, kind and checksum around a chunk's data
+GIF_EXTENSION, GIF_IMAGE):
         if data[at] == GIF_IMAGE:
             pages += 1
             right, low, wide, high, flags = struct.unpack_from("<HHHHB", data, at + 1)
