@@ -28,8 +28,8 @@ class BackgroundClass(click.ParamType[Background]):
         if value == "none" or isinstance(value, int):
             background: Background = value
             return background
-        if not (str(value).isascii() and str(value).isdecimal()):
-            self.fail(f"{value!r} is neither the id of a class nor none", param, ctx)
+        if not re.fullmatch("[0-9]{1,3}", str(value)):
+            self.fail(f"{shown(value)} is neither the id of a class nor none", param, ctx)
         return int(value)
 
 

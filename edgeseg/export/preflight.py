@@ -129,7 +129,12 @@ def _types(model: onnx.ModelProto) -> dict[str, int]:
     """Element type of every tensor that the graph declares, or that shape inference finds."""
     from onnx import shape_inference
 
-    inferred = shape_inference.infer_shapes(model).graph
+    try:
+        inferred = shape_inference.infer_shapes(model).graph
+    except (
+        Exception
+    ):  # a graph that contradicts itself, or has names that are no text: what it declares is left
+        inferred = model.graph
     values = (*inferred.input, *inferred.value_info, *inferred.output)
     known = {value.name: value.type.tensor_type.elem_type for value in values}
     return known | {tensor.name: tensor.data_type for tensor in inferred.initializer}

@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import ExportError
+from edgeseg.errors import ExportError, ParityError
 from edgeseg.export.golden import Golden, sample_all
 from edgeseg.export.parity import FP32, ParityReport, Run, Tolerances, compare, run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import golden_of, graph_sha256, load_portable, open_run
 from edgeseg.export.stage_proof import StageGate, StageProof, portable_reference
 from edgeseg.export.surgery import shown
+from edgeseg.limits import refuse_above
+from edgeseg.reading import reading, unchanged
 from edgeseg.spec import ModelSpec
 
 AnyScore = bool
@@ -29,17 +31,22 @@ def verify_model(path: Path) -> ParityReport:
     Raises:
         ExportError: if the file is no portable model, or ONNX Runtime refuses it.
     """
-    model, spec = load_portable(path)
-    golden = golden_of(model, str(path))
-    digest = graph_sha256(model)
-    del model  # it holds all weights, and ONNX Runtime reads its own
-    report = verify(open_run(path), spec, golden, prove=portable_stages(path, golden))
+    with (
+        reading(path, ExportError, what="a portable model", mend="export it again"),
+        unchanged(path, ExportError),
+    ):
+        model, spec = load_portable(path)
+        golden = golden_of(model, str(path))
+        digest = graph_sha256(model)
+        del model  # it holds all weights, and ONNX Runtime reads its own
+        report = verify(open_run(path), spec, golden, prove=portable_stages(path, golden))
     if digest == golden.graph_sha256:
         return report
     failure = "its graph is not the one that was exported (its sha256 differs)"
     return dataclasses.replace(report, passed=False, failures=(failure, *report.failures))
 
 
+@reading("the proof", ParityError, what="of this model", mend="export the model again")
 def verify(
     run: Run,
     spec: ModelSpec,
@@ -58,8 +65,13 @@ def verify(
         reference: the portable model (`portable.open_run`), to be run on `images` beside the artifact.
         images: (M, H, W, 3) uint8 BGR of the spec's size; needs `reference`.
         prove: proves the stages where the detections prove nothing; None where that cannot be.
+
+    Raises:
+        ParityError: if the golden outputs are not those of such a model, or of far too many pixels.
     """
     size_hw = (spec.input.height, spec.input.width)
+    pixels = len(golden.seeds) * size_hw[0] * size_hw[1]
+    refuse_above("pixels", pixels, f"a proof on {len(golden.seeds)} pictures", ParityError)
     batch = spec.input.batch
     expected = list(golden.outputs)
     found = list(sample_all(run_all(run, pictures(golden.seeds, size_hw), batch)))

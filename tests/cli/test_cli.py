@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -259,6 +260,68 @@ def test_a_closed_pipe_ends_quietly(engine: Path) -> None:
     command = f"{sys.executable} -m edgeseg inspect {engine} --json | head -c 1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("redirection", "status", "said"),
+    [
+        (">&-", 0, ""),
+        (">&- 2>&-", 0, ""),
+        (">/dev/full", 1, "error: system: No space left on device\n"),
+    ],
+)
+def test_outputs_that_nobody_reads_end_it_quietly(
+    engine: Path, redirection: str, status: int, said: str
+) -> None:
+    command = f"{sys.executable} -m edgeseg inspect {engine} {redirection}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (status, said)
+
+
+def test_class_names_are_printed_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    engine = labels_engine(tmp_path / "engine")
+    manifest = engine / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"bright"', '"[/red]\\u001b[31m"'))
+    assert status_of(["inspect", str(engine)]) == 0
+    assert r"[/red]\x1b[31m" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["profile", "engine", "--seconds", "nan"],
+        ["run", "engine", "x", "--crf", "--budget-ms", "inf"],
+        ["run", "engine", "x", "--frames", "99999999999999999999"],
+        ["run", "engine", "x", "--score-threshold", "nan"],
+        ["export", "unet", "--size", "99999999999999999999x8", "-o", "x.onnx"],
+        ["export", "unet", "--size", "16385x8", "-o", "x.onnx"],
+        ["export", "unet", "--mean", "nan", "-o", "x.onnx"],
+        ["export", "unet", "--norm-eps", "inf", "-o", "x.onnx"],
+        ["build", "x.onnx", "--max-drop", "nan", "-o", "e"],
+        ["build", "x.onnx", "--contexts", "0", "-o", "e"],
+        ["--limit", "bytes=much", "doctor"],
+    ],
+)
+def test_numbers_without_meaning_are_usage_errors(
+    arguments: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert status_of(arguments) == 2
+    assert "unexpected" not in capfd.readouterr().err
+
+
+def test_a_pipe_in_the_place_of_any_file_is_refused_at_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for arguments in (
+        ["inspect", str(pipe)],
+        ["verify", str(pipe)],
+        ["build", str(pipe), "-o", str(tmp_path / "e")],
+        ["export", "unet", "--weights", str(pipe), "--size", "64x64", "-o", str(tmp_path / "x.onnx")],
+    ):
+        assert status_of(arguments) == 1
+        assert "it is a pipe, not a file" in error_line(capfd)
 
 
 def test_doctor_names_devices(capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,6 +30,7 @@ from edgeseg.cli import status_of
 from edgeseg.cli.crf_options import CRFParameter
 from edgeseg.cli.inspect import inspect_engine, inspect_model
 from edgeseg.cli.options import Number, Size, Triple, read_class_names
+from edgeseg.cli.palette_options import BackgroundClass, read_palette
 from edgeseg.errors import EdgesegError
 from edgeseg.export.engines.build import GOLDEN_NAME, verify_engine
 from edgeseg.export.golden import Golden, sample_all
@@ -71,6 +72,7 @@ OPTIONS: tuple[tuple[click.ParamType[Any], str], ...] = (
     (Triple(), "0.485,0.456,0.406"),
     (Number(0.0, 1.0), "0.25"),
     (CRFParameter(), "iterations=3"),
+    (BackgroundClass(), "0"),
 )
 UNEXPECTED = ("error: unexpected", "Traceback")
 
@@ -103,6 +105,7 @@ def kinds(folder: Path) -> list[Kind]:
         *_images(),
         *_videos(folder),
         Kind("class names", _class_names),
+        Kind("palette", _palette),
         Kind("label map", _label_map),
         Kind("text", _text),
         Kind("command", lambda rng, at: _command(engine, portable, rng, at)),
@@ -263,11 +266,24 @@ def _checkpoints(folder: Path) -> Iterator[Kind]:
 
 def _checkpoint(sample: bytes, rng: random.Random, at: Path) -> None:
     path = at / "weights"
-    path.write_bytes(mutated_bytes(sample, rng))
+    within = zipfile.is_zipfile(io.BytesIO(sample)) and rng.random() < 0.7
+    path.write_bytes(_with_a_mutated_file(sample, rng) if within else mutated_bytes(sample, rng))
     if rng.random() < 0.7:
         read_checkpoint(path)
     else:
         open_network("unet", path)
+
+
+def _with_a_mutated_file(sample: bytes, rng: random.Random) -> bytes:
+    """Mutate one file of an archive, whose checksums are right."""
+    block = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(sample)) as good, zipfile.ZipFile(block, "w") as archive:
+        names = good.namelist()
+        chosen = rng.choice((names[0], names[0], *names))  # first the pickle
+        for name in names:
+            data = good.read(name)
+            archive.writestr(name, mutated_bytes(data, rng) if name == chosen else data)
+    return block.getvalue()
 
 
 def _images() -> Iterator[Kind]:
@@ -308,6 +324,12 @@ def _class_names(rng: random.Random, at: Path) -> None:
     names = "\n".join(("background", "straße", "猫", "dog") * rng.choice((1, 100)))
     path.write_bytes(mutated_bytes(names.encode(), rng))
     read_class_names(path)
+
+
+def _palette(rng: random.Random, at: Path) -> None:
+    path = at / "palette.txt"
+    path.write_bytes(mutated_bytes("\n".join(("#000000", "255,0,7", "0 128 255")).encode(), rng))
+    read_palette(path)
 
 
 def _label_map(rng: random.Random, at: Path) -> None:
@@ -363,6 +385,7 @@ def _command(engine: Path, portable: Path, rng: random.Random, at: Path) -> None
         ]
         if any(mark in word.lower() for word in words for mark in NOT_TRIED) or words[-2].isdecimal():
             return
+    words = [word.replace("\0", "") for word in words]  # no argument of a program can hold it
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
         status = status_of(words)

@@ -60,7 +60,8 @@ class _Worker:
         )
         self._lines: queue.Queue[str | None] = queue.Queue()
         self.last = ""
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         if self.line(START_S) != "ready":
             self.stop()
             raise AssertionError(f"the worker does not start: {self.last}")
@@ -89,6 +90,9 @@ class _Worker:
         """End the process, wherever it is."""
         self.process.kill()
         self.process.wait()
+        self._reader.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
     def _read(self) -> None:
         assert self.process.stdout is not None

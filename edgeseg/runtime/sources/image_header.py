@@ -94,8 +94,7 @@ def _jpeg(data: bytes) -> Header:
 def _gif(data: bytes) -> Header:
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     at, pages = 13 + _gif_table(flags), 0
-    while at < len(data) and data[at] in (PNG_CHUNK_FRAME = 12  # bytes of length, kind and checksum around a chunk's data
-GIF_EXTENSION, GIF_IMAGE):
+    while at < len(data) and data[at] in (GIF_EXTENSION, GIF_IMAGE):
         if data[at] == GIF_IMAGE:
             pages += 1
             right, low, wide, high, flags = struct.unpack_from("<HHHHB", data, at + 1)
