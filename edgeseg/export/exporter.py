@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgeseg.bundle import GOLDEN_KEY, PARITY_KEY, SPEC_KEY
 from edgeseg.errors import ExportError, ShapeError
+from edgeseg.export.conditioning import check_own_error
 from edgeseg.export.golden import Golden, sample_all
 from edgeseg.export.parity import Outputs, ParityReport, compare, run_all
 from edgeseg.export.pictures import pictures
@@ -64,7 +65,8 @@ def export_network(
         The report that is also in the file's metadata.
 
     Raises:
-        ExportError: if the network fails, cannot be traced, or the file cannot be written.
+        ExportError: if the network fails, cannot be traced, or computes numbers that float32 does not hold,
+            or the file cannot be written.
         MissingExtraError: if ONNX Runtime is not installed.
         ParityError: if the graph does not compute what PyTorch computes; nothing is written.
         ShapeError: if `images` are something else.
@@ -150,7 +152,10 @@ def _prove(
         found = run_all(open_run(_serialise(graph)), frames, settings.batch)
         if not isinstance(program, InstanceProgram):
             report = compare(reference, found, spec, tolerances=settings.tolerances)
-            report = report if seen is None else with_meaning(report, seen, found, spec)
+            if seen is not None:
+                report = with_meaning(report, seen, found, spec)
+                if report.comparable and not report.passed:
+                    check_own_error(network, seen, frames[0], settings.tolerances.relative_logit)
             return _Proof(model, spec, generated, report)
         limit = settings.max_detections
         report = compare(reference, found, spec, tolerances=settings.tolerances, max_detections=limit)

@@ -54,6 +54,7 @@ PICKLE_MAGICS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # torch.sa
 SAFETENSORS_HEADER_AT = 8  # bytes: a little-endian length, then JSON
 BYTE_ARRAY = "builtins.bytearray"
 SAVE_AGAIN = "download or save it again"
+DEEPEST_ENTRY = 3  # dictionaries within a dictionary
 SHOWN = 3  # names in a message
 SAVE_WEIGHTS_ALONE = "save the weights alone: torch.save(model.state_dict(), PATH)"
 FOREIGN_OBJECT = re.compile(r"GLOBAL ([\w.]+)")  # in the words of torch
@@ -242,11 +243,13 @@ def _find_weights(content: Any, path: Path, *, ema: bool) -> tuple[str, dict[str
     average = _search_entries(content, AVERAGES)
     if not ema and (found := _search_entries(content, WEIGHT_ENTRIES) or average or plain):
         return found
+    within = _tensors_within(content)
     if ema:
         if average:
             return average
-        if plain and (weights := average_of(plain[1])):
-            return plain[0], weights
+        entry, named = plain or ("", within)
+        if weights := average_of(named):
+            return entry, weights
     if any(_has_nameless_average(entry) for entry in (content, *content.values())):
         raise CheckpointError(
             f"{path} holds a moving average without names ({NAMELESS_AVERAGE}, a list of tensors); where it "
@@ -255,6 +258,8 @@ def _find_weights(content: Any, path: Path, *, ema: bool) -> tuple[str, dict[str
     if ema:
         what = f"only {entries}" if plain is None or plain[0] else "it holds weights alone"
         raise CheckpointError(f"{path} holds no moving average, {what}; leave out --ema")
+    if within:
+        return "", within
     if objects := [entry.replaced for entry in content.values() if isinstance(entry, StandIn)]:
         raise _refuse_objects(path, objects)
     raise CheckpointError(
@@ -316,6 +321,16 @@ def _tensors_of(entry: Mapping[Any, Any]) -> dict[str, Tensor]:
     """
     tensors = {k: v for k, v in entry.items() if isinstance(k, str) and isinstance(v, Tensor)}
     return tensors if any(tensor.ndim for tensor in tensors.values()) else {}
+
+
+def _tensors_within(content: Mapping[Any, Any], depth: int = DEEPEST_ENTRY) -> dict[str, Tensor]:
+    """Take the tensors of all entries, whatever they are called; the entry stands before their names."""
+    found: dict[str, Tensor] = {}
+    for key, entry in content.items():
+        if isinstance(key, str) and isinstance(entry, Mapping) and depth:
+            inner = {**_tensors_within(entry, depth - 1), **_tensors_of(entry)}
+            found.update({f"{key}.{name}": tensor for name, tensor in inner.items()})
+    return found
 
 
 def _has_nameless_average(entry: Any) -> bool:

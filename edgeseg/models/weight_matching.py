@@ -56,8 +56,12 @@ class _Candidate:
     names: dict[str, str]  # the file's, by the network's
     shapes: int  # that agree
 
-    def rank(self) -> tuple[int, int, int, int]:
-        return len(self.names), self.shapes, -self.averages(), -len(self.prefix) - len(self.added)
+    def rank(self) -> tuple[int, int, int, int, int]:
+        literal = sum(
+            own.removeprefix(self.added) == name.removeprefix(self.prefix) for own, name in self.names.items()
+        )
+        length = len(self.prefix) + len(self.added)
+        return len(self.names), self.shapes, -self.averages(), literal, -length
 
     def averages(self) -> int:
         return sum(is_average(part) for part in self.prefix.split("."))
@@ -82,13 +86,14 @@ def match_weights(
     candidates = _candidates(weights, wanted, by_shape)
     choice = [one for one in candidates if prefix in (None, one.prefix)]
     best = max(choice, key=_Candidate.rank)
-    as_good = [
-        one
-        for one in choice
+    as_good = {
+        tuple(one.names.values()): one  # the same names may be had in several ways
+        for one in sorted(choice, key=_Candidate.rank)
         if (len(one.names), one.shapes) == (len(best.names), best.shapes) and _differ(one, best, weights)
-    ]
+    }.values()
+    own = _under(best.added, wanted)
     part = {
-        spelled(name.removeprefix(best.prefix), _under(best.added, wanted)): tensor
+        spelled(name.removeprefix(best.prefix), own): tensor
         for name, tensor in weights.items()
         if name.startswith(best.prefix)
     }

@@ -24,11 +24,11 @@ AVERAGES = (
 )
 """Entries of a file that hold a moving average of the weights, such as a mean teacher."""
 
-AVERAGE_WORD = re.compile(r"(^|_)(ema|teacher|swa|averaged)(_|\d|$)")
+AVERAGE_WORD = re.compile(r"(^|_)(ema|teacher|swa|averaged|shadow)(_|\d|$)")
 """What scripts call it in names: `ema_model`, `teacher`."""
 
-COMPILED = "_orig_mod."
-"""What `torch.compile` puts into names."""
+WRAPPED = re.compile(r"(?<![^.])(_orig_mod|module|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+"""What wrapping a part puts into names: compiling, data parallelism, checkpointed activations."""
 
 AVERAGING_COUNTERS = ("n_averaged", "initted", "step")
 """An averaged model also counts its updates: `torch.optim.swa_utils`, `ema_pytorch`."""
@@ -37,8 +37,8 @@ NORM_COUNTER = ".num_batches_tracked"
 """Batch normalisation counts its updates; inference does not use it, and frozen normalisation lacks it."""
 
 TRAINING_WORD = re.compile(
-    r"(^|_)(aux|auxiliary|loss|losses|criterion|criteria|lpips|metric|metrics"
-    r"|iou|miou|dice|f1|acc|accuracy|auroc|confmat)(_|\d|$)"
+    r"(^|_)(aux|auxiliary|loss|losses|criterion|criteria|perceptual|lpips|discriminator|augmentation|metric|metrics"
+    r"|iou|miou|jaccard|dice|f1|f1score|acc|accuracy|auroc|confmat)(_|\d|$)"
 )
 """What serves training alone: heads that only a loss sees, losses, and what measures progress."""
 
@@ -51,18 +51,18 @@ RENAMED = (
 
 
 def spelled(name: str, wanted: Container[str]) -> str:
-    """Spell a name as a network does, as far as that is a matter of compiling and of old versions.
+    """Spell a name as a network does, as far as that is a matter of wrapped parts and of old versions.
 
     Args:
         wanted: the network's names; what is among them stays.
     """
     if name in wanted:
         return name
-    plain = name.replace(COMPILED, "")
+    plain = WRAPPED.sub("", name)
     if plain in wanted:
         return plain
     renamed = (pattern.sub(spelling, plain) for pattern, spelling in RENAMED if pattern.search(plain))
-    return next((new for new in renamed if new in wanted), plain)
+    return next((new for new in renamed if new in wanted), name)
 
 
 def is_average(part: str) -> bool:

@@ -50,6 +50,8 @@ def with_prefix(prefix: str, weights: dict[str, Tensor] = WEIGHTS) -> dict[str, 
         ({"module": WEIGHTS, "global_steps": 9}, "module"),  # DeepSpeed
         ({"model": {"name": "tiny"}, **WEIGHTS}, ""),
         ({"state_dict": {**with_prefix("model."), **with_prefix("ema_model.", AVERAGE)}}, "state_dict"),
+        ({"my_network": WEIGHTS, "best_acc1": SCORE}, ""),
+        ({"nets": {"segmentor": WEIGHTS, "discriminator": {"b.weight": SCORE}}, "epoch": 3}, ""),
     ],
 )
 def test_weights_are_found_wherever_training_scripts_put_them(
@@ -171,7 +173,7 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path) -> None:
         ({"epoch": 3, "config": {"lr": 0.1}}, False, "its entries are epoch, config"),
         ({"model": WEIGHTS}, True, "holds no moving average, only model"),
         (WEIGHTS, True, "holds weights alone"),
-        ({"my_network": WEIGHTS, "best_acc1": SCORE}, False, "its entries are my_network, best_acc1"),
+        ({"scores": {"best": SCORE}, "best_acc1": SCORE}, False, "its entries are scores, best_acc1"),
         ({"model": WEIGHTS, "ema": {"shadow_params": [SCORE]}}, True, "average without names"),
         ({"shadow_params": [SCORE], "decay": 0.9}, False, "ema.average_parameters"),
     ],

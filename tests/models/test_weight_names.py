@@ -51,4 +51,6 @@ def test_old_and_compiled_spellings_are_those_of_the_network() -> None:
     wanted = {"roi_heads.mask_head.0.0.weight", "fpn.a.weight"}
     assert spelled("roi_heads.mask_head.mask_fcn1.weight", wanted) == "roi_heads.mask_head.0.0.weight"
     assert spelled("fpn._orig_mod.a.weight", wanted) == "fpn.a.weight"
-    assert spelled("other._orig_mod.weight", wanted) == "other.weight"
+    assert spelled("fpn.module.a._orig_mod.weight", wanted) == "fpn.a.weight"
+    assert spelled("other.module.weight", wanted) == "other.module.weight"
+    assert spelled("fpn_module.a.weight", wanted) == "fpn_module.a.weight"
