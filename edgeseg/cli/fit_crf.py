@@ -38,7 +38,8 @@ def command(
     """Find the CRF's parameters for ENGINE on labelled images, and keep them in it for `run --crf`.
 
     Widths, weights and iterations are searched for the best boundary F-score (2 pixels) at no loss of mIoU.
-    Every fourth image is held out and only judged. A label of 255 is not counted.
+    Every fourth image is held out and decides: parameters that are worse there than the defaults, or than
+    those the engine has, are not kept. A label of 255 is not counted.
     """
     from edgeseg.bundle import replace_manifest
     from edgeseg.runtime import Segmenter
@@ -65,22 +66,27 @@ def command(
     fitted_on = [example for i, example in enumerate(examples) if i % HELD_OUT_EVERY]
     with progress("trials", 1 + search.COARSE + search.FINE) as advance:
         fitted = search.fit(fitted_on, DEFAULT, seed=seed, threads=threads, on_trial=advance)
-    replace_manifest(
-        engine, dataclasses.replace(manifest, spec=dataclasses.replace(manifest.spec, crf=fitted))
-    )
+    own = {} if manifest.spec.crf is None else {"own": manifest.spec.crf}
+    candidates = {**own, "default": DEFAULT, "fitted": fitted}
     figures = {
         name: search.score(held_out, parameters, threads=threads)
-        for name, parameters in (("without", None), ("default", DEFAULT), ("fitted", fitted))
+        for name, parameters in (("without", None), *candidates.items())
     }
+    kept = max(candidates, key=lambda name: search.worth(figures[name], figures["without"].miou))
+    chosen = candidates[kept]
+    if kept != "own":
+        spec = dataclasses.replace(manifest.spec, crf=chosen)
+        replace_manifest(engine, dataclasses.replace(manifest, spec=spec))
     if json_path is not None:
         plain = {name: found._asdict() for name, found in figures.items()}
-        write_json(json_path, {"held_out": plain, "crf": dataclasses.asdict(fitted)})
+        write_json(json_path, {"held_out": plain, "kept": kept, "crf": dataclasses.asdict(chosen)})
     if str(json_path) == "-":
         return
     click.echo(f"{len(fitted_on)} images to fit, {len(held_out)} held out:")
     for name, found in figures.items():
         click.echo(f"{name:8} mIoU {100 * found.miou:6.2f}  boundary F {100 * found.boundary_f:6.2f}")
-    click.echo(", ".join(f"{name} {value:g}" for name, value in dataclasses.asdict(fitted).items()))
+    parameters = ", ".join(f"{name} {value:g}" for name, value in dataclasses.asdict(chosen).items())
+    click.echo(f"kept: {kept}: {parameters}")
 
 
 def _example(segmenter: Segmenter, image: Path, label: Path) -> Example:

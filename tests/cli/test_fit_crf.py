@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from edgeseg.bundle import read_manifest
+from edgeseg.bundle import read_manifest, replace_manifest
 from edgeseg.cli import status_of
 from edgeseg.runtime.crf import fit
+from edgeseg.runtime.crf.stage import DEFAULT
+from edgeseg.spec import CRFSpec
 from tests.runtime.tiny_models import instance_engine, logits_engine
 
 
@@ -44,6 +47,27 @@ def test_parameters_are_kept_in_the_engine(tmp_path, labelled, monkeypatch, caps
     assert found["held_out"]["fitted"]["boundary_f"] >= found["held_out"]["without"]["boundary_f"]
     assert "3 images to fit, 2 held out" in capsys.readouterr().out
     assert status_of(["run", str(engine), images, "--crf", "--frames", "2"]) == 0
+
+
+@pytest.mark.parametrize("own", [None, CRFSpec(32, smoothness_weight=2.5)])
+def test_what_is_worse_on_images_held_out_is_not_kept(tmp_path, labelled, monkeypatch, capsys, own):
+    """The search is led astray; the engine keeps what it had, or gets the defaults."""
+    monkeypatch.setattr(fit, "fit", lambda *args, **options: CRFSpec(32, 200, 250, 200, 9, 200, 8))
+    engine = logits_engine(tmp_path / "engine")
+    manifest = read_manifest(engine)
+    replace_manifest(engine, replace(manifest, spec=replace(manifest.spec, crf=own)))
+    report = tmp_path / "report.json"
+    images, labels = map(str, labelled)
+    arguments = ["fit-crf", str(engine), "--images", images, "--labels", labels, "--json", str(report)]
+    assert status_of(arguments) == 0
+    found = json.loads(report.read_text())
+    scores = found["held_out"]
+    assert scores["fitted"]["miou"] < scores["without"]["miou"]
+    kept = read_manifest(engine, check_files=True).spec.crf
+    assert kept == {"own": own, "default": DEFAULT}[found["kept"]]
+    best = max(scores[name]["boundary_f"] for name in scores if name not in ("without", "fitted"))
+    assert scores[found["kept"]]["boundary_f"] == best
+    assert f"kept: {found['kept']}" in capsys.readouterr().out
 
 
 def test_images_without_labels_are_refused(tmp_path, labelled, capsys):

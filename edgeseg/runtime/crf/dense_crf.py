@@ -25,8 +25,11 @@ _MODES: dict[Normalisation, int] = {"none": 0, "before": 1, "after": 2, "symmetr
 SURE, SETTLED = 0.95, 0.05
 NEVER = 2.0  # no probability reaches it
 
+MOST_HEARD = 1e30
+"""Cost that a pixel may hear from all others: float32 ends at 3e38, and fields are added and subtracted."""
+
 TILE = 4  # pixels a side: `kSide` of the kernel
-PLANES_NDIM = 3  # (C, h, w)
+PLANES_NDIM, MATRIX_NDIM = 3, 2  # (C, h, w), (C, C)
 
 _log = logging.getLogger(__name__)
 
@@ -54,14 +57,17 @@ class DenseCRF:
     Args:
         parameters: widths in pixels of the image that is given, colours in grey levels 0..255; `height` is
             not read: `scaled_to` turns a spec's widths into those of a frame. None stands for the defaults.
-        compatibility: (C, C) cost of label c beside label m; None stands for Potts, 1 where they differ.
+        compatibility: (C, C) cost of label c (row) beside label m (column); None stands for Potts, 1 where
+            they differ. An asymmetric matrix is taken row by row, as the paper's update (algorithm 1) has it.
+            pydensecrf2 takes (M + M.T) / 2 instead, which is all that an energy can tell of M, as a pair of
+            pixels has no order: give that matrix where values tuned with it shall carry over.
         normalisation: by K 1, what a pixel's weights sum to: its square root before and after the filter
             (`symmetric`), all of it on one side, or none.
         threads: of the kernel; they sleep when there is no work.
         settle: pass over pixels that have settled; False computes every pixel in every iteration.
 
     Raises:
-        ShapeError: if `compatibility` is not square.
+        ShapeError: if `compatibility` is not a square matrix of finite numbers.
         UsageError: if a parameter is out of range.
     """
 
@@ -80,12 +86,7 @@ class DenseCRF:
         cores = os.cpu_count() or 1
         if not 1 <= threads <= cores:
             raise UsageError(f"threads must be 1 to {cores}, the cores of this machine, got {threads}")
-        self._compatibility = None
-        if compatibility is not None:
-            matrix = np.ascontiguousarray(compatibility, np.float32)
-            if matrix.shape != (len(matrix), len(matrix)) or not np.all(np.isfinite(matrix)):
-                raise ShapeError(f"compatibility must be a finite (C, C) matrix, got {matrix.shape}")
-            self._compatibility = matrix
+        self._compatibility = None if compatibility is None else _checked_matrix(compatibility)
         self._mode = _MODES[normalisation]
         self._settle = settle
         library = native.load()
@@ -130,13 +131,15 @@ class DenseCRF:
 
         Raises:
             ShapeError: if a shape, a dtype or a value does not fit.
-            UsageError: if `iterations` is below 0, or memory ends.
+            UsageError: if `iterations` is out of range, memory ends, or weights and compatibility make costs
+                beyond MOST_HEARD.
         """
         spec = parameters or self._spec
         if iterations is None:
             iterations = spec.iterations
         _check_iterations(iterations)
         _check_arrays(logits, image, self._compatibility)
+        _check_heard(spec, image.shape[0] * image.shape[1], self._compatibility)
         chosen = _chosen(tiles, image.shape[:2])
         logits = np.ascontiguousarray(logits, np.float32)
         image = np.ascontiguousarray(image)
@@ -177,6 +180,28 @@ def scaled_to(spec: CRFSpec, height: int) -> CRFSpec:
 def _check_iterations(iterations: int) -> None:
     if iterations not in ITERATIONS:
         raise UsageError(f"iterations must be {ITERATIONS}, got {iterations}")
+
+
+def _checked_matrix(compatibility: NDArray[Any]) -> NDArray[np.float32]:
+    matrix = np.asarray(compatibility, np.float64)
+    if matrix.ndim != MATRIX_NDIM or matrix.shape[0] != matrix.shape[1] or not np.all(np.isfinite(matrix)):
+        raise ShapeError(f"compatibility must be a finite (C, C) matrix, got {matrix.shape}")
+    if np.abs(matrix).max(initial=0.0) > MOST_HEARD:
+        raise ShapeError(
+            f"compatibility must stay within {MOST_HEARD:g}, got {np.abs(matrix).max():g}; scale it down"
+        )
+    return np.ascontiguousarray(matrix, np.float32)
+
+
+def _check_heard(spec: CRFSpec, pixels: int, compatibility: NDArray[np.float32] | None) -> None:
+    """Bound what one pixel may hear: no kernel exceeds 1, nor does its normalisation what is summed."""
+    row = 1.0 if compatibility is None else float(np.abs(compatibility).sum(axis=1, dtype=np.float64).max())
+    heard = (spec.appearance_weight + spec.smoothness_weight) * max(row, 1.0) * pixels
+    if heard > MOST_HEARD:
+        raise UsageError(
+            f"weights and compatibility may add up to a cost of {heard:.3g} for one of {pixels} pixels, more "
+            f"than {MOST_HEARD:g}; scale them down"
+        )
 
 
 def _check_arrays(

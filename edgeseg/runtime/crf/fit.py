@@ -80,22 +80,27 @@ def fit(
     rng = np.random.default_rng(seed)
     floor = score(examples, None).miou
 
-    def worth(parameters: CRFSpec) -> float:
+    def judge(parameters: CRFSpec) -> float:
         found = score(examples, parameters, threads=threads)
         on_trial()
-        return found.boundary_f if found.miou >= floor else found.miou - floor - 1
+        return worth(found, floor)
 
     best = scaled_to(start, SEARCH_HEIGHT)
-    most = worth(best)
+    most = judge(best)
     coarse, fine = trials or (COARSE, FINE)
     for trial in range(coarse + fine):
         done = max(trial - coarse, 0) / max(fine, 1)
         step = FIRST_STEP * (LAST_STEP / FIRST_STEP) ** done
         candidate = _anywhere(rng) if trial < coarse else _nearby(best, step, rng)
-        found = worth(candidate)
+        found = judge(candidate)
         if found > most:
             best, most = candidate, found
     return best
+
+
+def worth(found: Scores, floor: float) -> float:
+    """Order scores: the boundary F-score where mIoU is not below `floor`, and below all of these by mIoU."""
+    return found.boundary_f if found.miou >= floor else found.miou - floor - 1
 
 
 def _anywhere(rng: np.random.Generator) -> CRFSpec:

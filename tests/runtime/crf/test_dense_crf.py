@@ -64,6 +64,46 @@ def test_unnormalised_kernels_agree_with_mean_field_over_all_pairs(count):
     assert (found.labels == exact.argmax(axis=0)).mean() > 0.99
 
 
+@pytest.mark.parametrize("normalisation", ["symmetric", "before", "after", "none"])
+@pytest.mark.parametrize("width_px", [0.5, 2, 2.8, 5, 8, 12, 20])
+@pytest.mark.parametrize("has_kernel", [pytest.param(True, marks=needs_kernel), False])
+def test_the_smoothness_kernel_has_its_size_at_every_width(monkeypatch, normalisation, width_px, has_kernel):
+    """From 2.8 px on the kernel filters on coarser cells, which hold the sums of 4, 16 or 64 pixels.
+
+    What is left is its interpolation between cells, coarsest at the edges of so small an image.
+    """
+    image, logits = scene(3, (24, 29))
+    weight = 4 / (2 * np.pi * width_px**2) if normalisation == "none" else 4
+    spec = CRFSpec(24, 20, 13, 0, width_px, weight, 3)
+    exact = brute_force.marginals(logits, image, spec, mode=normalisation)
+    options = {"normalisation": normalisation, "settle": False}
+    field = DenseCRF(spec, **options) if has_kernel else without_kernel(monkeypatch, spec, **options)
+    found = field(logits, image, marginals=True)
+    assert np.abs(found.marginals - exact).mean() < 0.02
+    assert (found.labels == exact.argmax(axis=0)).mean() > 0.95
+
+
+def test_an_asymmetric_matrix_is_taken_row_by_row_and_pydensecrf_takes_its_symmetric_part():
+    image, logits = scene(4)
+    matrix = np.random.default_rng(3).uniform(0.2, 2, (4, 4)) * (1 - np.eye(4))
+    exact = brute_force.marginals(logits, image, SPEC, compatibility=matrix).argmax(axis=0)
+    ours = DenseCRF(SPEC, compatibility=matrix, settle=False)(logits, image).labels
+    assert (ours == exact).mean() > 0.99
+    assert (
+        ours == brute_force.marginals(logits, image, SPEC, compatibility=matrix.T).argmax(axis=0)
+    ).mean() < 0.9
+    densecrf = pytest.importorskip("pydensecrf.densecrf", reason="pydensecrf2 is not installed")
+    theirs = densecrf.DenseCRF2D(37, 30, 4)
+    theirs.setUnaryEnergy(np.ascontiguousarray(-logits.reshape(4, -1)))
+    smoothness, appearance = (np.float32(weight * matrix) for weight in (2, 4))
+    theirs.addPairwiseGaussian(sxy=2, compat=smoothness)
+    theirs.addPairwiseBilateral(sxy=20, srgb=13, rgbim=image, compat=appearance)
+    expected = np.array(theirs.inference(5)).argmax(axis=0).reshape(30, 37)
+    assert (ours == expected).mean() < 0.9
+    symmetric = DenseCRF(SPEC, compatibility=(matrix + matrix.T) / 2)(logits, image).labels
+    assert (symmetric == expected).mean() > 0.99
+
+
 def test_two_pixels_by_hand():
     # smoothness alone, width 1: the other pixel weighs e = exp(-1/2), itself 1; K 1 = 1 + e for both.
     # Q starts at (1/2, 1/2) on the right; one iteration gives it weight * (Q_left e + Q_right) / (1 + e).
@@ -291,6 +331,33 @@ def test_refuses_a_matrix_of_another_size():
         DenseCRF(compatibility=np.zeros((2, 3)))
     with pytest.raises(ShapeError, match="compatibility is for 3 classes, logits have 2"):
         DenseCRF(compatibility=np.zeros((3, 3)))(LOGITS, IMAGE)
+
+
+@pytest.mark.parametrize("cost", [3e38, -3e38, 1e300, np.nan, np.inf])
+def test_refuses_a_matrix_of_numbers_that_float32_cannot_add(cost):
+    with pytest.raises(ShapeError, match="compatibility must"):
+        DenseCRF(compatibility=np.array([[0, cost], [1, 0]]))
+
+
+@pytest.mark.parametrize(("cost", "weight"), [(1e29, 3), (1, 1e29), (1e20, 1e15)])
+def test_refuses_costs_that_float32_cannot_add(cost, weight):
+    field = DenseCRF(CRFSpec(4, smoothness_weight=weight), compatibility=cost * (1 - np.eye(2)))
+    with pytest.raises(UsageError, match="scale them down"):
+        field(LOGITS, IMAGE)
+
+
+@pytest.mark.parametrize("normalisation", ["symmetric", "none"])
+@pytest.mark.parametrize("count", [2, 3, 9])
+@pytest.mark.parametrize("has_kernel", [pytest.param(True, marks=needs_kernel), False])
+def test_the_largest_costs_give_labels(monkeypatch, normalisation, count, has_kernel):
+    image, logits = scene(count)
+    matrix = 1e20 * (1 - np.eye(count))
+    options = {"compatibility": matrix, "normalisation": normalisation}
+    spec = CRFSpec(30, smoothness_weight=1e5, appearance_weight=1e5)
+    field = DenseCRF(spec, **options) if has_kernel else without_kernel(monkeypatch, spec, **options)
+    found = field(logits, image, marginals=True)
+    assert found.labels.max() < count
+    assert found.marginals.sum(axis=0) == pytest.approx(1, abs=2e-3)
 
 
 def test_unary_from_labels_by_hand():

@@ -30,8 +30,8 @@ class Gaussian {
     shift_ = 0;
     while (static_cast<float>(2 << shift_) * kLeastCells <= width && 1 << shift_ < kLargestFactor) ++shift_;
     factor_ = 1 << shift_;
-    const float f = static_cast<float>(factor_);
-    float variance = width * width / (f * f);
+    const float f = static_cast<float>(factor_), wanted = width * width / (f * f);
+    float variance = wanted;
     if (factor_ > 1) variance -= (1.0f - 1.0f / (f * f)) / 12.0f + 1.0f / 6.0f;  // the cells' box, and interpolation
     const int reach = std::min(static_cast<int>(std::lround(3.0f * std::sqrt(variance))), std::max(tiling.height, tiling.width));
     taps_.resize(reach + 1);
@@ -41,7 +41,7 @@ class Gaussian {
       sum += (i ? 2.0f : 1.0f) * taps_[i];
     }
     for (float& tap : taps_) tap /= sum;
-    area_ = sum * sum;
+    gain_ = sum * sum * wanted / variance;
     rows = lay_out(tiling.height, tiling.rows * kSide, norm);
     columns = lay_out(tiling.width, tiling.columns * kSide, norm);
   }
@@ -56,10 +56,8 @@ class Gaussian {
   }
   template <typename Norm>
   float out(const Norm& norm, int y, int x) const {
-    return norm.after ? rows.norm[y] * columns.norm[x] : norm.before ? 1.0f : area();
+    return norm.after ? rows.norm[y] * columns.norm[x] : norm.before ? 1.0f : gain_;
   }
-  // Of the Gaussian with peak 1: what the weights, which sum to 1 here, would sum to.
-  float area() const { return area_ * factor_ * factor_; }
 
   // Blur (cells, C) values.
   template <int C>
@@ -136,7 +134,7 @@ class Gaussian {
   }
 
   int factor_ = 1, shift_ = 0;  // 2^shift_
-  float area_ = 1.0f;
+  float gain_ = 1.0f;         // by which weights that sum to 1 over the cells fall short of the Gaussian with peak 1
   std::vector<float> taps_;   // one side, the middle first
   std::vector<float> lines_;  // one row of cells a thread
 };
