@@ -44,13 +44,12 @@ def read_pair(image: Path, label: Path, classes: int) -> tuple[NDArray[np.uint8]
     Raises:
         UsageError: if one of them is no image, or the map has another size, or values that are no class.
     """
-    import cv2
     import numpy as np
 
     from edgeseg.runtime.results import VOID_LABEL
 
-    frame = _read(image, cv2.IMREAD_COLOR)
-    truth = _read(label, cv2.IMREAD_UNCHANGED)
+    frame = _read_frame(image)
+    truth = _read_map(label)
     if truth.dtype != np.uint8 or truth.shape != frame.shape[:2]:
         raise UsageError(
             f"{label} is {truth.dtype} {truth.shape}; a label map has one 8-bit channel and the size of its "
@@ -102,10 +101,23 @@ def read_labelled(images: Path, labels: Path, spec: ModelSpec) -> tuple[NDArray[
     return np.concatenate(frames), np.stack(maps)
 
 
-def _read(path: Path, flags: int) -> NDArray[Any]:
+def _read_frame(path: Path) -> NDArray[np.uint8]:
+    """Read the (first) picture of a file as a run would."""
+    from edgeseg.runtime.sources.images import ImagesSource
+
+    try:
+        return next(iter(ImagesSource.file(path))).image
+    except SourceError as error:
+        raise UsageError(f"{path} cannot be read as an image: {error}") from error
+
+
+def _read_map(path: Path) -> NDArray[Any]:
+    """Read the values of a map as they are stored."""
+    import cv2
+
     from edgeseg.runtime.sources.image_file import read_stored
 
     try:
-        return read_stored(path, flags)
+        return read_stored(path, cv2.IMREAD_UNCHANGED)
     except SourceError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(f"{path} cannot be read as an image: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import cv2
@@ -69,3 +70,22 @@ def test_what_is_no_label_map_is_refused(tmp_path: Path) -> None:
         path.unlink()
     with pytest.raises(UsageError, match=r"0 of 4 images in .* have a label map of the same name"):
         read_labelled(images, labels, spec(size))
+
+
+def test_images_are_read_as_a_run_reads_them(tmp_path: Path) -> None:
+    images, labels = write(tmp_path, 4)
+    for path in images.iterdir():
+        cv2.imwrite(str(path), np.full((HEIGHT, WIDTH), 4000, np.uint16))  # of a sensor of 12 bits
+    frames, _ = read_labelled(images, labels, spec(InputSpec(HEIGHT, WIDTH)))
+    assert (frames == 4000 // 16).all()
+
+
+@pytest.mark.parametrize("kind", ["images", "labels"])
+def test_declared_sizes_are_not_believed(tmp_path: Path, kind: str) -> None:
+    images, labels = write(tmp_path, 4)
+    path = {"images": images, "labels": labels}[kind] / "002.png"
+    data = bytearray(path.read_bytes())
+    data[16:24] = struct.pack(">II", 32_000, 32_000)
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match=r"002\.png cannot be read as an image.*32000x32000.*--limit"):
+        read_labelled(images, labels, spec(InputSpec(HEIGHT, WIDTH)))

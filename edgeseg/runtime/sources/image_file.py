@@ -55,9 +55,10 @@ class ImageFile:
         header = read_header(self._data)
         if header is None:
             raise self._damaged()
-        if header.truncated:
+        if header.truncated and header.pages == 1:
             raise SourceError(f"{path} is damaged: it ends before its picture does; copy or save it again")
         self.header: Header = header
+        self._data = self._data[: header.whole_bytes]
         if header.bits == 16:  # noqa: PLR2004
             check_pixels(f"{path} (16 bits count twice)", 2 * header.width, header.height)
         check_pixels(str(path), header.width, header.height)
@@ -76,10 +77,7 @@ class ImageFile:
 
     def decode(self, flags: int) -> NDArray[Any] | None:
         """Decode the first picture by OpenCV's flags; None if it is damaged. Raises SourceError."""
-        try:
-            return cv2.imdecode(np.frombuffer(self._data, np.uint8), flags)
-        except cv2.error as error:
-            raise SourceError(f"cannot read {self._path}: {error.err}") from error
+        return self._decode(self._data, flags)
 
     def _is_animation(self) -> bool:
         return self.header.pages != 1 and not self.header.offsets
@@ -89,12 +87,12 @@ class ImageFile:
         for offset in self.header.offsets or (0,):
             if isinstance(data, bytearray):
                 begin_with(data, offset)
-            yield Page(self._decode(data))
+            depth = 0 if data[4:8] == FTYP else cv2.IMREAD_ANYDEPTH
+            yield Page(self._decode(data, cv2.IMREAD_COLOR | depth))
 
-    def _decode(self, data: bytes | bytearray) -> NDArray[Any] | None:
-        depth = 0 if data[4:8] == FTYP else cv2.IMREAD_ANYDEPTH
+    def _decode(self, data: bytes | bytearray, flags: int) -> NDArray[Any] | None:
         try:
-            return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | depth)
+            return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         except cv2.error as error:
             raise SourceError(f"cannot read {self._path}: {error.err}") from error
 

@@ -14,7 +14,7 @@ from edgeseg.runtime.upright import UPRIGHT, Orientation
 JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
 JPEG_BARE_MARKERS = frozenset((0x01, 0xFF, *range(0xD0, 0xD9)))  # they have no length
 START_OF_SCAN, END_OF_IMAGE = 0xDA, b"\xff\xd9"
-PNG_CHUNK_FRAME = 12  # bytes of length, kind and checksum around a chunk's data
+PNG_CHUNK_BYTES = 12  # length, kind and checksum around the content
 GIF_EXTENSION, GIF_IMAGE = 0x21, 0x2C
 
 
@@ -30,7 +30,8 @@ class Header:
         orientation: what OpenCV leaves to be done.
         offsets: of the pages' directories in a TIFF file.
         left_out: pictures that are no pages, such as the reduced ones of a TIFF file.
-        truncated: the file ends before its picture does.
+        truncated: the file ends before its last picture does.
+        whole_bytes: of a truncated file, those that may be decoded; None where that is all of them.
     """
 
     width: int
@@ -42,6 +43,7 @@ class Header:
     offsets: tuple[int, ...] = ()
     left_out: int = 0
     truncated: bool = False
+    whole_bytes: int | None = None
 
 
 def read_header(data: bytes) -> Header | None:
@@ -57,19 +59,23 @@ def read_header(data: bytes) -> Header | None:
 
 def _png(data: bytes) -> Header:
     width, height, bits = struct.unpack_from(">IIB", data, 16)
-    pages = 1
-    if (at := data.find(b"acTL", 0, data.find(b"IDAT"))) > 0:
-        pages = max(1, struct.unpack_from(">I", data, at + 4)[0])
-    truncated = _ends_within_a_chunk(data)
-    return Header(width, height, pages, 16 if bits == 16 else 8, truncated=truncated)  # noqa: PLR2004
-
-
-def _ends_within_a_chunk(data: bytes) -> bool:
-    """Whether a PNG file is shorter than one of its chunks, whose length its reader allocates."""
-    at = 8
-    while at + 8 <= len(data):
-        at += PNG_CHUNK_FRAME + int(struct.unpack_from(">I", data, at)[0])
-    return at > len(data)
+    pages, at, ended = 1, 8, False
+    while not ended and at + PNG_CHUNK_BYTES <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if at + PNG_CHUNK_BYTES + length > len(data):
+            break
+        if kind == b"acTL":
+            pages = max(1, struct.unpack_from(">I", data, at + 8)[0])
+        elif kind == b"fcTL":
+            wide, high, left, top = struct.unpack_from(">4I", data, at + 12)
+            if left + wide > width or top + high > height:
+                raise ValueError("a frame is larger than the picture")
+        at += PNG_CHUNK_BYTES + length
+        ended = kind == b"IEND"
+    # a chunk may declare 4 GB, which OpenCV would allocate; those of an animation before it can be read
+    cut = None if ended or at == len(data) else at
+    depth = 16 if bits == 16 else 8  # noqa: PLR2004
+    return Header(width, height, pages, depth, truncated=cut is not None, whole_bytes=cut)
 
 
 def _jpeg(data: bytes) -> Header:

@@ -105,7 +105,16 @@ class VideoSource(Source):
             live=False,
         )
         source.files = [path]
+        source._turn_pixels()
         return source
+
+    def _turn_pixels(self) -> None:
+        """Find out whether pixels that are not square will lie on their side; the first picture tells."""
+        if self.pixel_aspect == 1 or (picture := self._next_picture()) is None:
+            return
+        self._decoded.appendleft(picture)
+        if orientation(picture).transposed:
+            self.pixel_aspect = 1 / self.pixel_aspect
 
     @classmethod
     def url(cls, url: str) -> VideoSource:
@@ -252,7 +261,9 @@ class VideoSource(Source):
                     failures = 0
                     yield packet
                 return
-            except FFmpegError as error:  # noqa: PERF203 - the exception, not the rule
+            except IndexError:  # noqa: PERF203 - PyAV's, at the end, where streams turned up on the way
+                return
+            except FFmpegError as error:
                 if self.live and not isinstance(error, ValueError):  # timeout, connection gone
                     return
                 failures += 1

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from edgeseg.errors import SourceError
 from edgeseg.runtime.sources.image_header import read_header
@@ -83,3 +84,22 @@ def test_the_limit_is_raised_for_what_is_meant(tmp_path: Path, monkeypatch: pyte
         list(ImagesSource.file(path))
     monkeypatch.setenv("EDGESEG_LIMITS", "pixels=2000")
     assert len(list(ImagesSource.file(path))) == 1
+
+
+@pytest.mark.parametrize("at", [b"IDAT", b"acTL"])
+def test_a_chunk_that_declares_more_than_there_is_is_not_believed(tmp_path: Path, at: bytes) -> None:
+    shades = [Image.fromarray(np.full((12, 16, 3), shade, np.uint8)) for shade in (0, 100)]
+    path = tmp_path / "p.png"
+    shades[0].save(path, save_all=True, append_images=shades[1:] if at == b"acTL" else [])
+    data = bytearray(path.read_bytes())
+    last = data.rfind(b"fdAT") if at == b"acTL" else data.find(b"IDAT")
+    struct.pack_into(">I", data, last - 4, 0xFF000000)
+    path.write_bytes(data)
+    source = ImagesSource.file(path)
+    if at == b"IDAT":
+        with pytest.raises(SourceError, match="it ends before its picture does"):
+            list(source)
+        return
+    assert [frame.page for frame in source] == [0]  # what comes before it is there
+    assert source.bad_frames == 1
+    assert source.skipped

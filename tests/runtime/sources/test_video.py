@@ -168,6 +168,17 @@ def test_pictures_are_turned_upright(tmp_path: Path) -> None:
     assert np.abs(frame.image.astype(int) - expected).max() <= 3
 
 
+def test_pixels_that_are_not_square_turn_with_the_picture(tmp_path: Path) -> None:
+    path = encode_video(
+        tmp_path / "v.mp4", greys(5), codec="libx264", pixels="yuv420p", pixel_aspect=Fraction(4, 3)
+    )
+    _ffmpeg("-i", path, "-c", "copy", "-metadata:s:v", "rotate=90", tmp_path / "turned.mp4")
+    for name, aspect in (("v.mp4", Fraction(4, 3)), ("turned.mp4", Fraction(3, 4))):
+        with open_source(tmp_path / name) as source:
+            assert source.pixel_aspect == aspect
+            assert [frame.index for frame in source] == list(range(5))
+
+
 @pytest.mark.parametrize(
     ("arguments", "suffix"),
     [
