@@ -156,7 +156,8 @@ class HeadSpec(Ranged):
 
     A pixel is foreground, or belongs to a class of a `multilabel` head, where its probability exceeds
     `threshold`. The graph subtracts log(threshold / (1 - threshold)) from the log-odds (those of the second
-    class, where there are two), so that its logits decide at 0 whatever the threshold is.
+    class, where there are two), so that its logits decide at 0 whatever the threshold is. The runtime adds it
+    again for the confidence; a CRF starts from, and its marginals are those of, the shifted logits.
     """
 
     kind: Head = "logits"

@@ -94,7 +94,7 @@ NORM_EPS_NOTE = (
     "--output-kind",
     type=click.Choice(["labels", "logits"]),
     help="Of semantic networks: class ids at the input's size, or scores at the network's own stride, which "
-    "the runtime upsamples to the frame. Default: labels, but logits where classes may overlap.",
+    "the runtime upsamples to the frame. Default: logits, where the network gives any.",
 )
 @click.option(
     "--score-threshold",

@@ -28,7 +28,6 @@ from edgeseg.runtime.sources import open_source
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 NETWORKS = ("unet", "deeplab", "maskrcnn")
-LOGITS = ("deeplab",)  # exported with logits, which a CRF takes; the other semantic one with labels
 
 FIRST_UNSEEN_SEED = 500_000  # training scenes have seeds from 1,000,000 up
 TEST_SCENES = 60
@@ -116,7 +115,6 @@ def _export(network: str, model: Path) -> ParityReport:
     settings = Settings(
         name=name,
         size_hw=scenes.DEFAULT_SIZE_HW,
-        output_kind="logits" if network in LOGITS else "labels",
         score_threshold=LOWEST_SCORE,
         class_names=scenes.CLASS_NAMES,
         palette_rgb=scenes.PALETTE_RGB,

@@ -20,6 +20,8 @@ from edgeseg.spec import Head
 UNIT_SLACK = 1e-3  # how far rounding takes probabilities out of 0..1
 SUM_SLACK = 1e-2  # how far half precision takes the sum of a softmax from 1
 RESAMPLED_SLACK = 0.25  # how far a cubic filter takes a softmax out of 0..1; the sum stays 1
+UNDERFLOW = 1e-6  # a sigmoid of large scores gives many values between 0 and this, a ReLU hardly any ...
+UNDERFLOW_SHARE = 1e-3  # ... and neither does anything else that gives exact zeros, too
 MAX_LABEL = 254  # labels are bytes, and 255 is no class
 
 MEANING: dict[Head, str] = {
@@ -41,6 +43,7 @@ class Observed:
         is_whole: only whole numbers; `is_integer`: of an integer or boolean type, too.
         sums_to_one: of at least two channels.
         is_constant: one value for each channel, everywhere.
+        underflows: many values lie between 0 and `UNDERFLOW`.
     """
 
     images: int
@@ -51,6 +54,7 @@ class Observed:
     is_integer: bool
     sums_to_one: bool
     is_constant: bool
+    underflows: bool
 
     @property
     def in_unit(self) -> bool:
@@ -95,6 +99,7 @@ def observe(outputs: Sequence[NDArray[Any]]) -> Observed:
             float(np.abs(planes.sum(axis=0, dtype=np.float32) - 1).max()) <= SUM_SLACK for planes in outputs
         ),
         is_constant=all(bool((planes == corner).all()) for planes in outputs),
+        underflows=any(_underflows(planes) for planes in outputs),
     )
 
 
@@ -114,10 +119,10 @@ def fitting(seen: Observed) -> list[Head]:
         return found + (["logits"] if seen.is_constant or seen.lowest <= 0 else [])
     if seen.is_whole and not seen.is_constant:
         return ["multilabel", "sigmoid"]
-    if seen.lowest > 0:
+    if seen.lowest > 0 or seen.underflows:
         found += ["multilabel", "softmax"] if seen.is_softmax else ["multilabel"]
         return [*found, "logits"]
-    return ["logits", "sigmoid", "multilabel"]  # no sigmoid reaches 0 in float32, as a ReLU does
+    return ["logits", "sigmoid", "multilabel"]  # a ReLU reaches 0, a sigmoid hardly ever
 
 
 def settle(seen: Observed, stated: Head | None) -> Head:
@@ -143,6 +148,10 @@ def settle(seen: Observed, stated: Head | None) -> Head:
             "show others: --images FOLDER"
         )
     return stated
+
+
+def _underflows(planes: NDArray[Any]) -> bool:
+    return int(((planes > 0) & (planes < UNDERFLOW)).sum()) > UNDERFLOW_SHARE * planes.size
 
 
 def _sums_to_one(planes: NDArray[Any]) -> bool:

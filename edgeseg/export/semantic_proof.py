@@ -22,6 +22,7 @@ from edgeseg.spec import ModelSpec
 
 ENLARGED = 2  # times the input's sides, at which the cost of labels is measured
 PERCENT = 100.0
+HEAVY_BYTES = 1 << 24  # of an image's logits: milliseconds to copy and to pick labels from
 
 
 def finish_all(
@@ -57,6 +58,11 @@ def with_meaning(report: ParityReport, read: Read, found: Sequence[Outputs], spe
     notes = [*report.notes, *read.notes, *coverage_notes(read, spec.class_names)]
     if spec.output_kind == "labels" and spec.head.kind != "labels":
         notes.append(enlarging_note(found, len(spec.class_names)))
+    elif spec.output_kind == "logits" and (size := found[0]["logits"].nbytes) > HEAVY_BYTES:
+        notes.append(
+            f"the logits of an image take {size / 1e6:.0f} MB: on a GPU, whose memory they have to leave, "
+            "--output-kind labels is faster, and costs nothing on frames of the input's size"
+        )
     return dataclasses.replace(
         report,
         figures={**report.figures, **errors.figures()},

@@ -48,7 +48,7 @@ class Settings:
         name: of the network, for the record.
         size_hw: input size in pixels.
         lowering: how ROI-Align and suppression become nodes.
-        output_kind: of semantic networks; by default labels, or logits where classes may overlap.
+        output_kind: of semantic networks; by default logits, or labels where the network gives them itself.
         batch: images a run; the `onnx` lowering of instance networks takes one.
         score_threshold, max_detections: of instance networks.
         class_names: background first; by default the network's own, or numbers.
@@ -147,7 +147,7 @@ def check_head(head: Head, settings: Settings) -> None:
 
 def output_kind_of(head: Head, settings: Settings) -> Literal["labels", "logits"]:
     """Give the kind of outputs that a semantic graph will have."""
-    return settings.output_kind or ("logits" if head == "multilabel" else "labels")
+    return settings.output_kind or ("labels" if head == "labels" else "logits")
 
 
 def specify(

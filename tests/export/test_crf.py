@@ -85,7 +85,8 @@ def test_the_graph_refines_at_the_inputs_resolution(tmp_path: Path) -> None:
 
 def test_labels_of_a_binary_network(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
-    report = export_network(unet(num_classes=1), path, Settings("tiny", SIZE_HW, crf=CRF))
+    settings = Settings("tiny", SIZE_HW, output_kind="labels", crf=CRF)
+    report = export_network(unet(num_classes=1), path, settings)
     assert report.figures["label_agreement"] == 1.0
     _, spec = load_portable(path)
     assert (spec.graph.crf_stride, spec.class_names) == (4, ("background", "class 1"))

@@ -56,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def labels(folder: Path) -> Exported:
-    return export(folder, deeplab(), checkpoint_sha256="ab" * 32)
+    return export(folder, deeplab(), output_kind="labels", checkpoint_sha256="ab" * 32)
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +195,7 @@ sys.path.insert(0, sys.argv[1])
 from tests.export.small_networks import SIZE_HW, deeplab
 from edgeseg.export.exporter import Settings, export_network
 path = Path(sys.argv[2])
-export_network(deeplab(), path, Settings("tiny", SIZE_HW, checkpoint_sha256="ab" * 32))
+export_network(deeplab(), path, Settings("tiny", SIZE_HW, output_kind="labels", checkpoint_sha256="ab" * 32))
 print(hashlib.sha256(path.read_bytes()).hexdigest())
 """
 

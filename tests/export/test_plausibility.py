@@ -13,7 +13,7 @@ SCORES = [RANDOM.normal(0, 4, (4, 9, 11)).astype(np.float32) for _ in range(2)]
 
 
 def sigmoid(scores: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-scores))
+    return 1 / (1 + np.exp(np.minimum(-scores.astype(np.float64), 700)))  # e^710 overflows
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
@@ -43,6 +43,7 @@ OUTPUTS = {
     "mask": [one(scores) > 0 for scores in SCORES],
     "float mask": [(one(scores) > 0).astype(np.float32) for scores in SCORES],
     "sigmoids": [sigmoid(scores) for scores in SCORES],
+    "saturated sigmoids": [sigmoid(40 * scores).astype(np.float32) for scores in SCORES],
     "masks": [(scores > 0).astype(np.float32) for scores in SCORES],
     "nothing": [np.zeros((1, 9, 11), np.float32)],
     "nowhere": [np.zeros((1, 9, 11), np.int64)],
@@ -72,6 +73,7 @@ def test_plain_logits_need_no_word(name: str) -> None:
         ("mask", ["labels"]),
         ("float mask", ["labels", "sigmoid"]),
         ("sigmoids", ["sigmoid", "multilabel", "logits"]),
+        ("saturated sigmoids", ["sigmoid", "multilabel", "logits"]),
         ("masks", ["multilabel", "sigmoid"]),
         ("nothing", ["sigmoid", "labels", "logits"]),
         ("nowhere", ["labels"]),

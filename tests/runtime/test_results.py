@@ -62,6 +62,15 @@ def test_segments_cover_every_pixel_once() -> None:
     assert result.frame_hw == (2, 3)
 
 
+def test_segments_of_classes_that_overlap_share_pixels() -> None:
+    masks = np.array([[[1, 1, 0]], [[0, 0, 0]], [[0, 1, 0]]], np.bool_)
+    result = SemanticResult(np.array([[0, 2, 255]], np.uint8), masks=masks)
+    segments = json.loads(json.dumps(result.to_segments()))
+    assert [(s["category_id"], s["area"]) for s in segments] == [(0, 2), (2, 1)]
+    decoded = coco_mask.decode([s["segmentation"] for s in segments]).transpose(2, 0, 1)
+    assert decoded.tolist() == masks[[0, 2]].tolist()
+
+
 def test_supervision_gets_boxes_masks_scores_and_classes(
     two_objects: InstanceResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edgeseg.bundle import read_manifest, replace_manifest
 from edgeseg.errors import EngineError, ShapeError, UsageError
 from edgeseg.runtime import InstanceResult, Segmenter, SemanticResult
+from edgeseg.spec import Head, HeadSpec
 
 from .tiny_models import instance_engine, labels_engine, logits_engine
 
@@ -130,6 +133,30 @@ def test_a_frame_that_is_none_is_refused(tmp_path: Path) -> None:
 def test_arguments_that_do_not_fit_are_refused(arguments: dict, message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
         Segmenter.open(labels_engine(tmp_path / "engine"), **arguments)
+
+
+def with_head(engine: Path, kind: Head) -> Path:
+    """Say that an engine's network has another head."""
+    manifest = read_manifest(engine)
+    spec = dataclasses.replace(manifest.spec, head=HeadSpec(kind))
+    replace_manifest(engine, dataclasses.replace(manifest, spec=spec))
+    return engine
+
+
+def test_classes_that_may_overlap_have_masks_and_no_crf(tmp_path: Path) -> None:
+    engine = with_head(logits_engine(tmp_path / "engine"), "multilabel")
+    with Segmenter.open(engine) as segment:
+        result = segment(half_bright(32, 48))
+    assert result.masks[:, 0].tolist() == [[True] * 24 + [False] * 24, [False] * 24 + [True] * 24]
+    with pytest.raises(UsageError, match="classes may overlap; run without it"):
+        Segmenter.open(engine, crf=True)
+
+
+def test_a_network_that_decides_by_itself_has_no_logits_to_give(tmp_path: Path) -> None:
+    engine = with_head(labels_engine(tmp_path / "engine"), "labels")
+    for asked in ({"confidence": True}, {"crf": True}):
+        with pytest.raises(UsageError, match="its network decides by itself, and has none to give"):
+            Segmenter.open(engine, **asked)
 
 
 def test_a_score_threshold_is_a_probability(tmp_path: Path) -> None:

@@ -24,8 +24,9 @@ MAX_INSTANCES = int(np.iinfo(np.uint16).max)
 class FolderSink(Sink):
     """A folder with one PNG a frame, named as the frame's file or by its index, and `classes.json`.
 
-    Semantic: `NAME.png`, 8 bits, the class id of each pixel. Instance: `NAME.png`, 16 bits, 0 where there is
-    nothing, else the number of the object in `NAME.json`, from 1; where objects overlap, the first shows.
+    Semantic: `NAME.png`, 8 bits, the class id of each pixel (of classes that overlap the likeliest's, and 255
+    where there is none). Instance: `NAME.png`, 16 bits, 0 where there is nothing, else the number of the
+    object in `NAME.json`, from 1; where objects overlap, the first shows.
     `classes.json` holds name and RGB colour of every class id. Pages of one file are `NAME-000000.png` and
     so on. Each file is whole or absent. One run writes a folder at a time.
 

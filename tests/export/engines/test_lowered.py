@@ -32,7 +32,9 @@ CALIBRATION = Calibration(IMAGES, max_drop=ANY_DROP)
 @pytest.fixture(scope="module")
 def unet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "unet.onnx"
-    export_network(small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW))
+    export_network(
+        small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW, output_kind="labels")
+    )
     return path
 
 

@@ -29,7 +29,9 @@ ONE_THREAD = Request("openvino", threads=1)
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "unet.onnx"
-    export_network(small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW))
+    export_network(
+        small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW, output_kind="labels")
+    )
     return path
 
 
