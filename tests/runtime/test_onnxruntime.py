@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from edgeseg.bundle import Manifest, read_manifest
@@ -14,7 +15,7 @@ from edgeseg.runtime import Segmenter
 from edgeseg.runtime.backends import Tensor, open_backend
 from edgeseg.spec import OutputSpec
 
-from .tiny_models import labels_engine, logits_engine, write_tiny_engine
+from .tiny_models import MODEL_FILE, labels_engine, logits_engine, write_tiny_engine
 
 
 def changed(manifest: Manifest, **options: Any) -> Manifest:
@@ -49,6 +50,25 @@ def test_the_manifests_options_open(options: dict[str, Any], tmp_path: Path) -> 
     engine = labels_engine(tmp_path / "engine")
     backend = open_backend(engine, changed(read_manifest(engine), **options), threads=1)
     assert backend.infer(np.zeros((1, 32, 48, 3), np.uint8))["labels"].shape == (1, 32, 48)
+
+
+def test_weights_in_another_file_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = labels_engine(tmp_path / "engine")
+    manifest = read_manifest(engine)
+    model = onnx.load(engine / MODEL_FILE)
+    (bright,) = (tensor for tensor in model.graph.initializer if tensor.name == "bright")
+    data = bright.raw_data
+    bright.ClearField("raw_data")
+    bright.data_location = onnx.TensorProto.EXTERNAL
+    bright.external_data.add(key="location", value="bright.bin")
+    options = {"graph_optimization": "disabled"}
+    write_tiny_engine(engine, model.SerializeToString(), manifest.spec, options)
+    for folder in (engine, tmp_path):
+        (folder / "bright.bin").write_bytes(data)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(EngineError, match="ONNX Runtime cannot open") as caught:
+        Segmenter.open(engine)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_wrong_input_is_one_line(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ The manifest's device picks the execution provider (`providers`). Of its options
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from edgeseg.runtime.backends.providers import CPU, ON_NVIDIA, PROVIDERS, built_
 from edgeseg.runtime.forks import never_free, tell_of_forks
 from edgeseg.spec import THREADS
 
+NOWHERE = os.path.join(os.devnull, "external-data")  # no folder can be within a device
 _LOG_ERRORS_ONLY = 3  # warnings concern the graph's makers; what fails is raised
 _DTYPES: Mapping[str, str] = {  # of ONNX Runtime's names those that are not numpy's too
     "float": "float32",
@@ -136,6 +138,8 @@ def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int |
     device = device or manifest.device
     _check_device(manifest, options, device)
     session_options = _session_options(ort, options, threads)
+    # An engine's graph is whole in itself: what it names elsewhere was compared with no hash.
+    session_options.add_session_config_entry("session.model_external_initializers_file_folder_path", NOWHERE)
     if device != CPU:
         session_options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     cpu_threads = session_options.intra_op_num_threads
