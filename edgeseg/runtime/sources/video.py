@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +18,9 @@ from edgeseg.runtime.sources.address import without_password
 from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.sources.budget import check_pixels
 from edgeseg.runtime.sources.container import frame_count, orientation, picture_stream, stated_end_s
+from edgeseg.runtime.sources.packets import Lead, read_packets
 from edgeseg.runtime.sources.patience import Patience
-from edgeseg.runtime.sources.timeline import ECHO_FRAMES, Timeline, jumps
+from edgeseg.runtime.sources.timeline import Timeline
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -34,14 +34,12 @@ CLOSE_TIMEOUT_S = 1.0  # a reader blocked longer than this closes the container 
 NETWORK_OPTIONS = {"rtsp_transport": "tcp"}  # UDP loses what a busy network drops
 DECODING_THREADS = 2
 MAX_BAD_FRAMES = 1000  # in a row, of a live source: cameras send a whole picture each ten seconds or oftener
-LONGEST_LEAD = 1000  # packets before the first whole picture; behind them decoders are to do what they can
 PLAUSIBLE_FPS = (0.01, 1000.0)  # containers that do not know say 0 or 90000
 CODED_SHARE, CODED_MARGIN = 2, 1 << 16  # pixels of the coded size, which is padded, for each that is shown
 # Formats without times, for which FFmpeg makes some up.
 CLOCKLESS = frozenset(("mjpeg", "mpjpeg", "jpeg_pipe", "h264", "hevc", "m4v", "mpegvideo"))
 COMPLETE = frozenset(("mov", "avi"))  # containers whose index lists every frame
 SHORTFALL_INTERVALS = 2.5  # a recording that ends so many (of its longest) intervals early breaks off
-MAX_FAILED_READS = 100  # in a row, of packets of a recording
 
 
 class VideoSource(Source):
@@ -75,10 +73,8 @@ class VideoSource(Source):
             complete=not COMPLETE.isdisjoint(container.format.name.split(",")),
         )
         self._patience = Patience(MAX_BAD_FRAMES)
-        self._led = 0  # packets before the first whole picture, where a recording is cut out of another
-        self._begun = False
-        self._begins_at: int | None = None  # when that is shown; what is shown before it cannot be decoded
-        self._packets = self._demux()
+        self._lead = Lead(begun=stream.codec_context.codec.intra_only)
+        self._packets = read_packets(container, stream, self._bear, look_ahead=not live)
         self._reformatter = VideoReformatter()  # kept, since making one takes as long as a small frame
         self._decoded: deque[VideoFrame] = deque()
         self._lock = threading.Lock()  # containers are not thread-safe
@@ -92,7 +88,7 @@ class VideoSource(Source):
         """A video file.
 
         Raises:
-            SourceError: if FFmpeg cannot read it, or its frames have more pixels than `max_pixels`.
+            SourceError: if FFmpeg cannot read it, or its frames have more pixels than the limit.
         """
         try:
             path.open("rb").close()
@@ -228,65 +224,19 @@ class VideoSource(Source):
             packet.pts = None if packet.pts is None else packet.pts + shift
             packet.dts = None if packet.dts is None else packet.dts + shift
             stamp = packet.pts if packet.pts is not None else packet.dts
-            if self._is_lead(packet, stamp):
+            if self._lead.has(stamp, is_keyframe=packet.is_keyframe):
                 return []
             if not packet.is_discard:
                 self._timeline.announce(stamp, damaged=packet.is_corrupt)
         try:
             return packet.decode()
         except (FFmpegError, ValueError):
-            self._timeline.complain()
-            self._patience.bad()
+            self._bear()
             return []
 
-    def _is_lead(self, packet: Packet[VideoStream], stamp: int | None) -> bool:
-        """Tell whether a packet needs pictures from before the source's beginning: it is not damaged."""
-        if not self._begun:
-            self._begun = packet.is_keyframe or self._led >= LONGEST_LEAD
-            self._begins_at = stamp if packet.is_keyframe else None
-            self._led += not self._begun
-            return not self._begun
-        if packet.is_keyframe:
-            self._begins_at = None
-        return stamp is not None and self._begins_at is not None and stamp < self._begins_at
-
-    def _demux(self) -> Generator[Packet[VideoStream], None, None]:
-        """Give the packets, also those behind a place that cannot be read, and at last an empty one."""
-        from av.error import FFmpegError
-
-        failures = 0
-        while failures < MAX_FAILED_READS:
-            try:
-                for packet in self._joined(self._container.demux(self._stream)):
-                    failures = 0
-                    yield packet
-                return
-            except IndexError:  # noqa: PERF203 - PyAV's, at the end, where streams turned up on the way
-                return
-            except FFmpegError as error:
-                if self.live and not isinstance(error, ValueError):  # timeout, connection gone
-                    return
-                failures += 1
-                self._timeline.complain()
-                self._patience.bad()
-
-    def _joined(self, packets: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStream]]:
-        """Look ahead in recordings: where another one is appended, the last packets before it are sound.
-
-        The container suspects one of them, because its count of packets does not go on.
-        """
-        if self.live:
-            yield from packets
-            return
-        held: deque[Packet[VideoStream]] = deque()
-        for packet in packets:
-            if held and packet.size and jumps(held[-1].dts, packet.dts, float(self._tick)):
-                for before in held:
-                    before.is_corrupt = False
-            held.append(packet)
-            if len(held) > ECHO_FRAMES:
-                yield held.popleft()
-        yield from held
+    def _bear(self) -> None:
+        self._timeline.complain()
+        self._patience.bad()
 
     def _follow_time(self, media_s: float | None) -> None:
         """Keep the time of the last frame and the longest interval, by which a missing rest is told."""
@@ -304,14 +254,12 @@ class VideoSource(Source):
         if self.live:
             return
         if self._damage is None:
-            when = "" if media_s is None else f" near {media_s:.2f} s"
+            when = "" if media_s is None else f", the first near {media_s:.2f} s"
             self._damage = (len(self.skipped), when)
             self.skipped.append("")
         at, when = self._damage
         damaged = "frame is" if self.bad_frames == 1 else "frames are"
-        self.skipped[at] = (
-            f"{self.bad_frames} {damaged} damaged or missing in {self.name}, the first{when}; the rest is"
-        )
+        self.skipped[at] = f"{self.bad_frames} {damaged} damaged or missing in {self.name}{when}"
 
     def _note_end(self) -> None:
         self._timeline.end()

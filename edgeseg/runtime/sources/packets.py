@@ -1,0 +1,91 @@
+"""Turn a container into the packets of its pictures, past places that cannot be read."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING
+
+from edgeseg.runtime.sources.timeline import ECHO_FRAMES, jumps
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+MAX_FAILED_READS = 100  # in a row
+LONGEST_LEAD = 1000  # packets before the first whole picture; behind them decoders are to do what they can
+
+
+def read_packets(
+    container: InputContainer, stream: VideoStream, on_failure: Callable[[], None], *, look_ahead: bool
+) -> Generator[Packet[VideoStream], None, None]:
+    """Give the packets of a stream, and at last an empty one, which fetches what the decoder holds back.
+
+    Args:
+        on_failure: called where data is invalid; reading goes on behind it.
+        look_ahead: it is a recording, in which another may be appended; see `_joined`. Of a live source the
+            end of the connection, or silence beyond its timeout, is the end.
+    """
+    from av.error import FFmpegError
+
+    failures = 0
+    while failures < MAX_FAILED_READS:
+        try:
+            packets: Iterator[Packet[VideoStream]] = container.demux(stream)
+            for packet in _joined(packets, stream) if look_ahead else packets:
+                failures = 0
+                yield packet
+            return
+        except IndexError:  # noqa: PERF203 - PyAV's, at the end, where streams turned up on the way
+            return
+        except FFmpegError as error:
+            if not look_ahead and not isinstance(error, ValueError):
+                return
+            failures += 1
+            on_failure()
+
+
+def _joined(packets: Iterator[Packet[VideoStream]], stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """Call the last packets sound behind which another recording is appended.
+
+    The container suspects one of them, because its count of packets does not go on.
+    """
+    held: deque[Packet[VideoStream]] = deque()
+    tick_s = float(stream.time_base or 0)
+    try:
+        for packet in packets:
+            if held and packet.size and jumps(held[-1].dts, packet.dts, tick_s):
+                for before in held:
+                    before.is_corrupt = False
+            held.append(packet)
+            if len(held) > ECHO_FRAMES:
+                yield held.popleft()
+    except Exception:  # what was read before the failure is there
+        yield from held
+        raise
+    yield from held
+
+
+class Lead:
+    """Which packets need pictures from before the source's beginning: cut out of another, it is not damaged.
+
+    Args:
+        begun: each picture stands alone, so that there is no lead.
+    """
+
+    def __init__(self, *, begun: bool) -> None:
+        self._begun = begun
+        self._length = 0
+        self._begins_at: int | None = None  # when the first whole picture is shown
+
+    def has(self, stamp: int | None, *, is_keyframe: bool) -> bool:
+        """Tell whether the next packet, shown at `stamp`, is one of them."""
+        if not self._begun:
+            self._begun = is_keyframe or self._length >= LONGEST_LEAD
+            self._begins_at = stamp if is_keyframe else None
+            self._length += 1
+            return not self._begun
+        if is_keyframe:
+            self._begins_at = None
+        return stamp is not None and self._begins_at is not None and stamp < self._begins_at
