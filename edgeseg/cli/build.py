@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from edgeseg.cli import INTERRUPTED
 from edgeseg.cli.calibration_options import RANGE_FLAGS, Ranges, calibration_flags
 from edgeseg.cli.images import read_images
 from edgeseg.cli.options import DEVICES, PATH, THREADS, status
-from edgeseg.cli.tables import left_over_lines, measured_lines, print_parity, print_precision
+from edgeseg.cli.tables import (
+    beside_float_lines,
+    left_over_lines,
+    measured_lines,
+    print_parity,
+    print_precision,
+)
 from edgeseg.cli.tensorrt_options import tensorrt_flags
 from edgeseg.errors import UsageError
 from edgeseg.spec import Precision
@@ -184,7 +191,11 @@ def _build(
         click.echo(line)
     if built.precision is not None:
         print_precision(built.precision)
+    for line in beside_float_lines(built.beside_float):
+        click.echo(line)
     print_parity(built.parity)
+    if built.precision is not None and built.precision.interrupted:
+        raise click.exceptions.Exit(INTERRUPTED)
     batch = built.manifest.spec.input.batch
     if batch > 1:
         click.echo(f"{output}: takes {batch} images at once, for your own program; run wants 1")

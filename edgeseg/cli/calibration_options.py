@@ -34,7 +34,7 @@ class Ranges:
 
     calibration: Path | None
     labels: Path | None
-    calibration_method: CalibrationMethod
+    calibration_method: CalibrationMethod | None
     calibration_cache: Path | None
     max_drop: float
     packed: Path | None = None
@@ -90,12 +90,12 @@ _FLAGS = (
     click.option(
         "--calibration-method",
         type=click.Choice(get_args(CalibrationMethod)),
-        default="entropy",
-        show_default=True,
-        help="How int8 ranges follow from what was measured.",
+        help="How int8 ranges follow from what was measured; by default the way that loses least.",
     ),
     click.option(
-        "--calibration-cache", type=PATH, help="A file that keeps measured ranges for the next build."
+        "--calibration-cache",
+        type=PATH,
+        help="A file that keeps what was measured for the next build, also of an interrupted one.",
     ),
     click.option(
         "--max-drop",

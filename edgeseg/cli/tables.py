@@ -58,6 +58,17 @@ def measured_lines(measured: Sequence[Measured]) -> list[str]:
     return lines
 
 
+def beside_float_lines(measured: Sequence[Measured]) -> list[str]:
+    """Say how fast an int8 engine is beside fp32, and whether it is worth having for that."""
+    if not measured:
+        return []
+    times = {str(entry.options["precision"]): entry.median_ms for entry in measured}
+    line = ", ".join(f"{name} takes {time:.1f} ms" for name, time in sorted(times.items(), reverse=True))
+    if times["int8"] < times["fp32"]:
+        return [line]
+    return [f"{line}: int8 is slower than fp32 on this processor; for speed, build with --precision fp32"]
+
+
 def left_over_lines(options: Mapping[str, Any]) -> list[str]:
     """Say which nodes the device of an engine left to others; nothing if that is no question."""
     if "left_over" not in options:

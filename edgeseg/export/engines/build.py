@@ -24,9 +24,11 @@ from edgeseg.bundle import (
 )
 from edgeseg.errors import EngineError, NoDeviceError, ParityError, SpecError, UsageError
 from edgeseg.export.engines import OpenEngine, Request, Task
+from edgeseg.export.engines.comparison import beside_float
 from edgeseg.export.engines.lowered import FRESH_SEEDS, in_precision
 from edgeseg.export.engines.modules import fill_engine_of
 from edgeseg.export.engines.staged import StagedEngine
+from edgeseg.export.engines.trial import can_try
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.golden import Golden, sample_all
 from edgeseg.export.parity import TOLERANCES, ParityReport, Run, Tolerances, run_all
@@ -60,12 +62,14 @@ class Built:
 
     Attributes:
         precision: what computes in which precision, and why; None for fp32.
+        beside_float: times of an int8 engine and of one in fp32, fastest first; empty off the processor.
     """
 
     manifest: Manifest
     parity: ParityReport
     measured: tuple[Measured, ...]
     precision: PrecisionReport | None = None
+    beside_float: tuple[Measured, ...] = ()
 
 
 def build(
@@ -102,20 +106,14 @@ def build(
     """
     if request.precision == "int8" and calibration is None:
         raise UsageError(NO_CALIBRATION)
-    proto, spec = load_portable(model)
-    golden = golden_of(proto, str(model))
-    if graph_sha256(proto) != golden.graph_sha256:
-        raise ParityError(f"{model} was changed since it was exported and proven; export it again")
-    if request.backend != "auto":  # which compares those that take every graph
-        refuse_unfit(proto, request.backend)
-    del proto  # it holds all weights, and the optimiser needs room
+    spec, golden = _unchanged(model, request)
     if images is None and isinstance(calibration, Calibration):
         images = calibration.images[:PROOF_IMAGES]
     generated = pictures(golden.seeds, (spec.input.height, spec.input.width))
     frames = generated if images is None else images
     batch = np.resize(frames, (spec.input.batch, *frames.shape[1:]))  # the first ones, in turn
     limits = tolerances or TOLERANCES[request.precision]
-    findings: list[tuple[ParityReport, list[Measured], PrecisionReport | None]] = []
+    findings: list[Built] = []
 
     def fill(staging: Path) -> Manifest:
         with in_precision(
@@ -125,6 +123,7 @@ def build(
             task = Task(staging, lowered.model, sha256_of(model), spec, request, batch, open_engine)
             manifest, measured = fill_engine_of(request.backend)(task)
             precision = lowered.built(staging, manifest)
+            beside: list[Measured] = []
             on_step("comparing with PyTorch")
             comparison = _Comparison(model, lowered.model, spec, request, golden, images, limits)
             kept, _ = comparison.proof
@@ -144,9 +143,12 @@ def build(
                         kept = golden.of_engine(sample_all(found))
                     if precision is not None:
                         precision = lowered.judged(precision, engine.infer, manifest.backend)
+                    if request.precision == "int8" and can_try(request):
+                        on_step("comparing with fp32 for speed")
+                        beside = beside_float(task, model, manifest, engine)
         report.raise_if_failed(f"the engine of {model}")
         _refuse_empty_proof(report, model)
-        findings.append((report, measured, precision))
+        findings.append(Built(manifest, report, tuple(measured), precision, tuple(beside)))
         notes = {
             PARITY_NAME: json.dumps(report.to_plain(), indent=2, sort_keys=True),
             GOLDEN_NAME: kept.to_json(),
@@ -154,8 +156,8 @@ def build(
         return _noted(staging, manifest, notes, precision)
 
     manifest = write_engine(folder, fill)
-    ((report, measured, precision),) = findings
-    return Built(manifest, report, tuple(measured), precision)
+    (built,) = findings
+    return dataclasses.replace(built, manifest=manifest)
 
 
 @dataclass(frozen=True)
@@ -272,6 +274,17 @@ def _verify_beside(
         tolerances=tolerances,
         prove=stages.prove if manifest.precision == "fp32" else None,
     )
+
+
+def _unchanged(model: Path, request: Request) -> tuple[ModelSpec, Golden]:
+    """Read what a portable model is and computes, and refuse it if it was changed or its backend cannot."""
+    proto, spec = load_portable(model)
+    golden = golden_of(proto, str(model))
+    if graph_sha256(proto) != golden.graph_sha256:
+        raise ParityError(f"{model} was changed since it was exported and proven; export it again")
+    if request.backend != "auto":  # which compares those that take every graph
+        refuse_unfit(proto, request.backend)
+    return spec, golden
 
 
 def _noted(

@@ -1,4 +1,4 @@
-"""Turn measured ranges into a JSON file, and back if it is about the same model, images and method."""
+"""Turn what was measured of a model on images into a JSON file, and back where it is about the same."""
 
 from __future__ import annotations
 
@@ -13,41 +13,53 @@ from edgeseg.reading import parse_json, read_bytes, reading
 from edgeseg.records import from_plain
 from edgeseg.spec import Magnitude
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
+MOST_KEYS = 16  # that a file keeps, the latest
 
 
 @dataclass(frozen=True)
 class _Stored:
     version: int
-    key: str
-    ranges: Mapping[str, Magnitude]
+    measured: Mapping[str, Mapping[str, Magnitude]]
 
 
-def read_cache(path: Path, key: str) -> dict[str, float] | None:
-    """Read ranges by tensor; None if there are none of this key, or the file is of another kind.
+class Cache:
+    """Measurements by name, under keys that say what they are about; kept in a file if there is a path.
+
+    The file is written after every measurement, so that an interrupted build goes on where it was.
 
     Raises:
-        EngineError: if it is there and no file that can be read.
+        EngineError: if the file is there and cannot be read, or cannot be written.
     """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._measured = {} if path is None else _read(path)
+
+    def get(self, key: str) -> dict[str, float]:
+        """Give what was measured under a key; empty if nothing was."""
+        return dict(self._measured.get(key, {}))
+
+    def add(self, key: str, values: Mapping[str, float]) -> None:
+        """Keep more measurements under a key."""
+        self._measured[key] = {**self._measured.pop(key, {}), **values}
+        for oldest in list(self._measured)[:-MOST_KEYS]:
+            del self._measured[oldest]
+        if self._path is not None:
+            text = json.dumps({"version": CACHE_VERSION, "measured": self._measured}, indent=1)
+            write_whole(self._path, f"{text}\n".encode(), EngineError)
+
+
+def _read(path: Path) -> dict[str, dict[str, float]]:
+    """Read a file; nothing if there is none, or one of another kind or version, which is written anew."""
     if not path.exists():
-        return None
+        return {}
     with reading(path, EngineError, what="a calibration cache", mend=""):
         data = read_bytes(path)
     try:
         stored = from_plain(_Stored, parse_json(data, SpecError, str(path)))
     except (ValueError, SpecError):
-        return None
-    return dict(stored.ranges) if (stored.version, stored.key) == (CACHE_VERSION, key) else None
-
-
-def write_cache(path: Path, key: str, ranges: Mapping[str, float]) -> None:
-    """Write ranges by tensor.
-
-    Args:
-        key: hash of what they were measured on.
-
-    Raises:
-        EngineError: if the file cannot be written.
-    """
-    text = json.dumps({"version": CACHE_VERSION, "key": key, "ranges": dict(ranges)}, indent=1)
-    write_whole(path, f"{text}\n".encode(), EngineError)
+        return {}
+    if stored.version != CACHE_VERSION:
+        return {}
+    return {key: dict(values) for key, values in stored.measured.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -12,17 +13,28 @@ import onnx
 from edgeseg.errors import EngineError, SpecError
 from edgeseg.export.parity import Run
 from edgeseg.export.portable import graph_sha256, open_run
-from edgeseg.export.precision.convert import DEFAULT_MAX_DROP, Calibration, Say, finished, ranges_of
+from edgeseg.export.precision.cache import Cache
+from edgeseg.export.precision.convert import (
+    DEFAULT_MAX_DROP,
+    Calibration,
+    Say,
+    finished,
+    measured_on,
+    ranges_of,
+)
 from edgeseg.export.precision.graph import GraphView
 from edgeseg.export.precision.judge import Judge
 from edgeseg.export.precision.quantise import Scheme, plan, quantise
 from edgeseg.export.precision.report import PrecisionReport
 from edgeseg.export.precision.sensitivity import search
+from edgeseg.export.precision.trials import Trials
 from edgeseg.reading import parse_json
 from edgeseg.records import from_plain, to_plain
-from edgeseg.spec import Magnitude
+from edgeseg.spec import CalibrationMethod, Magnitude
 
 JUDGING_BUDGET_S = 240.0  # for all groups of layers once
+METHODS: tuple[CalibrationMethod, ...] = ("entropy", "percentile", "mse", "minmax")
+"""In the order in which they are tried."""
 
 OpenTrial = Callable[[onnx.ModelProto], AbstractContextManager[Sequence[Run]]]
 """Opens a graph as the engine will compute it; several runs, where it may end in one of several backends."""
@@ -106,20 +118,30 @@ def choose_int8(
     view = GraphView(model)
     scheme = target.scheme
     on_step("measuring ranges")
+    methods = METHODS if calibration.method is None else (calibration.method,)
     # The cache serves every scheme, and every choice of layers: what these quantise is among this.
     names = list({**plan(view, "symmetric").source, **plan(view, "onnxruntime").source})
-    ranges = ranges_of(model, names, calibration, judge.spec.input.batch, calibration.method)
+    measured = ranges_of(model, names, calibration, judge.spec.input.batch, methods)
+    ranges = dict(zip(methods, measured, strict=True))
     by_rule = plan(view, scheme).float_layers
     in_float = {entry.name for entry in by_rule}
     layers = [layer.name for layer in view.layers() if layer.name not in in_float]
 
-    def drop_of(float_layers: Collection[str]) -> float:
-        candidate = quantise(model, view, ranges, scheme, float_layers, narrow=target.narrow)
+    def measure(method: CalibrationMethod, float_layers: Collection[str]) -> float:
+        candidate = quantise(model, view, ranges[method], scheme, float_layers, narrow=target.narrow)
         with target.open_trial(candidate) as runs:
             return max(judge.points_lost(run) for run in runs)
 
-    on_step("comparing with float32")
-    found = search(layers, drop_of, calibration.max_drop, on_step=on_step)
+    trials = Trials(measure, Cache(calibration.cache), _key(model, judge, target))
+    on_step(f"comparing with float32, which takes {judge.seconds:.1f} s for {len(judge.images)} images")
+    method = _best_method(methods, trials, calibration.max_drop)
+    found = search(
+        layers,
+        lambda float_layers: trials.points_lost(method, float_layers),
+        calibration.max_drop,
+        on_step=on_step,
+        seconds_each=trials.seconds,
+    )
     chosen = tuple(entry.name for entry in found.float_layers)
     if len(chosen) == len(layers):
         raise EngineError(
@@ -136,12 +158,13 @@ def choose_int8(
         {layer.name: "fp32" if layer.name in in_float else "int8" for layer in view.layers()},
         float_miou=judge.float_miou,
         backend=target.backend,
-        method=calibration.method,
+        method=method,
+        interrupted=found.interrupted,
         float_layers=found.float_layers,
         curve=found.curve,
         notes=(*found.notes, *_note(judge, calibration)),
     )
-    return Int8Choice(graph_sha256(model), scheme, ranges, chosen, report, calibration.max_drop)
+    return Int8Choice(graph_sha256(model), scheme, ranges[method], chosen, report, calibration.max_drop)
 
 
 def quantised(model: onnx.ModelProto, choice: Int8Choice, *, narrow: bool = False) -> onnx.ModelProto:
@@ -157,6 +180,23 @@ def quantised(model: onnx.ModelProto, choice: Int8Choice, *, narrow: bool = Fals
         raise EngineError("the int8 ranges are those of another model; calibrate again")
     view = GraphView(model)
     return finished(quantise(model, view, choice.ranges, choice.scheme, choice.float_layers, narrow=narrow))
+
+
+def _best_method(methods: Sequence[CalibrationMethod], trials: Trials, max_drop: float) -> CalibrationMethod:
+    """Choose ranges: those that lose least with all layers in int8, or the first that lose little enough."""
+    lost: dict[CalibrationMethod, float] = {}
+    for method in methods:
+        lost[method] = trials.points_lost(method, ())
+        if lost[method] <= max_drop:
+            break
+    return min(lost, key=lambda method: lost[method])
+
+
+def _key(model: onnx.ModelProto, judge: Judge, target: Target) -> str:
+    """Say what candidates have in common: model, images, labels, and what runs them."""
+    labels = b"" if judge.labels is None else judge.labels.tobytes()
+    further = (target.scheme, target.backend, str(target.narrow), hashlib.sha256(labels).hexdigest())
+    return measured_on(model, judge.images, *further)
 
 
 def _note(judge: Judge, calibration: Calibration) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgeseg.bundle import SPEC_KEY
 from edgeseg.export.portable import graph_sha256, metadata_of, open_run
-from edgeseg.export.precision.cache import read_cache, write_cache
+from edgeseg.export.precision.cache import Cache
 from edgeseg.export.precision.calibration import observe
 from edgeseg.export.precision.graph import GraphView
 from edgeseg.export.precision.half import half_candidates, half_layers, to_half
@@ -22,7 +22,6 @@ from edgeseg.export.precision.ranges import threshold
 from edgeseg.export.precision.report import PrecisionReport
 from edgeseg.spec import CalibrationMethod, Precision
 
-DEFAULT_METHOD: CalibrationMethod = "entropy"
 DEFAULT_MAX_DROP = 0.5  # points
 
 Say = Callable[[str], None]
@@ -34,14 +33,14 @@ class Calibration:
 
     Attributes:
         images: (M, H, W, 3) uint8 BGR of the model's size.
-        method: turns magnitudes into int8 ranges.
-        cache: a file of ranges to read, if it is of this model and these images, and to write.
+        method: turns magnitudes into int8 ranges; None for the one that loses least.
+        cache: a file of measurements to read, where they are of this model and these images, and to write.
         max_drop: points that int8 may cost; see `agreement`.
         labels: (M, H, W) uint8, the truth of the images for a semantic model; None where it is not known.
     """
 
     images: NDArray[np.uint8]
-    method: CalibrationMethod = DEFAULT_METHOD
+    method: CalibrationMethod | None = None
     cache: Path | None = None
     max_drop: float = DEFAULT_MAX_DROP
     labels: NDArray[np.uint8] | None = None
@@ -53,7 +52,7 @@ def to_fp16(
     """Convert a portable model to float16 where that is safe; see `half`."""
     view = GraphView(model)
     on_step("measuring ranges")
-    peaks = ranges_of(model, half_candidates(view), calibration, judge.spec.input.batch, None)
+    (peaks,) = ranges_of(model, half_candidates(view), calibration, judge.spec.input.batch, (None,))
     converted, kept, operators = to_half(model, view, peaks)
     on_step("comparing with float32")
     in_half = half_layers(view, kept)
@@ -77,22 +76,26 @@ def ranges_of(
     names: Sequence[str],
     calibration: Calibration,
     batch: int,
-    method: CalibrationMethod | None,
-) -> dict[str, float]:
-    """Measure, or read from the cache, the threshold of each tensor; its peak if `method` is None."""
-    images = calibration.images
-    digest = hashlib.sha256(f"{graph_sha256(model)} {images.shape} {method}".encode())
+    methods: Sequence[CalibrationMethod | None],
+) -> list[dict[str, float]]:
+    """Measure, or read from the cache, the threshold of each tensor by each method; its peak for None."""
+    cache = Cache(calibration.cache)
+    keys = [measured_on(model, calibration.images, str(method)) for method in methods]
+    if not all(set(names) <= set(cache.get(key)) for key in keys):
+        observed = observe(model, names, calibration.images, batch)
+        for key, method in zip(keys, methods, strict=True):
+            cache.add(
+                key,
+                {name: threshold(seen, method) if method else seen.peak for name, seen in observed.items()},
+            )
+    return [{name: cache.get(key)[name] for name in names} for key in keys]
+
+
+def measured_on(model: onnx.ModelProto, images: NDArray[np.uint8], *further: str) -> str:
+    """Hash what a measurement is about: a key of the cache."""
+    digest = hashlib.sha256(" ".join((graph_sha256(model), str(images.shape), *further)).encode())
     digest.update(np.ascontiguousarray(images).tobytes())
-    key = digest.hexdigest()
-    if calibration.cache is not None:
-        cached = read_cache(calibration.cache, key)
-        if cached is not None and set(names) <= set(cached):
-            return {name: cached[name] for name in names}
-    observed = observe(model, names, images, batch)
-    ranges = {name: threshold(seen, method) if method else seen.peak for name, seen in observed.items()}
-    if calibration.cache is not None:
-        write_cache(calibration.cache, key, ranges)
-    return ranges
+    return digest.hexdigest()
 
 
 def finished(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -55,6 +55,7 @@ class PrecisionReport:
         layers: the precision each layer was asked to compute in.
         built: the precision each layer computes in in the engine, as far as its backend can tell.
         notes: what a reader must know to judge the figures.
+        interrupted: whether the search was, so that fewer float layers may do.
     """
 
     precision: Precision
@@ -72,6 +73,7 @@ class PrecisionReport:
     built: Mapping[str, str] | None = None
     operators: tuple[Kept, ...] = ()
     notes: tuple[str, ...] = ()
+    interrupted: bool = False
 
     def to_json(self) -> str:
         """Write as JSON with sorted keys."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 
 from edgeseg.errors import EngineError
 from edgeseg.export.precision import convert
-from edgeseg.export.precision.cache import read_cache, write_cache
+from edgeseg.export.precision.cache import MOST_KEYS, Cache
 from edgeseg.export.precision.calibration import SAMPLES, observe
 from edgeseg.export.precision.convert import Calibration
+from edgeseg.export.precision.trials import Trials
+from edgeseg.spec import CalibrationMethod
 from tests.export.precision import graphs
 
 PIXELS = """
@@ -61,33 +64,69 @@ def test_a_cache_spares_the_run_for_the_same_model_images_and_method(
         return observe(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(convert, "observe", counted)
-    cache = tmp_path / "ranges.json"
     images = graphs.images(model)
 
-    def ranges(**changes: object) -> dict[str, float]:
-        calibration = Calibration(**{"images": images, "method": "mse", "cache": cache} | changes)  # type: ignore[arg-type]
-        return convert.ranges_of(model, ["first", "sum"], calibration, 1, calibration.method)
+    def ranges(*methods: CalibrationMethod, count: int = 4) -> list[dict[str, float]]:
+        calibration = Calibration(images[:count], cache=tmp_path / "ranges.json")
+        return convert.ranges_of(model, ["first", "sum"], calibration, 1, methods)
 
-    first = ranges()
-    assert ranges() == first
+    first = ranges("mse", "minmax")
+    assert first[0] != first[1]
+    assert ranges("mse", "minmax") == first
+    assert ranges("minmax") == first[1:]
     assert len(runs) == 1
-    ranges(method="minmax")
-    ranges(method="minmax", images=images[:2])
+    ranges("minmax", "entropy")
+    ranges("minmax", count=2)
     assert len(runs) == 3
 
 
+def test_what_is_measured_later_is_kept_beside_what_was_measured_before(tmp_path: Path) -> None:
+    path = tmp_path / "cache.json"
+    assert Cache(path).get("key") == {}
+    Cache(path).add("key", {"a": 1.5})
+    Cache(path).add("other", {"a": 2.5})
+    Cache(path).add("key", {"b": 0.5})
+    assert Cache(path).get("key") == {"a": 1.5, "b": 0.5}
+    assert Cache(path).get("other") == {"a": 2.5}
+    for index in range(MOST_KEYS):
+        Cache(path).add(f"key {index}", {})
+    assert Cache(path).get("key") == {}
+
+
+def test_without_a_file_a_cache_lasts_as_long_as_it_is_held() -> None:
+    cache = Cache(None)
+    cache.add("key", {"a": 1.5})
+    assert cache.get("key") == {"a": 1.5}
+    assert Cache(None).get("key") == {}
+
+
 def test_a_foreign_cache_is_passed_over_and_written_anew(tmp_path: Path) -> None:
-    cache = tmp_path / "ranges.json"
-    assert read_cache(cache, "key") is None
-    for text in ("", "[]", json.dumps({"version": 0, "key": "key", "ranges": {}})):
-        cache.write_text(text)
-        assert read_cache(cache, "key") is None
-    write_cache(cache, "key", {"a": 1.5})
-    assert read_cache(cache, "key") == {"a": 1.5}
-    assert read_cache(cache, "other") is None
+    path = tmp_path / "ranges.json"
+    for text in ("", "[]", json.dumps({"version": 0, "measured": {"key": {"a": 1.0}}})):
+        path.write_text(text)
+        assert Cache(path).get("key") == {}
+    Cache(path).add("key", {"a": 1.5})
+    assert Cache(path).get("key") == {"a": 1.5}
 
 
 def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EngineError, match=r"cannot write .*file"):
-        write_cache(tmp_path / "file" / "ranges.json", "key", {})
+        Cache(tmp_path / "file" / "ranges.json").add("key", {})
+
+
+def test_a_candidate_is_measured_once_and_its_loss_is_kept_in_the_cache(tmp_path: Path) -> None:
+    asked = []
+
+    def measure(method: CalibrationMethod, float_layers: Collection[str]) -> float:
+        asked.append((method, sorted(float_layers)))
+        return float(len(float_layers))
+
+    for _ in range(2):  # builds
+        trials = Trials(measure, Cache(tmp_path / "cache.json"), "key")
+        assert trials.points_lost("mse", ["b", "a"]) == 2.0
+        assert trials.points_lost("mse", ["a", "b"]) == 2.0
+        assert trials.points_lost("minmax", []) == 0.0
+    assert asked == [("mse", ["a", "b"]), ("minmax", [])]
+    Trials(measure, Cache(tmp_path / "cache.json"), "another").points_lost("minmax", [])
+    assert len(asked) == 3
