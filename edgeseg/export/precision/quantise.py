@@ -85,21 +85,28 @@ def plan(view: GraphView, scheme: Scheme, float_layers: Collection[str] = ()) ->
         kept += [Kept(layer.name, reason) for layer in layers if layer.op_type == "ConvTranspose"]
     in_float = {*float_layers, *(entry.name for entry in kept)}
     layer_of = {name: layer for layer in layers for name in layer.nodes}
-    int8 = {
-        id(node) for node in view.nodes if node.name in layer_of and layer_of[node.name].name not in in_float
-    }
-    region = _region(view, int8)
-    readers = _readers(view, int8, region, for_ort)
-    if for_ort:
+    while True:
+        int8 = {
+            id(node)
+            for node in view.nodes
+            if node.name in layer_of and layer_of[node.name].name not in in_float
+        }
+        region = _region(view, int8)
+        readers = _readers(view, int8, region, for_ort)
+        if not for_ort:
+            break
         readers = {name: {id(node) for node in view.consumers[name]} for name in readers}
         ends = [
-            layer
+            layer.name
             for layer in layers
             if layer.name not in in_float
             and any(view.settled(node) not in readers for node in view.nodes if node.name in layer.nodes)
         ]
-        kept += [Kept(layer.name, "nothing that reads its output computes in int8") for layer in ends]
-        int8 -= {id(node) for node in view.nodes if layer_of.get(node.name) in ends}
+        if not ends:
+            break
+        # what these read is to be quantised only where a layer in int8 computes it: plan without them
+        kept += [Kept(name, "nothing that reads its output computes in int8") for name in ends]
+        in_float.update(ends)
     source = {name: name for name in readers}
     for node in view.nodes:
         if node.op_type in MOVES and id(node) in region and node.output[0] in readers:
@@ -223,14 +230,20 @@ def _adds_pairs(view: GraphView, node: onnx.NodeProto) -> bool:
 
 
 def _never_negative(view: GraphView) -> set[str]:
-    """Name the tensors that come from a ReLU, perhaps by way of operators that keep the sign."""
+    """Name the tensors that come from a ReLU or a ReLU6, perhaps by way of operators that keep the sign."""
     positive: set[str] = set()
     for node in view.nodes:
         computed = _computed(view, node)
         keeps = node.op_type in KEEP_SIGN and computed and positive.issuperset(computed)
-        if keeps or node.op_type in ("HardSigmoid", "Relu"):
+        if keeps or node.op_type in ("HardSigmoid", "Relu") or _clips_at_zero(view, node):
             positive.update(node.output)
     return positive
+
+
+def _clips_at_zero(view: GraphView, node: onnx.NodeProto) -> bool:
+    """Whether a node is a Clip whose least value is known and not negative, as ReLU6's."""
+    has_least = node.op_type == "Clip" and len(node.input) > 1 and node.input[1] in view.constants
+    return has_least and float(view.constant(node.input[1]).min()) >= 0.0
 
 
 def _is_join(view: GraphView, node: onnx.NodeProto) -> bool:

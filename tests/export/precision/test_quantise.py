@@ -168,3 +168,24 @@ def test_for_onnx_runtime_a_float_layer_leaves_the_other_side_of_a_sum_in_int8()
     planned = plan(GraphView(model), "onnxruntime", ["w_second"])
     assert [kept.name for kept in planned.float_layers] == ["w_head"]
     assert set(planned.weights) == {"w_first"}
+
+
+def test_for_onnx_runtime_nothing_is_rounded_where_nothing_computes_in_int8() -> None:
+    """Also not before the last layer, which is in float because nothing reads it in int8."""
+    model = graphs.residual()
+    made = quantised(model, "onnxruntime", ("w_first", "w_second"))
+    assert graphs.operators(made) == graphs.operators(model)
+    image = graphs.images(model)[:1]
+    expected, found = (open_run(m.SerializeToString())(image)["scores"] for m in (model, made))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_relu6_is_unsigned_so_that_onnx_runtime_fuses_it() -> None:
+    constants = graphs.residual()
+    weights = {t.name: numpy_helper.to_array(t) for t in constants.graph.initializer}
+    text = graphs.RESIDUAL.replace("Relu(first)", "Clip(first, least, most)")
+    model = graphs.model(text, {**weights, "least": np.array(0.0), "most": np.array(6.0)})
+    made = quantised(model, "onnxruntime")
+    zeros = {t.name: numpy_helper.to_array(t) for t in made.graph.initializer if t.name.endswith(".zero")}
+    assert zeros["first_relu.zero"] == np.uint8(0)
+    assert zeros["second.zero"] == np.uint8(128)
