@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import cv2
@@ -9,10 +10,14 @@ import pytest
 
 from edgeseg.bundle import read_manifest, sha256_of
 from edgeseg.cli import status_of
-from edgeseg.cli.tables import left_over_lines, measured_lines
+from edgeseg.cli.tables import beside_float_lines, left_over_lines, measured_lines
+from edgeseg.export.engines.build import verify_engine
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import picture
+from edgeseg.export.portable import open_run
+from edgeseg.export.precision.judge import Judge
+from edgeseg.runtime.backends import open_backend
 from tests.export import small_networks
 
 
@@ -99,3 +104,82 @@ def test_a_package_of_int8_builds_the_same_engine_without_images(model: Path, tm
     assert models[0] == models[1]
     timed = ["--backend", "auto", "--precision", "int8", "--calibration", str(images)]
     assert status_of(["build", str(model), "--portable", *timed, "-o", package]) == 2
+
+
+@pytest.fixture
+def labelled(model: Path, tmp_path: Path) -> list[str]:
+    """Write images and the labels that fp32 gives them, but for a void corner; give the flags of a build."""
+    images, maps = tmp_path / "images", tmp_path / "maps"
+    images.mkdir()
+    maps.mkdir()
+    run = open_run(model)
+    for seed in range(4):
+        image = picture(seed, small_networks.SIZE_HW)
+        truth = run(image[None])["labels"][0].copy()
+        truth[:8, :8] = 255
+        cv2.imwrite(str(images / f"{seed}.png"), image)
+        cv2.imwrite(str(maps / f"{seed}.png"), truth)
+    return ["--precision", "int8", "--threads", "1", "--calibration", str(images), "--labels", str(maps)]
+
+
+def test_with_labels_the_loss_is_in_true_points_and_fp32_is_measured_beside(
+    model: Path, tmp_path: Path, labelled: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["build", str(model), *labelled, "--max-drop", "100", "-o", str(tmp_path / "engine")]
+    assert status_of(arguments) == 0
+    out = capsys.readouterr().out
+    assert "points of mIoU against labels lost, fp32 has 100.00, on 4 images" in out
+    assert "fp32 takes" in out
+    assert "int8 takes" in out
+    without = [flag for flag in labelled if flag != "--labels"][:-1]
+    arguments = ["build", str(model), *without, "--max-drop", "100", "-o", str(tmp_path / "engine")]
+    assert status_of(arguments) == 0
+    assert "points from what fp32 finds (no labels) on 4 images" in capsys.readouterr().out
+
+
+def test_labels_without_images_are_refused(
+    model: Path, tmp_path: Path, labelled: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["build", str(model), "--precision", "fp16", *labelled[-2:], "-o", str(tmp_path / "engine")]
+    assert status_of(arguments) == 2
+    assert "--labels belong to the images of --calibration; give both" in capsys.readouterr().err
+
+
+def test_an_interrupted_search_leaves_the_best_engine_so_far_and_the_next_build_goes_on(
+    model: Path,
+    tmp_path: Path,
+    labelled: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All layers in int8 lose 2 points by every method, one group alone 0.1; then the user loses patience."""
+    losses = iter([2.0, 2.0, 2.0, 2.0, 0.1, KeyboardInterrupt(), 0.1])  # the last is the finished engine's
+
+    def points_lost(judge: Judge, run: object) -> float:
+        loss = next(losses)
+        if isinstance(loss, KeyboardInterrupt):
+            raise loss
+        return loss
+
+    monkeypatch.setattr(Judge, "points_lost", points_lost)
+    cache, engine = tmp_path / "cache.json", tmp_path / "engine"
+    arguments = ["build", str(model), *labelled, "--calibration-cache", str(cache), "-o", str(engine)]
+    assert status_of(arguments) == 130
+    told = capsys.readouterr()
+    assert "Ctrl-C keeps the best so far" in told.err
+    assert "the search was interrupted: fewer layers in float may do" in told.out
+    assert verify_engine(engine, open_engine=open_backend).passed
+    losses = iter([3.0, KeyboardInterrupt(), 0.1])  # what was measured is not measured again
+    assert status_of(arguments) == 130
+    assert list(losses) == []
+
+
+def test_int8_that_is_slower_is_called_so() -> None:
+    int8, fp32 = (Measured({"precision": name}, 8.0, 15) for name in ("int8", "fp32"))
+    slow = dataclasses.replace(int8, median_ms=9.5)
+    assert beside_float_lines([int8, dataclasses.replace(fp32, median_ms=9.0)]) == [
+        "int8 takes 8.0 ms, fp32 takes 9.0 ms"
+    ]
+    (line,) = beside_float_lines([fp32, slow])
+    assert line.startswith("int8 takes 9.5 ms, fp32 takes 8.0 ms: int8 is slower than fp32 on this processor")
+    assert beside_float_lines([]) == []

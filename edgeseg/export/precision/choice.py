@@ -148,7 +148,8 @@ def choose_int8(
         mend = "give --labels, so that only true points count, " if no_truth else ""
         raise EngineError(
             f"int8 costs {found.curve[0].drop_points:.2f} points, {calibration.max_drop:g} are allowed, "
-            f"and no layer can be in int8 within that; {mend}use --precision fp16, or allow more with --max-drop"
+            f"and no layer can be in int8 within that; {mend}use --precision fp16, or allow more with "
+            "--max-drop"
         )
     by_rule = plan(view, scheme, chosen).float_layers  # layers may have lost those that read them in int8
     in_float = {*chosen, *(entry.name for entry in by_rule)}
