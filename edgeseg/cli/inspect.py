@@ -128,11 +128,14 @@ def inspect_for(path: Path, target: BackendName) -> dict[str, Any]:
 
 def inspect_checkpoint(path: Path) -> dict[str, Any]:
     """Describe trained weights: parameters, classes, and the network that they fit."""
-    from edgeseg.models.checkpoint import read_checkpoint
-    from edgeseg.models.nearest import classes_of, nearest_network
+    from edgeseg.models.checkpoint import num_classes_of, read_checkpoint
+    from edgeseg.models.detector_anchors import describe_anchors
+    from edgeseg.models.nearest import nearest_network, part_of
 
     checkpoint = read_checkpoint(path)
     nearest = nearest_network(checkpoint.weights)
+    part = {} if nearest is None else part_of(nearest, checkpoint.weights).part
+    anchors = describe_anchors(part, checkpoint.anchors)
     dtypes = Counter(str(tensor.dtype).removeprefix("torch.") for tensor in checkpoint.weights.values())
     return {
         "kind": "checkpoint",
@@ -142,9 +145,9 @@ def inspect_checkpoint(path: Path) -> dict[str, Any]:
         "objects_skipped": list(checkpoint.skipped),
         "tensors": dict(dtypes),
         "parameters": sum(tensor.numel() for tensor in checkpoint.weights.values()),
-        "classes": None if nearest is None else classes_of(nearest, checkpoint.weights),
+        "classes": num_classes_of(part),
         "nearest_network": nearest,
-        **({"anchors": to_plain(checkpoint.anchors)} if checkpoint.anchors else {}),
+        **({"anchors": anchors} if anchors else {}),
         **({"notes": list(checkpoint.notes)} if checkpoint.notes else {}),
     }
 

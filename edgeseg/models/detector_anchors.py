@@ -50,6 +50,19 @@ def find_anchors(content: Any, depth: int = DEEPEST_ENTRY) -> dict[str, Any]:
     return found
 
 
+def describe_anchors(part: Mapping[str, Tensor], stored: Anchors) -> str:
+    """Say what a detector's file shows of its anchors; empty if the weights are no detector's.
+
+    Args:
+        part: its weights by the network's own names.
+        stored: what was found beside them.
+    """
+    if OBJECTNESS not in part or not part[OBJECTNESS].ndim:
+        return ""
+    known = [f"{name.replace('_', ' ')} {value}" for name, value in stored.items()]
+    return ", ".join([f"{part[OBJECTNESS].shape[0]} a cell", *(known or ["their sizes are not in the file"])])
+
+
 def anchor_note(name: str, network_anchors: Anchors, stored: Anchors, said: Anchors) -> list[str]:
     """Say which anchors a network of the zoo has, and where they are from.
 

@@ -139,10 +139,9 @@ def _notes(match: Match, source: str) -> list[str]:
     if match.averages:
         notes.append(_averages_note(source, match.prefix, match.averages))
     if match.strays:
-        notes.append(
-            f"{len(match.strays)} tensors of {source} are no part of the network and are left out: "
-            f"{_grouped(match.strays, match.prefix)}"
-        )
+        count = len(match.strays)
+        tensors = f"{count} tensors of {source} are" if count > 1 else f"1 tensor of {source} is"
+        notes.append(f"left out: {_grouped(match.strays, match.prefix)}; {tensors} no part of the network")
     return notes
 
 

@@ -18,7 +18,6 @@ from torch import Tensor
 from edgeseg.errors import CheckpointError
 from edgeseg.limits import refuse_above
 from edgeseg.models import zoo
-from edgeseg.models.checkpoint import num_classes_of
 from edgeseg.models.weight_matching import Match, match_weights, parts_like
 from edgeseg.models.weight_names import NORM_COUNTER, is_counter
 
@@ -64,11 +63,6 @@ def nearest_network(weights: Mapping[str, Tensor]) -> str | None:
     agreements = {name: _agreement(name, weights) for name in zoo.names()}
     best = max(agreements, key=lambda name: agreements[name])
     return best if agreements[best] > CLOSE_ENOUGH else None
-
-
-def classes_of(name: str, weights: Mapping[str, Tensor]) -> int | None:
-    """Read from the weights of a network of the zoo how many classes it tells apart."""
-    return num_classes_of(part_of(name, weights).part)
 
 
 def shapes_of(name: str, parameters: Mapping[str, Any], source: str) -> dict[str, Tensor]:

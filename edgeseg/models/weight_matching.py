@@ -121,10 +121,13 @@ def match_weights(
 def parts_like(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
     """List the prefixes under which a file has at least half as many of a network's names as at best."""
     candidates = sorted(_candidates(weights, wanted, by_shape=False), key=_Candidate.rank, reverse=True)
-    most = len(candidates[0].names)
-    return list(dict.fromkeys(one.prefix for one in candidates if len(one.names) >= max(COPY * most, 1))) or [
-        ""
-    ]
+    least = max(COPY * len(candidates[0].names), 1)
+    parts: dict[frozenset[str], str] = {}
+    for one in candidates:
+        names = frozenset(one.names.values())
+        if len(names) >= least and not any(names <= part for part in parts):  # one part, in several ways
+            parts[names] = one.prefix
+    return list(parts.values()) or [""]
 
 
 def _candidates(

@@ -13,7 +13,7 @@ from torch import Tensor
 from edgeseg.errors import CheckpointError
 from edgeseg.models import zoo
 from edgeseg.models.anchors import cell_anchors
-from edgeseg.models.detector_anchors import find_anchors
+from edgeseg.models.detector_anchors import describe_anchors, find_anchors
 from edgeseg.models.loading import open_network
 
 NAME = "maskrcnn_mobilenet_v3_large_fpn?representation_size=8&mask_channels=(8,)&mask_hidden_channels=8"
@@ -89,6 +89,12 @@ def test_anchors_stored_as_buffers_are_compared(tmp_path: Path, weights: dict[st
         CheckpointError, match=r"trained with anchors of 8,16,32,64,128 \| .* the network has sizes 32"
     ):
         opened(tmp_path, {**weights, **buffers(SMALL)})
+
+
+def test_what_a_file_shows_of_its_anchors_is_described(weights: dict[str, Tensor]) -> None:
+    assert describe_anchors(weights, {}) == "15 a cell, their sizes are not in the file"
+    assert describe_anchors(weights, {"anchor_sizes": ((8, 16),)}) == "15 a cell, anchor sizes ((8, 16),)"
+    assert describe_anchors({"outc.conv.weight": torch.zeros(1)}, {}) == ""
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeseg.models.unet import UNet
-from edgeseg.models.weight_matching import Match, match_weights
+from edgeseg.models.weight_matching import Match, match_weights, parts_like
 
 OWN = ("inc.conv.weight", "inc.conv.bias", "out.conv.weight")
 
@@ -193,3 +193,11 @@ def test_counters_are_neither_wanted_nor_told() -> None:
     match = match_weights(weights, nn.Sequential(nn.BatchNorm2d(2, track_running_stats=True)).state_dict())
 
     assert (match.strays, match.further) == ((), ())
+
+
+def test_the_same_part_is_listed_once() -> None:
+    weights = put_before("model.module.")
+
+    assert parts_like(weights, WANTED) == ["model.module."]
+    assert set(parts_like({**weights, **put_before("other.", 1.0)}, WANTED)) == {"model.module.", "other."}
+    assert parts_like({"a.b": torch.ones(1)}, WANTED) == [""]
