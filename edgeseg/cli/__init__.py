@@ -5,21 +5,18 @@ from __future__ import annotations
 import importlib
 import io
 import os
-import signal
 import sys
 import traceback
 from contextlib import suppress
-from types import FrameType
 from typing import Any, TextIO
 
 import click
 
-from edgeseg import __version__, limits
+from edgeseg import __version__, interrupts, limits
 from edgeseg.errors import EdgesegError, MissingExtraError, UsageError, one_line
+from edgeseg.interrupts import INTERRUPTED
 
 FAILED, USAGE = 1, 2
-INTERRUPTED = 130  # the shell's status for Ctrl-C
-STOPS = ("SIGTERM", "SIGHUP")  # a service manager's stop, and a terminal or connection that is gone
 TRACEBACK_VARIABLE = "EDGESEG_TRACEBACK"  # set to anything: show where an unexpected error came from
 
 # Command -> its one line of help. The module `edgeseg.cli.<command>` is imported when the command is
@@ -98,14 +95,12 @@ def app(context: click.Context, raised: tuple[str, ...]) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; SIGTERM and SIGHUP end it as Ctrl-C does."""
-    for name in STOPS:
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP
-            signal.signal(number, _interrupt)
+    interrupts.hear()
     _fill_closed_outputs()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # where the terminal or the pipe is ASCII
     status = status_of(arguments)
+    interrupts.finish()
     _end(sys.stdout)
     _end(sys.stderr)
     sys.exit(status)
@@ -124,12 +119,13 @@ def status_of(arguments: list[str] | None = None) -> int:
             error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        _say("interrupted; what was finished is kept")
-        return INTERRUPTED
+        return _interrupted()
     except UsageError as error:
         _say(f"error: {error}")
         return USAGE
     except EdgesegError as error:
+        if isinstance(error, MissingExtraError) and interrupts.asked():
+            return _interrupted()
         _say(f"error: {error}")
         return FAILED
     except BrokenPipeError:
@@ -140,11 +136,18 @@ def status_of(arguments: list[str] | None = None) -> int:
         _say(f"error: {error.filename or 'system'}: {error.strerror or error}")
         return FAILED
     except Exception as error:
+        if interrupts.asked():  # libraries turn what comes while they are imported into errors of their own
+            return _interrupted()
         if os.environ.get(TRACEBACK_VARIABLE):
             traceback.print_exc()
         first_line = next(iter(str(error).splitlines()), "no message")
         _say(f"error: unexpected {type(error).__name__}: {first_line} ({TRACEBACK_VARIABLE}=1 shows where)")
         return FAILED
+
+
+def _interrupted() -> int:
+    _say("interrupted; what was finished is kept")
+    return INTERRUPTED
 
 
 def _say(text: str) -> None:
@@ -179,12 +182,6 @@ def _fill_closed_outputs() -> None:
                 os.close(opened)
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - as long as the process
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    # A shell that goes sends SIGHUP twice; the second one would cut short the tidying that the first began.
-    signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def _run(arguments: list[str] | None) -> int:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeseg.cli import INTERRUPTED
 from edgeseg.cli.options import COUNT, DEVICES, PATH, PROBABILITY, THREADS, progress
 from edgeseg.cli.refine_options import check_crf, crf_options
 from edgeseg.cli.tables import print_times
 from edgeseg.errors import SourceError, UsageError
+from edgeseg.interrupts import INTERRUPTED
 
 if TYPE_CHECKING:
     from edgeseg.runtime.pipeline import RunReport

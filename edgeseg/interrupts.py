@@ -1,0 +1,46 @@
+"""Turn Ctrl-C and a service manager's stop into one KeyboardInterrupt, however often they come."""
+
+from __future__ import annotations
+
+import signal
+import time
+from types import FrameType
+
+INTERRUPTED = 130  # the shell's status for Ctrl-C
+STOPS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, a service manager, and a terminal that is gone
+GRACE_S = 5.0
+"""Signals within this time of the one before are the same wish: another exception would cut short the tidying
+that the first began. Later ones are heard, as the first may have been swallowed, or what tidies may hang."""
+
+_times_s: list[float] = []  # when signals came
+
+
+def hear() -> None:
+    """From now on raise KeyboardInterrupt in the main thread; what is ignored, as under nohup, stays so."""
+    for number in _numbers():
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _interrupt)
+
+
+def asked() -> bool:
+    """Whether this process was asked to stop."""
+    return bool(_times_s)
+
+
+def finish() -> None:
+    """From now on heed no signal: all is done but the interpreter's own end, which would tell of it."""
+    for number in _numbers():
+        if signal.getsignal(number) is _interrupt:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _numbers() -> list[int]:
+    return [getattr(signal, name) for name in STOPS if hasattr(signal, name)]  # Windows has no SIGHUP
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    now_s = time.monotonic()
+    is_new = not _times_s or now_s - _times_s[-1] > GRACE_S
+    _times_s.append(now_s)
+    if is_new:
+        raise KeyboardInterrupt
