@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from edgeseg.cli import INTERRUPTED
 from edgeseg.cli.calibration_options import RANGE_FLAGS, Ranges, calibration_flags
 from edgeseg.cli.images import read_images
 from edgeseg.cli.options import DEVICES, PATH, THREADS, status
@@ -24,6 +23,7 @@ from edgeseg.cli.tables import (
 )
 from edgeseg.cli.tensorrt_options import tensorrt_flags
 from edgeseg.errors import UsageError
+from edgeseg.interrupts import INTERRUPTED
 from edgeseg.spec import Precision
 
 if TYPE_CHECKING:
