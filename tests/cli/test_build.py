@@ -15,7 +15,8 @@ from edgeseg.export.engines.build import verify_engine
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import picture
-from edgeseg.export.portable import open_run
+from edgeseg.export.portable import open_run, read_spec
+from edgeseg.export.precision.agreement import labels_at
 from edgeseg.export.precision.judge import Judge
 from edgeseg.runtime.backends import open_backend
 from tests.export import small_networks
@@ -112,10 +113,11 @@ def labelled(model: Path, tmp_path: Path) -> list[str]:
     images, maps = tmp_path / "images", tmp_path / "maps"
     images.mkdir()
     maps.mkdir()
-    run = open_run(model)
+    run, spec = open_run(model), read_spec(model)
     for seed in range(4):
         image = picture(seed, small_networks.SIZE_HW)
-        truth = run(image[None])["labels"][0].copy()
+        outputs = {name: array[0] for name, array in run(image[None]).items()}
+        truth = labels_at(outputs, spec.head, small_networks.SIZE_HW).copy()
         truth[:8, :8] = 255
         cv2.imwrite(str(images / f"{seed}.png"), image)
         cv2.imwrite(str(maps / f"{seed}.png"), truth)
