@@ -199,3 +199,20 @@ def test_what_labels_cost_on_larger_frames_is_measured(path: Path) -> None:
     (note,) = [note for note in report.notes if note.startswith("labels at the input's size")]
     assert "on frames of 2 times its sides" in note
     assert "points of mIoU; --output-kind logits costs none" in note
+
+
+@pytest.mark.parametrize("frame_hw", [(24, 32), (25, 34), (48, 64), (61, 50)])
+def test_labels_of_any_frame_are_those_of_the_upsampled_logits(frame_hw: tuple[int, int], path: Path) -> None:
+    def function(image: Tensor) -> Tensor:
+        return nn.functional.avg_pool2d(scores(image), 4)
+
+    export(path, function)
+    spec = read_spec(path)
+    assert spec.output_kind == "logits"
+    labels = semantic_result(open_run(path)(IMAGE[None]), place(frame_hw, spec.input)).labels
+    logits = torch.from_numpy(torch_says(function, IMAGE))[None]
+    full = nn.functional.interpolate(logits, size=frame_hw, mode="bilinear", align_corners=False)[0]
+    first, second = full.topk(2, dim=0).values
+    differs = torch.from_numpy(labels) != full.argmax(dim=0)
+    assert not (differs & (first - second > 1e-4)).any()  # all but ties within rounding
+    assert len(np.unique(labels)) > 1
