@@ -48,7 +48,10 @@ def points_lost(
 
 
 def true_miou(outputs: Sequence[Outputs], spec: ModelSpec, truth: NDArray[np.uint8]) -> float:
-    """Judge the outputs of a semantic model by label maps (M, H, W) of the input's size: mIoU, 0..1."""
+    """Judge the outputs of a semantic model by label maps (M, H, W) of the input's size: mIoU, 0..1.
+
+    Of classes that may overlap each pixel's likeliest is judged; none, where the truth has one, is wrong.
+    """
     errors = SemanticErrors(max(len(spec.class_names), 2))
     for found, expected in zip(outputs, truth, strict=True):
         counted = expected != VOID_LABEL
@@ -57,12 +60,19 @@ def true_miou(outputs: Sequence[Outputs], spec: ModelSpec, truth: NDArray[np.uin
 
 
 def labels_at(outputs: Outputs, head: HeadSpec, size_hw: tuple[int, ...] | None = None) -> NDArray[np.uint8]:
-    """Give one image's labels at a size (H, W): of logits, of those interpolated to it; None is their own."""
-    if "labels" in outputs or size_hw is None or size_hw == outputs["logits"].shape[1:]:
+    """Give one image's labels at a size (H, W): of logits, of those interpolated to it; None is their own.
+
+    At a size, of classes that may overlap, they are the likeliest, and VOID_LABEL where there is none.
+    """
+    if "labels" in outputs or size_hw is None:
         return labels_of(outputs, "labels" in outputs, head)
-    height, width = size_hw
-    large = [cv2.resize(plane, (width, height)) for plane in outputs["logits"]]
-    return labels_of({"logits": np.stack(large)}, False, head)
+    logits = outputs["logits"]
+    if size_hw != logits.shape[1:]:
+        logits = np.stack([cv2.resize(plane, (size_hw[1], size_hw[0])) for plane in logits])
+    labels = labels_of({"logits": logits}, False)
+    if head.kind == "multilabel":
+        labels[logits.max(axis=0) <= 0] = VOID_LABEL
+    return labels
 
 
 def _labels_lost(reference: Sequence[Outputs], candidate: Sequence[Outputs], spec: ModelSpec) -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from edgeseg.export.precision.agreement import points_lost, true_miou
-from edgeseg.spec import GraphSpec, InputSpec, ModelSpec, OutputSpec, Provenance
+from edgeseg.spec import GraphSpec, HeadSpec, InputSpec, ModelSpec, OutputSpec, Provenance
 
 NAMES = ("boxes", "scores", "class_ids", "masks")
 
@@ -32,6 +34,36 @@ def objects(boxes: list[list[float]], scores: list[float]) -> dict[str, np.ndarr
         "class_ids": np.ones(len(scores), np.int64),
         "masks": np.ones((len(scores), 4, 4), np.float32),
     }
+
+
+def test_classes_that_overlap_lose_points_each_for_itself() -> None:
+    """Where none is likely the largest log-odds are noise: only what is above 0 counts."""
+    several = dataclasses.replace(
+        spec("semantic"),
+        output_kind="logits",
+        outputs=(OutputSpec("logits", "float32", (1,)),),
+        head=HeadSpec("multilabel"),
+    )
+    reference = np.full((2, 20, 10), -1, np.float32)
+    reference[0, :10] = reference[1, :20] = 1
+    same = np.where(reference > 0, reference, reference - np.arange(10, dtype=np.float32))
+    assert points_lost([{"logits": reference}], [{"logits": same}], several) == 0
+    candidate = reference.copy()
+    candidate[0, 5:10] = -1  # class 0: 50 of 100 pixels; of neither: 100 of 150
+    lost = points_lost([{"logits": reference}], [{"logits": candidate}], several)
+    assert lost == pytest.approx(100 * (1 - (0.5 + 1 + 100 / 150) / 3))
+
+
+def test_the_likeliest_of_classes_that_overlap_is_held_against_the_truth() -> None:
+    several = dataclasses.replace(
+        spec("semantic"),
+        output_kind="logits",
+        outputs=(OutputSpec("logits", "float32", (1,)),),
+        head=HeadSpec("multilabel"),
+    )
+    logits = np.array([[[2, 1], [-1, 0.5]], [[1, 3], [-2, -1]]], np.float32)  # labels 0 1, none 0
+    truth = np.array([[[0, 1], [0, 1]]], np.uint8)
+    assert true_miou([{"logits": logits}], several, truth) == pytest.approx((1 / 3 + 1 / 2) / 2)
 
 
 def test_labels_lose_points_of_mean_iou() -> None:
