@@ -324,7 +324,7 @@ def _instance(
     notes = []
     if errors.detections == 0:
         notes.append("PyTorch found nothing in these images: boxes and masks were not compared")
-    elif errors.matched == 0:
+    elif errors.matched + errors.missed == 0:
         notes.append("every detection lies on the score threshold: boxes and masks were not compared")
     return figures, failures, notes
 

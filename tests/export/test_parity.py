@@ -129,6 +129,14 @@ def test_a_few_detections_may_differ_in_fp16_and_none_in_fp32() -> None:
     assert not compare([reference], [candidate], spec("instances"), tolerances=FP16).passed
 
 
+def test_only_detections_at_the_threshold_are_said_to_lie_there() -> None:
+    at_the_cut = compare([detections(1, score=0.5002)], [detections(0)], spec("instances"))
+    assert at_the_cut.notes == (
+        "every detection lies on the score threshold: boxes and masks were not compared",
+    )
+    assert compare([detections(1)], [detections(0)], spec("instances")).notes == ()
+
+
 def test_logits_that_underflow_do_not_speak_against_the_graph() -> None:
     """Of numbers that float32 keeps no digits of, a processor that flushes them to 0 makes others."""
     tiny = {"logits": logits()["logits"] * np.float32(1e-39)}
