@@ -159,7 +159,8 @@ def _judge_detections(found: Decisions, shown: Shown, rules: Selection, errors: 
     fault = ranking_fault(likely.ravel(), pairs, rules.candidates, slack=ROUNDING)
     if not found.ranked("the pairs of proposal and class", fault):
         return
-    found.ties["pairs at the cut"] += cut_ties(likely.ravel(), pairs, errors["heads.logits"])
+    if probability.min(initial=1) >= rules.score_threshold - errors["heads.logits"]:  # the others never count
+        found.ties["pairs at the cut"] += cut_ties(likely.ravel(), pairs, errors["heads.logits"])
     if (error := float(np.abs(probability - likely.ravel()[pairs]).max(initial=0))) > ROUNDING:
         found.faults.append(f"the class scores are {error:.3g} from what the class logits give")
     proposal, class_ids = np.divmod(pairs, likely.shape[1])
