@@ -68,6 +68,12 @@ class StageProof:
     ties: Counter[str] = field(default_factory=Counter)
     comparable: bool = True
 
+    def followed_by(self, other: StageProof) -> StageProof:
+        """Join the proof of what this one is the reference of: the errors of both add up."""
+        errors = {stage: self.errors.get(stage, 0.0) + other.errors.get(stage, 0.0) for stage in NUMBERS}
+        failures, comparable = [*self.failures, *other.failures], self.comparable and other.comparable
+        return StageProof(failures, errors, self.ties + other.ties, comparable)
+
     def settle(self, report: ParityReport) -> ParityReport:
         """Give the verdict on detections anew, knowing what their stages are worth."""
         tied = sum(self.ties.values())
@@ -82,8 +88,8 @@ class StageProof:
             failures = []
             kinds = ", ".join(f"{name} {count}" for name, count in self.ties.most_common() if count)
             notes += [
-                f"other detections ({'; '.join(report.failures)}), but {agree}: {tied} decisions tie within "
-                f"rounding ({kinds}), as they do in a detector that is not trained, or far from what it was "
+                f"other detections ({'; '.join(report.failures)}), but {agree}, and decisions tie within "
+                f"rounding: {tied} ({kinds}), as they do in a detector that is not trained, or far from what it was "
                 "trained on"
             ]
         figures = {**report.figures, STAGES_PROVEN: self.errors[stage], "ties": tied}

@@ -2,7 +2,7 @@
 
 An engine tells its detections alone. Where those prove nothing, since decisions tie or nothing is found, the
 same backend builds the same graph once more with the stages as outputs, and that engine is held against the
-portable model in ONNX Runtime. It is thrown away afterwards.
+portable model in ONNX Runtime, which is held against PyTorch. It is thrown away afterwards.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from edgeseg.export.parity import Run, Tolerances
 from edgeseg.export.portable import load_onnx, load_portable, open_run
 from edgeseg.export.stage_proof import StageGate, StageProof, portable_reference
 from edgeseg.export.surgery import shown
+from edgeseg.export.verify import portable_stages
 
 ONE_THREAD = 1  # spares measuring thread counts
 
@@ -53,7 +54,15 @@ class StagedEngine:
     tolerances: Tolerances
 
     def prove(self, any_score: bool) -> StageProof:
-        """Build it, with the score threshold lowered to 0 if asked to, and prove its stages."""
+        """Prove the portable model's stages by PyTorch's, then the engine's by the portable model's.
+
+        Args:
+            any_score: lower the score threshold to 0.
+        """
+        proof = portable_stages(self.model, self.golden)(any_score)
+        return proof if proof.failures else proof.followed_by(self._prove_engine(any_score))
+
+    def _prove_engine(self, any_score: bool) -> StageProof:
         graph = shown(load_onnx(self.lowered), any_score=any_score)
         names = [output.name for output in graph.graph.output]
         assert self.golden.rules is not None
