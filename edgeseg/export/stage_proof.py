@@ -89,8 +89,8 @@ class StageProof:
             kinds = ", ".join(f"{name} {count}" for name, count in self.ties.most_common() if count)
             notes += [
                 f"other detections ({'; '.join(report.failures)}), but {agree}, and decisions tie within "
-                f"rounding: {tied} ({kinds}), as they do in a detector that is not trained, or far from what it was "
-                "trained on"
+                f"rounding: {tied} ({kinds}), as they do in a detector that is not trained, or far from what "
+                "it was trained on"
             ]
         figures = {**report.figures, STAGES_PROVEN: self.errors[stage], "ties": tied}
         return dataclasses.replace(
