@@ -69,10 +69,10 @@ class StageProof:
     comparable: bool = True
 
     def followed_by(self, other: StageProof) -> StageProof:
-        """Join the proof of what this one is the reference of: the errors of both add up."""
+        """Join the proof of what this one is the reference of: errors add up, ties are mostly the same."""
         errors = {stage: self.errors.get(stage, 0.0) + other.errors.get(stage, 0.0) for stage in NUMBERS}
         failures, comparable = [*self.failures, *other.failures], self.comparable and other.comparable
-        return StageProof(failures, errors, self.ties + other.ties, comparable)
+        return StageProof(failures, errors, self.ties | other.ties, comparable)
 
     def settle(self, report: ParityReport) -> ParityReport:
         """Give the verdict on detections anew, knowing what their stages are worth."""

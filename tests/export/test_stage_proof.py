@@ -263,3 +263,13 @@ def test_a_lowered_threshold_shows_candidates_of_any_score(golden_and_model: tup
         for any_score in (False, True)
     ]
     assert counts[0] < counts[1] == 20
+
+
+def test_the_errors_of_a_reference_and_of_what_it_proves_add_up() -> None:
+    first, second = StageProof(errors={"maps": 1e-7}), StageProof(["wrong"], {"maps": 2e-7, "masks": 1e-6})
+    first.ties["ranks of anchors"] = 4
+    joined = first.followed_by(second)
+    assert joined.failures == ["wrong"]
+    assert joined.errors["maps"] == pytest.approx(3e-7)
+    assert joined.errors["masks"] == 1e-6
+    assert joined.ties.total() == 4
