@@ -155,8 +155,7 @@ def test_an_engine_that_loses_more_than_its_graph_is_refused(
             self.close = self._engine.close
 
         def infer(self, image: np.ndarray, /) -> dict[str, np.ndarray]:
-            (logits,) = self._engine.infer(image).values()
-            return {"logits": np.roll(logits, 1, axis=1)}
+            return {"labels": (self._engine.infer(image)["labels"] + 1) % 3}
 
     calibration = Calibration(IMAGES, max_drop=60.0)
     with pytest.raises(EngineError, match=r"engine of onnxruntime loses [0-9.]+ points, 60 are allowed"):
