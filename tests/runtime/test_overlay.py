@@ -67,7 +67,7 @@ def test_a_result_of_another_frame_is_refused() -> None:
         draw(np.zeros((5, 5, 3), np.uint8), two_animals(), INSTANCE)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data(), st.integers(1, 90), st.integers(1, 90))
 def test_any_size_and_any_box_can_be_drawn(data: st.DataObject, height: int, width: int) -> None:
     image = np.zeros((height, width, 3), np.uint8)

@@ -240,7 +240,7 @@ def test_widths_scale_with_the_frame_and_colours_do_not():
     assert scaled_to(CRFSpec(480, 80, 13, 10, 3, 2, 4), 240) == CRFSpec(240, 40, 13, 10, 1.5, 2, 4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     size_hw=st.tuples(st.integers(1, 24), st.integers(1, 24)),
     grid_hw=st.tuples(st.integers(1, 24), st.integers(1, 24)),
