@@ -17,6 +17,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from edgeseg.export.precision.graph import CLAMPS, GraphView, is_dense_crf
+from edgeseg.export.precision.padded_pools import with_fixed_pools
 from edgeseg.export.precision.ranges import LEVELS
 from edgeseg.export.precision.report import Kept
 from edgeseg.export.precision.weights import adds_pairs, quantised_weights
@@ -27,7 +28,7 @@ Scheme = Literal["symmetric", "unsigned", "onnxruntime"]
 `symmetric`: int8 activations with one scale; TensorRT takes nothing else.
 `unsigned`: activations are uint8, those after a ReLU from 0, which spares their sign. OpenVINO 2026.4
 computes a convolution after a Concat of tensors with and without a sign wrongly if both are int8 (it costs a
-U-Net 1 to 3 points of mIoU), and rightly like this.
+U-Net 1 to 3 points of mIoU), and rightly like this; see `padded_pools` for what else it would not.
 `onnxruntime`: as `unsigned`, and every input and output of an int8 layer is quantised. ONNX Runtime on CPUs
 fuses only between quantised tensors, and a ReLU only into unsigned ones. A layer whose output nothing reads
 in int8 stays float, and so do transposed convolutions, for which it has no kernel.
@@ -222,6 +223,9 @@ def quantise(
         for name in node.output:
             if name in planned.readers:
                 nodes += pair(name)
+    if scheme == "unsigned":
+        nodes, further = with_fixed_pools(nodes)
+        constants += further
     return _assemble(model, nodes, constants)
 
 
