@@ -7,6 +7,8 @@ from pathlib import Path
 
 import cv2
 import pytest
+import torch
+from torch import nn
 
 from edgeseg.bundle import read_manifest, sha256_of
 from edgeseg.cli import status_of
@@ -18,6 +20,7 @@ from edgeseg.export.pictures import picture
 from edgeseg.export.portable import open_run, read_spec
 from edgeseg.export.precision.agreement import labels_at
 from edgeseg.export.precision.judge import Judge
+from edgeseg.models.zoo import Network
 from edgeseg.runtime.backends import open_backend
 from tests.export import small_networks
 
@@ -105,6 +108,42 @@ def test_a_package_of_int8_builds_the_same_engine_without_images(model: Path, tm
     assert models[0] == models[1]
     timed = ["--backend", "auto", "--precision", "int8", "--calibration", str(images)]
     assert status_of(["build", str(model), "--portable", *timed, "-o", package]) == 2
+
+
+class Scores(nn.Module):
+    """Scores a pixel by its colours as they are, or by one convolution of them."""
+
+    def __init__(self, *, trained: bool) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(3, 4, 1)
+        self.trained = trained
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(x) if self.trained else torch.cat([torch.full_like(x[:, :1], 0.25), x], 1)
+
+
+@pytest.mark.parametrize(
+    ("trained", "reason"),
+    [
+        (False, "it has no convolution or matrix product with trained weights"),
+        (True, "each layer with weights stays in float in onnxruntime (nothing that reads its output"),
+    ],
+)
+def test_a_network_without_a_layer_for_int8_is_refused_by_name(
+    trained: bool, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = Network(Scores(trained=trained).eval(), "semantic", (0.0,) * 3, (1.0,) * 3)
+    path, images = tmp_path / "scores.onnx", tmp_path / "images"
+    export_network(network, path, Settings("scores", small_networks.SIZE_HW))
+    images.mkdir()
+    cv2.imwrite(str(images / "0.png"), picture(0, small_networks.SIZE_HW))
+    arguments = ["build", str(path), "--precision", "int8", "--calibration", str(images)]
+    assert status_of([*arguments, "-o", str(tmp_path / "engine")]) == 1
+    error = " ".join(capsys.readouterr().err.split())
+    assert "nothing in this model can compute in int8: " in error
+    assert reason in error
+    assert "use --precision fp32 or fp16" in error
+    assert not (tmp_path / "engine").exists()
 
 
 @pytest.fixture

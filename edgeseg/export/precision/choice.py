@@ -25,7 +25,7 @@ from edgeseg.export.precision.convert import (
 from edgeseg.export.precision.graph import GraphView
 from edgeseg.export.precision.judge import Judge
 from edgeseg.export.precision.quantise import Scheme, plan, quantise
-from edgeseg.export.precision.report import PrecisionReport
+from edgeseg.export.precision.report import Kept, PrecisionReport
 from edgeseg.export.precision.sensitivity import search
 from edgeseg.export.precision.trials import Trials
 from edgeseg.reading import parse_json
@@ -117,15 +117,24 @@ def choose_int8(
     """
     view = GraphView(model)
     scheme = target.scheme
+    by_rule = plan(view, scheme).float_layers
+    rules = {entry.name for entry in by_rule}
+    layers = [layer.name for layer in view.layers() if layer.name not in rules]
+    if not layers:
+        raise EngineError(_nothing_for_int8(by_rule, target))
     on_step("measuring ranges")
     methods = METHODS if calibration.method is None else (calibration.method,)
     # The cache serves every scheme, and every choice of layers: what these quantise is among this.
     names = list({**plan(view, "symmetric").source, **plan(view, "onnxruntime").source})
     measured = ranges_of(model, names, calibration, judge.spec.input.batch, methods)
     ranges = dict(zip(methods, measured, strict=True))
-    by_rule = plan(view, scheme).float_layers
-    in_float = {entry.name for entry in by_rule}
-    layers = [layer.name for layer in view.layers() if layer.name not in in_float]
+
+    def in_float(float_layers: Collection[str]) -> set[str]:
+        """Name all of `layers` that compute in float once these are left in float."""
+        return {
+            *float_layers,
+            *(entry.name for entry in plan(view, scheme, float_layers).float_layers),
+        } - rules
 
     def measure(method: CalibrationMethod, float_layers: Collection[str]) -> float:
         candidate = quantise(model, view, ranges[method], scheme, float_layers, narrow=target.narrow)
@@ -139,6 +148,7 @@ def choose_int8(
         layers,
         lambda float_layers: trials.points_lost(method, float_layers),
         calibration.max_drop,
+        in_float=in_float,
         on_step=on_step,
         seconds_each=trials.seconds,
     )
@@ -152,13 +162,13 @@ def choose_int8(
             "--max-drop"
         )
     by_rule = plan(view, scheme, chosen).float_layers  # layers may have lost those that read them in int8
-    in_float = {*chosen, *(entry.name for entry in by_rule)}
+    left = {*chosen, *(entry.name for entry in by_rule)}
     report = PrecisionReport(
         "int8",
         len(calibration.images),
         by_rule,
         found.drop_points,
-        {layer.name: "fp32" if layer.name in in_float else "int8" for layer in view.layers()},
+        {layer.name: "fp32" if layer.name in left else "int8" for layer in view.layers()},
         float_miou=judge.float_miou,
         backend=target.backend,
         method=method,
@@ -193,6 +203,15 @@ def _best_method(methods: Sequence[CalibrationMethod], trials: Trials, max_drop:
         if lost[method] <= max_drop:
             break
     return min(lost, key=lambda method: lost[method])
+
+
+def _nothing_for_int8(by_rule: Sequence[Kept], target: Target) -> str:
+    """Say why no layer of a model can compute in int8."""
+    found = "it has no convolution or matrix product with trained weights"
+    if by_rule:
+        reasons = " or ".join(dict.fromkeys(entry.reason for entry in by_rule))
+        found = f"each layer with weights stays in float in {target.backend} ({reasons})"
+    return f"nothing in this model can compute in int8: {found}; use --precision fp32 or fp16"
 
 
 def _key(model: onnx.ModelProto, judge: Judge, target: Target) -> str:

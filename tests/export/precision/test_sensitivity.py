@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Collection
 
 import pytest
@@ -57,8 +59,56 @@ def test_within_a_block_only_what_must_stays_in_float(monkeypatch: pytest.Monkey
 
 def test_a_spent_budget_is_said() -> None:
     found = search(LAYERS, Costs({"block1.conv2": 2.0}), 0.5, budget_s=0.0)
-    assert found.notes == ("not all layers were ranked within 0 s",)
+    assert found.notes == (
+        "not all layers were ranked within 0 s",
+        "not all float layers were tried in int8 again within 0 s",
+    )
     assert found.drop_points <= 0.5
+
+
+def test_layers_that_there_was_no_time_to_rank_are_the_first_in_float(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(seconds)))
+    late = dict.fromkeys(LAYERS[10:], 1.0)
+    found = search(LAYERS, Costs({"block0.conv1": 2.0, **late}), 0.5, budget_s=8.0)
+    assert {kept.name for kept in found.float_layers} >= {"block0.conv1", *late}
+    assert len(found.float_layers) < len(LAYERS)
+    assert found.drop_points <= 0.5
+
+
+def test_one_layer_is_found_that_may_be_in_int8_though_its_group_may_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(group_layers, "__defaults__", (4,))
+    costs = Costs({name: 1.0 for name in LAYERS if name != "block2.conv3"})
+    found = search(LAYERS, costs, 0.5, budget_s=0.0)  # also where no time is left
+    assert {kept.name for kept in found.float_layers} == {*LAYERS} - {"block2.conv3"}
+    assert found.drop_points == pytest.approx(0.01)
+
+
+def test_layers_that_compute_in_int8_only_together_are_tried_together() -> None:
+    """As in a backend that has int8 for a layer only where the next one is to read it."""
+
+    def in_float(float_layers: Collection[str]) -> set[str]:
+        alone = {one for one, following in itertools.pairwise(LAYERS) if following in float_layers}
+        return {*float_layers, *alone, LAYERS[-1]}
+
+    class Pairs(Costs):
+        def __call__(self, float_layers: Collection[str]) -> float:
+            return super().__call__(in_float(float_layers))
+
+    some = Pairs({"block1.conv2": 2.0})
+    found = search(LAYERS, some, 0.5, in_float=in_float)
+    left = in_float([kept.name for kept in found.float_layers])
+    assert left == {"block1.conv1", "block1.conv2", LAYERS[-1]}
+    pair = ("block2.conv1", "block2.conv2")
+    few = Pairs({name: 1.0 for name in LAYERS if name not in pair})
+    found = search(LAYERS, few, 0.5, in_float=in_float)
+    assert {*LAYERS} - in_float([kept.name for kept in found.float_layers]) == {*pair}
+    none = search(LAYERS, Pairs(dict.fromkeys(LAYERS, 1.0)), 0.5, in_float=in_float)
+    assert len(none.float_layers) == len(LAYERS)
 
 
 class Stopped(Costs):
@@ -84,7 +134,7 @@ def test_an_interrupted_search_ends_with_the_best_so_far() -> None:
         assert found.notes == ("the search was interrupted: fewer layers in float may do",)
         assert found.drop_points <= 0.5
         assert len(whole.float_layers) <= len(found.float_layers) < len(LAYERS)
-    assert early.float_layers[-1].reason == "not ranked before the search was interrupted"
+    assert early.float_layers[-1].reason == "not ranked before the search was cut short"
     assert len(late.float_layers) < len(early.float_layers)
 
 
