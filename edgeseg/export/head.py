@@ -17,7 +17,12 @@ SIGMOID_FLOOR = 1e-4
 Log-odds stay within 9.21, and a confidence is off by no more than this.
 """
 LEAST_PROBABILITY = 1e-6  # what a softmax's 0 stands for, so that its logarithm exists
-LEAST_RIVAL = 1e-12  # the same of several sigmoids, which may all be small at once, and stay in their order
+RIVAL_FLOOR = 1e-4
+"""Of several sigmoids, which may all be small at once: below this p, not its logarithm but the tangent there.
+
+Sigmoids are computed with errors of 1e-8 and more, which is everything in the logarithm of a p as small. On
+the tangent they stay what they are, and small ones in their order; a share is off by no more than this.
+"""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,8 @@ def logits_from(raw: Tensor, reading: Reading) -> Tensor:
     if kind == "softmax":
         scores = scores.clamp(min=LEAST_PROBABILITY).log()
     elif kind == "sigmoid" and scores.shape[1] > 1:
-        scores = scores.clamp(min=LEAST_RIVAL).log()
+        above, below = scores.clamp(min=RIVAL_FLOOR), scores.clamp(max=RIVAL_FLOOR)
+        scores = above.log() + (below / RIVAL_FLOOR - 1.0)
     elif kind == "sigmoid" or reading.are_probabilities:
         scores = scores.clamp(min=SIGMOID_FLOOR).log() - (1.0 - scores).clamp(min=SIGMOID_FLOOR).log()
     if kind == "multilabel":

@@ -96,7 +96,11 @@ def decisions(raw: NDArray[Any], reading: Reading) -> tuple[NDArray[Any], NDArra
 
 def _probabilities(raw: NDArray[Any], reading: Reading) -> NDArray[np.float64] | None:
     """Give (C, h, w) probabilities that the network itself states; of one channel the foreground's."""
-    stated = reading.head.kind in ("sigmoid", "softmax") or reading.are_probabilities
+    if reading.head.kind == "softmax":  # resampled by a cubic filter, it leaves 0..1
+        positive = raw.astype(np.float64).clip(min=0)
+        shares: NDArray[np.float64] = positive / positive.sum(axis=0)
+        return shares
+    stated = reading.head.kind == "sigmoid" or reading.are_probabilities
     return raw.astype(np.float64).clip(0, 1) if stated else None
 
 

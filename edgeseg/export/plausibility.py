@@ -94,10 +94,7 @@ def observe(outputs: Sequence[NDArray[Any]]) -> Observed:
         highest=max(float(planes.max()) for planes in outputs),
         is_whole=is_integer or all(bool((planes == np.rint(planes)).all()) for planes in outputs),
         is_integer=is_integer,
-        sums_to_one=channels > 1
-        and all(
-            float(np.abs(planes.sum(axis=0, dtype=np.float32) - 1).max()) <= SUM_SLACK for planes in outputs
-        ),
+        sums_to_one=channels > 1 and all(_sums_to_one(planes) for planes in outputs),
         is_constant=all(bool((planes == corner).all()) for planes in outputs),
         underflows=any(_underflows(planes) for planes in outputs),
     )

@@ -50,6 +50,24 @@ def test_saturated_probabilities_stay_finite_and_in_order() -> None:
     assert softmax.tolist() == pytest.approx([0, math.log(1e-6)], abs=1e-6)
 
 
+def test_what_a_sigmoid_is_off_by_hardly_shows_among_rivals() -> None:
+    likely = torch.tensor([0.9, 1e-13, 1e-9, 3e-6, 1e-4]).reshape(1, 5, 1, 1)
+    logits, near = (logits_from(raw, reading("sigmoid")).flatten() for raw in (likely, likely + 3e-8))
+    assert (logits - near).abs().max() < 1e-3 * logits.abs().max()
+    assert logits.argsort().tolist() == [1, 2, 3, 4, 0]
+    assert logits.exp()[:1].tolist() == pytest.approx([0.9])
+    assert logits.exp()[1:].tolist() == pytest.approx([0, 0, 0, 1e-4], abs=1e-4)
+
+
+def test_a_softmax_that_left_0_to_1_in_a_cubic_filter_is_what_its_positive_part_says() -> None:
+    raw = np.array([1.1, 0.1, -0.05, -0.15], np.float32).reshape(4, 1, 1)
+    logits = logits_from(torch.from_numpy(raw)[None], reading("softmax"))
+    torch.testing.assert_close(logits.softmax(dim=1)[0, 0, 0, 0].item(), 1.1 / 1.2, atol=1e-5, rtol=0)
+    errors = MeaningErrors()
+    errors.add(raw, logits[0].numpy(), reading("softmax"))
+    assert not errors.failures(0.999)
+
+
 def test_the_softmax_of_a_softmaxs_logits_is_the_softmax() -> None:
     likely = torch.softmax(torch.randn(1, 5, 4, 6, generator=torch.manual_seed(0)), dim=1)
     torch.testing.assert_close(logits_from(likely, reading("softmax")).softmax(dim=1), likely)
