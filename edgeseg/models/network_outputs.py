@@ -51,9 +51,15 @@ def choose(output: Any, size_hw: tuple[int, int], wanted: int | str | None = Non
             end; or the key.
 
     Raises:
-        ShapeError: if nothing in the output covers an image.
+        ShapeError: if nothing in the output covers an image, or its channels are last.
         UsageError: if what is wanted is not there, or more than one tensor may be meant; it lists all.
     """
+    chosen = _choose(output, size_hw, wanted)
+    _refuse_channels_last(chosen, size_hw)
+    return chosen
+
+
+def _choose(output: Any, size_hw: tuple[int, int], wanted: int | str | None) -> Output:
     found = outputs_of(output)
     if wanted is not None:
         return _wanted(output, found, size_hw, wanted)
@@ -77,7 +83,7 @@ def choose(output: Any, size_hw: tuple[int, int], wanted: int | str | None = Non
     if rivals:
         raise UsageError(
             f"which of the network's outputs says what the pixels are? It gives {listed(found)}; take one by "
-            f"--output-index N or --output-key NAME (Network(..., output={_example(images[-1].key)}))"
+            "--output-index N or --output-key NAME (Network(..., output=N), output='NAME')"
         )
     return default
 
@@ -136,6 +142,22 @@ def _is_image(tensor: Tensor, size_hw: tuple[int, int]) -> bool:
     return tensor.ndim == PLANES_NDIM
 
 
+def _refuse_channels_last(item: Output, size_hw: tuple[int, int]) -> None:
+    """Refuse (N, h, w, C), which would pass for an image of h channels where h is as good as w."""
+    shape = tuple(item.tensor.shape)
+    if len(shape) == PLANES_NDIM and _covers(shape[1:3], size_hw) and not _covers(shape[2:], size_hw):
+        raise ShapeError(
+            f"a semantic network must return (N, C, h, w); got {item}, which is (N, h, w, C) of an image of "
+            f"{size_hw[0]}x{size_hw[1]}: return output.permute(0, 3, 1, 2)"
+        )
+
+
+def _covers(planes_hw: tuple[int, ...], size_hw: tuple[int, int]) -> bool:
+    """Tell whether planes are an image at the same whole stride along both axes."""
+    (height, width), (full_height, full_width) = planes_hw, size_hw
+    return full_height % height == 0 == full_width % width and full_height // height == full_width // width
+
+
 def _outdoes(other: Output, named: Output) -> bool:
     """Tell whether another output is the named one at a finer resolution."""
     same_channels = other.tensor.shape[:-2] == named.tensor.shape[:-2]
@@ -144,7 +166,3 @@ def _outdoes(other: Output, named: Output) -> bool:
 
 def _pixels(item: Output) -> int:
     return item.tensor.shape[-2] * item.tensor.shape[-1]
-
-
-def _example(key: str) -> str:
-    return key if key.isdecimal() else repr(key)

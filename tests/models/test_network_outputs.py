@@ -103,6 +103,15 @@ def test_what_is_no_image_is_refused() -> None:
             choose(output, SIZE_HW)
 
 
+@pytest.mark.parametrize("shape", [(1, 16, 16, 2), (1, 8, 8, 5), (2, 16, 16, 1)])
+def test_channels_that_come_last_are_not_taken_for_rows(shape: tuple[int, ...]) -> None:
+    size_hw = (16, 16)
+    with pytest.raises(ShapeError, match=r"is \(N, h, w, C\) of an image of 16x16: .*permute\(0, 3, 1, 2\)"):
+        choose(torch.zeros(shape), size_hw)
+    assert choose(torch.zeros(shape).permute(0, 3, 1, 2), size_hw).key == ""
+    assert choose({"a": torch.zeros(1, 16, 16, 16)}, size_hw, "a").key == "a"  # as many classes as pixels
+
+
 def test_all_tensors_are_listed_in_order() -> None:
     found = outputs_of({"a": [FULL, (HALF, "text")], "b": Pair(ONE, 3)})
     assert [item.key for item in found] == ["a.0", "a.1.0", "b.0"]
