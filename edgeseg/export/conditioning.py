@@ -13,16 +13,48 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from edgeseg.errors import ExportError
 from edgeseg.export.head import as_planes
 from edgeseg.export.program import RawProgram
 from edgeseg.export.reading import Read
+from edgeseg.export.tracing import run_eagerly
 from edgeseg.export.underflow import UNDERFLOW
 from edgeseg.models.network_outputs import tensor_at
 from edgeseg.models.zoo import Network
 
 MEND = "check the normalisation (--mean, --std, --divide-by-255) and how the weights were trained"
+
+
+def refuse_half_precision(network: Network, frame: NDArray[np.uint8]) -> None:
+    """Raise ExportError if a layer gives less than float32 for an image (H, W, 3): autocast, or .half().
+
+    Rounding to 11 or 8 bits falls differently in every library, and some have no bfloat16.
+    """
+    found: list[tuple[str, torch.dtype]] = []
+
+    def watch(name: str, layer: nn.Module) -> RemovableHandle:
+        def look(module: nn.Module, inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and output.dtype in (torch.float16, torch.bfloat16):
+                found.append((name, output.dtype))
+
+        return layer.register_forward_hook(look)
+
+    watched = [watch(name, layer) for name, layer in network.module.named_modules()]
+    try:
+        run_eagerly(RawProgram(network).eval(), torch.from_numpy(frame)[None])
+    finally:
+        for handle in watched:
+            handle.remove()
+    if found:
+        name, dtype = found[0]
+        kind = str(dtype).removeprefix("torch.")
+        raise ExportError(
+            f"the network computes in {kind}, first in {name or 'itself'}, which no graph repeats exactly: "
+            "export it in float32 (module.float(), no autocast in forward), and ask edgeseg build for "
+            "--precision fp16"
+        )
 
 
 def check_own_error(network: Network, read: Read, frame: NDArray[np.uint8], limit: float) -> None:

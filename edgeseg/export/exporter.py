@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from edgeseg.bundle import GOLDEN_KEY, PARITY_KEY, SPEC_KEY
-from edgeseg.errors import ExportError, ShapeError
-from edgeseg.export.conditioning import check_own_error
+from edgeseg.errors import EdgesegError, ExportError, ShapeError
+from edgeseg.export.conditioning import check_own_error, refuse_half_precision
 from edgeseg.export.golden import Golden, sample_all
 from edgeseg.export.parity import Outputs, ParityReport, compare, run_all
 from edgeseg.export.pictures import pictures
@@ -149,12 +149,18 @@ def _prove(
         on_step("comparing with ONNX Runtime")
         frames = np.concatenate([pictures(range(len(generated)), settings.size_hw), images])
         graph = ir.to_proto(model)
-        found = run_all(open_run(_serialise(graph)), frames, settings.batch)
+        try:
+            run = open_run(_serialise(graph))
+        except EdgesegError:
+            refuse_half_precision(network, frames[0])
+            raise
+        found = run_all(run, frames, settings.batch)
         if not isinstance(program, InstanceProgram):
             report = compare(reference, found, spec, tolerances=settings.tolerances)
             if seen is not None:
                 report = with_meaning(report, seen, found, spec)
                 if report.comparable and not report.passed:
+                    refuse_half_precision(network, frames[0])
                     check_own_error(network, seen, frames[0], settings.tolerances.relative_logit)
             return _Proof(model, spec, generated, report)
         limit = settings.max_detections

@@ -59,3 +59,23 @@ def test_a_layer_that_underflows_is_blamed_and_not_the_graph(tmp_path: Path) -> 
 def test_a_wrong_graph_of_a_sound_network_is_still_refused(tmp_path: Path) -> None:
     with pytest.raises(ParityError, match="does not compute what PyTorch computes"):
         export(tmp_path, scaled(2.0))
+
+
+class Autocast(nn.Module):
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+        self.conv = nn.Conv2d(3, 3, 1)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", dtype=self.dtype):
+            return self.conv(image).float()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.usefixtures("wrong_graph")
+def test_a_network_in_half_precision_is_named_and_not_its_graph(dtype: torch.dtype, tmp_path: Path) -> None:
+    kind = str(dtype).removeprefix("torch.")
+    with pytest.raises(ExportError, match=rf"computes in {kind}, first in conv, .*module\.float\(\)"):
+        export(tmp_path, Autocast(dtype))
+    assert not list(tmp_path.iterdir())
