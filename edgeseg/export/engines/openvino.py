@@ -71,7 +71,8 @@ def layer_precisions(folder: Path, manifest: Manifest, layers: Sequence[Layer]) 
     properties = {"INFERENCE_PRECISION_HINT": manifest.options["inference_precision"]}
     blob = (folder / manifest.options["model_file"]).read_bytes()
     compiled = openvino.Core().import_model(blob, manifest.device.upper(), properties)
-    layer_of = {name: layer.name for layer in layers for name in layer.nodes}
+    # a layer whose output is the graph's is called by the output's name there
+    layer_of = {name: layer.name for layer in layers for name in (*layer.outputs, *layer.nodes)}
     found: dict[str, set[str]] = {}
     for operation in compiled.get_runtime_model().get_ordered_ops():
         notes = operation.get_rt_info()

@@ -20,7 +20,7 @@ from edgeseg.export.portable import load_portable
 from edgeseg.export.precision.convert import Calibration
 from edgeseg.runtime import Segmenter
 from edgeseg.runtime.backends import open_backend
-from edgeseg.spec import Lowering, Precision
+from edgeseg.spec import Lowering, OutputKind, Precision
 from tests.export import small_networks
 from tests.export.precision.conversions import in_fp16, in_int8
 
@@ -133,9 +133,14 @@ def test_int8_that_costs_too_much_is_refused(unet: Path, tmp_path: Path) -> None
         built(unet, tmp_path / "engine", "int8", strict)
 
 
-def test_openvino_computes_every_layer_in_int8(unet: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("output_kind", ["labels", "logits"])
+def test_openvino_computes_every_layer_in_int8(output_kind: OutputKind, tmp_path: Path) -> None:
+    """Also the last one, whether its output is the engine's or labels are made of it."""
     pytest.importorskip("openvino")
-    made = built(unet, tmp_path / "engine", "int8", CALIBRATION, "openvino")
+    path = tmp_path / "unet.onnx"
+    settings = Settings("unet", small_networks.SIZE_HW, output_kind=output_kind)
+    export_network(small_networks.unet(), path, settings)
+    made = built(path, tmp_path / "engine", "int8", CALIBRATION, "openvino")
     assert made.precision is not None
     assert made.precision.built == made.precision.layers
     assert set(made.precision.layers.values()) == {"int8"}
