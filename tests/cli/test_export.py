@@ -215,7 +215,7 @@ def test_build_takes_a_folder_to_calibrate_on(tmp_path: Path, capfd: pytest.Capt
     cache = tmp_path / "ranges.json"
     assert status_of([*common, "--calibration", str(images), "--calibration-cache", str(cache)]) == 0
     assert "int8: 10 of 13 layers" in capfd.readouterr().out
-    assert json.loads(cache.read_text())["ranges"]
+    assert json.loads(cache.read_text())["measured"]
     assert status_of(["inspect", str(engine), "--json"]) == 0
     described = json.loads(capfd.readouterr().out)
     assert described["calibration"] == "5 images, entropy"
