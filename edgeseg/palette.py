@@ -14,7 +14,7 @@ UNPAINTED_RGB: RGBColour = (0, 0, 0)
 NEARLY_BLACK_RGB: RGBColour = (1, 1, 1)  # a class that is black, and to be seen all the same
 
 BACKGROUND_NAMES = frozenset(
-    ("background", "bg", "_background_", "void", "unlabeled", "unlabelled", "ignore", "none", "nothing")
+    ("background", "bg", "void", "unlabeled", "unlabelled", "ignore", "none", "nothing")
 )
 
 # fmt: off
@@ -45,7 +45,7 @@ def default_palette(class_names: Sequence[str], background: Background = "named"
         background: the class id of the background, or `none`; `named` is class 0, if its name says so.
     """
     if background == "named":
-        background = 0 if class_names and class_names[0].casefold() in BACKGROUND_NAMES else "none"
+        background = 0 if class_names and _means_background(class_names[0]) else "none"
     colours = _colours()
     return tuple(UNPAINTED_RGB if i == background else next(colours) for i in range(len(class_names)))
 
@@ -57,6 +57,10 @@ def with_background(palette_rgb: Sequence[RGBColour], background: Background) ->
     if background == "none":
         return tuple(NEARLY_BLACK_RGB if colour == UNPAINTED_RGB else colour for colour in palette_rgb)
     return tuple(UNPAINTED_RGB if i == background else colour for i, colour in enumerate(palette_rgb))
+
+
+def _means_background(name: str) -> bool:
+    return name.strip("_ ").casefold() in BACKGROUND_NAMES  # torchvision writes __background__
 
 
 def _colours() -> Iterator[RGBColour]:

@@ -109,7 +109,7 @@ def read_bytes(path: Path, *, follow: bool = True) -> bytes:
 
 
 def read_text(path: Path, error: type[EdgesegError], *, follow: bool = True) -> str:
-    """Read a UTF-8 text of a size that a text has.
+    """Read a UTF-8 text of a size that a text has, without the mark that Windows puts before it.
 
     Raises:
         EdgesegError: `error`, if it is larger than the limit of texts.
@@ -118,7 +118,7 @@ def read_text(path: Path, error: type[EdgesegError], *, follow: bool = True) -> 
     """
     with open_regular(path, follow=follow) as file:
         refuse_above("text", os.fstat(file.fileno()).st_size, str(path), error)
-        return file.read().decode("utf-8")
+        return file.read().decode("utf-8-sig")
 
 
 def parse_json(text: str | bytes, error: type[EdgesegError], what: str) -> Any:

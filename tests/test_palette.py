@@ -50,7 +50,9 @@ def test_there_are_different_colours_for_all_classes() -> None:
     assert all(0 <= part <= 255 for colour in palette for part in colour)
 
 
-@pytest.mark.parametrize("name", ["background", "Background", "void", "unlabeled", "_background_"])
+@pytest.mark.parametrize(
+    "name", ["background", "Background", "void", "unlabeled", "_background_", "__background__", "Background "]
+)
 def test_class_0_is_the_background_where_its_name_says_so(name: str) -> None:
     assert default_palette([name, "road"]) == ((0, 0, 0), WELL_APART[0])
     assert default_palette(["road", name]) == WELL_APART[:2]

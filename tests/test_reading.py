@@ -85,6 +85,11 @@ def test_json_of_any_kind_is_read_or_refused_as_a_value_error(text: str) -> None
         parse_json(text, SpecError, "the spec")
 
 
+def test_a_text_of_windows_begins_with_its_first_letter(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("straße\n", encoding="utf-8-sig")
+    assert read_text(tmp_path / "names.txt", EngineError) == "straße\n"
+
+
 def test_a_text_is_as_long_as_texts_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "huge"
     with path.open("wb") as file:
