@@ -56,6 +56,7 @@ BYTE_ARRAY = "builtins.bytearray"
 SAVE_AGAIN = "download or save it again"
 DEEPEST_ENTRY = 3  # dictionaries within a dictionary
 SHOWN = 3  # names in a message
+ARRAY = re.compile(r"numpy\..*\b_reconstruct")
 SAVE_WEIGHTS_ALONE = "save the weights alone: torch.save(model.state_dict(), PATH)"
 FOREIGN_OBJECT = re.compile(r"GLOBAL ([\w.]+)")  # in the words of torch
 
@@ -260,6 +261,11 @@ def _find_weights(content: Any, path: Path, *, ema: bool) -> tuple[str, dict[str
         raise CheckpointError(f"{path} holds no moving average, {what}; leave out --ema")
     if within:
         return "", within
+    if _has_arrays(content):
+        raise CheckpointError(
+            f"{path} holds weights as arrays of NumPy, not as tensors; where you trust it, save as such: "
+            "torch.save({name: torch.from_numpy(array) for name, array in weights.items()}, PATH)"
+        )
     if objects := [entry.replaced for entry in content.values() if isinstance(entry, StandIn)]:
         raise _refuse_objects(path, objects)
     raise CheckpointError(
@@ -331,6 +337,16 @@ def _tensors_within(content: Mapping[Any, Any], depth: int = DEEPEST_ENTRY) -> d
             inner = {**_tensors_within(entry, depth - 1), **_tensors_of(entry)}
             found.update({f"{key}.{name}": tensor for name, tensor in inner.items()})
     return found
+
+
+def _has_arrays(content: Mapping[Any, Any], depth: int = DEEPEST_ENTRY) -> bool:
+    """Tell whether arrays of NumPy lie where tensors should."""
+    return any(
+        _has_arrays(entry, depth - 1)
+        if isinstance(entry, Mapping) and depth
+        else isinstance(entry, StandIn) and ARRAY.fullmatch(entry.replaced) is not None
+        for entry in content.values()
+    )
 
 
 def _has_nameless_average(entry: Any) -> bool:

@@ -43,7 +43,8 @@ def misfit(
         _class_advice(found, own),
         _channel_advice(misshapen, match.weights, wanted),
         anchor_advice(found, anchors, name) if anchors else "",
-        _network_advice(match.part, name) if missing or unexpected else "",
+        _own_tensor_advice(missing, match.added),
+        _network_advice(match.part, name) if (missing or unexpected) and not match.added else "",
         FURTHER_ADVICE if match.further and not missing and not misshapen else "",
     ]
     return CheckpointError(f"{source} does not fit the network: " + "; ".join(filter(None, parts)))
@@ -72,7 +73,7 @@ def _channel_advice(misshapen: list[str], found: Mapping[str, Tensor], wanted: M
     if first is None or first not in misshapen:
         return ""
     (out, theirs, *kernel), (our_out, ours, *our_kernel) = found[first].shape, wanted[first].shape
-    if (out, kernel) != (our_out, our_kernel) or ours not in IMAGE_CHANNELS:
+    if (out, kernel) != (our_out, our_kernel) or theirs == ours or ours not in IMAGE_CHANNELS:
         return ""
     return (
         f"the weights take images of {_channels(theirs)}, the network of {_channels(ours)}: "
@@ -83,6 +84,16 @@ def _channel_advice(misshapen: list[str], found: Mapping[str, Tensor], wanted: M
 def check_image_channels(channels: int, source: str) -> None:
     if channels not in IMAGE_CHANNELS:
         raise CheckpointError(f"{source} takes images of {_channels(channels)}: {_channel_mend(channels)}")
+
+
+def _own_tensor_advice(missing: list[str], added: str) -> str:
+    """Say what to do where a wrapper around the network has tensors of its own, such as a mean colour."""
+    if not added or not missing or any(name.startswith(added) for name in missing):
+        return ""
+    return (
+        f"all that is under {added} was found; where the function itself sets {name_a_few(missing)}, say "
+        "register_buffer(..., persistent=False) there"
+    )
 
 
 def _channels(count: int) -> str:

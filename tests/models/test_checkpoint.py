@@ -175,6 +175,8 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path) -> None:
         (WEIGHTS, True, "holds weights alone"),
         ({"scores": {"best": SCORE}, "best_acc1": SCORE}, False, "its entries are scores, best_acc1"),
         ({"model": WEIGHTS, "ema": {"shadow_params": [SCORE]}}, True, "average without names"),
+        ({"a.weight": np.ones((2, 2))}, False, "as arrays of NumPy, not as tensors; .*from_numpy"),
+        ({"state_dict": {"a.weight": np.ones((2, 2))}}, False, "as arrays of NumPy"),
         ({"shadow_params": [SCORE], "decay": 0.9}, False, "ema.average_parameters"),
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,16 @@ def test_a_users_wrapper_takes_weights_without_its_prefix(tmp_path: Path) -> Non
     assert set(network.module.net.outc.conv.bias.tolist()) == {0.25}
 
 
+def test_a_wrappers_own_buffer_is_not_asked_of_the_file() -> None:
+    wrapped = nn.Sequential(OrderedDict(net=UNet(2, width=4, depth=2)))
+    wrapped.register_buffer("mean", torch.zeros(3))
+
+    with pytest.raises(
+        CheckpointError, match=r"1 missing \(mean\); all that is under net\. was found; .*=False"
+    ):
+        load_weights(wrapped, unet_weights())
+
+
 @pytest.mark.parametrize("teacher", [unet_weights(1.0), unet_weights(1.0, width=8, depth=3)])
 @pytest.mark.parametrize("plain", ["student.", "model."])
 def test_a_student_is_taken_and_its_teacher_named(
@@ -334,6 +345,11 @@ def test_mismatch_names_keys_classes_and_the_nearest_network() -> None:
 def test_missing_keys_and_integer_weights_are_refused() -> None:
     with pytest.raises(CheckpointError, match=r"1 missing \(bias\)"):
         load_weights(nn.Linear(2, 2), {"weight": torch.zeros(2, 2)})
+    with pytest.raises(CheckpointError) as caught:
+        load_weights(
+            nn.Conv2d(3, 2, 1), {"weight": torch.zeros(2, 3, 1, 1, dtype=torch.int8), "bias": torch.ones(2)}
+        )
+    assert "images of" not in str(caught.value)  # the channels are right
     with pytest.raises(CheckpointError, match=r"weight is int8 \(2, 2\) and should be float32"):
         load_weights(nn.Linear(2, 2, bias=False), {"weight": torch.zeros(2, 2, dtype=torch.int8)})
 
