@@ -34,6 +34,7 @@ FRESH_SEEDS = range(100, 104)  # of pictures that the export did not see
 TOLERATED_SHARE = 0.1  # of the int8 layers, that a library may still compute in float
 _LOWERED_NAME = "model.onnx"
 NARROW = "this processor adds two int8 products in 16 bits: weights are narrowed so that none overflows"
+WIDE = "this processor adds two int8 products in 16 bits, but weights of 8 bits lose less than narrowed ones"
 
 
 @dataclass(frozen=True)
@@ -129,9 +130,11 @@ def in_precision(
             raise EngineError(f"the int8 ranges were chosen for another backend than {request.backend}")
         else:
             judge = None if images is None else Judge(open_run(model), spec, images)
-        lowered = quantised(proto, calibration, narrow=target.narrow)
+        narrow = target.saturates and not calibration.wide
+        lowered = quantised(proto, calibration, narrow=narrow)
         report, max_drop = calibration.report, calibration.max_drop
-        report = dataclasses.replace(report, narrow=NARROW if target.narrow else None)
+        notes = (*report.notes, WIDE) if target.saturates and calibration.wide else report.notes
+        report = dataclasses.replace(report, narrow=NARROW if narrow else None, notes=notes)
     else:
         size_hw = (spec.input.height, spec.input.width)
         if not isinstance(calibration, Calibration):

@@ -27,7 +27,7 @@ from edgeseg.export.precision.judge import Judge
 from edgeseg.export.precision.quantise import Scheme, plan, quantise
 from edgeseg.export.precision.report import Kept, PrecisionReport
 from edgeseg.export.precision.sensitivity import search
-from edgeseg.export.precision.trials import Trials
+from edgeseg.export.precision.trials import Form, Trials
 from edgeseg.reading import parse_json
 from edgeseg.records import from_plain, to_plain
 from edgeseg.spec import CalibrationMethod, Magnitude
@@ -57,6 +57,7 @@ class Int8Choice:
         float_layers: layers left in float by measurement.
         report: what was measured.
         max_drop: points that were allowed.
+        wide: whether weights of 8 bits lost less than narrow ones although kernels saturate.
     """
 
     graph_sha256: str
@@ -65,6 +66,7 @@ class Int8Choice:
     float_layers: tuple[str, ...]
     report: PrecisionReport
     max_drop: float = DEFAULT_MAX_DROP
+    wide: bool = False
 
     def to_json(self) -> str:
         """Write as JSON with sorted keys."""
@@ -91,13 +93,13 @@ class Target:
         scheme: the form its backend wants.
         open_trial: opens a candidate there.
         backend: its name, for the report.
-        narrow: whether its kernels add two products in 16 bits; see `weights`.
+        saturates: whether its kernels add two products in 16 bits, so that narrow weights may lose less.
     """
 
     scheme: Scheme
     open_trial: OpenTrial = in_onnxruntime
     backend: str = "onnxruntime"
-    narrow: bool = False
+    saturates: bool = False
 
 
 def choose_int8(
@@ -136,17 +138,17 @@ def choose_int8(
             *(entry.name for entry in plan(view, scheme, float_layers).float_layers),
         } - rules
 
-    def measure(method: CalibrationMethod, float_layers: Collection[str]) -> float:
-        candidate = quantise(model, view, ranges[method], scheme, float_layers, narrow=target.narrow)
+    def measure(form: Form, float_layers: Collection[str]) -> float:
+        candidate = quantise(model, view, ranges[form.method], scheme, float_layers, narrow=form.narrow)
         with target.open_trial(candidate) as runs:
             return max(judge.points_lost(run) for run in runs)
 
     trials = Trials(measure, Cache(calibration.cache), _key(model, judge, target))
     on_step(f"comparing with float32, which takes {judge.seconds:.1f} s for {len(judge.images)} images")
-    method = _best_method(methods, trials, calibration.max_drop)
+    form = _best_form(methods, trials, calibration.max_drop, target)
     found = search(
         layers,
-        lambda float_layers: trials.points_lost(method, float_layers),
+        lambda float_layers: trials.points_lost(form, float_layers),
         calibration.max_drop,
         in_float=in_float,
         on_step=on_step,
@@ -171,20 +173,24 @@ def choose_int8(
         {layer.name: "fp32" if layer.name in left else "int8" for layer in view.layers()},
         float_miou=judge.float_miou,
         backend=target.backend,
-        method=method,
+        method=form.method,
         interrupted=found.interrupted,
         float_layers=found.float_layers,
         curve=found.curve,
         notes=(*found.notes, *_note(judge, calibration)),
     )
-    return Int8Choice(graph_sha256(model), scheme, ranges[method], chosen, report, calibration.max_drop)
+    wide = target.saturates and not form.narrow
+    return Int8Choice(
+        graph_sha256(model), scheme, ranges[form.method], chosen, report, calibration.max_drop, wide
+    )
 
 
 def quantised(model: onnx.ModelProto, choice: Int8Choice, *, narrow: bool = False) -> onnx.ModelProto:
     """Convert a portable model to int8 as it was chosen for it.
 
     Args:
-        narrow: as `Target` of the device at hand, which need not be the one that was chosen on.
+        narrow: whether weights are to be narrow on the device at hand, which need not be the one that was
+            chosen on.
 
     Raises:
         EngineError: if it was chosen for another model.
@@ -195,14 +201,18 @@ def quantised(model: onnx.ModelProto, choice: Int8Choice, *, narrow: bool = Fals
     return finished(quantise(model, view, choice.ranges, choice.scheme, choice.float_layers, narrow=narrow))
 
 
-def _best_method(methods: Sequence[CalibrationMethod], trials: Trials, max_drop: float) -> CalibrationMethod:
-    """Choose ranges: those that lose least with all layers in int8, or the first that lose little enough."""
-    lost: dict[CalibrationMethod, float] = {}
+def _best_form(methods: Sequence[CalibrationMethod], trials: Trials, max_drop: float, target: Target) -> Form:
+    """Choose what loses least with all layers in int8, up to the first method that loses little enough.
+
+    Where kernels saturate, weights of 8 bits are tried beside narrow ones: either may cost more.
+    """
+    lost: dict[Form, float] = {}
     for method in methods:
-        lost[method] = trials.points_lost(method, ())
-        if lost[method] <= max_drop:
+        forms = [Form(method, narrow) for narrow in ((True, False) if target.saturates else (False,))]
+        lost.update({form: trials.points_lost(form, ()) for form in forms})
+        if min(lost.values()) <= max_drop:
             break
-    return min(lost, key=lambda method: lost[method])
+    return min(lost, key=lambda form: lost[form])
 
 
 def _nothing_for_int8(by_rule: Sequence[Kept], target: Target) -> str:
@@ -217,7 +227,7 @@ def _nothing_for_int8(by_rule: Sequence[Kept], target: Target) -> str:
 def _key(model: onnx.ModelProto, judge: Judge, target: Target) -> str:
     """Say what candidates have in common: model, images, labels, and what runs them."""
     labels = b"" if judge.labels is None else judge.labels.tobytes()
-    further = (target.scheme, target.backend, str(target.narrow), hashlib.sha256(labels).hexdigest())
+    further = (target.scheme, target.backend, str(target.saturates), hashlib.sha256(labels).hexdigest())
     return measured_on(model, judge.images, *further)
 
 

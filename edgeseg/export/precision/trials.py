@@ -1,16 +1,31 @@
-"""Turn choices of ranges and float layers into what each loses, measured once."""
+"""Turn choices of ranges, weights and float layers into what each loses, measured once."""
 
 from __future__ import annotations
 
 import hashlib
 import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 from edgeseg.export.precision.cache import Cache
 from edgeseg.spec import CalibrationMethod
 
-Measure = Callable[[CalibrationMethod, Collection[str]], float]
-"""Points lost by a candidate with the ranges of a method and with these layers in float."""
+
+@dataclass(frozen=True)
+class Form:
+    """How values become int8.
+
+    Attributes:
+        method: that turns magnitudes into ranges.
+        narrow: whether weights are such that no two products overflow 16 bits; see `weights`.
+    """
+
+    method: CalibrationMethod
+    narrow: bool
+
+
+Measure = Callable[[Form, Collection[str]], float]
+"""Points lost by a candidate in a form, with these layers in float."""
 
 
 class Trials:
@@ -32,12 +47,13 @@ class Trials:
         self._key = key
         self._known = cache.get(key)
 
-    def points_lost(self, method: CalibrationMethod, float_layers: Collection[str]) -> float:
+    def points_lost(self, form: Form, float_layers: Collection[str]) -> float:
         """Measure a candidate, or remember it."""
-        name = hashlib.sha256("\n".join((method, *sorted(float_layers))).encode()).hexdigest()
+        words = (form.method, str(form.narrow), *sorted(float_layers))
+        name = hashlib.sha256("\n".join(words).encode()).hexdigest()
         if name not in self._known:
             start = time.monotonic()
-            self._known[name] = self._measure(method, float_layers)
+            self._known[name] = self._measure(form, float_layers)
             self.seconds = max(self.seconds, time.monotonic() - start)
             self._cache.add(self._key, {name: self._known[name]})
         return self._known[name]

@@ -17,6 +17,7 @@ from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import load_portable
 from edgeseg.export.precision.convert import Calibration
+from edgeseg.export.precision.judge import Judge
 from edgeseg.export.precision.weights import LARGEST_PAIR
 from edgeseg.runtime.backends import open_backend
 from tests.export import small_networks
@@ -49,22 +50,36 @@ def test_off_the_processor_nothing_is_tried() -> None:
     assert not saturates(Request("onnxruntime", "int8", "tensorrt"), Halved)
 
 
-@pytest.mark.parametrize("found", [False, True])
-def test_weights_are_narrow_where_kernels_saturate_and_the_report_says_so(
-    found: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("found", "losses", "narrow"),
+    [
+        (False, [0.3], False),
+        (True, [0.2, 0.3], True),
+        (True, [0.2, 0.2], True),
+        (True, [0.3, 0.2], False),
+    ],
+)
+def test_weights_are_narrow_where_kernels_saturate_and_it_helps_and_the_report_says_so(
+    found: bool, losses: list[float], narrow: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Losses are those of narrow weights, and of 8 bits."""
     monkeypatch.setattr(lowered, "saturates", lambda request, open_engine: found)
+    told = iter(losses)
+    monkeypatch.setattr(Judge, "points_lost", lambda judge, run: next(told))
     path = tmp_path / "unet.onnx"
     export_network(small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW))
-    calibration = Calibration(pictures(range(4), small_networks.SIZE_HW), max_drop=100.0)
+    calibration = Calibration(pictures(range(4), small_networks.SIZE_HW), max_drop=0.5)
     spec = load_portable(path)[1]
     with in_precision(path, spec, INT8, calibration, open_engine=open_backend) as made:
         assert made.report is not None
-        assert (made.report.narrow is not None) == found
+        assert (made.report.narrow is not None) == narrow
+        assert (lowered.WIDE in made.report.notes) == (found and not narrow)
+        assert made.report.drop_points == min(losses)
         tensors = onnx.load(made.model).graph.initializer
     pairs = [
         np.sort(numpy_helper.to_array(tensor).reshape(tensor.dims[0], -1).astype(int))[:, -2:].sum(axis=1)
         for tensor in tensors
         if tensor.name.endswith(".int8")
     ]
-    assert (max(int(pair.max()) for pair in pairs) > LARGEST_PAIR) != found
+    assert (max(int(pair.max()) for pair in pairs) > LARGEST_PAIR) != narrow
+    assert list(told) == []

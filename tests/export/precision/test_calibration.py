@@ -14,7 +14,7 @@ from edgeseg.export.precision import convert
 from edgeseg.export.precision.cache import MOST_KEYS, Cache
 from edgeseg.export.precision.calibration import SAMPLES, observe
 from edgeseg.export.precision.convert import Calibration
-from edgeseg.export.precision.trials import Trials
+from edgeseg.export.precision.trials import Form, Trials
 from edgeseg.spec import CalibrationMethod
 from tests.export.precision import graphs
 
@@ -117,16 +117,18 @@ def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 def test_a_candidate_is_measured_once_and_its_loss_is_kept_in_the_cache(tmp_path: Path) -> None:
     asked = []
+    mse, narrow, minmax = Form("mse", False), Form("mse", True), Form("minmax", False)
 
-    def measure(method: CalibrationMethod, float_layers: Collection[str]) -> float:
-        asked.append((method, sorted(float_layers)))
+    def measure(form: Form, float_layers: Collection[str]) -> float:
+        asked.append((form, sorted(float_layers)))
         return float(len(float_layers))
 
     for _ in range(2):  # builds
         trials = Trials(measure, Cache(tmp_path / "cache.json"), "key")
-        assert trials.points_lost("mse", ["b", "a"]) == 2.0
-        assert trials.points_lost("mse", ["a", "b"]) == 2.0
-        assert trials.points_lost("minmax", []) == 0.0
-    assert asked == [("mse", ["a", "b"]), ("minmax", [])]
-    Trials(measure, Cache(tmp_path / "cache.json"), "another").points_lost("minmax", [])
-    assert len(asked) == 3
+        assert trials.points_lost(mse, ["b", "a"]) == 2.0
+        assert trials.points_lost(mse, ["a", "b"]) == 2.0
+        assert trials.points_lost(narrow, ["a"]) == 1.0
+        assert trials.points_lost(minmax, []) == 0.0
+    assert asked == [(mse, ["a", "b"]), (narrow, ["a"]), (minmax, [])]
+    Trials(measure, Cache(tmp_path / "cache.json"), "another").points_lost(minmax, [])
+    assert len(asked) == 4
