@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +28,7 @@ from edgeseg.models.mask_rcnn import (
 )
 from edgeseg.models.network_name import split_name
 from edgeseg.models.normalisation import is_frozen
+from edgeseg.models.unknown_name import hint
 from edgeseg.models.user_function import call_user_function
 from edgeseg.spec import RGB, ChannelOrder, DivideBy255, Head, ResizePolicy, Task, unit_scale
 
@@ -43,16 +42,6 @@ TORCHVISION_COCO_V1_SHA256 = "bf2d0c1e"
 """How the hash of torchvision's published `maskrcnn_resnet50_fpn` weights begins, as in their file name."""
 TORCHVISION_COCO_V2_SHA256 = "73cbd019"
 """Of `maskrcnn_resnet50_fpn_v2`, likewise."""
-
-TORCHVISION_SEGMENTERS = ("fcn_resnet50", "fcn_resnet101", "lraspp_mobilenet_v3_large")
-"""Networks of torchvision that the zoo does not have."""
-
-BOX_DETECTORS = re.compile(
-    r"(faster_?rcnn|keypoint_?rcnn|retinanet|fcos|ssd|ssdlite|yolo|detr)", re.IGNORECASE
-)
-"""How the names of networks begin that find boxes, not masks."""
-
-NEAR = 0.8  # of `difflib`'s ratio: a slip of the finger, and not another network
 
 
 @dataclass(frozen=True)
@@ -193,7 +182,7 @@ def create(name: str, *, num_classes: int | None = None, **parameters: Any) -> N
     if name.endswith(".py"):
         raise UsageError(f"{name} names no function: write {name}:FUNCTION, one that returns the network")
     if name not in _KINDS:
-        raise UsageError(f"no network {name!r}; {_hint(name)}")
+        raise UsageError(f"no network {name!r}; {hint(name, names())}")
     kind = _KINDS[name]
     fallback = UNET_CLASSES if kind.default_names is None else len(kind.default_names)
     parameters.setdefault("num_classes", fallback)
@@ -272,29 +261,6 @@ def may_need_norm_eps(name: str, weights: Mapping[str, Tensor], *, sha256: str) 
     """
     is_published = sha256.startswith(TORCHVISION_COCO_V1_SHA256)
     return name == COCO_V1_NETWORK and not is_published and is_frozen(weights)
-
-
-def _hint(name: str) -> str:
-    """Say what was meant by an unknown name, only if that is clear, or what to write instead."""
-    own = "your own is package.module:function or file.py:function"
-    if name in TORCHVISION_SEGMENTERS:
-        return (
-            "it is torchvision's, and not in the zoo; where torchvision is installed, write "
-            f"'torchvision.models.segmentation:{name}?weights_backbone=None'"
-        )
-    if BOX_DETECTORS.match(name):
-        return f"a network of that name finds boxes, and edgeseg runs networks that segment; {own}"
-    longer = [known for known in _KINDS if known.startswith(f"{name}_")]
-    like = [known for known in _KINDS if _same_numbers(name, known)]
-    if close := longer or difflib.get_close_matches(name, like, n=1, cutoff=NEAR):
-        return f"did you mean {' or '.join(close)}?"
-    return f"there are {', '.join(_KINDS)}; {own}"
-
-
-def _same_numbers(name: str, known: str) -> bool:
-    """Tell whether a name has the numbers of a known one, up to digits left out: resnet5 may be resnet50."""
-    given, wanted = (re.findall(r"\d+", text) for text in (name, known))
-    return all(any(number.startswith(part) for number in wanted) for part in given)
 
 
 def _parameters_of(kind: _Kind) -> str:
