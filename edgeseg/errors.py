@@ -21,6 +21,7 @@ import reprlib
 
 MOST_MESSAGE = 1600  # characters; of a longer one the middle goes, since the mend stands at its end
 _KEPT_END = 400
+SHOWN_NAMES = 3  # of a list of them
 _VALUES = reprlib.Repr()
 _VALUES.maxstring = _VALUES.maxother = _VALUES.maxlong = 60
 
@@ -38,6 +39,12 @@ def one_line(text: str) -> str:
 def shown(value: object) -> str:
     """Give a value that somebody else wrote as it stands in a message: short, and quoted if it is a text."""
     return _VALUES.repr(value)
+
+
+def name_a_few(names: list[str]) -> str:
+    """List the first few names and count the rest."""
+    more = len(names) - SHOWN_NAMES
+    return ", ".join(names[:SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 class EdgesegError(Exception):

@@ -1,8 +1,8 @@
 """Checkpoints: turn a file of trained weights into a state dict, without ever running code from the file.
 
 Training scripts save weights in many wrappers. This looks through them: safetensors and PyTorch files (told
-apart by their first bytes), the entry of a larger dictionary, and moving averages. What stands before the
-names is the matter of `weight_names.py`, Python objects beside the weights that of `foreign_objects.py`.
+apart by their first bytes). Entries of a larger dictionary are the matter of `weight_entries.py`, what stands
+before the names that of `weight_names.py`, Python objects beside the weights that of `foreign_objects.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,37 +27,20 @@ from edgeseg.models.detector_anchors import find_anchors
 from edgeseg.models.foreign_objects import (
     MOST_NAMES,
     PROTOCOL,
+    SAVE_WEIGHTS_ALONE,
     ForeignObjects,
-    StandIn,
     find_foreign_objects,
+    refused_objects,
     stand_ins,
 )
-from edgeseg.models.weight_names import AVERAGES, average_of, is_average
+from edgeseg.models.weight_entries import entry_notes, find_weights, is_averaged
 from edgeseg.reading import hash_of, reading, reason_of, refuse_zip_bomb, unchanged
-
-WEIGHT_ENTRIES = (
-    "state_dict",
-    "model_state_dict",
-    "model_state",
-    "model",
-    "module",
-    "network",
-    "net",
-    "weights",
-    "params",
-    "student",
-)
-NAMELESS_AVERAGE = "shadow_params"  # torch_ema's: a list of tensors in the order of parameters()
 
 ZIP_MAGIC = b"PK\x03\x04"  # torch.save since 1.6
 PICKLE_MAGICS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # torch.save before, and pickle.dump
 SAFETENSORS_HEADER_AT = 8  # bytes: a little-endian length, then JSON
 BYTE_ARRAY = "builtins.bytearray"
 SAVE_AGAIN = "download or save it again"
-DEEPEST_ENTRY = 3  # dictionaries within a dictionary
-SHOWN = 3  # names in a message
-ARRAY = re.compile(r"numpy\..*\b_reconstruct")
-SAVE_WEIGHTS_ALONE = "save the weights alone: torch.save(model.state_dict(), PATH)"
 FOREIGN_OBJECT = re.compile(r"GLOBAL ([\w.]+)")  # in the words of torch
 
 CLASSIFIERS = (
@@ -113,10 +96,10 @@ def read_checkpoint(path: str | Path, *, ema: bool = False) -> Checkpoint:
     ):
         sha256 = hash_of(file)
         content, skipped = _read(path)
-        entry, weights = _find_weights(content, path, ema=ema)
+        entry, weights = find_weights(content, path, ema=ema)
         _refuse_huge(weights, path, os.fstat(file.fileno()).st_size)
-        averaged = ema or _is_averaged(entry, weights)
-        notes = _notes(content, path, entry, averaged=averaged, ema=ema)
+        averaged = ema or is_averaged(entry, weights)
+        notes = entry_notes(content, path, entry, averaged=averaged, ema=ema)
         anchors = find_anchors(content)
     return Checkpoint(
         path=path,
@@ -138,12 +121,6 @@ def num_classes_of(weights: Mapping[str, Tensor]) -> int | None:
     """
     last = next((weights[key] for key in CLASSIFIERS if key in weights), None)
     return last.shape[0] if last is not None and last.ndim else None
-
-
-def name_a_few(names: list[str]) -> str:
-    """List the first few names and count the rest."""
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _read(path: Path) -> tuple[Any, list[str]]:
@@ -169,7 +146,7 @@ def _read_torch(path: Path) -> tuple[Any, list[str]]:
             refuse_zip_bomb(archive, path.stat().st_size, str(path), CheckpointError)
     objects = find_foreign_objects(path)
     if objects.code or len(objects.uses) > MOST_NAMES:
-        raise _refuse_objects(path, objects.code or objects.replaced)
+        raise refused_objects(path, objects.code or objects.replaced)
     if objects.uses.get(BYTE_ARRAY):
         raise CheckpointError(
             f"{path} makes a bytearray, which a few bytes of a file can make larger than memory; "
@@ -200,16 +177,9 @@ def _explain(path: Path, objects: ForeignObjects, error: Exception) -> Checkpoin
             f"code; {SAVE_WEIGHTS_ALONE}"
         )
     if named := FOREIGN_OBJECT.findall(str(error)) or (objects.replaced if pickled else []):
-        return _refuse_objects(path, named)
+        return refused_objects(path, named)
     reason = type(error).__name__ if pickled else reason_of(error)  # torch's advice is to trust it
     return CheckpointError(f"{path} is damaged ({reason}); {SAVE_AGAIN}")
-
-
-def _refuse_objects(path: Path, names: Sequence[str]) -> CheckpointError:
-    return CheckpointError(
-        f"{path} holds Python objects such as {names[0]}, which would run code when opened; where you trust "
-        f"it, {SAVE_WEIGHTS_ALONE}"
-    )
 
 
 def _refuse_huge(weights: Mapping[str, Tensor], path: Path, size: int) -> None:
@@ -231,123 +201,3 @@ def _is_torchscript(path: Path) -> bool:
         return False
     with zipfile.ZipFile(path) as archive:
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
-
-
-def _find_weights(content: Any, path: Path, *, ema: bool) -> tuple[str, dict[str, Tensor]]:
-    """Find the state dict in what a file holds; also say in which entry."""
-    if isinstance(content, StandIn):
-        raise _refuse_objects(path, [content.replaced])
-    if not isinstance(content, Mapping):
-        raise CheckpointError(f"{path} holds a {type(content).__name__}, not a state dict")
-    entries = name_a_few([str(key) for key in content]) or "nothing"
-    plain = _search(content, WEIGHT_ENTRIES)
-    average = _search_entries(content, AVERAGES)
-    if not ema and (found := _search_entries(content, WEIGHT_ENTRIES) or average or plain):
-        return found
-    within = _tensors_within(content)
-    if ema:
-        if average:
-            return average
-        entry, named = plain or ("", within)
-        if weights := average_of(named):
-            return entry, weights
-    if any(_has_nameless_average(entry) for entry in (content, *content.values())):
-        raise CheckpointError(
-            f"{path} holds a moving average without names ({NAMELESS_AVERAGE}, a list of tensors); where it "
-            "was made: with ema.average_parameters(): torch.save(model.state_dict(), PATH)"
-        )
-    if ema:
-        what = f"only {entries}" if plain is None or plain[0] else "it holds weights alone"
-        raise CheckpointError(f"{path} holds no moving average, {what}; leave out --ema")
-    if within:
-        return "", within
-    if _has_arrays(content):
-        raise CheckpointError(
-            f"{path} holds weights as arrays of NumPy, not as tensors; where you trust it, save as such: "
-            "torch.save({name: torch.from_numpy(array) for name, array in weights.items()}, PATH)"
-        )
-    if objects := [entry.replaced for entry in content.values() if isinstance(entry, StandIn)]:
-        raise _refuse_objects(path, objects)
-    raise CheckpointError(
-        f"{path} holds no weights that edgeseg can find; its entries are {entries}. "
-        "Save the weights alone: torch.save(model.state_dict(), PATH)"
-    )
-
-
-def _is_averaged(entry: str, weights: Mapping[str, Tensor]) -> bool:
-    """Tell by the entry, or by all names, that weights are a moving average."""
-    firsts = {name.partition(".")[0] for name in weights if "." in name}
-    return is_average(entry.partition(".")[0]) or (bool(firsts) and all(map(is_average, firsts)))
-
-
-def _notes(content: Mapping[Any, Any], path: Path, taken: str, *, averaged: bool, ema: bool) -> list[str]:
-    """Say which weights of a file were passed over for those that were taken."""
-    if ema:
-        return []
-    if averaged:
-        return [f"{path} holds a moving average of the weights and no others: it is taken"]
-    first = taken.partition(".")[0]
-    others = {key: _search_entries(content, (key,)) for key in (*WEIGHT_ENTRIES, *AVERAGES) if key != first}
-    averages = [key for key, found in others.items() if found and is_average(key)]
-    plain = [key for key, found in others.items() if found and not is_average(key)]
-    notes = []
-    if averages:
-        notes.append(
-            f"{path} holds weights, which are taken, and their moving average, or teacher, in its entry "
-            f"{', '.join(averages)} (--ema takes it)"
-        )
-    if plain:
-        notes.append(
-            f"{path} holds other weights in its entry {', '.join(plain)}; those in {taken} are taken"
-        )
-    return notes
-
-
-def _search(entry: Mapping[Any, Any], keys: tuple[str, ...]) -> tuple[str, dict[str, Tensor]] | None:
-    """Look through the known entries, then at what lies there loose: scripts save scores as tensors, too."""
-    if found := _search_entries(entry, keys):
-        return found
-    tensors = _tensors_of(entry)
-    return ("", tensors) if tensors else None
-
-
-def _search_entries(entry: Mapping[Any, Any], keys: tuple[str, ...]) -> tuple[str, dict[str, Tensor]] | None:
-    for key in keys:
-        inner = entry.get(key)
-        if isinstance(inner, Mapping) and (found := _search(inner, WEIGHT_ENTRIES)):
-            return ".".join(filter(None, (key, found[0]))), found[1]
-    return None
-
-
-def _tensors_of(entry: Mapping[Any, Any]) -> dict[str, Tensor]:
-    """Take the tensors of a state dict; what scripts add to it, such as milesial's `mask_values`, is left.
-
-    Returns:
-        Nothing if all are scalars: those are scores and counters, no network.
-    """
-    tensors = {k: v for k, v in entry.items() if isinstance(k, str) and isinstance(v, Tensor)}
-    return tensors if any(tensor.ndim for tensor in tensors.values()) else {}
-
-
-def _tensors_within(content: Mapping[Any, Any], depth: int = DEEPEST_ENTRY) -> dict[str, Tensor]:
-    """Take the tensors of all entries, whatever they are called; the entry stands before their names."""
-    found: dict[str, Tensor] = {}
-    for key, entry in content.items():
-        if isinstance(key, str) and isinstance(entry, Mapping) and depth:
-            inner = {**_tensors_within(entry, depth - 1), **_tensors_of(entry)}
-            found.update({f"{key}.{name}": tensor for name, tensor in inner.items()})
-    return found
-
-
-def _has_arrays(content: Mapping[Any, Any], depth: int = DEEPEST_ENTRY) -> bool:
-    """Tell whether arrays of NumPy lie where tensors should."""
-    return any(
-        _has_arrays(entry, depth - 1)
-        if isinstance(entry, Mapping) and depth
-        else isinstance(entry, StandIn) and ARRAY.fullmatch(entry.replaced) is not None
-        for entry in content.values()
-    )
-
-
-def _has_nameless_average(entry: Any) -> bool:
-    return isinstance(entry, Mapping) and isinstance(entry.get(NAMELESS_AVERAGE), list)

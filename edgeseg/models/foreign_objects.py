@@ -15,7 +15,7 @@ import re
 import sys
 import zipfile
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +23,11 @@ from typing import IO, Any, ClassVar
 
 import torch
 
+from edgeseg.errors import CheckpointError
+
 MOST_NAMES = 1000  # in a file; the checkpoints of the largest frameworks have tens
 PROTOCOL = 2  # of pickles that PyTorch's reader for weights alone takes
+SAVE_WEIGHTS_ALONE = "save the weights alone: torch.save(model.state_dict(), PATH)"
 LEGACY_PICKLES = 4  # in a file of PyTorch before 1.6: magic number, version, system, content
 READ_BY_PYTORCH = re.compile(
     r"torch\.\w+|torch\.(_utils|_tensor|storage|serialization|nn\.parameter)\..*"
@@ -155,6 +158,14 @@ def stand_ins(objects: ForeignObjects) -> Iterator[None]:
     classes: list[Any] = [(_stand_in(name, objects.uses[name]), name) for name in objects.replaced]
     with torch.serialization.safe_globals(classes):
         yield
+
+
+def refused_objects(path: Path, names: Sequence[str]) -> CheckpointError:
+    """Say that a file has names that mean code, or that stand where weights should."""
+    return CheckpointError(
+        f"{path} holds Python objects such as {names[0]}, which would run code when opened; where you trust "
+        f"it, {SAVE_WEIGHTS_ALONE}"
+    )
 
 
 def _stand_in(name: str, uses: frozenset[str]) -> type[StandIn]:

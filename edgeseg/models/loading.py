@@ -9,10 +9,10 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from edgeseg.errors import CheckpointError, one_line
+from edgeseg.errors import CheckpointError, name_a_few, one_line
 from edgeseg.limits import refuse_above
 from edgeseg.models import zoo
-from edgeseg.models.checkpoint import Checkpoint, name_a_few, read_checkpoint
+from edgeseg.models.checkpoint import Checkpoint, read_checkpoint
 from edgeseg.models.detector_anchors import anchor_note, check_stored_anchors, is_stored_anchors
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.misfit import IMAGE_CHANNELS, check_image_channels, misfit

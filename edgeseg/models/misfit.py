@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from edgeseg.errors import CheckpointError
-from edgeseg.models.checkpoint import name_a_few, num_classes_of
+from edgeseg.errors import CheckpointError, name_a_few
+from edgeseg.models.checkpoint import num_classes_of
 from edgeseg.models.detector_anchors import Anchors, anchor_advice
 from edgeseg.models.nearest import nearest_network
 from edgeseg.models.network_name import split_name
