@@ -6,7 +6,10 @@ import re
 import struct
 from typing import TYPE_CHECKING, cast
 
+from edgeseg import limits
 from edgeseg.errors import SourceError
+from edgeseg.runtime.sources.budget import check_pixels
+from edgeseg.runtime.sources.timeline import Gaps
 from edgeseg.runtime.upright import UPRIGHT, Orientation
 
 if TYPE_CHECKING:
@@ -15,7 +18,73 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+OPEN_TIMEOUT_S = 10.0  # of network streams; FFmpeg alone waits for ever
+READ_TIMEOUT_S = 10.0
+NETWORK_OPTIONS = {"rtsp_transport": "tcp"}  # UDP loses what a busy network drops
+DECODING_THREADS = 2
+CODED_SHARE, CODED_MARGIN = 2, 1 << 16  # pixels of the coded size, which is padded, for each that is shown
 MICROSECONDS = 1_000_000  # in a second: the clock of containers
+# Formats without times, for which FFmpeg makes some up.
+CLOCKLESS = frozenset(("mjpeg", "mpjpeg", "jpeg_pipe", "h264", "hevc", "m4v", "mpegvideo"))
+AVI = "avi"
+INDEXED = frozenset(("mov", AVI))  # their index lists every frame
+MATROSKA = "matroska"
+TRANSPORT_STREAM = "mpegts"
+
+
+def formats(container: InputContainer) -> frozenset[str]:
+    """Give FFmpeg's names of the format."""
+    return frozenset(container.format.name.split(","))
+
+
+def telling_gaps(container: InputContainer, *, live: bool) -> Gaps:
+    """Say which gaps in time are losses."""
+    names = formats(container)
+    if names & INDEXED:
+        return Gaps.NEVER
+    return Gaps.BREAK if MATROSKA in names and not live else Gaps.TROUBLE
+
+
+def open_container(
+    place: str, name: str, failure: str, *, live: bool | None
+) -> tuple[InputContainer, VideoStream, bool]:
+    """Open what FFmpeg can read; None for `live` stands for finding out.
+
+    Raises:
+        SourceError: with `failure` if it cannot be read, or if its frames have more pixels than the limit.
+    """
+    import av
+    from av.error import FFmpegError
+
+    most = limits.current().pixels
+    bounds = {"max_pixels": str(CODED_SHARE * most + CODED_MARGIN)}
+    timeout = None if live is False else (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
+    options = bounds if live is False else {**bounds, **NETWORK_OPTIONS}
+    try:
+        container = av.open(place, mode="r", timeout=timeout, options=options, metadata_errors="replace")
+    except (FFmpegError, OSError, ValueError) as error:
+        raise SourceError(failure) from error
+    try:
+        stream = picture_stream(container, failure)
+        if not stream.width or not stream.height:  # FFmpeg reads no size from a frame beyond `bounds`
+            raise SourceError(
+                f"{name} is damaged, or its frames have far more than {most} pixels; "
+                "where that is right, raise the limit: edgeseg --limit pixels=1G COMMAND"
+            )
+        check_pixels(name, stream.width, stream.height)
+        live = container.duration is None or container.duration <= 0 if live is None else live
+        context = stream.codec_context
+        # Threads that take a frame each hold all but one of them back. A recording does not mind one; of
+        # more, damage among the last would cost the sound ones, since PyAV fetches these at a stroke.
+        stream.thread_type = "SLICE" if live else "AUTO"
+        context.thread_count = DECODING_THREADS
+        # Where each picture stands alone, a decoder that goes on after an error shows half a picture.
+        explode = {"err_detect": "explode"} if context.codec.intra_only else {}
+        context.options = {**bounds, **explode}
+        return container, stream, live
+    except BaseException:
+        container.close()
+        raise
 
 
 def picture_stream(container: InputContainer, failure: str) -> VideoStream:
@@ -29,6 +98,9 @@ def picture_stream(container: InputContainer, failure: str) -> VideoStream:
 
 def stated_end_s(container: InputContainer, stream: VideoStream) -> float | None:
     """Say when a recording should end, in seconds on its clock; None where nothing says it."""
+    if AVI in formats(container) and stream.frames and stream.time_base is not None:
+        # One tick a frame; the duration of one that was cut off is FFmpeg's own estimate.
+        return float(((stream.start_time or 0) + stream.frames) * stream.time_base)
     if stream.duration is not None and stream.time_base is not None:
         return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
     if match := re.fullmatch(r"(\d+):(\d\d):(\d\d\.\d+)", stream.metadata.get("DURATION", "")):  # Matroska
@@ -38,6 +110,21 @@ def stated_end_s(container: InputContainer, stream: VideoStream) -> float | None
     return None
 
 
+def has_own_times(container: InputContainer, stream: VideoStream) -> bool:
+    """Tell whether packets say when each is shown; else FFmpeg guesses, in order of decoding."""
+    return not (AVI in formats(container) and stream.codec_context.has_b_frames)
+
+
+def listed_packets(container: InputContainer, stream: VideoStream) -> int:
+    """Say how many packets should be there at least; 0 where the container does not list them.
+
+    An AVI file that is whole may list more, of no bytes, where the picture before stays.
+    """
+    names = formats(container)
+    is_whole = AVI in names and stream.duration is not None and stream.duration >= stream.frames
+    return stream.frames if names & INDEXED and not is_whole else 0
+
+
 def frame_count(container: InputContainer, stream: VideoStream, fps: float | None) -> int | None:
     """Estimate the number of frames: what the container lists, or fewer where less is to be shown."""
     duration_s = None
@@ -45,6 +132,8 @@ def frame_count(container: InputContainer, stream: VideoStream, fps: float | Non
         duration_s = float(stream.duration * stream.time_base)
     elif container.duration is not None:
         duration_s = container.duration / MICROSECONDS
+        if MATROSKA in formats(container) and container.start_time:  # whose duration is when it ends
+            duration_s -= container.start_time / MICROSECONDS
     by_time = round(duration_s * fps) if duration_s and fps else 0
     if stream.frames and by_time:
         return min(stream.frames, by_time)

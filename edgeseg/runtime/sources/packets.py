@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeseg.runtime.sources.matroska import whole_packets
 from edgeseg.runtime.sources.timeline import ECHO_FRAMES, jumps
 
 if TYPE_CHECKING:
@@ -14,11 +16,22 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 MAX_FAILED_READS = 100  # in a row
+# Codecs of which each packet is to give a picture, or both fields of one, but for what `is_shown` tells.
+ONE_PICTURE = frozenset(
+    "av1 dnxhd ffv1 h264 hevc mjpeg mpeg1video mpeg2video mpeg4 prores vp8 vp9".split()  # noqa: SIM905
+)
+LARGEST_VOID = 19  # bytes of an MPEG-4 packet that may say only that the last picture stays
+VP8_SHOWN = 0x10  # in the first byte
 LONGEST_LEAD = 1000  # packets before the first whole picture; behind them decoders are to do what they can
 
 
 def read_packets(
-    container: InputContainer, stream: VideoStream, on_failure: Callable[[], None], *, look_ahead: bool
+    container: InputContainer,
+    stream: VideoStream,
+    on_failure: Callable[[], None],
+    *,
+    look_ahead: bool,
+    matroska: Path | None = None,
 ) -> Generator[Packet[VideoStream], None, None]:
     """Give the packets of a stream, and at last an empty one, which fetches what the decoder holds back.
 
@@ -26,6 +39,8 @@ def read_packets(
         on_failure: called where data is invalid; reading goes on behind it.
         look_ahead: it is a recording, in which another may be appended; see `_joined`. Of a live source the
             end of the connection, or silence beyond its timeout, is the end.
+        matroska: a file of that format, whose reader passes over what it cannot read without a word;
+            `on_failure` is called there, too.
     """
     from av.error import FFmpegError
 
@@ -33,7 +48,11 @@ def read_packets(
     while failures < MAX_FAILED_READS:
         try:
             packets: Iterator[Packet[VideoStream]] = container.demux(stream)
-            for packet in _joined(packets, stream) if look_ahead else packets:
+            if matroska is not None:
+                packets = whole_packets(container, stream, on_failure, matroska)
+            elif look_ahead:
+                packets = _joined(packets, stream)
+            for packet in packets:
                 failures = 0
                 yield packet
             return
@@ -65,6 +84,13 @@ def _joined(packets: Iterator[Packet[VideoStream]], stream: VideoStream) -> Iter
         yield from held
         raise
     yield from held
+
+
+def is_shown(packet: Packet[VideoStream], codec: str) -> bool:
+    """Tell whether a packet is to give a picture; False where that is not clear."""
+    if codec == "vp8":
+        return bool(memoryview(packet)[0] & VP8_SHOWN)
+    return not packet.is_discard and not (codec == "mpeg4" and packet.size <= LARGEST_VOID)
 
 
 class Lead:

@@ -11,16 +11,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeseg import limits
 from edgeseg.errors import SourceError
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.sources.address import without_password
 from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.sources.budget import check_pixels
-from edgeseg.runtime.sources.container import frame_count, orientation, picture_stream, stated_end_s
-from edgeseg.runtime.sources.packets import Lead, read_packets
+from edgeseg.runtime.sources.container import (
+    CLOCKLESS,
+    MATROSKA,
+    TRANSPORT_STREAM,
+    formats,
+    frame_count,
+    has_own_times,
+    listed_packets,
+    open_container,
+    orientation,
+    stated_end_s,
+    telling_gaps,
+)
+from edgeseg.runtime.sources.matroska import first_cluster
+from edgeseg.runtime.sources.mpegts import CONTEXT, TransportStream
+from edgeseg.runtime.sources.packets import ONE_PICTURE, Lead, is_shown, read_packets
 from edgeseg.runtime.sources.patience import Patience
-from edgeseg.runtime.sources.timeline import Timeline
+from edgeseg.runtime.sources.timeline import Gaps, Timeline
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -28,17 +41,9 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-OPEN_TIMEOUT_S = 10.0  # of network streams; FFmpeg alone waits for ever
-READ_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 1.0  # a reader blocked longer than this closes the container itself when it wakes
-NETWORK_OPTIONS = {"rtsp_transport": "tcp"}  # UDP loses what a busy network drops
-DECODING_THREADS = 2
 MAX_BAD_FRAMES = 1000  # in a row, of a live source: cameras send a whole picture each ten seconds or oftener
 PLAUSIBLE_FPS = (0.01, 1000.0)  # containers that do not know say 0 or 90000
-CODED_SHARE, CODED_MARGIN = 2, 1 << 16  # pixels of the coded size, which is padded, for each that is shown
-# Formats without times, for which FFmpeg makes some up.
-CLOCKLESS = frozenset(("mjpeg", "mpjpeg", "jpeg_pipe", "h264", "hevc", "m4v", "mpegvideo"))
-COMPLETE = frozenset(("mov", "avi"))  # containers whose index lists every frame
 SHORTFALL_INTERVALS = 2.5  # a recording that ends so many (of its longest) intervals early breaks off
 
 
@@ -50,7 +55,15 @@ class VideoSource(Source):
     thread may close.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream, name: str, *, live: bool) -> None:
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        name: str,
+        *,
+        live: bool,
+        path: Path | None = None,
+    ) -> None:
         from av.video.reformatter import VideoReformatter
 
         super().__init__()
@@ -65,23 +78,40 @@ class VideoSource(Source):
         self._container = container
         self._stream = stream
         self._tick = stream.time_base or Fraction(1, 1000)
-        self._has_clock = CLOCKLESS.isdisjoint(container.format.name.split(","))
+        self._has_clock = not formats(container) & CLOCKLESS
         self._end_s = None if live else stated_end_s(container, stream)
+        self._codec = stream.codec_context.codec.canonical_name
+        gaps = telling_gaps(container, live=live)
+        is_transport = path is not None and TRANSPORT_STREAM in formats(container)
+        self._transport = TransportStream(path, stream.id) if path is not None and is_transport else None
+        self._own_times = has_own_times(container, stream)
         self._timeline = Timeline(
             float(self._tick),
-            round(1 / self.fps / self._tick) if self.fps else None,
-            complete=not COMPLETE.isdisjoint(container.format.name.split(",")),
+            float(1 / self.fps / self._tick) if self.fps else None,
+            gaps=gaps,
+            each_shown=self._codec in ONE_PICTURE,
+            own_times=self._own_times,
+            is_broken=None if self._transport is None else self._transport.is_broken,
         )
         self._patience = Patience(MAX_BAD_FRAMES)
         self._lead = Lead(begun=stream.codec_context.codec.intra_only)
-        self._packets = read_packets(container, stream, self._bear, look_ahead=not live)
+        self._matroska = path if MATROSKA in formats(container) else None
+        self._packets = read_packets(
+            container, stream, self._bear_break, look_ahead=not live, matroska=self._matroska
+        )
+        self._ahead: deque[Packet[VideoStream]] = deque()  # announced, not yet decoded
+        self._begins_whole = gaps is Gaps.NEVER  # with a keyframe
+        self._most_ahead = 1 if self._transport is None else CONTEXT
+        self._unread = listed_packets(container, stream)
         self._reformatter = VideoReformatter()  # kept, since making one takes as long as a small frame
         self._decoded: deque[VideoFrame] = deque()
         self._lock = threading.Lock()  # containers are not thread-safe
         self._ended = False
         self._shown_s: float | None = None  # media time of the last frame
         self._longest_s = 1 / self.fps if self.fps else 0.0  # between two frames
-        self._damage: tuple[int, str] | None = None  # the place of its line on `skipped`, and when it began
+        self._interlaced = False
+        self._runs_back = False  # the media time; noted
+        self._damage_at: int | None = None  # the place of its line on `skipped`
 
     @classmethod
     def file(cls, path: Path) -> VideoSource:
@@ -99,6 +129,7 @@ class VideoSource(Source):
             str(path),
             f"{path} is damaged or not a video that FFmpeg can read; try: ffmpeg -i {path} repaired.mp4",
             live=False,
+            path=path,
         )
         source.files = [path]
         source._turn_pixels()
@@ -120,37 +151,13 @@ class VideoSource(Source):
         return cls._open(url, name, failure, live=None)
 
     @classmethod
-    def _open(cls, place: str, name: str, failure: str, *, live: bool | None) -> VideoSource:
+    def _open(
+        cls, place: str, name: str, failure: str, *, live: bool | None, path: Path | None = None
+    ) -> VideoSource:
         """Open a container; None for `live` stands for finding out."""
-        import av
-        from av.error import FFmpegError
-
-        most = limits.current().pixels
-        bounds = {"max_pixels": str(CODED_SHARE * most + CODED_MARGIN)}
-        timeout = None if live is False else (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
-        options = bounds if live is False else {**bounds, **NETWORK_OPTIONS}
+        container, stream, live = open_container(place, name, failure, live=live)
         try:
-            container = av.open(place, mode="r", timeout=timeout, options=options, metadata_errors="replace")
-        except (FFmpegError, OSError, ValueError) as error:
-            raise SourceError(failure) from error
-        try:
-            stream = picture_stream(container, failure)
-            if not stream.width or not stream.height:  # FFmpeg reads no size from a frame beyond `bounds`
-                raise SourceError(
-                    f"{name} is damaged, or its frames have far more than {most} pixels; "
-                    "where that is right, raise the limit: edgeseg --limit pixels=1G COMMAND"
-                )
-            check_pixels(name, stream.width, stream.height)
-            live = container.duration is None or container.duration <= 0 if live is None else live
-            context = stream.codec_context
-            # Threads that take a frame each hold all but one of them back. A recording does not mind one; of
-            # more, damage among the last would cost the sound ones, since PyAV fetches these at a stroke.
-            stream.thread_type = "SLICE" if live else "AUTO"
-            context.thread_count = DECODING_THREADS
-            # Where each picture stands alone, a decoder that goes on after an error shows half a picture.
-            explode = {"err_detect": "explode"} if context.codec.intra_only else {}
-            context.options = {**bounds, **explode}
-            return cls(container, stream, name, live=live)
+            return cls(container, stream, name, live=live, path=path)
         except BaseException:
             container.close()
             raise
@@ -189,11 +196,13 @@ class VideoSource(Source):
     def _next_sound(self) -> tuple[VideoFrame, int, float | None] | None:
         """Decode up to the next sound frame; None at the end, or once closed."""
         while (picture := self._next_picture()) is not None:
-            stamp = picture.pts if picture.pts is not None else picture.dts
-            index = self._timeline.place(stamp, damaged=picture.is_corrupt)
-            media_s = None if stamp is None or not self._has_clock else float(stamp * self._tick)
-            self._note_lost(media_s)
-            self._follow_time(media_s)
+            stamp = self._timeline.time_of(picture.pts if picture.pts is not None else picture.dts)
+            self._interlaced = picture.interlaced_frame
+            index = self._timeline.place(stamp, damaged=picture.is_corrupt, interlaced=self._interlaced)
+            media_s = self._media_s(stamp)
+            self._note_lost()
+            if index is not None:
+                self._follow_time(media_s)
             if index is None:
                 self._patience.bad()
                 continue
@@ -211,25 +220,41 @@ class VideoSource(Source):
         while not self.closed and not (self.live and self._patience.exhausted):
             if self._decoded:
                 return self._decoded.popleft()
-            if self._ended or (packet := next(self._packets, None)) is None:
+            if self._ended or (packet := self._next_packet()) is None:
                 return None
             self._decoded.extend(self._decode(packet))
         return None
 
+    def _next_packet(self) -> Packet[VideoStream] | None:
+        """Return the next packet to decode, and announce those behind it."""
+        while len(self._ahead) < self._most_ahead and (packet := next(self._packets, None)) is not None:
+            if not packet.size or self._announce(packet):
+                self._ahead.append(packet)
+        return self._ahead.popleft() if self._ahead else None
+
+    def _announce(self, packet: Packet[VideoStream]) -> bool:
+        """Put a packet on the timeline; False where it is not to be decoded."""
+        self._unread -= 1
+        # FFmpeg does not call it a keyframe if it is damaged.
+        is_first = self._begins_whole and self._timeline.latest is None
+        dts = packet.dts if packet.dts is not None else packet.pts
+        shift = self._timeline.shift(dts, packet.pts, is_keyframe=packet.is_keyframe)
+        packet.pts = None if packet.pts is None else packet.pts + shift
+        packet.dts = None if packet.dts is None else packet.dts + shift
+        stamp = packet.pts if packet.pts is not None and self._own_times else packet.dts
+        if self._lead.has(stamp, is_keyframe=packet.is_keyframe or is_first):
+            return False
+        if is_shown(packet, self._codec):
+            self._timeline.announce(stamp, damaged=packet.is_corrupt)
+        if self._transport is not None:
+            self._transport.note(packet.pos, stamp)
+        return True
+
     def _decode(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
         from av.error import FFmpegError
 
-        if packet.size:  # the last one is empty, and fetches what the decoder still holds
-            shift = self._timeline.shift(packet.dts if packet.dts is not None else packet.pts)
-            packet.pts = None if packet.pts is None else packet.pts + shift
-            packet.dts = None if packet.dts is None else packet.dts + shift
-            stamp = packet.pts if packet.pts is not None else packet.dts
-            if self._lead.has(stamp, is_keyframe=packet.is_keyframe):
-                return []
-            if not packet.is_discard:
-                self._timeline.announce(stamp, damaged=packet.is_corrupt)
         try:
-            return packet.decode()
+            return packet.decode()  # an empty one, the last, fetches what the decoder still holds
         except (FFmpegError, ValueError):
             self._bear()
             return []
@@ -238,32 +263,51 @@ class VideoSource(Source):
         self._timeline.complain()
         self._patience.bad()
 
+    def _bear_break(self) -> None:
+        """Take note that the container could not be read here."""
+        begins = self._timeline.latest is None
+        if begins and self._matroska is not None and (cluster := first_cluster(self._matroska)):
+            self._timeline.begin(cluster[1])
+        self._bear()
+        self._timeline.interrupt()
+
+    def _media_s(self, stamp: int | None) -> float | None:
+        return None if stamp is None or not self._has_clock else float(stamp * self._tick)
+
     def _follow_time(self, media_s: float | None) -> None:
         """Keep the time of the last frame and the longest interval, by which a missing rest is told."""
         if media_s is None:
             return
         if self._shown_s is not None:
             self._longest_s = max(self._longest_s, media_s - self._shown_s)
+            if media_s < self._shown_s and not self._runs_back:
+                self._runs_back = True
+                self.notes.append(f"the times in {self.name} run backwards, first at {self._shown_s:.2f} s")
         self._shown_s = media_s
 
-    def _note_lost(self, media_s: float | None) -> None:
+    def _note_lost(self) -> None:
         """Bring `bad_frames`, and the line about them, up to date."""
         if self._timeline.lost == self.bad_frames:
             return
         self.bad_frames = self._timeline.lost
-        if self.live:
+        if self.live or self._timeline.first_lost is None:
             return
-        if self._damage is None:
-            when = "" if media_s is None else f", the first near {media_s:.2f} s"
-            self._damage = (len(self.skipped), when)
+        if self._damage_at is None:
+            self._damage_at = len(self.skipped)
             self.skipped.append("")
-        at, when = self._damage
+        index, stamp = self._timeline.first_lost
+        media_s = self._media_s(stamp)
+        when = f"frame {index}" if media_s is None else f"{media_s:.2f} s"
         damaged = "frame is" if self.bad_frames == 1 else "frames are"
-        self.skipped[at] = f"{self.bad_frames} {damaged} damaged or missing in {self.name}{when}"
+        self.skipped[self._damage_at] = (
+            f"{self.bad_frames} {damaged} damaged or missing in {self.name}, the first at {when}"
+        )
 
     def _note_end(self) -> None:
-        self._timeline.end()
-        self._note_lost(self._shown_s)
+        breaks_off = self._unread > 0 or self._timeline.breaks_off
+        end = None if self._end_s is None or not breaks_off else round(self._end_s / self._tick)
+        self._timeline.end(interlaced=self._interlaced, stated_end=end)
+        self._note_lost()
         if self.live:
             if self._patience.exhausted:
                 self.skipped.append(f"{self.name}: {self._patience.complaint}")

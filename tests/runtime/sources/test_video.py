@@ -338,7 +338,7 @@ def test_a_camera_that_sends_damaged_pictures_only_is_dead(monkeypatch: pytest.M
 
 def test_closing_under_a_blocked_reader_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgeseg.runtime.sources.video.CLOSE_TIMEOUT_S", 0.01)
-    monkeypatch.setattr("edgeseg.runtime.sources.video.READ_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("edgeseg.runtime.sources.container.READ_TIMEOUT_S", 1.0)
     let_go = threading.Event()
     frames: list[int] = []
     with serving(_camera(_jpegs(40), let_go)) as address:
