@@ -7,7 +7,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from edgeseg.errors import EngineError, NoDeviceError, ParityError, SpecError, U
 from edgeseg.export.engines import OpenEngine, Request, Task
 from edgeseg.export.engines.comparison import beside_float
 from edgeseg.export.engines.lowered import FRESH_SEEDS, in_precision
+from edgeseg.export.engines.margin import ChosenBy, within_bound
 from edgeseg.export.engines.modules import fill_engine_of
 from edgeseg.export.engines.staged import StagedEngine
 from edgeseg.export.engines.trial import can_try
@@ -34,7 +35,6 @@ from edgeseg.export.golden import Golden, sample_all
 from edgeseg.export.parity import TOLERANCES, ParityReport, Run, Tolerances, run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import golden_of, graph_sha256, load_portable, open_run
-from edgeseg.export.precision.choice import Int8Choice
 from edgeseg.export.precision.convert import Calibration
 from edgeseg.export.precision.judge import Judge
 from edgeseg.export.precision.report import PrecisionReport
@@ -80,7 +80,7 @@ def build(
     request: Request = FOR_THIS_CPU,
     tolerances: Tolerances | None = None,
     images: NDArray[np.uint8] | None = None,
-    calibration: Calibration | Int8Choice | None = None,
+    calibration: ChosenBy = None,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Built:
     """Build an engine for this machine.
@@ -115,9 +115,9 @@ def build(
     limits = tolerances or TOLERANCES[request.precision]
     findings: list[Built] = []
 
-    def fill(staging: Path) -> Manifest:
+    def fill(staging: Path, chosen_by: ChosenBy) -> Manifest:
         with in_precision(
-            model, spec, request, calibration, open_engine=open_engine, images=images, on_step=on_step
+            model, spec, request, chosen_by, open_engine=open_engine, images=images, on_step=on_step
         ) as lowered:
             on_step("building, and measuring options")
             task = Task(staging, lowered.model, sha256_of(model), spec, request, batch, open_engine)
@@ -155,7 +155,9 @@ def build(
         }
         return _noted(staging, manifest, notes, precision)
 
-    manifest = write_engine(folder, fill)
+    manifest = within_bound(
+        calibration, lambda by: write_engine(folder, partial(fill, chosen_by=by)), on_step
+    )
     (built,) = findings
     return dataclasses.replace(built, manifest=manifest)
 

@@ -37,6 +37,18 @@ NARROW = "this processor adds two int8 products in 16 bits: weights are narrowed
 WIDE = "this processor adds two int8 products in 16 bits, but weights of 8 bits lose less than narrowed ones"
 
 
+class LosesMoreError(EngineError):
+    """A finished int8 engine loses more than is allowed.
+
+    Attributes:
+        beyond: points that it loses more than its graph did when it was chosen.
+    """
+
+    def __init__(self, message: str, beyond: float) -> None:
+        super().__init__(message)
+        self.beyond = beyond
+
+
 @dataclass(frozen=True)
 class Lowered:
     """A model in the precision asked for.
@@ -84,16 +96,17 @@ class Lowered:
         """Say in the report what the finished engine itself loses on the images that it was chosen by.
 
         Raises:
-            EngineError: if int8 loses more than is allowed.
+            LosesMoreError: if int8 loses more than is allowed.
         """
         if self.judge is None:
             return report
         lost = self.judge.points_lost(infer)
         if report.precision == "int8" and lost > self.max_drop:
-            raise EngineError(
+            raise LosesMoreError(
                 f"the finished int8 engine of {backend} loses {lost:.2f} points, {self.max_drop:g} are "
                 f"allowed (its graph lost {report.drop_points:.2f} in {report.backend}); use --precision "
-                "fp16, another --backend, or allow more with --max-drop"
+                "fp16, another --backend, or allow more with --max-drop",
+                lost - report.drop_points,
             )
         return dataclasses.replace(report, engine_drop_points=lost)
 

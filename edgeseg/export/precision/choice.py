@@ -145,11 +145,12 @@ def choose_int8(
 
     trials = Trials(measure, Cache(calibration.cache), _key(model, judge, target))
     on_step(f"comparing with float32, which takes {judge.seconds:.1f} s for {len(judge.images)} images")
-    form = _best_form(methods, trials, calibration.max_drop, target)
+    bound = calibration.max_drop - calibration.margin
+    form = _best_form(methods, trials, bound, target)
     found = search(
         layers,
         lambda float_layers: trials.points_lost(form, float_layers),
-        calibration.max_drop,
+        bound,
         in_float=in_float,
         on_step=on_step,
         seconds_each=trials.seconds,

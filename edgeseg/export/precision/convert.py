@@ -37,6 +37,7 @@ class Calibration:
         cache: a file of measurements to read, where they are of this model and these images, and to write.
         max_drop: points that int8 may cost; see `agreement`.
         labels: (M, H, W) uint8, the truth of the images for a semantic model; None where it is not known.
+        margin: points of `max_drop` that candidates must leave to the finished engine.
     """
 
     images: NDArray[np.uint8]
@@ -44,6 +45,7 @@ class Calibration:
     cache: Path | None = None
     max_drop: float = DEFAULT_MAX_DROP
     labels: NDArray[np.uint8] | None = None
+    margin: float = 0.0
 
 
 def to_fp16(

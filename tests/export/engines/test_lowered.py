@@ -18,6 +18,7 @@ from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import load_portable
 from edgeseg.export.precision.convert import Calibration
+from edgeseg.export.precision.judge import Judge
 from edgeseg.runtime import Segmenter
 from edgeseg.runtime.backends import open_backend
 from edgeseg.spec import Lowering, OutputKind, Precision
@@ -171,6 +172,40 @@ def test_an_engine_that_loses_more_than_its_graph_is_refused(
             request=Request(precision="int8", threads=1),
             calibration=calibration,
         )
+
+
+def test_where_the_finished_engine_loses_too_much_the_search_goes_on(
+    unet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first ranges lose 0.4 in the graph and 0.6 in the engine, so the next may lose 0.3 in the graph."""
+    monkeypatch.setattr(lowered, "saturates", lambda request, open_engine: False)
+    losses = iter([0.4, 0.6, 0.25, 0.45])
+    monkeypatch.setattr(Judge, "points_lost", lambda judge, run: next(losses))
+    said: list[str] = []
+    made = build(
+        unet,
+        tmp_path / "engine",
+        open_engine=open_backend,
+        request=Request(precision="int8", threads=1),
+        calibration=Calibration(IMAGES, max_drop=0.5),
+        on_step=said.append,
+    )
+    assert made.precision is not None
+    assert (made.precision.drop_points, made.precision.engine_drop_points) == (0.25, 0.45)
+    assert made.precision.method == "percentile"
+    assert sum("0.60 points, 0.5 are allowed" in step for step in said) == 1
+    assert list(losses) == []
+
+
+def test_an_engine_that_loses_too_much_again_and_again_is_refused(
+    unet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lowered, "saturates", lambda request, open_engine: False)
+    losses = iter([0.4, 0.6, 0.25, 0.55])  # no margin is left then
+    monkeypatch.setattr(Judge, "points_lost", lambda judge, run: next(losses))
+    with pytest.raises(EngineError, match=r"finished int8 engine of onnxruntime loses 0\.55 points"):
+        built(unet, tmp_path / "engine", "int8", Calibration(IMAGES, max_drop=0.5))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
