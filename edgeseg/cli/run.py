@@ -66,6 +66,7 @@ def command(
     """
     from edgeseg.runtime import Segmenter
     from edgeseg.runtime.pipeline import RunInterrupted, run
+    from edgeseg.runtime.reader import bad_frames
     from edgeseg.runtime.sinks import check_outputs, open_sink
     from edgeseg.runtime.sources import open_source
 
@@ -111,17 +112,21 @@ def command(
     report_run(report, outputs)
     if report.source_ended and opened.live:
         seen = report.frames + report.drops
-        raise SourceError(f"{opened.name} stopped sending after {seen} frames; check camera and network")
+        lost = bad_frames(report.bad_frames)
+        raise SourceError(
+            f"{opened.name} stopped sending after {seen} frames{lost}; check camera and network"
+        )
     if report.skipped:
         raise SourceError(f"not all of {opened.name} could be read; what could be is done")
 
 
 def report_run(report: RunReport, outputs: tuple[str, ...]) -> None:
     """Print what a run did, how long each stage took, and which outputs there are."""
-    bad = f", {report.bad_frames} damaged or missing" if report.bad_frames else ""
+    from edgeseg.runtime.reader import bad_frames
+
     click.echo(
         f"{report.frames} frames in {report.seconds:.1f} s, {report.fps:.1f} a second, {report.drops} dropped"
-        f"{bad}"
+        f"{bad_frames(report.bad_frames)}"
     )
     for line in report.notes:
         click.echo(f"note: {line}", err=True)

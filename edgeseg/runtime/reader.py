@@ -241,4 +241,9 @@ def no_frames(source: Source) -> SourceError:
 def stopped(source: Source) -> SourceError:
     """Say that a live source ended, which it never does if all is well."""
     detail = source.skipped[-1] if source.skipped else f"{source.name} stopped sending"
-    return SourceError(f"{detail}; check camera and network")
+    return SourceError(f"{detail}{bad_frames(source.bad_frames)}; check camera and network")
+
+
+def bad_frames(count: int) -> str:
+    """Say how many frames were lost, as an apposition; nothing if none was."""
+    return f", {count} damaged or missing" if count else ""

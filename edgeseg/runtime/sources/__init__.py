@@ -14,6 +14,7 @@ from edgeseg.errors import SourceError, UsageError
 from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.sources.capture import CaptureSource
 from edgeseg.runtime.sources.images import IMAGE_SUFFIXES, ImagesSource
+from edgeseg.runtime.sources.jpeg_stream import is_jpeg_stream
 from edgeseg.runtime.sources.synthetic import SCHEME, SyntheticSource
 from edgeseg.runtime.sources.video import VideoSource
 
@@ -71,6 +72,8 @@ def _open_path(path: Path) -> Source:
         raise SourceError(f"{path} is no file, folder or camera (a pipe?); save its content as a file first")
     if not status.st_size:
         raise SourceError(f"{path} is empty (0 bytes); copy or record it again")
+    if is_jpeg_stream(path):
+        return VideoSource.file(path, form="mjpeg")
     if path.suffix.lower() in IMAGE_SUFFIXES or cv2.haveImageReader(str(path)):
         return ImagesSource.file(path)
     return VideoSource.file(path)

@@ -46,9 +46,9 @@ def telling_gaps(container: InputContainer, *, live: bool) -> Gaps:
 
 
 def open_container(
-    place: str, name: str, failure: str, *, live: bool | None
+    place: str, name: str, failure: str, *, live: bool | None, form: str | None = None
 ) -> tuple[InputContainer, VideoStream, bool]:
-    """Open what FFmpeg can read; None for `live` stands for finding out.
+    """Open what FFmpeg can read; None for `live` and `form`, FFmpeg's name of a format, is to find out.
 
     Raises:
         SourceError: with `failure` if it cannot be read, or if its frames have more pixels than the limit.
@@ -61,7 +61,9 @@ def open_container(
     timeout = None if live is False else (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
     options = bounds if live is False else {**bounds, **NETWORK_OPTIONS}
     try:
-        container = av.open(place, mode="r", timeout=timeout, options=options, metadata_errors="replace")
+        container = av.open(
+            place, mode="r", format=form, timeout=timeout, options=options, metadata_errors="replace"
+        )
     except (FFmpegError, OSError, ValueError) as error:
         raise SourceError(failure) from error
     try:

@@ -72,6 +72,11 @@ class ImageFile:
         pages = self._animation() if self._is_animation() else self._stack()
         for number, page in enumerate(pages):
             if page.image is None and not number:
+                if self.header.unreadable:
+                    raise SourceError(
+                        f"{self._path} holds {self.header.unreadable}, in one channel; scale them to 0..255 "
+                        "or 0..65535 and save them as uint8 or uint16"
+                    )
                 raise self._damaged()
             yield page
 

@@ -30,6 +30,7 @@ class Header:
         orientation: what OpenCV leaves to be done.
         offsets: of the pages' directories in a TIFF file.
         left_out: pictures that are no pages, such as the reduced ones of a TIFF file.
+        unreadable: what OpenCV does not decode, such as "32-bit values"; empty where it should.
         truncated: the file ends before its last picture does.
         whole_bytes: of a truncated file, those that may be decoded; None where that is all of them.
     """
@@ -42,6 +43,7 @@ class Header:
     orientation: Orientation = UPRIGHT
     offsets: tuple[int, ...] = ()
     left_out: int = 0
+    unreadable: str = ""
     truncated: bool = False
     whole_bytes: int | None = None
 
@@ -195,6 +197,7 @@ def _tiff(data: bytes) -> Header:
         deepest.top_bits,
         offsets=tuple(page.offset for page in pages),
         left_out=len(found) - len(pages),
+        unreadable=f"{deepest.bits}-bit values" if deepest.bits > 16 else "",  # noqa: PLR2004
     )
 
 

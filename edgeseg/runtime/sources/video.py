@@ -114,8 +114,11 @@ class VideoSource(Source):
         self._damage_at: int | None = None  # the place of its line on `skipped`
 
     @classmethod
-    def file(cls, path: Path) -> VideoSource:
+    def file(cls, path: Path, form: str | None = None) -> VideoSource:
         """A video file.
+
+        Args:
+            form: FFmpeg's name of its format, None for finding out.
 
         Raises:
             SourceError: if FFmpeg cannot read it, or its frames have more pixels than the limit.
@@ -130,6 +133,7 @@ class VideoSource(Source):
             f"{path} is damaged or not a video that FFmpeg can read; try: ffmpeg -i {path} repaired.mp4",
             live=False,
             path=path,
+            form=form,
         )
         source.files = [path]
         source._turn_pixels()
@@ -152,10 +156,17 @@ class VideoSource(Source):
 
     @classmethod
     def _open(
-        cls, place: str, name: str, failure: str, *, live: bool | None, path: Path | None = None
+        cls,
+        place: str,
+        name: str,
+        failure: str,
+        *,
+        live: bool | None,
+        path: Path | None = None,
+        form: str | None = None,
     ) -> VideoSource:
         """Open a container; None for `live` stands for finding out."""
-        container, stream, live = open_container(place, name, failure, live=live)
+        container, stream, live = open_container(place, name, failure, live=live, form=form)
         try:
             return cls(container, stream, name, live=live, path=path)
         except BaseException:

@@ -229,3 +229,11 @@ def test_float_images_are_refused(tmp_path: Path) -> None:
     assert cv2.imwrite(str(path), np.ones((4, 4, 3), np.float32))
     with pytest.raises(SourceError, match="must be uint8 or uint16"):
         list(open_source(path))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_one_channel_of_32_bits_is_called_what_it_is(tmp_path: Path, kind: type) -> None:
+    path = tmp_path / "depth.tiff"
+    assert cv2.imwrite(str(path), np.ones((4, 4), kind))
+    with pytest.raises(SourceError, match=r"holds 32-bit values, in one channel; scale them.*uint16"):
+        list(open_source(path))
