@@ -27,7 +27,7 @@ from edgeseg.cli.palette_options import BackgroundClass, read_palette
 from edgeseg.cli.tables import print_parity
 from edgeseg.errors import UsageError
 from edgeseg.palette import Background
-from edgeseg.spec import RGB, ChannelOrder, DivideBy255, Head, Lowering, ResizePolicy
+from edgeseg.spec import RGB, THRESHOLD, ChannelOrder, DivideBy255, Head, Lowering, ResizePolicy
 
 if TYPE_CHECKING:
     from edgeseg.models.zoo import Network
@@ -85,7 +85,7 @@ NORM_EPS_NOTE = (
 )
 @click.option(
     "--head-threshold",
-    type=PROBABILITY,
+    type=Number(THRESHOLD.low, THRESHOLD.high),
     help="A pixel is foreground, or has a class of a multilabel head, above this probability. Default: 0.5.",
 )
 @click.option("--output-index", type=int, help="Which of several outputs counts, from 0; -1 is the last.")

@@ -67,8 +67,9 @@ def _choose(output: Any, size_hw: tuple[int, int], wanted: int | str | None) -> 
     if not images:
         got = listed(found) if found else f"no tensor but {type(output).__name__}"
         raise ShapeError(
-            "a semantic network must return logits (N, C, h, w), or a mapping, a sequence or a dataclass "
-            f"with such a tensor in it; got {got}"
+            "a semantic network must return logits (N, C, h, w), or (N, H, W) of the image's size "
+            f"{size_hw[0]}x{size_hw[1]}, or a mapping, a sequence or a dataclass with such a tensor in it; "
+            f"got {got}"
         )
     named = next((item for key in DEFAULT_KEYS for item in images if item.key == key), None)
     default = named or images[0]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from numbers import Real
+from typing import Any, get_args
 
 from torch import Tensor, nn
 
-from edgeseg.errors import EdgesegError, UsageError
+from edgeseg.errors import EdgesegError, UsageError, shown
 from edgeseg.models import class_names, unet
 from edgeseg.models.checkpoint import num_classes_of
 from edgeseg.models.deeplab import (
@@ -44,6 +45,15 @@ TORCHVISION_COCO_V2_SHA256 = "73cbd019"
 """Of `maskrcnn_resnet50_fpn_v2`, likewise."""
 
 
+RGB_CHANNELS = 3
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "task": get_args(Task),
+    "resize": get_args(ResizePolicy),
+    "channel_order": get_args(ChannelOrder),
+    "divide_by_255": get_args(DivideBy255),
+}
+
+
 @dataclass(frozen=True)
 class Network:
     """A network and what it expects of the pixels.
@@ -63,6 +73,9 @@ class Network:
         head: what a semantic module's output means, see `spec.HeadSpec`; None lets its values decide.
         head_threshold: probability above which a pixel is foreground, or belongs to a class that may overlap.
         output: which of several outputs counts, by its number or key; see `network_outputs.choose`.
+
+    Raises:
+        UsageError: if a field is none of its choices, or mean or deviation are not three numbers.
     """
 
     module: nn.Module
@@ -77,6 +90,17 @@ class Network:
     head: Head | None = None
     head_threshold: float = 0.5
     output: int | str | None = None
+
+    def __post_init__(self) -> None:
+        for field, choices in _CHOICES.items():
+            if (value := getattr(self, field)) not in choices:
+                raise UsageError(f"Network.{field} must be {' or '.join(choices)}, got {shown(value)}")
+        for field in ("mean_rgb", "std_rgb"):
+            value = getattr(self, field)
+            is_sequence = isinstance(value, Sequence) and len(value) == RGB_CHANNELS
+            if not is_sequence or not all(isinstance(number, Real) for number in value):
+                example = "such as (0.485, 0.456, 0.406)"
+                raise UsageError(f"Network.{field} must be three numbers, {example}, got {shown(value)}")
 
     def unit_scale(self) -> tuple[RGB, RGB]:
         """Give mean and deviation, red first, for pixels scaled to 0..1."""

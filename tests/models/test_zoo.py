@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from edgeseg.errors import ExportError, UsageError
 from edgeseg.models import class_names, zoo
@@ -195,6 +197,22 @@ def test_a_file_that_leaves_while_it_is_imported_is_named(tmp_path: Path) -> Non
 
     with pytest.raises(UsageError, match=r"cannot import .*script\.py: SystemExit: usage: script$"):
         zoo.create(f"{tmp_path}/script.py:make")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"channel_order": "brg"}, "channel_order must be rgb or bgr or grey, got 'brg'"),
+        ({"divide_by_255": "maybe"}, "divide_by_255 must be before or never or after, got 'maybe'"),
+        ({"resize": "crop"}, "resize must be stretch or letterbox or shortest_edge, got 'crop'"),
+        ({"mean_rgb": (0.5,)}, r"mean_rgb must be three numbers, such as .*, got \(0.5,\)"),
+        ({"std_rgb": 0.5}, "std_rgb must be three numbers, such as .*, got 0.5"),
+        ({"std_rgb": ("1", "1", "1")}, "std_rgb must be three numbers"),
+    ],
+)
+def test_a_network_expects_of_the_pixels_what_there_is(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=rf"Network\.{message}"):
+        zoo.Network(nn.Identity(), "semantic", **fields)
 
 
 def test_unknown_names_are_refused_with_a_hint(tmp_path: Path) -> None:
