@@ -16,6 +16,7 @@ Activations are 8 bits without a sign there, up to 255, and 255 * 128 < 2**15 <=
 meet depends on the kernel, so that the two largest of a channel must fit. Where one of them is much larger
 than all others it keeps its 8 bits; at worst both are 64, which is what 7 bits would leave.
 """
+LEAST_SCALE = float(np.finfo(np.float32).tiny)  # smaller ones keep too few bits; such weights become 0
 _FLIPPED = 2  # by how much the sum of two weights may grow when both are rounded the other way
 
 
@@ -37,7 +38,7 @@ def quantised_weights(
     if narrow:
         pairs = np.maximum(_largest_pair(rows), _largest_pair(-rows))
         scales = np.maximum(scales, pairs / (LARGEST_PAIR - _FLIPPED))
-    scales = np.where(scales > 0, scales, 1.0).astype(np.float32)
+    scales = np.where(scales >= LEAST_SCALE, scales, 1.0).astype(np.float32)
     scaled = (rows.astype(np.float64) / scales[:, None]).reshape(*moved.shape[:2], -1)
     values = cancelling(scaled, LEVELS).reshape(moved.shape).astype(np.int8)
     return np.ascontiguousarray(np.moveaxis(values, 0, axis)), scales
