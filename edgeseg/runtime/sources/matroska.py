@@ -83,6 +83,8 @@ def _is_last(path: Path, content: int) -> bool:
             return True
         behind = content + _size(head[-lengths[0] :])
         for _ in range(MOST_INNER):
+            if behind > path.stat().st_size:
+                return False
             file.seek(behind)
             head = file.read(2 + LONGEST_SIZE)
             inner = next((number for number in INNER if head.startswith(number)), None)

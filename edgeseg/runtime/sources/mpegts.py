@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-SYNC = 0x47
+SYNC = b"\x47"
 PLAIN = 188
-PACKET_BYTES = (PLAIN, 192, 204)  # plain, with the time of arrival before each, with a checksum behind each
+# Bytes from packet to packet, and before the first: plain, behind a time of arrival, before a checksum.
+FORMS = ((PLAIN, 0), (192, 4), (192, 0), (204, 0))
 LONGEST_LOOK = 1 << 26  # bytes of a gap that are looked at; they take 0.1 s
 COUNTERS = 16
 NULL_PID = 0x1FFF
@@ -58,12 +59,13 @@ def is_broken(path: Path, begin: int, end: int | None, pid: int) -> bool:
     with path.open("rb") as file:
         file.seek(begin)
         data = file.read(min(LONGEST_LOOK, LONGEST_LOOK if end is None else end - begin))
-    sizes = [size for size in PACKET_BYTES if data[size : size + 1] in (bytes((SYNC,)), b"")]
-    if not sizes:
+    forms = [(size, at) for size, at in FORMS if data[at : at + 1] == SYNC == (data[at + size :][:1] or SYNC)]
+    if not forms:
         return True
-    size = sizes[0]
+    size, at = forms[0]
+    data = data[at:] + bytes(at)
     heads = np.frombuffer(data[: len(data) // size * size], np.uint8).reshape(-1, size)[:, :PLAIN]
-    if (heads[:, 0] != SYNC).any() or (heads[:, 1] & 0x80).any():
+    if (heads[:, 0] != SYNC[0]).any() or (heads[:, 1] & 0x80).any():
         return True
     pids = (heads[:, 1] & 0x1F).astype(np.int32) << 8 | heads[:, 2]
     field, counters = heads[:, 3] & 0x30, heads[:, 3] & 0x0F
@@ -77,6 +79,6 @@ def is_broken(path: Path, begin: int, end: int | None, pid: int) -> bool:
     begins = (pids == pid) & (heads[:, 1] & 0x40 > 0) & (field & 0x10 > 0)
     for packet in heads[begins]:
         content = 4 + (1 + int(packet[4]) if packet[3] & 0x20 else 0)
-        if packet[content : content + 3].tobytes() != b"\0\0\1"[: max(size - content, 0)]:
+        if packet[content : content + 3].tobytes() != b"\0\0\1"[: max(PLAIN - content, 0)]:
             return True
     return False

@@ -108,7 +108,7 @@ def test_blocks_of_matroska_that_the_reader_passes_over_are_lost(tmp_path: Path,
     assert len(indices) >= 30
 
 
-@pytest.mark.parametrize("suffix", ["mkv", "ts", "mp4"])
+@pytest.mark.parametrize("suffix", ["mkv", "ts", "m2ts", "mp4"])
 @pytest.mark.parametrize("pause", [(20, 1.2), (39, 3.0), (1, 0.4)])
 def test_a_pause_is_no_loss(tmp_path: Path, suffix: str, pause: tuple[int, float]) -> None:
     begin, length_s = pause
@@ -156,3 +156,12 @@ def test_the_duration_of_a_matroska_file_does_not_count_from_zero(tmp_path: Path
     with open_source(_record(tmp_path / "v.mkv", times)) as source:
         assert source.frame_count == 40
         assert len(list(source)) == 40
+
+
+def test_a_size_beyond_the_end_of_a_matroska_file_is_no_error_of_ours(tmp_path: Path) -> None:
+    path = _record(tmp_path / "v.mkv")
+    place = max(at for at, *_ in _packets(path))
+    data = path.read_bytes()
+    path.write_bytes(data[: place - 3] + b"\xa3\x01\x7f" + b"\xff" * 6 + data[place - 1 :])
+    with open_source(path) as source:
+        assert len(list(source)) + source.bad_frames >= 39
