@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,10 @@ from edgeseg.bundle import DENSE_CRF, MODULE_KEY
 
 FLOAT = onnx.TensorProto.FLOAT
 CLAMPS = frozenset(("Clip", "Relu"))
-"""Operators that engines fuse into the layer before them."""
+"""Operators that engines fuse into the layer before them, also in int8."""
+
+ACTIVATIONS = CLAMPS | {"HardSigmoid", "LeakyRelu", "Sigmoid", "Tanh"}
+"""Operators that engines fuse into a layer in float."""
 
 HEAVY = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 """Operators that hold nearly all arithmetic, where their second input is a constant."""
@@ -33,7 +36,7 @@ class Layer:
         name: the submodule's in its network, such as `backbone.layer1.0.conv1`.
         weight: the initializer's name.
         nodes: names of the nodes.
-        outputs: names of what they compute, before and after the clamp that follows.
+        outputs: names of what they compute, before and after the activation that follows.
     """
 
     name: str
@@ -106,9 +109,12 @@ class GraphView:
 
     def settled(self, node: onnx.NodeProto) -> str:
         """Name a layer's output after the clamp that is fused into it, if there is one."""
+        return self._after(node, CLAMPS)
+
+    def _after(self, node: onnx.NodeProto, fused: Collection[str]) -> str:
         name: str = node.output[0]
         consumers = self.consumers[name]
-        if len(consumers) == 1 and consumers[0].op_type in CLAMPS:
+        if len(consumers) == 1 and consumers[0].op_type in fused:
             name = consumers[0].output[0]
         return name
 
@@ -132,7 +138,11 @@ class GraphView:
                 users[0].op_type,
                 weight,
                 tuple(node.name for node in users),
-                tuple(dict.fromkeys(name for node in users for name in (node.output[0], self.settled(node)))),
+                tuple(
+                    dict.fromkeys(
+                        name for node in users for name in (node.output[0], self._after(node, ACTIVATIONS))
+                    )
+                ),
             )
             for weight, users in nodes.items()
         ]

@@ -51,6 +51,7 @@ def test_most_layers_compute_in_int8_and_the_engine_computes_what_its_graph_mean
     assert made.parity.passed
     assert made.precision is not None
     assert made.precision.built is not None
+    assert set(made.precision.built) == set(made.precision.layers)
     in_int8 = list(made.precision.built.values()).count("int8")
     assert in_int8 >= LEAST_SHARE * len(made.precision.layers)
     assert {entry.options["precision"] for entry in made.beside_float} == {"int8", "fp32"}
