@@ -20,9 +20,9 @@ STARTED_S = 60.0  # more than a start takes on a busy machine
 pytestmark = pytest.mark.usefixtures("children_hear_signals")
 
 
-@pytest.mark.parametrize("asked_to_stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_finished_output_is_kept(asked_to_stop: signal.Signals, tmp_path: Path) -> None:
-    engine, video, lines = labels_engine(tmp_path / "engine"), tmp_path / "v.mp4", tmp_path / "r.jsonl"
+def _running(folder: Path) -> tuple[subprocess.Popen[str], Path, Path]:
+    """Start a run without an end; give its video and its lines once there is one."""
+    engine, video, lines = labels_engine(folder / "engine"), folder / "v.mp4", folder / "r.jsonl"
     command = [sys.executable, "-m", "edgeseg", "run", str(engine), "synthetic:64x48"]
     process = subprocess.Popen(
         [*command, "-o", str(video), "-o", str(lines)],
@@ -33,6 +33,12 @@ def test_finished_output_is_kept(asked_to_stop: signal.Signals, tmp_path: Path) 
     deadline = time.monotonic() + STARTED_S
     while time.monotonic() < deadline and not (lines.exists() and lines.stat().st_size):
         time.sleep(0.05)
+    return process, video, lines
+
+
+@pytest.mark.parametrize("asked_to_stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_finished_output_is_kept(asked_to_stop: signal.Signals, tmp_path: Path) -> None:
+    process, video, lines = _running(tmp_path)
     process.send_signal(asked_to_stop)
     out, err = process.communicate(timeout=STARTED_S)
     assert process.returncode == 130, err
@@ -125,17 +131,8 @@ def test_what_a_library_makes_of_a_stop_is_an_interruption(tmp_path: Path) -> No
 
 
 def test_signals_pressed_again_and_again_leave_finished_output(tmp_path: Path) -> None:
-    engine, video, lines = labels_engine(tmp_path / "engine"), tmp_path / "v.mp4", tmp_path / "r.jsonl"
-    command = [sys.executable, "-m", "edgeseg", "run", str(engine), "synthetic:64x48"]
-    process = subprocess.Popen(
-        [*command, "-o", str(video), "-o", str(lines)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process, video, lines = _running(tmp_path)
     deadline = time.monotonic() + STARTED_S
-    while time.monotonic() < deadline and not (lines.exists() and lines.stat().st_size):
-        time.sleep(0.05)
     while process.poll() is None and time.monotonic() < deadline:
         process.send_signal(signal.SIGINT)
         time.sleep(0.01)
