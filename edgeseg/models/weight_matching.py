@@ -197,37 +197,25 @@ def _equal(one: Tensor, other: Tensor) -> bool:
 def _further(
     left: Iterable[str], weights: Mapping[str, Tensor], wanted: Iterable[str], best: _Candidate
 ) -> dict[str, None]:
-    """Find among unused names those that look like layers of the network: the file is another network's.
+    """Find among unused names the layers of a network of the same kind: the file is then another one's.
 
-    They are what lies within a module of the network; beside its modules under their name with another number
-    (a fifth `down`); and beside them as layers of any name, such as a further head, unless the name says that
-    it serves training or is an average. A lone tensor beside the modules, or numbers that are no floats, are
-    none; nor is what lies outside of the part of the file that is the network's.
+    They are what lies within a module of the network, or beside its modules under their name with another
+    number (a fifth `down`), unless the name says that it serves training or is an average. All else beside
+    the modules, such as a projection that was trained along, is none; nor are numbers that are no floats.
     """
     own = _under(best.added, wanted)
     modules = {name.partition(".")[0] for name in own if "." in name}
     numbered = {_number_free(name) for name in modules}
-    suspects: dict[str, list[str]] = {}
+    further: dict[str, None] = {}
     for name in left:
         rest = name.removeprefix(best.prefix)
-        first = rest.partition(".")[0]
         if not name.startswith(best.prefix) or serves_training(rest) or not weights[name].is_floating_point():
             continue
-        if first in modules or not is_average(first):
-            suspects.setdefault(first, []).append(name)
-    further: dict[str, None] = {}
-    for first, names in suspects.items():
-        is_part = first in modules or _number_free(first) in numbered
-        if is_part or any(_is_layer(name, weights[name]) for name in names):
-            further.update(dict.fromkeys(names))
+        first = rest.partition(".")[0]
+        if first in modules or (_number_free(first) in numbered and not is_average(first)):
+            further[name] = None
     return further
 
 
 def _number_free(name: str) -> str:
     return re.sub(r"\d+", "", name)
-
-
-def _is_layer(name: str, tensor: Tensor) -> bool:
-    """Tell a layer's weights, which have two axes or more, from a mean colour or the weights of classes."""
-    long_axes = sum(side > 1 for side in tensor.shape)
-    return long_axes > 1 or (tensor.ndim > 1 and name.endswith(".weight"))

@@ -226,13 +226,22 @@ def test_weights_that_fit_twice_are_asked_for(tmp_path: Path, second: dict[str, 
 
 
 def test_further_layers_are_refused_with_the_reason() -> None:
-    net = nn.ModuleDict({"body": nn.Conv2d(3, 4, 1), "head": nn.Conv2d(4, 2, 1)})
-    further = {"boundary.weight": torch.ones(1, 4, 1, 1), "boundary.bias": torch.ones(1)}
+    net = nn.ModuleDict({"stage1": nn.Conv2d(3, 4, 1), "head": nn.Conv2d(4, 2, 1)})
+    further = {"stage2.weight": torch.ones(4, 4, 1, 1), "stage2.bias": torch.ones(4)}
 
     with pytest.raises(
-        CheckpointError, match=r"2 unexpected \(boundary.weight, .*another network's; where they"
+        CheckpointError, match=r"2 unexpected \(stage2.weight, .*another network's; where they"
     ):
         load_weights(net, {**net.state_dict(), **further})
+
+
+def test_what_was_trained_beside_the_network_is_named_and_left_out() -> None:
+    net = nn.ModuleDict({"body": nn.Conv2d(3, 4, 1), "head": nn.Conv2d(4, 2, 1)})
+    boundary = {"boundary.weight": torch.ones(1, 4, 1, 1), "boundary.bias": torch.ones(1)}
+
+    (note,) = load_weights(net, {**net.state_dict(), **boundary})
+
+    assert note.startswith("left out: boundary")
 
 
 def test_half_of_a_network_is_refused_by_what_is_missing() -> None:
