@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import click
 
 from edgeseg.cli.label_maps import pairs_of, read_pair
 from edgeseg.cli.options import DEVICES, MOST, PATH, progress, write_json
+from edgeseg.cores import usable_cores
 from edgeseg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def command(
     from edgeseg.runtime.crf.stage import DEFAULT
 
     pairs = pairs_of(images, labels)
-    threads = os.cpu_count() or 1
+    threads = usable_cores()
     examples = []
     with (
         Segmenter.open(engine, device=device, crf=True) as segmenter,

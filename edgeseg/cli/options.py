@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from edgeseg.cores import usable_cores
 from edgeseg.errors import UsageError, shown
 from edgeseg.files import write_whole
 from edgeseg.reading import read_text, reading
@@ -127,7 +127,7 @@ def normalisation(mean_rgb: RGB, std_rgb: RGB, order: ChannelOrder, divide_by_25
 MOST = 2**31 - 1  # of anything counted
 PROBABILITY = Number(0.0, 1.0)
 COUNT = click.IntRange(1, MOST)
-THREADS = click.IntRange(1, os.cpu_count() or 1)
+THREADS = click.IntRange(1, usable_cores())
 PATH = NamedPath(path_type=Path)
 DEVICES = ("cpu", "cuda", "tensorrt", "tensorrt_rtx", "openvino", "gpu")  # each backend knows some of them
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest, read_manifest
+from edgeseg.cores import usable_cores
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.runtime.backends import Backend, Tensor, open_backend
 from edgeseg.runtime.crf import instances, stage
@@ -113,9 +113,9 @@ class Segmenter:
                 f"{folder} is a portable model, not an engine; make one: "
                 f"edgeseg build {folder} --backend onnxruntime --precision fp32 -o {folder.with_suffix('')}"
             )
-        cores = os.cpu_count() or 1
+        cores = usable_cores()
         if threads is not None and not 1 <= threads <= cores:
-            raise UsageError(f"threads must be 1 to {cores}, the cores of this machine, got {threads}")
+            raise UsageError(f"threads must be 1 to {cores}, the cores that may be used here, got {threads}")
         manifest = read_manifest(folder, check_files=True)
         backend = open_backend(folder, manifest, device=device, threads=threads)
         try:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import Any
 
 from edgeseg.bundle import Manifest
+from edgeseg.cores import usable_cores
 from edgeseg.export.engines import Runner, Task
 from edgeseg.export.engines.tuning import Measured, measure
-
-
-def usable_cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def thread_counts(asked: int | None) -> list[int]:

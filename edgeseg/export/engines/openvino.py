@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.bundle import Manifest
+from edgeseg.cores import usable_cores
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.export.engines import Request, Task
-from edgeseg.export.engines.candidates import measure_options, thread_counts, usable_cores
+from edgeseg.export.engines.candidates import measure_options, thread_counts
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.precision.graph import Layer
 from edgeseg.export.precision.quantise import Scheme

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest, read_file
+from edgeseg.cores import usable_cores
 from edgeseg.errors import EngineError
 from edgeseg.extras import require
 from edgeseg.records import Ranged
@@ -177,7 +178,7 @@ def _check_device(manifest: Manifest, options: Options, device: str) -> None:
 def _session_options(ort: Any, options: Options, threads: int | None) -> Any:
     session_options = ort.SessionOptions()
     session_options.log_severity_level = _LOG_ERRORS_ONLY
-    session_options.intra_op_num_threads = threads or options.intra_op_threads
+    session_options.intra_op_num_threads = threads or min(options.intra_op_threads, usable_cores())
     if options.execution_mode == "parallel":
         session_options.execution_mode = ort.ExecutionMode.ORT_PARALLEL
     if options.graph_optimization == "disabled":

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest, read_file
+from edgeseg.cores import usable_cores
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.extras import require
 from edgeseg.records import Range, Ranged
@@ -133,7 +134,7 @@ def _properties(options: Options, device: str, threads: int | None) -> dict[str,
         "NUM_STREAMS": options.streams,
     }
     if device == _CPU:
-        properties["INFERENCE_NUM_THREADS"] = threads or options.threads
+        properties["INFERENCE_NUM_THREADS"] = threads or min(options.threads, usable_cores())
         properties["ENABLE_CPU_PINNING"] = options.pinned
     return properties
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
@@ -11,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.cores import usable_cores
 from edgeseg.errors import ShapeError, UsageError
 from edgeseg.runtime.crf import native, plain
 from edgeseg.runtime.upsample import argmax_labels
@@ -83,9 +83,9 @@ class DenseCRF:
         self.parameters = parameters or CRFSpec(height=1)
         if normalisation not in _MODES:
             raise UsageError(f"normalisation must be one of {', '.join(_MODES)}, got {normalisation}")
-        cores = os.cpu_count() or 1
+        cores = usable_cores()
         if not 1 <= threads <= cores:
-            raise UsageError(f"threads must be 1 to {cores}, the cores of this machine, got {threads}")
+            raise UsageError(f"threads must be 1 to {cores}, the cores that may be used here, got {threads}")
         self._compatibility = None if compatibility is None else _checked_matrix(compatibility)
         self._mode = _MODES[normalisation]
         self._settle = settle
