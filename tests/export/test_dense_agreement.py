@@ -9,9 +9,14 @@ import pytest
 from tests.export.dense_agreement import agreements
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("detections", [0, 5, 100])
+@pytest.mark.parametrize(
+    ("batch", "detections"),
+    [
+        pytest.param(1, 5, marks=pytest.mark.slow),
+        pytest.param(3, 100, marks=pytest.mark.slow),
+        *(pytest.param(*case, marks=pytest.mark.minutes) for case in ((1, 0), (1, 100), (3, 0), (3, 5))),
+    ],
+)
 def test_the_dense_network_finds_what_torchvision_finds(batch: int, detections: int, tmp_path: Path) -> None:
     """Random weights, arranged to score objects apart in the first image, are steeper than trained ones.
 
