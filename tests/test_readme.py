@@ -134,7 +134,8 @@ def test_the_lines_of_python(folder: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert PYTHON is not None
     monkeypatch.chdir(folder)
     exec(PYTHON[1], {})
-    assert capsys.readouterr().out.splitlines() == [f"{index} (480, 640)" for index in range(6)]
+    expected = [f"{index} {index / 25} (480, 640)" for index in range(6)]  # street.mp4 has 25 frames a second
+    assert capsys.readouterr().out.splitlines() == expected
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from edgeseg.export.package import MODEL_NAME, Package, Recipe, unpack
 from edgeseg.export.parity import run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import graph_sha256, load_onnx, open_run
-from edgeseg.export.precision.cache import read_cache, write_cache
+from edgeseg.export.precision.cache import Cache
 from edgeseg.export.precision.choice import Int8Choice
 from edgeseg.export.precision.report import CurvePoint, Kept, PrecisionReport
 from edgeseg.export.preflight import preflight
@@ -179,6 +179,6 @@ def int8_ranges(rng: random.Random, at: Path) -> None:
 
 def calibration_cache(rng: random.Random, at: Path) -> None:
     path = at / "cache.json"
-    write_cache(path, "key", {"x": 1.5})
+    Cache(path).add("key", {"x": 1.5})
     path.write_bytes(mutated_json_text(json.loads(path.read_text()), rng))
-    read_cache(path, "key")
+    Cache(path).get("key")

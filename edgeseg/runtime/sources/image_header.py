@@ -54,7 +54,7 @@ def read_header(data: bytes) -> Header | None:
         if re.match(signature, data[:16], re.DOTALL):
             try:
                 return reader(data)
-            except (struct.error, LookupError, ValueError):
+            except (struct.error, LookupError, ValueError, OverflowError):
                 return None
     return None
 

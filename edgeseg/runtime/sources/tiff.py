@@ -28,7 +28,8 @@ def read_tiff(data: bytes) -> list[Page]:
     """Follow the chain of directories, at most MOST_PAGES of them.
 
     Raises:
-        ValueError, struct.error: if there is none, or the first one is damaged; a broken chain ends there.
+        ValueError, struct.error, OverflowError: if there is none, or the first one is damaged; a broken chain
+            ends there.
     """
     order = "<" if data[:2] == b"II" else ">"
     big = BIG in data[2:4]
@@ -44,7 +45,7 @@ def read_tiff(data: bytes) -> list[Page]:
             behind = first + entries * entry_bytes
             (following,) = struct.unpack_from(order + offset_form, data, behind)
             pages.append(_page(data, order, offset, range(first, behind, entry_bytes), big=big))
-        except struct.error:
+        except (struct.error, OverflowError):  # an offset of 64 bits may be no index at all
             if not pages:
                 raise
             break

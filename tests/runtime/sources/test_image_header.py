@@ -103,3 +103,8 @@ def test_a_chunk_that_declares_more_than_there_is_is_not_believed(tmp_path: Path
     assert [frame.page for frame in source] == [0]  # what comes before it is there
     assert source.bad_frames == 1
     assert source.skipped
+
+
+@pytest.mark.parametrize("offset", [2**63, 2**64 - 1])
+def test_an_offset_that_is_no_index_is_damage(offset: int) -> None:
+    assert read_header(struct.pack("<2sHHHQ", b"II", 43, 8, 0, offset) + bytes(64)) is None
