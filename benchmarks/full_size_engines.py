@@ -25,7 +25,7 @@ from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.parity import Tolerances
 from edgeseg.export.pictures import picture
-from edgeseg.export.precision.convert import Calibration
+from edgeseg.graph.precision.convert import Calibration
 from edgeseg.models import zoo
 from edgeseg.models.loading import load_weights
 from edgeseg.runtime.backends import open_backend

@@ -24,7 +24,7 @@ from edgeseg.errors import EdgesegError
 from edgeseg.export.engines import Request
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.export.precision.convert import Calibration
+from edgeseg.graph.precision.convert import Calibration
 from edgeseg.models.loading import open_network
 from edgeseg.runtime import Segmenter
 from edgeseg.runtime.backends import open_backend

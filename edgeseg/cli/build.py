@@ -132,7 +132,7 @@ def _attachments(
     from edgeseg.export.engines.lowered import int8_target, judge_of
     from edgeseg.export.package import RANGES_NAME, TIMINGS_NAME
     from edgeseg.export.portable import load_portable
-    from edgeseg.export.precision.choice import choose_int8
+    from edgeseg.graph.precision.choice import choose_int8
     from edgeseg.runtime.backends import open_backend
 
     found: dict[str, Path] = {}

@@ -17,8 +17,8 @@ from edgeseg.reading import read_text, reading
 from edgeseg.spec import CalibrationMethod, ModelSpec
 
 if TYPE_CHECKING:
-    from edgeseg.export.precision.choice import Int8Choice
-    from edgeseg.export.precision.convert import Calibration
+    from edgeseg.graph.precision.choice import Int8Choice
+    from edgeseg.graph.precision.convert import Calibration
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 RANGE_FLAGS = ("calibration", "labels", "calibration_method", "calibration_cache", "max_drop")
@@ -41,7 +41,7 @@ class Ranges:
 
     def read_packed(self) -> Int8Choice | None:
         """Read the ranges of a package; None where there are none."""
-        from edgeseg.export.precision.choice import Int8Choice
+        from edgeseg.graph.precision.choice import Int8Choice
 
         if self.packed is None:
             return None
@@ -54,7 +54,7 @@ class Ranges:
         Raises:
             UsageError: if there are labels without images, or of another kind.
         """
-        from edgeseg.export.precision.convert import Calibration
+        from edgeseg.graph.precision.convert import Calibration
 
         if self.calibration is None:
             if self.labels is not None:

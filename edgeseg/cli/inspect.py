@@ -79,7 +79,7 @@ def _describe_precision(folder: Path, manifest: Manifest) -> dict[str, Any]:
     """Give what an fp16 or int8 engine's report says of its layers."""
     if PRECISION_NAME not in manifest.files:
         return {}
-    from edgeseg.export.precision.report import PrecisionReport
+    from edgeseg.graph.precision.report import PrecisionReport
 
     with reading(folder / PRECISION_NAME, EngineError, what="a precision report", mend=BUILD_AGAIN):
         plain = parse_json(read_file(folder, manifest, PRECISION_NAME), EngineError, PRECISION_NAME)

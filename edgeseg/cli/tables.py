@@ -13,7 +13,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from edgeseg.export.engines.tuning import Measured
     from edgeseg.export.parity import ParityReport
-    from edgeseg.export.precision.report import PrecisionReport
+    from edgeseg.graph.precision.report import PrecisionReport
     from edgeseg.runtime.timing import Summary
 
 PLAIN_WIDTH = 120  # characters, where no terminal says otherwise

@@ -26,11 +26,11 @@ from edgeseg.export.reading import Read, check_labels, read
 from edgeseg.export.selection import Selection
 from edgeseg.export.semantic_proof import finish_all, with_meaning
 from edgeseg.export.specification import Settings, check_head, check_settings, specify
-from edgeseg.export.tidying import keep_outputs, tidy
 from edgeseg.export.tracing import run_eagerly, trace
 from edgeseg.export.verify import portable_stages, settle, verify
 from edgeseg.extras import require
 from edgeseg.files import staged_file
+from edgeseg.graph.passes.tidying import keep_outputs, tidy
 from edgeseg.models.zoo import Network
 from edgeseg.spec import OUTPUT_NAMES, ModelSpec
 

@@ -18,9 +18,9 @@ from edgeseg.export.program import InstanceProgram, StagedProgram
 from edgeseg.export.selection import Selection, Shown
 from edgeseg.export.specification import Settings
 from edgeseg.export.stage_proof import Reference, StageGate, StageProof, golden_numbers
-from edgeseg.export.surgery import shown
 from edgeseg.export.tracing import run_eagerly
 from edgeseg.export.verify import AnyScore, ProveStages
+from edgeseg.graph.passes.stages import shown
 from edgeseg.models import roi_heads, rpn
 from edgeseg.models.anchors import cell_anchors
 from edgeseg.models.boxes import MAX_LOG_SCALE

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from edgeseg.export.parity import FP32, ParityReport, Run, Tolerances
 from edgeseg.export.portable import open_run
 from edgeseg.export.selection import Selection, Shown, judge
-from edgeseg.export.surgery import computed_from, detection_values
 from edgeseg.export.underflow import underflows
+from edgeseg.graph.passes.stages import computed_from, detection_values
 from edgeseg.stages import DETECTIONS
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from edgeseg.export.parity import FP32, ParityReport, Run, Tolerances, compare, 
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import golden_of, graph_sha256, load_portable, open_run
 from edgeseg.export.stage_proof import StageGate, StageProof, portable_reference
-from edgeseg.export.surgery import shown
+from edgeseg.graph.passes.stages import shown
 from edgeseg.limits import refuse_above
 from edgeseg.reading import reading, unchanged
 from edgeseg.spec import ModelSpec

@@ -18,8 +18,8 @@ from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import picture
 from edgeseg.export.portable import open_run, read_spec
-from edgeseg.export.precision.agreement import labels_at
-from edgeseg.export.precision.judge import Judge
+from edgeseg.graph.precision.agreement import labels_at
+from edgeseg.graph.precision.judge import Judge
 from edgeseg.models.zoo import Network
 from edgeseg.runtime.backends import open_backend
 from tests.export import small_networks

@@ -24,8 +24,8 @@ from edgeseg.export.parity import ParityReport
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import golden_of, load_portable, open_run
 from edgeseg.export.stage_proof import STAGES_PROVEN, StageProof
-from edgeseg.export.surgery import shown, stage_values
 from edgeseg.export.verify import portable_stages, verify, verify_model
+from edgeseg.graph.passes.stages import shown, stage_values
 from edgeseg.models.zoo import Network
 from edgeseg.runtime.backends import Backend, open_backend
 from edgeseg.stages import stage_names

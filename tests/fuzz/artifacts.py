@@ -22,11 +22,11 @@ from edgeseg.export.package import MODEL_NAME, Package, Recipe, unpack
 from edgeseg.export.parity import run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import graph_sha256, load_onnx, open_run
-from edgeseg.export.precision.cache import Cache
-from edgeseg.export.precision.choice import Int8Choice
-from edgeseg.export.precision.report import CurvePoint, Kept, PrecisionReport
 from edgeseg.export.preflight import preflight
 from edgeseg.export.verify import verify_model
+from edgeseg.graph.precision.cache import Cache
+from edgeseg.graph.precision.choice import Int8Choice
+from edgeseg.graph.precision.report import CurvePoint, Kept, PrecisionReport
 from edgeseg.records import to_plain
 from edgeseg.runtime import Segmenter
 from edgeseg.runtime.backends import open_backend

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest
 from edgeseg.export.engines.tuning import Measured
-from edgeseg.export.precision.graph import Layer
-from edgeseg.export.precision.quantise import Scheme
+from edgeseg.graph.precision.quantise import Scheme
+from edgeseg.graph.view import Layer
 from edgeseg.records import Range, Ranged
 from edgeseg.spec import MAX_THREADS, BackendName, ModelSpec, Precision
 

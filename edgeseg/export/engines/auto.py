@@ -13,7 +13,7 @@ from edgeseg.errors import MissingExtraError, UsageError
 from edgeseg.export.engines import Request, Task
 from edgeseg.export.engines.modules import CPU_BACKENDS, fill_engine_of
 from edgeseg.export.engines.tuning import Measured, measure
-from edgeseg.export.precision.quantise import Scheme
+from edgeseg.graph.precision.quantise import Scheme
 
 CPU = "cpu"
 

@@ -35,12 +35,12 @@ from edgeseg.export.golden import Golden, sample_all
 from edgeseg.export.parity import TOLERANCES, ParityReport, Run, Tolerances, run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import golden_of, graph_sha256, load_portable, open_run
-from edgeseg.export.precision.convert import Calibration
-from edgeseg.export.precision.judge import Judge
-from edgeseg.export.precision.report import PrecisionReport
 from edgeseg.export.preflight import refuse_unfit
 from edgeseg.export.stage_proof import STAGES_PROVEN
 from edgeseg.export.verify import verify
+from edgeseg.graph.precision.convert import Calibration
+from edgeseg.graph.precision.judge import Judge
+from edgeseg.graph.precision.report import PrecisionReport
 from edgeseg.spec import ModelSpec
 
 GOLDEN_NAME = "golden.json"

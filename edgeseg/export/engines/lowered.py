@@ -22,12 +22,12 @@ from edgeseg.export.engines.trial import can_try, trial
 from edgeseg.export.parity import Run
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import load_portable, open_run
-from edgeseg.export.precision.choice import JUDGING_BUDGET_S, Int8Choice, Target, choose_int8, quantised
-from edgeseg.export.precision.convert import DEFAULT_MAX_DROP, Calibration, to_fp16
-from edgeseg.export.precision.graph import GraphView, Layer
-from edgeseg.export.precision.judge import Judge
-from edgeseg.export.precision.report import PrecisionReport
-from edgeseg.export.precision.sensitivity import MOST_GROUPS
+from edgeseg.graph.precision.choice import JUDGING_BUDGET_S, Int8Choice, Target, choose_int8, quantised
+from edgeseg.graph.precision.convert import DEFAULT_MAX_DROP, Calibration, to_fp16
+from edgeseg.graph.precision.judge import Judge
+from edgeseg.graph.precision.report import PrecisionReport
+from edgeseg.graph.precision.sensitivity import MOST_GROUPS
+from edgeseg.graph.view import GraphView, Layer
 from edgeseg.spec import ModelSpec
 
 FRESH_SEEDS = range(100, 104)  # of pictures that the export did not see

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from edgeseg.bundle import Manifest
 from edgeseg.export.engines.lowered import LosesMoreError
-from edgeseg.export.precision.choice import Int8Choice
-from edgeseg.export.precision.convert import Calibration, Say
+from edgeseg.graph.precision.choice import Int8Choice
+from edgeseg.graph.precision.convert import Calibration, Say
 
 MOST_CHOICES = 3  # each has an engine of its own
 _CACHE_NAME = "calibration.json"

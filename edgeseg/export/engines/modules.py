@@ -6,7 +6,7 @@ from importlib import import_module
 from types import ModuleType
 
 from edgeseg.export.engines import FillEngine, Int8Scheme, Request, WriteFiles
-from edgeseg.export.precision.quantise import Scheme
+from edgeseg.graph.precision.quantise import Scheme
 from edgeseg.spec import BackendName
 
 CPU_BACKENDS: tuple[BackendName, ...] = ("onnxruntime", "openvino")

@@ -13,9 +13,9 @@ from edgeseg.errors import EngineError, UsageError
 from edgeseg.export.engines import Request, Task
 from edgeseg.export.engines.candidates import measure_options, thread_counts
 from edgeseg.export.engines.tuning import Measured
-from edgeseg.export.precision.graph import Layer
-from edgeseg.export.precision.quantise import Scheme
 from edgeseg.extras import require
+from edgeseg.graph.precision.quantise import Scheme
+from edgeseg.graph.view import Layer
 from edgeseg.spec import ModelSpec
 
 MODEL_FILE = "model.blob"

@@ -13,8 +13,8 @@ from onnx import helper, numpy_helper
 from edgeseg.export.engines import OpenEngine, Request
 from edgeseg.export.engines.modules import scheme_of
 from edgeseg.export.engines.trial import can_try, trial
-from edgeseg.export.precision.graph import FLOAT, GraphView
-from edgeseg.export.precision.quantise import quantise
+from edgeseg.graph.precision.quantise import quantise
+from edgeseg.graph.view import FLOAT, GraphView
 from edgeseg.spec import GraphSpec, InputSpec, ModelSpec, OutputSpec, Provenance
 
 SIDE = 16  # pixels

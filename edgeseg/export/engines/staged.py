@@ -24,8 +24,8 @@ from edgeseg.export.golden import Golden
 from edgeseg.export.parity import Run, Tolerances
 from edgeseg.export.portable import load_onnx, load_portable, open_run
 from edgeseg.export.stage_proof import StageGate, StageProof, portable_reference
-from edgeseg.export.surgery import shown
 from edgeseg.export.verify import portable_stages
+from edgeseg.graph.passes.stages import shown
 
 ONE_THREAD = 1  # spares measuring thread counts
 

@@ -16,9 +16,9 @@ from edgeseg.errors import EngineError, NoDeviceError, UsageError
 from edgeseg.export.engines import Task, TensorRTOptions
 from edgeseg.export.engines.tensorrt_inspector import precisions_of
 from edgeseg.export.engines.tuning import Measured
-from edgeseg.export.precision.graph import Layer
 from edgeseg.export.preflight import origin_of
 from edgeseg.files import write_whole
+from edgeseg.graph.view import Layer
 from edgeseg.reading import read_bytes, reading
 from edgeseg.spec import BackendName
 from edgeseg.tensorrt_library import TITLES, import_library, quiet_logger

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from edgeseg.export.precision.graph import Layer
+from edgeseg.graph.view import Layer
 
 _NODE = re.compile(r"\[ONNX Layer: ([^\]]+)\]")
 _TYPES = (

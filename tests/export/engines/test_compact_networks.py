@@ -11,7 +11,7 @@ from edgeseg.export.engines import Request
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
-from edgeseg.export.precision.convert import Calibration
+from edgeseg.graph.precision.convert import Calibration
 from edgeseg.models.zoo import Network
 from edgeseg.runtime.backends import open_backend
 from tests.export.compact_networks import Depthwise, ESPNetLike, WNetLike, drawn
@@ -61,7 +61,7 @@ def test_a_loss_within_the_users_bound_is_refused_by_no_other(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ranges of a thousandth of the values leave little of a network, and the user said that this may be."""
-    from edgeseg.export.precision import convert
+    from edgeseg.graph.precision import convert
 
     monkeypatch.setattr(convert, "threshold", lambda seen, method: max(seen.peak, 1e-3) / 1000)
     calibration = Calibration(pictures(range(4), SIZE_HW), method="minmax", max_drop=100.0)

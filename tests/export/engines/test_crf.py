@@ -12,13 +12,13 @@ from edgeseg.export.engines import BuildBackend, Request, TensorRTOptions
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
-from edgeseg.export.precision.convert import Calibration
-from edgeseg.export.precision.graph import GraphView, is_dense_crf
-from edgeseg.export.precision.quantise import Scheme
+from edgeseg.graph.precision.convert import Calibration
+from edgeseg.graph.precision.quantise import Scheme
+from edgeseg.graph.view import GraphView, is_dense_crf
 from edgeseg.runtime.backends import open_backend
 from edgeseg.spec import CRFSpec, Precision
 from tests.export import small_networks
-from tests.export.precision.conversions import in_fp16, in_int8
+from tests.graph.precision.conversions import in_fp16, in_int8
 
 HALF = onnx.TensorProto.FLOAT16
 IMAGES = pictures(range(20, 24), small_networks.SIZE_HW)

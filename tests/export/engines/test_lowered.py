@@ -17,13 +17,13 @@ from edgeseg.export.engines.build import Built, build, verify_engine
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import load_portable
-from edgeseg.export.precision.convert import Calibration
-from edgeseg.export.precision.judge import Judge
+from edgeseg.graph.precision.convert import Calibration
+from edgeseg.graph.precision.judge import Judge
 from edgeseg.runtime import Segmenter
 from edgeseg.runtime.backends import open_backend
 from edgeseg.spec import Lowering, OutputKind, Precision
 from tests.export import small_networks
-from tests.export.precision.conversions import in_fp16, in_int8
+from tests.graph.precision.conversions import in_fp16, in_int8
 
 IMAGES = pictures(range(20, 24), small_networks.SIZE_HW)
 ANY_DROP = 100.0  # random weights say nothing of accuracy

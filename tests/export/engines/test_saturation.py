@@ -16,9 +16,9 @@ from edgeseg.export.engines.saturation import saturates
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import load_portable
-from edgeseg.export.precision.convert import Calibration
-from edgeseg.export.precision.judge import Judge
-from edgeseg.export.precision.weights import LARGEST_PAIR
+from edgeseg.graph.precision.convert import Calibration
+from edgeseg.graph.precision.judge import Judge
+from edgeseg.graph.precision.weights import LARGEST_PAIR
 from edgeseg.runtime.backends import open_backend
 from tests.export import small_networks
 

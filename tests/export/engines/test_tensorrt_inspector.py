@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from edgeseg.export.engines.tensorrt_inspector import precisions_of
-from edgeseg.export.precision.graph import Layer
+from edgeseg.graph.view import Layer
 
 LAYERS = [
     Layer("stem", "Conv", "stem.weight", ("node_stem",), ("a",)),

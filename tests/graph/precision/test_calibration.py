@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import EngineError
-from edgeseg.export.precision import convert
-from edgeseg.export.precision.cache import MOST_KEYS, Cache
-from edgeseg.export.precision.calibration import SAMPLES, observe
-from edgeseg.export.precision.convert import Calibration
-from edgeseg.export.precision.trials import Form, Trials
+from edgeseg.graph.precision import convert
+from edgeseg.graph.precision.cache import MOST_KEYS, Cache
+from edgeseg.graph.precision.calibration import SAMPLES, observe
+from edgeseg.graph.precision.convert import Calibration
+from edgeseg.graph.precision.trials import Form, Trials
 from edgeseg.spec import CalibrationMethod
-from tests.export.precision import graphs
+from tests.graph import small_graphs as graphs
 
 PIXELS = """
 pixels (uint8[2, 100, 120, 3] image) => (float[K, 4] found) {

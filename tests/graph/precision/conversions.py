@@ -7,11 +7,11 @@ from pathlib import Path
 import onnx
 
 from edgeseg.export.portable import load_portable, open_run
-from edgeseg.export.precision.choice import Target, choose_int8, quantised
-from edgeseg.export.precision.convert import Calibration, to_fp16
-from edgeseg.export.precision.judge import Judge
-from edgeseg.export.precision.quantise import Scheme
-from edgeseg.export.precision.report import PrecisionReport
+from edgeseg.graph.precision.choice import Target, choose_int8, quantised
+from edgeseg.graph.precision.convert import Calibration, to_fp16
+from edgeseg.graph.precision.judge import Judge
+from edgeseg.graph.precision.quantise import Scheme
+from edgeseg.graph.precision.report import PrecisionReport
 
 
 def in_fp16(path: Path, calibration: Calibration) -> tuple[onnx.ModelProto, PrecisionReport]:

@@ -13,8 +13,8 @@ import onnx
 from edgeseg.errors import EngineError, SpecError
 from edgeseg.export.parity import Run
 from edgeseg.export.portable import graph_sha256, open_run
-from edgeseg.export.precision.cache import Cache
-from edgeseg.export.precision.convert import (
+from edgeseg.graph.precision.cache import Cache
+from edgeseg.graph.precision.convert import (
     DEFAULT_MAX_DROP,
     Calibration,
     Say,
@@ -22,12 +22,12 @@ from edgeseg.export.precision.convert import (
     measured_on,
     ranges_of,
 )
-from edgeseg.export.precision.graph import GraphView
-from edgeseg.export.precision.judge import Judge
-from edgeseg.export.precision.quantise import Scheme, plan, quantise
-from edgeseg.export.precision.report import Kept, PrecisionReport
-from edgeseg.export.precision.sensitivity import search
-from edgeseg.export.precision.trials import Form, Trials
+from edgeseg.graph.precision.judge import Judge
+from edgeseg.graph.precision.quantise import Scheme, plan, quantise
+from edgeseg.graph.precision.report import Kept, PrecisionReport
+from edgeseg.graph.precision.sensitivity import search
+from edgeseg.graph.precision.trials import Form, Trials
+from edgeseg.graph.view import GraphView
 from edgeseg.reading import parse_json
 from edgeseg.records import from_plain, to_plain
 from edgeseg.spec import CalibrationMethod, Magnitude

@@ -6,11 +6,11 @@ import numpy as np
 import onnx
 
 from edgeseg.export.portable import open_run
-from edgeseg.export.precision.calibration import observe
-from edgeseg.export.precision.graph import GraphView
-from edgeseg.export.precision.half import half_candidates, half_layers, to_half
-from edgeseg.export.precision.report import Kept
-from tests.export.precision import graphs
+from edgeseg.graph.precision.calibration import observe
+from edgeseg.graph.precision.half import half_candidates, half_layers, to_half
+from edgeseg.graph.precision.report import Kept
+from edgeseg.graph.view import GraphView
+from tests.graph import small_graphs as graphs
 
 FLOAT, HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edgeseg.export.precision.rounding import cancelling
+from edgeseg.graph.precision.rounding import cancelling
 
 LEVELS = 127
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.export.parity import Outputs, Run, run_all
-from edgeseg.export.precision.agreement import POINTS, labels_at, points_lost, true_miou
+from edgeseg.graph.precision.agreement import POINTS, labels_at, points_lost, true_miou
 from edgeseg.spec import ModelSpec
 
 LEAST_JUDGED = 4  # images

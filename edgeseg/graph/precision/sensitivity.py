@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from edgeseg.export.precision.report import CurvePoint, Kept
+from edgeseg.graph.precision.report import CurvePoint, Kept
 
 MOST_GROUPS = 24  # that are measured one by one; layers of one block share a group where there are more
 BUDGET_S = 240.0  # for ranking, and again for taking layers back; between them a result comes first

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from edgeseg.bundle import SPEC_KEY
 from edgeseg.export.portable import graph_sha256, metadata_of, open_run
-from edgeseg.export.precision.cache import Cache
-from edgeseg.export.precision.calibration import observe
-from edgeseg.export.precision.graph import GraphView
-from edgeseg.export.precision.half import half_candidates, half_layers, to_half
-from edgeseg.export.precision.judge import Judge
-from edgeseg.export.precision.ranges import threshold
-from edgeseg.export.precision.report import PrecisionReport
+from edgeseg.graph.precision.cache import Cache
+from edgeseg.graph.precision.calibration import observe
+from edgeseg.graph.precision.half import half_candidates, half_layers, to_half
+from edgeseg.graph.precision.judge import Judge
+from edgeseg.graph.precision.ranges import threshold
+from edgeseg.graph.precision.report import PrecisionReport
+from edgeseg.graph.view import GraphView
 from edgeseg.spec import CalibrationMethod, Precision
 
 DEFAULT_MAX_DROP = 0.5  # points

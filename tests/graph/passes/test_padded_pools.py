@@ -7,10 +7,10 @@ import onnx
 import pytest
 
 from edgeseg.export.portable import open_run
-from edgeseg.export.precision.calibration import observe
-from edgeseg.export.precision.graph import GraphView
-from edgeseg.export.precision.quantise import Scheme, plan, quantise
-from tests.export.precision import graphs
+from edgeseg.graph.precision.calibration import observe
+from edgeseg.graph.precision.quantise import Scheme, plan, quantise
+from edgeseg.graph.view import GraphView
+from tests.graph import small_graphs as graphs
 
 POOLED = """
 pooled (uint8[1, 8, 8, 3] image) => (float[1, 4, 4, 4] logits) {

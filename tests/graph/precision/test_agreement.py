@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from edgeseg.export.precision.agreement import points_lost, true_miou
+from edgeseg.graph.precision.agreement import points_lost, true_miou
 from edgeseg.spec import GraphSpec, HeadSpec, InputSpec, ModelSpec, OutputSpec, Provenance
 
 NAMES = ("boxes", "scores", "class_ids", "masks")

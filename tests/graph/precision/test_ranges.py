@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeseg.export.precision.calibration import Observed
-from edgeseg.export.precision.ranges import LEAST_PEAK, LEVELS, threshold
+from edgeseg.graph.precision.calibration import Observed
+from edgeseg.graph.precision.ranges import LEAST_PEAK, LEVELS, threshold
 from edgeseg.spec import CalibrationMethod
 
 METHODS: tuple[CalibrationMethod, ...] = get_args(CalibrationMethod)

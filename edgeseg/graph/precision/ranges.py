@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.export.precision.calibration import Observed
+from edgeseg.graph.precision.calibration import Observed
 from edgeseg.spec import CalibrationMethod
 
 LEVELS = 127  # positive values of symmetric int8; -128 is not used

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from onnx import helper, numpy_helper
 
-from edgeseg.export.precision.weights import LARGEST_PAIR, adds_pairs, quantised_weights
+from edgeseg.graph.precision.weights import LARGEST_PAIR, adds_pairs, quantised_weights
 
 BRIGHTEST = 255  # an activation without a sign
 LARGEST_SUM = 2**15 - 1  # in 16 bits

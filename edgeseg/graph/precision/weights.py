@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgeseg.export.precision.ranges import LEVELS
-from edgeseg.export.precision.rounding import cancelling
+from edgeseg.graph.precision.ranges import LEVELS
+from edgeseg.graph.precision.rounding import cancelling
 
 LARGEST_PAIR = 128
 """What two weights of one sign may add up to where a processor adds two products in 16 bits.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from edgeseg.export.precision.cache import Cache
+from edgeseg.graph.precision.cache import Cache
 from edgeseg.spec import CalibrationMethod
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 import pytest
 
-from edgeseg.export.precision.sensitivity import group_layers, search
+from edgeseg.graph.precision.sensitivity import group_layers, search
 
 LAYERS = [f"block{i // 4}.conv{i % 4}" for i in range(16)]
 
@@ -49,7 +49,7 @@ def test_an_impossible_limit_leaves_all_in_float() -> None:
 
 
 def test_within_a_block_only_what_must_stays_in_float(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgeseg.export.precision.sensitivity.MOST_GROUPS", 4)
+    monkeypatch.setattr("edgeseg.graph.precision.sensitivity.MOST_GROUPS", 4)
     monkeypatch.setattr(group_layers, "__defaults__", (4,))
     costs = Costs({"block2.conv1": 2.0})
     found = search(LAYERS, costs, 0.5)

@@ -16,11 +16,11 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from edgeseg.export.precision.graph import CLAMPS, GraphView, is_dense_crf
-from edgeseg.export.precision.padded_pools import with_fixed_pools
-from edgeseg.export.precision.ranges import LEVELS
-from edgeseg.export.precision.report import Kept
-from edgeseg.export.precision.weights import adds_pairs, quantised_weights
+from edgeseg.graph.passes.padded_pools import with_fixed_pools
+from edgeseg.graph.precision.ranges import LEVELS
+from edgeseg.graph.precision.report import Kept
+from edgeseg.graph.precision.weights import adds_pairs, quantised_weights
+from edgeseg.graph.view import CLAMPS, GraphView, is_dense_crf
 
 Scheme = Literal["symmetric", "unsigned", "onnxruntime"]
 """What an engine fuses into int8 kernels.

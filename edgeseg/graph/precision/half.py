@@ -16,8 +16,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edgeseg.export.precision.graph import FLOAT, GraphView, captured, is_dense_crf
-from edgeseg.export.precision.report import Kept
+from edgeseg.graph.precision.report import Kept
+from edgeseg.graph.view import FLOAT, GraphView, captured, is_dense_crf
 
 HALF = onnx.TensorProto.FLOAT16
 LARGEST_HALF = 65504.0
