@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from edgeseg.runtime.crf import DenseCRF
 from edgeseg.runtime.crf.budget import levels
-from edgeseg.runtime.crf.stage import DEFAULT, Refinement
+from edgeseg.runtime.crf.refinement import DEFAULT, Refinement
 from edgeseg.runtime.geometry import place
 from edgeseg.spec import CRFSpec, InputSpec
 

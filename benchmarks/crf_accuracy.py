@@ -22,7 +22,7 @@ from edgeseg.demo.road import CHECKPOINTS
 from edgeseg.demo.scenes import CLASS_NAMES, generate
 from edgeseg.runtime import Segmenter
 from edgeseg.runtime.crf import fit
-from edgeseg.runtime.crf.stage import DEFAULT
+from edgeseg.runtime.crf.refinement import DEFAULT
 
 SIZE_HW = (240, 320)
 STRIDE = 8

@@ -37,7 +37,7 @@ from benchmarks.crf import (
 )
 from edgeseg.export.portable import open_run
 from edgeseg.export.tracing import trace
-from edgeseg.models.dense_crf import DenseCRF, kernel_bytes
+from edgeseg.models.in_graph_crf import DenseCRF, kernel_bytes
 from edgeseg.runtime.crf import DenseCRF as NativeCRF
 from edgeseg.spec import CRFSpec
 

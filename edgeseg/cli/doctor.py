@@ -21,7 +21,7 @@ from edgeseg.errors import EdgesegError
 from edgeseg.extras import require
 from edgeseg.records import to_plain
 from edgeseg.runtime.backends import cuda
-from edgeseg.runtime.crf import native
+from edgeseg.runtime.crf import kernel
 from edgeseg.runtime.machine import this_machine
 
 
@@ -109,7 +109,7 @@ def examine() -> dict[str, Any]:
         ],
         "providers": _providers(),
         "onnxruntime_wheels": [wheel for wheel in (CPU_WHEEL, GPU_WHEEL) if _is_installed(wheel)],
-        "crf_kernel": native.load() is not None,
+        "crf_kernel": kernel.load() is not None,
         "openvino_devices": _openvino_devices(),
         "nvidia_gpu": _nvidia_gpu(),
         "cameras": sorted(str(path) for path in Path("/dev").glob("video*")),

@@ -44,7 +44,7 @@ def command(
     from edgeseg.bundle import replace_manifest
     from edgeseg.runtime import Segmenter
     from edgeseg.runtime.crf import fit as search
-    from edgeseg.runtime.crf.stage import DEFAULT
+    from edgeseg.runtime.crf.refinement import DEFAULT
 
     pairs = pairs_of(images, labels)
     threads = usable_cores()

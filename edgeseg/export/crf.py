@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from edgeseg.errors import UsageError
-from edgeseg.models.dense_crf import FLOAT_BYTES, kernel_bytes
+from edgeseg.models.in_graph_crf import FLOAT_BYTES, kernel_bytes
 
 STRIDES = (4, 8)  # pixels
 SMALL_BYTES = 2**28  # a kernel that every engine has room for, and reads in tens of milliseconds

@@ -14,7 +14,7 @@ from edgeseg.bundle import DENSE_CRF
 from edgeseg.errors import ExportError
 from edgeseg.export.head import Reading, labels_from, logits_from
 from edgeseg.export.specification import Settings, check_stride, crf_stride_of, output_kind_of
-from edgeseg.models.dense_crf import DenseCRF
+from edgeseg.models.in_graph_crf import DenseCRF
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.network_outputs import tensor_at
 from edgeseg.models.zoo import Network

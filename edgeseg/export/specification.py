@@ -14,7 +14,7 @@ import edgeseg
 from edgeseg.errors import ExportError, UsageError
 from edgeseg.export.crf import stride_of
 from edgeseg.export.parity import FP32, Outputs, Tolerances
-from edgeseg.models.dense_crf import check_parameters
+from edgeseg.models.in_graph_crf import check_parameters
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.zoo import Network
 from edgeseg.palette import Background, RGBColour, default_palette, with_background

@@ -16,9 +16,9 @@ from edgeseg.bundle import Manifest, read_manifest
 from edgeseg.cores import usable_cores
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.runtime.backends import Backend, Tensor, open_backend
-from edgeseg.runtime.crf import instances, stage
+from edgeseg.runtime.crf import instances, refinement
 from edgeseg.runtime.crf.instances import InstanceRefinement
-from edgeseg.runtime.crf.stage import Refinement
+from edgeseg.runtime.crf.refinement import Refinement
 from edgeseg.runtime.instance import instance_result
 from edgeseg.runtime.preprocess import Prepared, Preprocessor
 from edgeseg.runtime.results import InstanceResult, SemanticResult
@@ -214,7 +214,7 @@ def _refinement(
     """Make the CRF for a task, with its defaults where there are no parameters."""
     if spec.task == "instance":
         return InstanceRefinement(parameters or instances.DEFAULT, threads=threads, budget_ms=budget_ms)
-    return Refinement(parameters or stage.DEFAULT, threads=threads, budget_ms=budget_ms)
+    return Refinement(parameters or refinement.DEFAULT, threads=threads, budget_ms=budget_ms)
 
 
 def _check_graph(spec: ModelSpec, backend: Backend) -> None:

@@ -13,7 +13,7 @@ import pytest
 from edgeseg.bundle import read_manifest, replace_manifest
 from edgeseg.cli import status_of
 from edgeseg.runtime.crf import fit
-from edgeseg.runtime.crf.stage import DEFAULT
+from edgeseg.runtime.crf.refinement import DEFAULT
 from edgeseg.spec import CRFSpec
 from tests.runtime.tiny_models import instance_engine, logits_engine
 

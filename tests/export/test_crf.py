@@ -18,7 +18,7 @@ from edgeseg.export.parity import compare, run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import load_portable, open_run
 from edgeseg.export.preflight import preflight
-from edgeseg.models.dense_crf import DenseCRF
+from edgeseg.models.in_graph_crf import DenseCRF
 from edgeseg.models.zoo import Network
 from edgeseg.spec import CRFSpec
 

@@ -10,7 +10,7 @@ import pytest
 from edgeseg.cli import status_of
 from edgeseg.errors import UsageError
 from edgeseg.runtime import InstanceResult, Segmenter
-from edgeseg.runtime.crf import instances, stage
+from edgeseg.runtime.crf import instances, refinement
 from edgeseg.runtime.pipeline import run
 from edgeseg.runtime.sources.synthetic import SyntheticSource
 from edgeseg.spec import CRFSpec
@@ -79,7 +79,7 @@ def test_instances_have_defaults_of_their_own(tmp_path: Path) -> None:
     with (
         Segmenter.open(engine, crf=True) as default,
         Segmenter.open(engine, crf=instances.DEFAULT) as same,
-        Segmenter.open(engine, crf=stage.DEFAULT) as other,
+        Segmenter.open(engine, crf=refinement.DEFAULT) as other,
     ):
         masks = [segmenter(frame).masks for segmenter in (default, same, other)]
     assert np.array_equal(masks[0], masks[1])

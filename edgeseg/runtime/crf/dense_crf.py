@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgeseg.cores import usable_cores
 from edgeseg.errors import ShapeError, UsageError
-from edgeseg.runtime.crf import native, plain
+from edgeseg.runtime.crf import kernel, numpy_kernel
 from edgeseg.runtime.upsample import argmax_labels
 from edgeseg.spec import ITERATIONS, MAX_CLASSES, CRFSpec
 
@@ -89,8 +89,8 @@ class DenseCRF:
         self._compatibility = None if compatibility is None else _checked_matrix(compatibility)
         self._mode = _MODES[normalisation]
         self._settle = settle
-        library = native.load()
-        self._kernel = None if library is None else native.Kernel(library, threads)
+        library = kernel.load()
+        self._kernel = None if library is None else kernel.Kernel(library, threads)
         if self._kernel is None:
             _say_slow()
 
@@ -144,7 +144,7 @@ class DenseCRF:
         logits = np.ascontiguousarray(logits, np.float32)
         image = np.ascontiguousarray(image)
         lines = _positions(positions, (image.shape[0], image.shape[1]), logits.shape[1:])
-        passed = native.Parameters(
+        passed = kernel.Parameters(
             spec.appearance_position_px,
             spec.appearance_colour,
             spec.appearance_weight,
@@ -157,7 +157,7 @@ class DenseCRF:
         )
         if self._kernel is None:
             mask = None if chosen is None else _pixels(chosen, image.shape[:2])
-            found = plain.infer(passed, self._compatibility, image, _upsampled(logits, lines), mask)
+            found = numpy_kernel.infer(passed, self._compatibility, image, _upsampled(logits, lines), mask)
             return CRFResult(argmax_labels(found), found if marginals else None)
         probable = np.empty((len(logits), *image.shape[:2]), np.float32) if marginals else None
         labels = self._kernel.infer(

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeseg.errors import ShapeError, UsageError
-from edgeseg.runtime.crf import DenseCRF, dense_crf, logits_from_probabilities, native, unary_from_labels
+from edgeseg.runtime.crf import DenseCRF, dense_crf, kernel, logits_from_probabilities, unary_from_labels
 from edgeseg.runtime.crf.dense_crf import scaled_to
 from edgeseg.spec import CRFSpec
 from tests.runtime.crf import brute_force
 
 SPEC = CRFSpec(30, 20, 13, 4, 2, 2, 5)
-needs_kernel = pytest.mark.skipif(native.load() is None, reason="the kernel was not built: no C++ compiler")
+needs_kernel = pytest.mark.skipif(kernel.load() is None, reason="the kernel was not built: no C++ compiler")
 
 
 def scene(count: int, size_hw: tuple[int, int] = (30, 37), seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -33,7 +33,7 @@ def scene(count: int, size_hw: tuple[int, int] = (30, 37), seed: int = 0) -> tup
 
 
 def without_kernel(monkeypatch: pytest.MonkeyPatch, *args, **options) -> DenseCRF:
-    monkeypatch.setattr(native, "load", lambda: None)
+    monkeypatch.setattr(kernel, "load", lambda: None)
     return DenseCRF(*args, **options)
 
 

@@ -8,8 +8,8 @@ from hypothesis.extra.numpy import arrays
 
 from edgeseg.errors import ShapeError
 from edgeseg.runtime.crf.fit import Example, fit, score
+from edgeseg.runtime.crf.refinement import DEFAULT
 from edgeseg.runtime.crf.scores import ScoreSheet
-from edgeseg.runtime.crf.stage import DEFAULT
 from edgeseg.runtime.geometry import place
 from edgeseg.spec import CRFSpec, InputSpec
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import UsageError
-from edgeseg.runtime.crf import DenseCRF, native
+from edgeseg.runtime.crf import DenseCRF, kernel
 from edgeseg.runtime.crf.budget import Level
 from edgeseg.runtime.crf.dense_crf import scaled_to
-from edgeseg.runtime.crf.stage import DEFAULT, Refinement, boundary_tiles, doubled_labels
+from edgeseg.runtime.crf.refinement import DEFAULT, Refinement, boundary_tiles, doubled_labels
 from edgeseg.runtime.geometry import place
 from edgeseg.spec import InputSpec
 
@@ -82,7 +82,7 @@ def test_no_boundary_leaves_no_band():
 @pytest.mark.parametrize("has_kernel", [True, False])
 def test_doubling_takes_the_nearest_colour_of_the_four_around(monkeypatch, has_kernel):
     if not has_kernel:
-        monkeypatch.setattr(native, "load", lambda: None)
+        monkeypatch.setattr(kernel, "load", lambda: None)
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, (7, 9), np.uint8)
     image, frame = rng.integers(0, 256, (7, 9, 3), np.uint8), rng.integers(0, 256, (13, 18, 3), np.uint8)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.runtime.crf.native import Parameters, not_finite
+from edgeseg.runtime.crf.kernel import Parameters, not_finite
 
 BEFORE, AFTER = 1, 2  # bits of Parameters.normalisation
 DIMENSIONS = 5
@@ -107,7 +107,7 @@ def infer(
 def doubled_labels(
     labels: NDArray[np.uint8], image: NDArray[np.uint8], frame: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    """Do what `stage.doubled_labels` says."""
+    """Do what `refinement.doubled_labels` says."""
     height, width = frame.shape[:2]
     doubled = cv2.resize(labels, (2 * labels.shape[1], 2 * labels.shape[0]), interpolation=cv2.INTER_NEAREST)
     full: NDArray[np.uint8] = np.ascontiguousarray(doubled[:height, :width], np.uint8)

@@ -70,7 +70,7 @@ def _open(instructions: str) -> ctypes.CDLL | None:
 def doubled_labels(
     library: ctypes.CDLL, labels: NDArray[np.uint8], image: NDArray[np.uint8], frame: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    """Do what `stage.doubled_labels` says; shapes fit, and arrays are C-contiguous."""
+    """Do what `refinement.doubled_labels` says; shapes fit, and arrays are C-contiguous."""
     full = np.empty(frame.shape[:2], np.uint8)
     library.edgeseg_crf_double_labels(
         *(_pointer(labels), _pointer(image), *labels.shape, _pointer(frame), *full.shape, _pointer(full))

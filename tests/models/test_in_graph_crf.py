@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgeseg.errors import ShapeError, UsageError
-from edgeseg.models.dense_crf import DenseCRF, kernel_bytes
+from edgeseg.models.in_graph_crf import DenseCRF, kernel_bytes
 from edgeseg.spec import CRFSpec
 
 Array = NDArray[np.float64]

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.runtime.crf import native, plain
+from edgeseg.runtime.crf import kernel, numpy_kernel
 from edgeseg.runtime.crf.budget import Budget, Level, check_budget, levels
 from edgeseg.runtime.crf.dense_crf import TILE, CRFResult, DenseCRF, scaled_to
 from edgeseg.runtime.forks import tell_of_forks
@@ -138,10 +138,10 @@ def doubled_labels(
     Args:
         labels: (h, w) of the image (h, w, 3), half of the frame (H, W, 3), rounded up.
     """
-    library = native.load()
+    library = kernel.load()
     if library is not None:
-        return native.doubled_labels(library, labels, image, np.ascontiguousarray(frame))
-    return plain.doubled_labels(labels, image, frame)
+        return kernel.doubled_labels(library, labels, image, np.ascontiguousarray(frame))
+    return numpy_kernel.doubled_labels(labels, image, frame)
 
 
 def _halved(frame: NDArray[np.uint8]) -> tuple[int, int]:
