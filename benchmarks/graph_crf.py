@@ -37,8 +37,8 @@ from benchmarks.crf import (
 )
 from edgeseg.export.portable import open_run
 from edgeseg.export.tracing import trace
-from edgeseg.models.in_graph_crf import DenseCRF, kernel_bytes
-from edgeseg.runtime.crf import DenseCRF as NativeCRF
+from edgeseg.models.in_graph_crf import InGraphCRF, kernel_bytes
+from edgeseg.runtime.crf import DenseCRF
 from edgeseg.spec import CRFSpec
 
 SIZES = ("240x320", "512x512")
@@ -53,7 +53,7 @@ COLUMNS = (
 class Refinement(nn.Module):
     """Image to labels, with logits that are always the same."""
 
-    def __init__(self, crf: DenseCRF, logits: NDArray[np.float32]) -> None:
+    def __init__(self, crf: InGraphCRF, logits: NDArray[np.float32]) -> None:
         super().__init__()
         self.crf = crf
         self.register_buffer("logits", torch.from_numpy(logits)[None])
@@ -105,13 +105,13 @@ def main() -> None:
 
 def case_of(image: NDArray[np.uint8], logits: NDArray[np.float32], spec: CRFSpec) -> Case:
     """Refine logits by the native stage and by pydensecrf2, from a spec whose height is the image's."""
-    return Case(image, logits, NativeCRF(spec)(logits, image).labels, pydensecrf_labels(logits, image, spec))
+    return Case(image, logits, DenseCRF(spec)(logits, image).labels, pydensecrf_labels(logits, image, spec))
 
 
 def report(spec: CRFSpec, stride: int, cases: Sequence[Case], *, repeats: int) -> tuple[float, float, float]:
     """Print the figures of one row; return the means: with the native stage, with pydensecrf2, and before."""
     size_hw = cases[0].native.shape
-    crf = DenseCRF(spec, (size_hw[0], size_hw[1]), stride)
+    crf = InGraphCRF(spec, (size_hw[0], size_hw[1]), stride)
     labels = [eager(crf, case) for case in cases]
     native = [agreement(ours, case.native) for ours, case in zip(labels, cases, strict=True)]
     theirs = [agreement(ours, case.pydensecrf) for ours, case in zip(labels, cases, strict=True)]
@@ -132,7 +132,7 @@ def agreement(ours: NDArray[np.generic], theirs: NDArray[np.generic]) -> float:
     return 100 * float((ours == theirs).mean())
 
 
-def eager(crf: DenseCRF, case: Case) -> NDArray[np.int64]:
+def eager(crf: InGraphCRF, case: Case) -> NDArray[np.int64]:
     """Refine in PyTorch, (H, W) class ids."""
     with torch.inference_mode():
         refined = crf(torch.from_numpy(case.logits)[None], torch.from_numpy(case.image)[None])
@@ -140,7 +140,7 @@ def eager(crf: DenseCRF, case: Case) -> NDArray[np.int64]:
     return labels
 
 
-def engines(crf: DenseCRF, case: Case) -> Iterator[Way]:
+def engines(crf: InGraphCRF, case: Case) -> Iterator[Way]:
     """Open the graph in ONNX Runtime, and then in OpenVINO in float32."""
     images = case.image[None]
     model = trace(Refinement(crf, case.logits).eval(), torch.from_numpy(images), ("labels",), "onnx")

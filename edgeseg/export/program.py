@@ -14,7 +14,7 @@ from edgeseg.bundle import DENSE_CRF
 from edgeseg.errors import ExportError
 from edgeseg.export.head import Reading, labels_from, logits_from
 from edgeseg.export.specification import Settings, check_stride, crf_stride_of, output_kind_of
-from edgeseg.models.in_graph_crf import DenseCRF
+from edgeseg.models.in_graph_crf import InGraphCRF
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.network_outputs import tensor_at
 from edgeseg.models.zoo import Network
@@ -95,7 +95,7 @@ class SemanticProgram(nn.Module):
         reading: Reading,
         *,
         labels: bool,
-        crf: DenseCRF | None = None,
+        crf: InGraphCRF | None = None,
     ) -> None:
         super().__init__()
         self.preprocessing = preprocessing
@@ -192,7 +192,7 @@ def open_program(network: Network, settings: Settings, reading: Reading | None =
     preprocessing, module = _preprocessing(network), network.module
     if network.task == "semantic":
         stride = crf_stride_of(settings)
-        refine = DenseCRF(settings.crf, settings.size_hw, stride) if settings.crf and stride else None
+        refine = InGraphCRF(settings.crf, settings.size_hw, stride) if settings.crf and stride else None
         reading = reading or Reading()
         has_labels = output_kind_of(reading.head.kind, settings) == "labels"
         yield SemanticProgram(preprocessing, module, reading, labels=has_labels, crf=refine).eval()

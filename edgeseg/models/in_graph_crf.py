@@ -29,7 +29,7 @@ LEAST_EXPONENT = -40.0  # e^-40 adds nothing; e^-90 is a denormal number, and ta
 FLOAT_BYTES = 4
 
 
-class DenseCRF(nn.Module):
+class InGraphCRF(nn.Module):
     """Mean field on images of one size; `stride` 1 is the exact fully connected CRF.
 
     At a stride s above 1 three things are approximate:

@@ -18,7 +18,7 @@ from edgeseg.export.parity import compare, run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.portable import load_portable, open_run
 from edgeseg.export.preflight import preflight
-from edgeseg.models.in_graph_crf import DenseCRF
+from edgeseg.models.in_graph_crf import InGraphCRF
 from edgeseg.models.zoo import Network
 from edgeseg.spec import CRFSpec
 
@@ -79,7 +79,7 @@ def test_the_graph_refines_at_the_inputs_resolution(tmp_path: Path) -> None:
     export_network(network, plain, dataclasses.replace(settings, crf=None, crf_stride=None))
     logits = torch.from_numpy(open_run(plain)(images)["logits"])
     full = nn.functional.interpolate(logits, size=SIZE_HW, mode="bilinear")
-    expected = DenseCRF(CRF, SIZE_HW, 8)(full, torch.from_numpy(images)).numpy()
+    expected = InGraphCRF(CRF, SIZE_HW, 8)(full, torch.from_numpy(images)).numpy()
     np.testing.assert_allclose(open_run(path)(images)["logits"], expected, atol=1e-3)
 
 

@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from edgeseg.errors import ShapeError, UsageError
-from edgeseg.models.in_graph_crf import DenseCRF, kernel_bytes
+from edgeseg.models.in_graph_crf import InGraphCRF, kernel_bytes
 from edgeseg.spec import CRFSpec
 
 Array = NDArray[np.float64]
 
 
 def refine(parameters: CRFSpec, stride: int, logits: Array, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    crf = DenseCRF(parameters, image.shape[1:3], stride)
+    crf = InGraphCRF(parameters, image.shape[1:3], stride)
     with torch.inference_mode():
         return crf(torch.from_numpy(logits.astype(np.float32)), torch.from_numpy(image)).numpy()
 
@@ -113,7 +113,7 @@ def test_without_weights_nothing_changes(stride: int) -> None:
 
 
 def test_very_unlike_colours_give_no_denormal_numbers() -> None:
-    crf = DenseCRF(CRFSpec(8, appearance_colour=13.0), (8, 8), 1)
+    crf = InGraphCRF(CRFSpec(8, appearance_colour=13.0), (8, 8), 1)
     kernel = crf._kernel(torch.linspace(-9.8, 9.8, 64).reshape(1, 1, 8, 8).expand(1, 3, 8, 8))
     for values in (kernel, *crf.buffers()):
         assert not ((values != 0) & (values.abs() < torch.finfo(torch.float32).tiny)).any()
@@ -126,13 +126,13 @@ def test_the_kernel_takes_four_bytes_a_pair() -> None:
 
 def test_a_crf_without_iterations_is_refused() -> None:
     with pytest.raises(UsageError, match="iterations must be at least 1"):
-        DenseCRF(CRFSpec(8, iterations=0), (8, 8), 4)
+        InGraphCRF(CRFSpec(8, iterations=0), (8, 8), 4)
 
 
 def test_other_sizes_are_refused() -> None:
-    crf = DenseCRF(CRFSpec(8), (8, 12), 4)
+    crf = InGraphCRF(CRFSpec(8), (8, 12), 4)
     image = torch.zeros((1, 8, 12, 3), dtype=torch.uint8)
     with pytest.raises(ShapeError, match=r"made for logits \(N, C, 8, 12\) and an image of that size, got"):
         crf(torch.zeros((1, 2, 4, 6)), image)
     with pytest.raises(UsageError, match="stride must be at least 1 pixel, got 0"):
-        DenseCRF(CRFSpec(8), (8, 12), 0)
+        InGraphCRF(CRFSpec(8), (8, 12), 0)

@@ -53,7 +53,7 @@ def check_budget(budget_ms: float | None) -> None:
         raise UsageError(f"the CRF's budget must be above 0 ms, got {budget_ms:g}")
 
 
-class Budget:
+class TimeBudget:
     """Choose a level for each frame, so that the running mean of its time stays within a budget.
 
     A frame over budget moves to the next cheaper level at once. After PATIENCE frames with time to spare, the

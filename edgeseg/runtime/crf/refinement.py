@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.runtime.crf import kernel, numpy_kernel
-from edgeseg.runtime.crf.budget import Budget, Level, check_budget, levels
+from edgeseg.runtime.crf.budget import Level, TimeBudget, check_budget, levels
 from edgeseg.runtime.crf.dense_crf import TILE, CRFResult, DenseCRF, scaled_to
 from edgeseg.runtime.forks import tell_of_forks
 from edgeseg.runtime.geometry import Placement
@@ -44,7 +44,7 @@ class Refinement:
         self._parameters = parameters
         self._field = DenseCRF(parameters, threads=threads)
         self._scaled = lru_cache(maxsize=2)(lambda height: scaled_to(parameters, height))
-        self.budget = None if budget_ms is None else Budget(budget_ms, levels(parameters.iterations))
+        self.budget = None if budget_ms is None else TimeBudget(budget_ms, levels(parameters.iterations))
         self.forked()
         tell_of_forks(self)
 
