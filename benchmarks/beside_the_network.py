@@ -15,11 +15,11 @@ from pathlib import Path
 
 from edgeseg.demo.road import CHECKPOINTS, SHOWN_SCORE
 from edgeseg.demo.scenes import CLASS_NAMES, animate
+from edgeseg.engines.backend import open_backend
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.models.loading import open_network
 from edgeseg.runtime import Segmenter
-from edgeseg.runtime.backends import open_backend
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.overlay import draw
 from edgeseg.runtime.pipeline import segment

@@ -19,6 +19,7 @@ import onnx
 import torch
 
 from edgeseg.bundle import read_manifest
+from edgeseg.engines.backend import open_backend
 from edgeseg.errors import EdgesegError
 from edgeseg.export.engines import Request, TensorRTOptions
 from edgeseg.export.engines.build import build
@@ -28,7 +29,6 @@ from edgeseg.export.pictures import picture
 from edgeseg.graph.precision.convert import Calibration
 from edgeseg.models import zoo
 from edgeseg.models.loading import load_weights
-from edgeseg.runtime.backends import open_backend
 from edgeseg.spec import Precision
 from tests.models.torchvision_weights import arranged
 

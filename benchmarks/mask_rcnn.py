@@ -26,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torchvision.models.detection import MaskRCNN
 
+from edgeseg.engines.backend import open_backend
 from edgeseg.export.engines import Request
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
@@ -35,7 +36,6 @@ from edgeseg.export.pictures import picture
 from edgeseg.models import zoo
 from edgeseg.models.loading import load_weights
 from edgeseg.runtime import Segmenter
-from edgeseg.runtime.backends import open_backend
 from edgeseg.runtime.results import InstanceResult
 from tests.models.torchvision_weights import arranged
 

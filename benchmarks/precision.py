@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from edgeseg.bundle import read_manifest
 from edgeseg.demo.road import CHECKPOINTS, NETWORKS, judge
 from edgeseg.demo.scenes import CLASS_NAMES, DEFAULT_SIZE_HW, Scene, generate
+from edgeseg.engines.backend import open_backend
 from edgeseg.errors import EdgesegError
 from edgeseg.export.engines import Request
 from edgeseg.export.engines.build import build
@@ -27,7 +28,6 @@ from edgeseg.export.exporter import Settings, export_network
 from edgeseg.graph.precision.convert import Calibration
 from edgeseg.models.loading import open_network
 from edgeseg.runtime import Segmenter
-from edgeseg.runtime.backends import open_backend
 from edgeseg.spec import BackendName, Precision
 
 BACKENDS: tuple[BackendName, ...] = ("onnxruntime", "openvino", "tensorrt_rtx")

@@ -9,7 +9,8 @@ import pytest
 
 from edgeseg import cores
 from edgeseg.cores import usable_cores
-from edgeseg.runtime.backends import onnxruntime, openvino
+from edgeseg.engines.onnxruntime import open as onnxruntime
+from edgeseg.engines.openvino import open as openvino
 
 MANY = set(range(8))
 

@@ -128,12 +128,12 @@ def _attachments(
     say: Callable[[str], None],
 ) -> dict[str, Path]:
     """Collect what spares the device its own measurements: int8 ranges, and TensorRT's timed kernels."""
+    from edgeseg.engines.backend import open_backend
     from edgeseg.export.engines import Request
     from edgeseg.export.engines.lowered import int8_target, judge_of
     from edgeseg.export.package import RANGES_NAME, TIMINGS_NAME
     from edgeseg.export.portable import load_portable
     from edgeseg.graph.precision.choice import choose_int8
-    from edgeseg.runtime.backends import open_backend
 
     found: dict[str, Path] = {}
     if ranges.calibration is not None:
@@ -163,10 +163,10 @@ def _build(
     images: Path | None,
     ranges: Ranges,
 ) -> None:
+    from edgeseg.engines.backend import open_backend
     from edgeseg.export.engines import OpenVINOOptions, Request
     from edgeseg.export.engines.build import NO_CALIBRATION, build
     from edgeseg.export.portable import read_spec
-    from edgeseg.runtime.backends import open_backend
 
     backend, precision = recipe.backend or "onnxruntime", recipe.precision or "fp32"
     if precision == "int8" and ranges.calibration is None and ranges.packed is None:

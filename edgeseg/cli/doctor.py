@@ -17,12 +17,12 @@ from rich.table import Table
 from edgeseg import __version__
 from edgeseg.cli.options import PATH, write_json
 from edgeseg.cli.tables import console
+from edgeseg.engines import cuda
 from edgeseg.errors import EdgesegError
 from edgeseg.extras import require
+from edgeseg.machine import this_machine
 from edgeseg.records import to_plain
-from edgeseg.runtime.backends import cuda
 from edgeseg.runtime.crf import kernel
-from edgeseg.runtime.machine import this_machine
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ def command(*, artifact: Path, reference: Path | None, images: Path | None) -> N
     engine is compared with its portable model too, on --images or on generated ones.
     """
     from edgeseg.bundle import read_manifest
+    from edgeseg.engines.backend import open_backend
     from edgeseg.export.engines.build import verify_engine
     from edgeseg.export.verify import verify_model
-    from edgeseg.runtime.backends import open_backend
 
     if not artifact.is_dir():
         if reference is not None or images is not None:

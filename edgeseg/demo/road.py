@@ -13,12 +13,12 @@ import numpy as np
 from edgeseg.bundle import Manifest
 from edgeseg.demo import scenes
 from edgeseg.demo.evaluate import average_precision, mean_iou
+from edgeseg.engines.backend import open_backend
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.parity import ParityReport
 from edgeseg.models.loading import open_network
 from edgeseg.records import to_plain
-from edgeseg.runtime.backends import open_backend
 from edgeseg.runtime.pipeline import RunReport, run
 from edgeseg.runtime.profile import Profile, profile
 from edgeseg.runtime.results import InstanceResult, SemanticResult

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from edgeseg.bundle import Manifest
 from edgeseg.errors import SourceError
+from edgeseg.machine import Machine, this_machine
 from edgeseg.records import to_plain
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.machine import Machine, this_machine
 from edgeseg.runtime.pipeline import Steps, segment
 from edgeseg.runtime.reader import LatestReader, no_frames
 from edgeseg.runtime.sources.base import Source

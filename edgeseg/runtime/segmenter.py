@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest, read_manifest
 from edgeseg.cores import usable_cores
+from edgeseg.engines.backend import Backend, Tensor, open_backend
 from edgeseg.errors import EngineError, UsageError
-from edgeseg.runtime.backends import Backend, Tensor, open_backend
 from edgeseg.runtime.crf import instances, refinement
 from edgeseg.runtime.crf.instances import InstanceRefinement
 from edgeseg.runtime.crf.refinement import Refinement

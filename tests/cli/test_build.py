@@ -13,6 +13,7 @@ from torch import nn
 from edgeseg.bundle import read_manifest, sha256_of
 from edgeseg.cli import status_of
 from edgeseg.cli.tables import beside_float_lines, left_over_lines, measured_lines
+from edgeseg.engines.backend import open_backend
 from edgeseg.export.engines.build import verify_engine
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.exporter import Settings, export_network
@@ -21,7 +22,6 @@ from edgeseg.export.portable import open_run, read_spec
 from edgeseg.graph.precision.agreement import labels_at
 from edgeseg.graph.precision.judge import Judge
 from edgeseg.models.zoo import Network
-from edgeseg.runtime.backends import open_backend
 from tests.export import small_networks
 
 

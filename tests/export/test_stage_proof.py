@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from edgeseg.bundle import Manifest
+from edgeseg.engines.backend import Backend, open_backend
 from edgeseg.errors import ParityError
 from edgeseg.export.engines import BuildBackend, Request
 from edgeseg.export.engines.build import build, verify_engine
@@ -27,7 +28,6 @@ from edgeseg.export.stage_proof import STAGES_PROVEN, StageProof
 from edgeseg.export.verify import portable_stages, verify, verify_model
 from edgeseg.graph.passes.stages import shown, stage_values
 from edgeseg.models.zoo import Network
-from edgeseg.runtime.backends import Backend, open_backend
 from edgeseg.stages import stage_names
 
 from .small_networks import SIZE_HW, mask_rcnn

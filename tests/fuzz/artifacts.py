@@ -15,6 +15,7 @@ import onnx
 
 from edgeseg.bundle import GOLDEN_KEY, MANIFEST_NAME, PARITY_KEY, PRECISION_NAME, SPEC_KEY, read_manifest
 from edgeseg.cli.inspect import inspect_engine, inspect_model
+from edgeseg.engines.backend import open_backend
 from edgeseg.export.engines.build import GOLDEN_NAME, verify_engine
 from edgeseg.export.golden import Golden, sample_all
 from edgeseg.export.package import MANIFEST_NAME as PACKAGE_MANIFEST
@@ -29,7 +30,6 @@ from edgeseg.graph.precision.choice import Int8Choice
 from edgeseg.graph.precision.report import CurvePoint, Kept, PrecisionReport
 from edgeseg.records import to_plain
 from edgeseg.runtime import Segmenter
-from edgeseg.runtime.backends import open_backend
 from edgeseg.spec import ModelSpec
 from tests.fuzz.mutations import mutated_bytes, mutated_json, mutated_json_text
 from tests.runtime.tiny_models import MODEL_FILE

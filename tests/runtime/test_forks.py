@@ -99,7 +99,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     if request.param == "onnxruntime":
         return made
     pytest.importorskip("openvino")
-    from .test_openvino import compiled
+    from tests.engines.openvino.test_open import compiled
 
     return compiled(made)
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from edgeseg.errors import SourceError
-from edgeseg.runtime.machine import this_machine
+from edgeseg.machine import this_machine
 from edgeseg.runtime.profile import DISTINCT_FRAMES, profile
 from edgeseg.runtime.sources import open_source
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgeseg.engines.pool import Lanes
 from edgeseg.errors import EngineError
 from edgeseg.runtime import InstanceResult, Segmenter, SemanticResult
-from edgeseg.runtime.backends.lanes import Lanes
 from edgeseg.spec import CRFSpec
 
 from .tiny_models import instance_engine, labels_engine, logits_engine

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.bundle import Manifest
+from edgeseg.engines.tensorrt.library import TITLES, import_library, quiet_logger
 from edgeseg.errors import EngineError, NoDeviceError, UsageError
 from edgeseg.export.engines import Task, TensorRTOptions
 from edgeseg.export.engines.tensorrt_inspector import precisions_of
@@ -21,7 +22,6 @@ from edgeseg.files import write_whole
 from edgeseg.graph.view import Layer
 from edgeseg.reading import read_bytes, reading
 from edgeseg.spec import BackendName
-from edgeseg.tensorrt_library import TITLES, import_library, quiet_logger
 
 if TYPE_CHECKING:
     import tensorrt as trt

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.forks import tell_of_forks
 from edgeseg.runtime.crf.budget import check_budget
 from edgeseg.runtime.crf.dense_crf import DenseCRF, scaled_to
-from edgeseg.runtime.forks import tell_of_forks
 from edgeseg.runtime.geometry import Placement
 from edgeseg.runtime.instance import instance_result
 from edgeseg.runtime.results import InstanceResult

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import ShapeError, UsageError
-from edgeseg.runtime.forks import tell_of_forks
+from edgeseg.forks import tell_of_forks
 
 NOT_FINITE, OUT_OF_MEMORY = 1, 2
 FORKED = (

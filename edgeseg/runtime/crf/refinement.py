@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.forks import tell_of_forks
 from edgeseg.runtime.crf import kernel, numpy_kernel
 from edgeseg.runtime.crf.budget import Level, TimeBudget, check_budget, levels
 from edgeseg.runtime.crf.dense_crf import TILE, CRFResult, DenseCRF, scaled_to
-from edgeseg.runtime.forks import tell_of_forks
 from edgeseg.runtime.geometry import Placement
 from edgeseg.runtime.results import SemanticResult
 from edgeseg.spec import CRFSpec

@@ -11,11 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest
+from edgeseg.engines.backend import open_backend
 from edgeseg.errors import MissingExtraError, UsageError
 from edgeseg.export.engines import Request
 from edgeseg.export.engines.build import build, verify_engine
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.runtime.backends import open_backend
 from tests.export import small_networks
 
 pytest.importorskip("openvino")

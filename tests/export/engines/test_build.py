@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeseg.bundle import GOLDEN_KEY, PARITY_NAME, Manifest, read_manifest
+from edgeseg.engines.backend import Backend, open_backend
 from edgeseg.errors import EngineError, ExportError, ParityError, UsageError
 from edgeseg.export.engines import Request
 from edgeseg.export.engines.build import GOLDEN_NAME, build, verify_engine
@@ -22,7 +23,6 @@ from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.golden import Golden
 from edgeseg.export.pictures import picture
 from edgeseg.runtime import Segmenter
-from edgeseg.runtime.backends import Backend, open_backend
 from tests.export import small_networks
 
 BUILD = """

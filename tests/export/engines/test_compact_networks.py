@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+from edgeseg.engines.backend import open_backend
 from edgeseg.export.engines import Request
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
 from edgeseg.graph.precision.convert import Calibration
 from edgeseg.models.zoo import Network
-from edgeseg.runtime.backends import open_backend
 from tests.export.compact_networks import Depthwise, ESPNetLike, WNetLike, drawn
 
 SIZE_HW = (64, 96)

@@ -8,6 +8,7 @@ import onnx
 import pytest
 
 from edgeseg.bundle import read_manifest
+from edgeseg.engines.backend import open_backend
 from edgeseg.export.engines import BuildBackend, Request, TensorRTOptions
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
@@ -15,7 +16,6 @@ from edgeseg.export.pictures import pictures
 from edgeseg.graph.precision.convert import Calibration
 from edgeseg.graph.precision.quantise import Scheme
 from edgeseg.graph.view import GraphView, is_dense_crf
-from edgeseg.runtime.backends import open_backend
 from edgeseg.spec import CRFSpec, Precision
 from tests.export import small_networks
 from tests.graph.precision.conversions import in_fp16, in_int8

@@ -10,6 +10,7 @@ import onnx
 import pytest
 
 from edgeseg.bundle import PRECISION_NAME, Manifest
+from edgeseg.engines.backend import open_backend
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.export.engines import BuildBackend, Request, lowered
 from edgeseg.export.engines import onnxruntime as engine_of_onnxruntime
@@ -20,7 +21,6 @@ from edgeseg.export.portable import load_portable
 from edgeseg.graph.precision.convert import Calibration
 from edgeseg.graph.precision.judge import Judge
 from edgeseg.runtime import Segmenter
-from edgeseg.runtime.backends import open_backend
 from edgeseg.spec import Lowering, OutputKind, Precision
 from tests.export import small_networks
 from tests.graph.precision.conversions import in_fp16, in_int8

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from edgeseg.bundle import Manifest
+from edgeseg.engines.backend import open_backend
+from edgeseg.engines.openvino.open import OpenVINOBackend
 from edgeseg.errors import EngineError, ParityError, UsageError
 from edgeseg.export.engines import OpenVINOOptions, Request
 from edgeseg.export.engines.build import build, verify_engine
@@ -16,8 +18,6 @@ from edgeseg.export.engines.openvino import _computes_in
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
 from edgeseg.models.zoo import Network
-from edgeseg.runtime.backends import open_backend
-from edgeseg.runtime.backends.openvino import OpenVINOBackend
 from edgeseg.spec import Lowering
 from tests.export import small_networks
 

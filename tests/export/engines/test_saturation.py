@@ -10,6 +10,7 @@ import pytest
 from onnx import numpy_helper
 
 from edgeseg.bundle import Manifest
+from edgeseg.engines.backend import open_backend
 from edgeseg.export.engines import Request, lowered
 from edgeseg.export.engines.lowered import in_precision
 from edgeseg.export.engines.saturation import saturates
@@ -19,7 +20,6 @@ from edgeseg.export.portable import load_portable
 from edgeseg.graph.precision.convert import Calibration
 from edgeseg.graph.precision.judge import Judge
 from edgeseg.graph.precision.weights import LARGEST_PAIR
-from edgeseg.runtime.backends import open_backend
 from tests.export import small_networks
 
 INT8 = Request(precision="int8", threads=1)

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from edgeseg.bundle import read_manifest
+from edgeseg.engines import cuda
+from edgeseg.engines.backend import open_backend
 from edgeseg.errors import EngineError, MissingExtraError, NoDeviceError, UsageError
 from edgeseg.export.engines import Request, TensorRTOptions
 from edgeseg.export.engines.build import build, verify_engine
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.models.zoo import Network
 from edgeseg.runtime import Segmenter
-from edgeseg.runtime.backends import cuda, open_backend
 from tests.export.small_networks import SIZE_HW, deeplab, mask_rcnn, unet
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed")

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.bundle import Manifest
+from edgeseg.engines import cuda
 from edgeseg.errors import EngineError, MissingExtraError, NoDeviceError, UsageError
-from edgeseg.runtime.backends import cuda
-from edgeseg.runtime.machine import processor
+from edgeseg.machine import processor
 
 CPU = "cpu"
 PROVIDERS: Mapping[str, tuple[str, ...]] = {

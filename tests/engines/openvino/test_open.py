@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 
 from edgeseg.bundle import Manifest, read_manifest, write_engine
+from edgeseg.engines.backend import Tensor, open_backend
 from edgeseg.errors import EngineError, MissingExtraError, UsageError
 from edgeseg.runtime import Segmenter
-from edgeseg.runtime.backends import Tensor, open_backend
-
-from .tiny_models import MODEL_FILE, instance_engine, labels_engine, logits_engine
+from tests.runtime.tiny_models import MODEL_FILE, instance_engine, labels_engine, logits_engine
 
 openvino = pytest.importorskip("openvino")
 

@@ -19,13 +19,20 @@ from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest, read_file
 from edgeseg.cores import usable_cores
+from edgeseg.engines.backend import Tensor, read_options, refuse_if_moved
+from edgeseg.engines.onnxruntime.providers import (
+    CPU,
+    ON_NVIDIA,
+    PROVIDERS,
+    built_on,
+    left_over,
+    providers_for,
+)
+from edgeseg.engines.pool import CLOSED, FORKED
 from edgeseg.errors import EngineError
 from edgeseg.extras import require
+from edgeseg.forks import never_free, tell_of_forks
 from edgeseg.records import Ranged
-from edgeseg.runtime.backends import Tensor, read_options, refuse_if_moved
-from edgeseg.runtime.backends.lanes import CLOSED, FORKED
-from edgeseg.runtime.backends.providers import CPU, ON_NVIDIA, PROVIDERS, built_on, left_over, providers_for
-from edgeseg.runtime.forks import never_free, tell_of_forks
 from edgeseg.spec import THREADS
 
 NOWHERE = os.path.join(os.devnull, "external-data")  # no folder can be within a device

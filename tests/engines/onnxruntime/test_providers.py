@@ -16,13 +16,13 @@ import onnxruntime
 import pytest
 
 from edgeseg.bundle import Manifest, read_manifest
+from edgeseg.engines import cuda
+from edgeseg.engines.backend import open_backend
+from edgeseg.engines.onnxruntime.open import BoundBackend
+from edgeseg.engines.onnxruntime.providers import LIBRARY, PROVIDERS, built_on, left_over, providers_for
 from edgeseg.errors import EngineError, NoDeviceError, UsageError
-from edgeseg.runtime.backends import cuda, open_backend
-from edgeseg.runtime.backends.onnxruntime import BoundBackend
-from edgeseg.runtime.backends.providers import LIBRARY, PROVIDERS, built_on, left_over, providers_for
 from edgeseg.spec import CRFSpec, Precision
-
-from .tiny_models import labels_engine, logits_engine
+from tests.runtime.tiny_models import labels_engine, logits_engine
 
 RECORD = "session.record_ep_graph_assignment_info"
 EVERY = [name for names in PROVIDERS.values() for name in names]

@@ -17,14 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest, read_file
+from edgeseg.engines import cuda
+from edgeseg.engines.backend import Tensor, read_options, refuse_if_moved
+from edgeseg.engines.onnxruntime.providers import cache_folder
+from edgeseg.engines.pool import FORKED, Lanes
+from edgeseg.engines.tensorrt.library import import_library, quiet_logger
+from edgeseg.engines.tensorrt_rtx.kernel_cache import KernelCache
 from edgeseg.errors import EngineError, UsageError
+from edgeseg.forks import never_free, tell_of_forks
 from edgeseg.records import Range, Ranged
-from edgeseg.runtime.backends import Tensor, cuda, read_options, refuse_if_moved
-from edgeseg.runtime.backends.kernel_cache import KernelCache
-from edgeseg.runtime.backends.lanes import FORKED, Lanes
-from edgeseg.runtime.backends.providers import cache_folder
-from edgeseg.runtime.forks import never_free, tell_of_forks
-from edgeseg.tensorrt_library import import_library, quiet_logger
 
 if TYPE_CHECKING:
     import tensorrt as trt

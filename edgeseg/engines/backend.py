@@ -1,4 +1,4 @@
-"""Turn an engine's folder into something that infers: one module a backend, all of the same small shape."""
+"""Turn an engine's folder into something that infers: a folder a backend, all of the same small shape."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgeseg.errors import EngineError, SpecError
 from edgeseg.records import from_plain
 
 BACKENDS = ("onnxruntime", "openvino", "tensorrt", "tensorrt_rtx")
-"""Each is a module of this package with a function `open`."""
+"""Each is a folder beside this file, whose module `open` has a function of that name."""
 
 Options = TypeVar("Options")
 
@@ -84,7 +84,7 @@ def open_backend(
             f"{folder} was built for the backend {manifest.backend!r}, this edgeseg runs "
             f"{', '.join(BACKENDS)}; build the engine for one of these"
         )
-    module = import_module(f"{__name__}.{manifest.backend}")
+    module = import_module(f"edgeseg.engines.{manifest.backend}.open")
     opened: Backend = module.open(folder, manifest, device=device, threads=threads)
     return opened
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgeseg.engines import cuda
+from edgeseg.engines.tensorrt.open import TensorRTBackend
 from edgeseg.errors import EngineError
-from edgeseg.runtime.backends import cuda
-from edgeseg.runtime.backends.tensorrt import TensorRTBackend
 
 OK, OUT_OF_MEMORY = 0, 2
 SHAPES = {"image": (1, 2, 2, 3), "labels": (1, 2, 2), "scores": (1, 2)}

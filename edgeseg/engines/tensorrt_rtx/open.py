@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from edgeseg.runtime.backends.tensorrt import open
+from edgeseg.engines.tensorrt.open import open
 
 __all__ = ["open"]

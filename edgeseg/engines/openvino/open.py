@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest, read_file
 from edgeseg.cores import usable_cores
+from edgeseg.engines.backend import Tensor, read_options, refuse_if_moved
+from edgeseg.engines.pool import FORKED, Lanes
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.extras import require
+from edgeseg.forks import never_free, tell_of_forks
+from edgeseg.machine import processor
 from edgeseg.records import Range, Ranged
-from edgeseg.runtime.backends import Tensor, read_options, refuse_if_moved
-from edgeseg.runtime.backends.lanes import FORKED, Lanes
-from edgeseg.runtime.forks import never_free, tell_of_forks
-from edgeseg.runtime.machine import processor
 from edgeseg.spec import THREADS
 
 _CPU = "cpu"

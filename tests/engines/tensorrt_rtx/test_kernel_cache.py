@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeseg.runtime.backends.kernel_cache import KernelCache
+from edgeseg.engines.tensorrt_rtx.kernel_cache import KernelCache
 
 
 class Library:

@@ -10,12 +10,11 @@ import onnx
 import pytest
 
 from edgeseg.bundle import Manifest, read_manifest
+from edgeseg.engines.backend import Tensor, open_backend
 from edgeseg.errors import EngineError, MissingExtraError
 from edgeseg.runtime import Segmenter
-from edgeseg.runtime.backends import Tensor, open_backend
 from edgeseg.spec import OutputSpec
-
-from .tiny_models import MODEL_FILE, labels_engine, logits_engine, write_tiny_engine
+from tests.runtime.tiny_models import MODEL_FILE, labels_engine, logits_engine, write_tiny_engine
 
 
 def changed(manifest: Manifest, **options: Any) -> Manifest:

@@ -1,0 +1,1 @@
+"""ONNX Runtime: sessions on the processor, or on the execution provider of a device."""

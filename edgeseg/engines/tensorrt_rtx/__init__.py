@@ -1,0 +1,1 @@
+"""TensorRT for RTX: the API of TensorRT in another library, whose engines are built anywhere."""
