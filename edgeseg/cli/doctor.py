@@ -86,7 +86,7 @@ def command(json_path: Path | None) -> None:
     wheels = findings["onnxruntime_wheels"]
     if len(wheels) > 1:
         table.add_row(" and ".join(wheels), "overwrite each other", escape(mend_provider("gpu", wheels)))
-    table.add_row("CRF kernel", *describe_kernel(findings["crf_kernel"]))
+    table.add_row("CRF kernel", *describe_kernel(findings["crf_kernel"], findings["crf_kernel_in_use"]))
     table.add_row("devices of OpenVINO", escape(", ".join(findings["openvino_devices"])) or "none", "")
     table.add_row("NVIDIA GPU", escape(findings["nvidia_gpu"]), "")
     table.add_row("cameras", ", ".join(findings["cameras"]) or "none found under /dev/video*", "")
@@ -109,7 +109,8 @@ def examine() -> dict[str, Any]:
         ],
         "providers": _providers(),
         "onnxruntime_wheels": [wheel for wheel in (CPU_WHEEL, GPU_WHEEL) if _is_installed(wheel)],
-        "crf_kernel": kernel.load() is not None,
+        "crf_kernel": kernel.runnable() != ("numpy",),
+        "crf_kernel_in_use": _crf_kernel(),
         "openvino_devices": _openvino_devices(),
         "nvidia_gpu": _nvidia_gpu(),
         "cameras": sorted(str(path) for path in Path("/dev").glob("video*")),
@@ -128,10 +129,10 @@ def mend_provider(extra: str, wheels: Sequence[str]) -> str:
     return f"pip uninstall {' '.join(wheels)}; {install}" if wheels else install
 
 
-def describe_kernel(built: bool) -> tuple[str, str]:
-    """Give the state of the CRF's kernel, and what mends it."""
+def describe_kernel(built: bool, in_use: str) -> tuple[str, str]:
+    """Give the state of the CRF's kernel, and what mends or changes it."""
     if built:
-        return "ready", ""
+        return in_use, f"{kernel.VARIABLE} chooses of {', '.join(kernel.runnable())}"
     return "not built: NumPy does its work, slowly", "install a C++ compiler, then edgeseg again"
 
 
@@ -164,6 +165,14 @@ def _openvino_devices() -> list[str]:
         return []
     core = require("openvino", "openvino").Core()
     return [f"{name}: {core.get_property(name, 'FULL_DEVICE_NAME')}" for name in core.available_devices]
+
+
+def _crf_kernel() -> str:
+    """Name the kernel in use, or say why there is none."""
+    try:
+        return kernel.in_use()
+    except EdgesegError as error:
+        return str(error)
 
 
 def _nvidia_gpu() -> str:

@@ -59,13 +59,18 @@ def test_profile_json_has_the_promised_fields(engine: Path, image: Path, tmp_pat
     assert profile["infer_ms"]["samples"] == 5
 
 
-def test_inspect_and_doctor_print_json(engine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inspect_and_doctor_print_json(
+    engine: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert status_of(["inspect", str(engine), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["classes"] == ["dark", "bright"]
     assert found["normalisation"].startswith("RGB in 0..1, mean ")
+    monkeypatch.setenv("EDGESEG_CRF_KERNEL", "fast")
     assert status_of(["doctor", "--json", "-"]) == 0
-    assert json.loads(capsys.readouterr().out)["parts"][0]["versions"]["onnxruntime"]
+    findings = json.loads(capsys.readouterr().out)
+    assert findings["parts"][0]["versions"]["onnxruntime"]
+    assert "must be one of avx2, baseline, numpy, got 'fast'" in findings["crf_kernel_in_use"]
 
 
 @pytest.mark.parametrize(
@@ -324,13 +329,15 @@ def test_a_pipe_in_the_place_of_any_file_is_refused_at_once(
         assert "it is a pipe, not a file" in error_line(capfd)
 
 
-def test_doctor_names_devices(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_names_devices(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     openvino = pytest.importorskip("openvino")
+    monkeypatch.setenv("EDGESEG_CRF_KERNEL", "numpy")
     assert status_of(["doctor", "--json", "-"]) == 0
     findings = json.loads(capsys.readouterr().out)
     assert len(findings["openvino_devices"]) == len(openvino.Core().available_devices)
     assert findings["openvino_devices"][0].startswith("CPU: ")
     assert findings["nvidia_gpu"]
+    assert findings["crf_kernel_in_use"] == "numpy"
 
 
 def test_a_folder_of_type_stubs_is_no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

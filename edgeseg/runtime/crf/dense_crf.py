@@ -68,7 +68,8 @@ class DenseCRF:
 
     Raises:
         ShapeError: if `compatibility` is not a square matrix of finite numbers.
-        UsageError: if a parameter is out of range.
+        UsageError: if a parameter is out of range, or EDGESEG_CRF_KERNEL names a kernel that does not run
+            here.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class DenseCRF:
         self._settle = settle
         library = kernel.load()
         self._kernel = None if library is None else kernel.Kernel(library, threads)
-        if self._kernel is None:
+        if kernel.runnable() == ("numpy",):
             _say_slow()
 
     @property
@@ -266,7 +267,7 @@ def _upsampled(
         last = logits.shape[axis] - 1
         inside = np.clip(line, 0, last)
         first = inside.astype(np.intp)
-        weight = (inside - first).reshape((1, -1, 1) if axis == 1 else (1, 1, -1))
+        weight = (inside - first).astype(np.float32).reshape((1, -1, 1) if axis == 1 else (1, 1, -1))
         before = logits.take(first, axis=axis)
         logits = before + (logits.take(np.minimum(first + 1, last), axis=axis) - before) * weight
     return logits

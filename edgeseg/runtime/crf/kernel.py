@@ -1,8 +1,13 @@
-"""Call the kernel, a shared library without Python in it; ctypes lets go of the GIL meanwhile."""
+"""Call the kernel, a shared library without Python in it; ctypes lets go of the GIL meanwhile.
+
+It is compiled twice: for any CPU of its kind (`baseline`), and for x86-64 with AVX2 and FMA (`avx2`); `numpy`
+stands for neither (`numpy_kernel`). The environment's EDGESEG_CRF_KERNEL asks for one of the three by name.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 from functools import cache
 from pathlib import Path
@@ -13,6 +18,10 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import ShapeError, UsageError
 from edgeseg.forks import tell_of_forks
+
+VARIABLE = "EDGESEG_CRF_KERNEL"
+KERNELS = ("avx2", "baseline", "numpy")
+"""What it may hold, the fastest first."""
 
 NOT_FINITE, OUT_OF_MEMORY = 1, 2
 FORKED = (
@@ -37,20 +46,47 @@ class Parameters(ctypes.Structure):
     )
 
 
+def in_use() -> str:
+    """Name the kernel that VARIABLE asks for, or else the fastest that runs here.
+
+    Raises:
+        UsageError: if VARIABLE holds another word, or the name of a kernel that does not run here.
+    """
+    wanted = os.environ.get(VARIABLE)
+    if not wanted:
+        return runnable()[0]
+    if wanted not in KERNELS:
+        raise UsageError(
+            f"{VARIABLE} must be one of {', '.join(KERNELS)}, got {wanted!r}; unset it for the fastest"
+        )
+    if wanted not in runnable():
+        lacks = "this CPU has no AVX2" if _path(wanted).exists() else "that kernel was not built"
+        raise UsageError(f"{VARIABLE}={wanted}: {lacks}; unset it, or choose of {', '.join(runnable())}")
+    return wanted
+
+
 @cache
+def runnable() -> tuple[str, ...]:
+    """Name the kernels that were built and that this CPU has the instructions for, the fastest first."""
+    if not _path("baseline").exists():
+        return ("numpy",)
+    has_avx2 = _path("avx2").exists() and _open("baseline").edgeseg_crf_has_avx2()
+    return KERNELS if has_avx2 else ("baseline", "numpy")
+
+
 def load() -> ctypes.CDLL | None:
-    """Open the library for this CPU; None where it was not built."""
-    library = _open("baseline")
-    if library is not None and library.edgeseg_crf_has_avx2():
-        library = _open("avx2") or library
-    return library
+    """Open the library of the kernel in use; None stands for NumPy. Raises UsageError as `in_use` does."""
+    name = in_use()
+    return None if name == "numpy" else _open(name)
 
 
-def _open(instructions: str) -> ctypes.CDLL | None:
-    path = Path(__file__).with_name(f"_kernel_{instructions}.so")
-    if not path.exists():
-        return None
-    library = ctypes.CDLL(str(path))
+def _path(name: str) -> Path:
+    return Path(__file__).with_name(f"_kernel_{name}.so")
+
+
+@cache
+def _open(name: str) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(_path(name)))
     library.edgeseg_crf_new.restype = ctypes.c_void_p
     library.edgeseg_crf_new.argtypes = [ctypes.c_int]
     library.edgeseg_crf_free.restype = None

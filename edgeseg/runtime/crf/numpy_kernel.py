@@ -1,4 +1,4 @@
-"""Turn logits and an image into labels with NumPy and OpenCV alone, where the kernel was not built.
+"""The CRF's mean field in NumPy and OpenCV alone, where the kernel was not built or EDGESEG_CRF_KERNEL=numpy.
 
 The same mean field as native/mean_field.hpp without its shortcuts: no pixel is passed over, no label left
 out, and the smoothness kernel is not made coarser. Labels agree with the kernel's on 99 % of the pixels of

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import logging
+import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from edgeseg.spec import CRFSpec
 from tests.runtime.crf import brute_force
 
 SPEC = CRFSpec(30, 20, 13, 4, 2, 2, 5)
-needs_kernel = pytest.mark.skipif(kernel.load() is None, reason="the kernel was not built: no C++ compiler")
+COMPILED = [name for name in kernel.runnable() if name != "numpy"]
 
 
 def scene(count: int, size_hw: tuple[int, int] = (30, 37), seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -32,21 +35,34 @@ def scene(count: int, size_hw: tuple[int, int] = (30, 37), seed: int = 0) -> tup
     return image, (shifted * 2.0 + rng.normal(0, 1, (count, *size_hw))).astype(np.float32)
 
 
-def without_kernel(monkeypatch: pytest.MonkeyPatch, *args, **options) -> DenseCRF:
-    monkeypatch.setattr(kernel, "load", lambda: None)
-    return DenseCRF(*args, **options)
+def symmetric_matrix(count: int) -> np.ndarray:
+    half = np.random.default_rng(1).uniform(0.5, 1.5, (count, count))
+    return (half + half.T) * (1 - np.eye(count)) / 2
+
+
+@cache
+def exact_marginals(
+    count: int,
+    spec: CRFSpec,
+    normalisation: str,
+    *,
+    size_hw: tuple[int, int] = (30, 37),
+    has_matrix: bool = False,
+) -> np.ndarray:
+    """Compute the marginals of a scene over all pairs of pixels, once for all kernels."""
+    image, logits = scene(count, size_hw)
+    matrix = symmetric_matrix(count) if has_matrix else None
+    return brute_force.marginals(logits, image, spec, mode=normalisation, compatibility=matrix)
 
 
 @pytest.mark.parametrize("count", [2, 3, 7, 21])
 @pytest.mark.parametrize("normalisation", ["symmetric", "before", "after"])
 @pytest.mark.parametrize("has_matrix", [False, True])
+@pytest.mark.usefixtures("each_kernel")
 def test_agrees_with_mean_field_over_all_pairs(count, normalisation, has_matrix):
     image, logits = scene(count)
-    matrix = None
-    if has_matrix:
-        half = np.random.default_rng(1).uniform(0.5, 1.5, (count, count))
-        matrix = (half + half.T) * (1 - np.eye(count)) / 2
-    exact = brute_force.marginals(logits, image, SPEC, mode=normalisation, compatibility=matrix)
+    matrix = symmetric_matrix(count) if has_matrix else None
+    exact = exact_marginals(count, SPEC, normalisation, has_matrix=has_matrix)
     field = DenseCRF(SPEC, compatibility=matrix, normalisation=normalisation, settle=False)
     found = field(logits, image, marginals=True)
     # the lattice is an approximation of the Gaussian; a tenth of these pixels change their label
@@ -56,18 +72,19 @@ def test_agrees_with_mean_field_over_all_pairs(count, normalisation, has_matrix)
 
 
 @pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.usefixtures("each_kernel")
 def test_unnormalised_kernels_agree_with_mean_field_over_all_pairs(count):
     image, logits = scene(count)
     spec = CRFSpec(30, 20, 13, 0.08, 2, 0.04, 5)
-    exact = brute_force.marginals(logits, image, spec, mode="none")
+    exact = exact_marginals(count, spec, "none")
     found = DenseCRF(spec, normalisation="none")(logits, image)
     assert (found.labels == exact.argmax(axis=0)).mean() > 0.99
 
 
 @pytest.mark.parametrize("normalisation", ["symmetric", "before", "after", "none"])
 @pytest.mark.parametrize("width_px", [0.5, 2, 2.8, 5, 8, 12, 20])
-@pytest.mark.parametrize("has_kernel", [pytest.param(True, marks=needs_kernel), False])
-def test_the_smoothness_kernel_has_its_size_at_every_width(monkeypatch, normalisation, width_px, has_kernel):
+@pytest.mark.usefixtures("each_kernel")
+def test_the_smoothness_kernel_has_its_size_at_every_width(normalisation, width_px):
     """From 2.8 px on the kernel filters on coarser cells, which hold the sums of 4, 16 or 64 pixels.
 
     What is left is its interpolation between cells, coarsest at the edges of so small an image.
@@ -75,10 +92,8 @@ def test_the_smoothness_kernel_has_its_size_at_every_width(monkeypatch, normalis
     image, logits = scene(3, (24, 29))
     weight = 4 / (2 * np.pi * width_px**2) if normalisation == "none" else 4
     spec = CRFSpec(24, 20, 13, 0, width_px, weight, 3)
-    exact = brute_force.marginals(logits, image, spec, mode=normalisation)
-    options = {"normalisation": normalisation, "settle": False}
-    field = DenseCRF(spec, **options) if has_kernel else without_kernel(monkeypatch, spec, **options)
-    found = field(logits, image, marginals=True)
+    exact = exact_marginals(3, spec, normalisation, size_hw=(24, 29))
+    found = DenseCRF(spec, normalisation=normalisation, settle=False)(logits, image, marginals=True)
     assert np.abs(found.marginals - exact).mean() < 0.02
     assert (found.labels == exact.argmax(axis=0)).mean() > 0.95
 
@@ -104,6 +119,7 @@ def test_an_asymmetric_matrix_is_taken_row_by_row_and_pydensecrf_takes_its_symme
     assert (symmetric == expected).mean() > 0.99
 
 
+@pytest.mark.usefixtures("each_kernel")
 def test_two_pixels_by_hand():
     # smoothness alone, width 1: the other pixel weighs e = exp(-1/2), itself 1; K 1 = 1 + e for both.
     # Q starts at (1/2, 1/2) on the right; one iteration gives it weight * (Q_left e + Q_right) / (1 + e).
@@ -118,6 +134,7 @@ def test_two_pixels_by_hand():
 
 
 @pytest.mark.parametrize("count", [2, 5, 12])
+@pytest.mark.usefixtures("each_kernel")
 def test_settled_pixels_and_threads_change_next_to_nothing(count):
     image, logits = scene(count, (120, 161))
     every = DenseCRF(SPEC, settle=False)(logits, image).labels
@@ -125,6 +142,7 @@ def test_settled_pixels_and_threads_change_next_to_nothing(count):
     assert (DenseCRF(SPEC, threads=2)(logits, image).labels == every).mean() > 0.998
 
 
+@pytest.mark.usefixtures("each_kernel")
 def test_coarse_logits_are_upsampled_between_their_centres():
     image, logits = scene(3, (32, 40))
     coarse = logits[:, ::4, ::4].copy()
@@ -137,6 +155,7 @@ def test_coarse_logits_are_upsampled_between_their_centres():
 
 
 @pytest.mark.parametrize("count", [2, 5, 9])
+@pytest.mark.usefixtures("each_kernel")
 def test_marginals_are_probabilities_and_labels_their_best(count):
     image, logits = scene(count)
     found = DenseCRF(SPEC)(logits, image, marginals=True)
@@ -146,10 +165,10 @@ def test_marginals_are_probabilities_and_labels_their_best(count):
 
 
 @pytest.mark.parametrize("count", [2, 5, 12])
-@pytest.mark.parametrize("has_kernel", [pytest.param(True, marks=needs_kernel), False])
-def test_tiles_that_take_no_part_keep_the_logits_labels_and_are_not_heard(monkeypatch, count, has_kernel):
+@pytest.mark.usefixtures("each_kernel")
+def test_tiles_that_take_no_part_keep_the_logits_labels_and_are_not_heard(count):
     image, logits = scene(count, (50, 67))
-    field = DenseCRF(SPEC) if has_kernel else without_kernel(monkeypatch, SPEC)
+    field = DenseCRF(SPEC)
     tiles = np.zeros((13, 17), bool)
     tiles[:, 5:11] = True  # columns 20..43
     found = field(logits, image, tiles=tiles, marginals=True)
@@ -165,7 +184,9 @@ def test_tiles_that_take_no_part_keep_the_logits_labels_and_are_not_heard(monkey
     )
 
 
-def test_labels_that_are_likely_nowhere_get_nothing():
+@pytest.mark.parametrize("name", COMPILED)
+def test_labels_that_are_likely_nowhere_get_nothing(monkeypatch, name):
+    monkeypatch.setenv(kernel.VARIABLE, name)
     image, logits = scene(3)
     padded = np.insert(logits, 1, -20.0, axis=0)
     found = DenseCRF(SPEC)(padded, image, marginals=True)
@@ -173,6 +194,7 @@ def test_labels_that_are_likely_nowhere_get_nothing():
     assert np.array_equal(np.array([0, 2, 3])[DenseCRF(SPEC)(logits, image).labels], found.labels)
 
 
+@pytest.mark.usefixtures("each_kernel")
 def test_one_label_and_one_pixel():
     image = np.zeros((5, 4, 3), np.uint8)
     found = DenseCRF()(np.zeros((1, 5, 4), np.float32), image, marginals=True)
@@ -181,7 +203,9 @@ def test_one_label_and_one_pixel():
     assert DenseCRF()(np.array([[[0.0]], [[1.0]]]), image[:1, :1]).labels.item() == 1
 
 
-def test_frames_of_different_sizes_leave_no_trace():
+@pytest.mark.parametrize("name", COMPILED)
+def test_frames_of_different_sizes_leave_no_trace(monkeypatch, name):
+    monkeypatch.setenv(kernel.VARIABLE, name)
     large, small = scene(4, (90, 70)), scene(12, (17, 23))
     field = DenseCRF(SPEC)
     field(large[1], large[0])
@@ -200,23 +224,27 @@ def test_two_threads_may_share_one_object():
         assert np.array_equal(labels, field(logits, image).labels)
 
 
-@needs_kernel
+@pytest.mark.parametrize("name", COMPILED)
 @pytest.mark.parametrize("count", [2, 9])
-@pytest.mark.parametrize("normalisation", ["symmetric", "before", "none"])
-def test_numpy_path_gives_the_same(monkeypatch, count, normalisation):
+@pytest.mark.parametrize("normalisation", ["symmetric", "before", "after", "none"])
+def test_numpy_gives_the_same_as_what_is_compiled(monkeypatch, name, count, normalisation):
     image, logits = scene(count, (60, 70))
-    with_kernel = DenseCRF(SPEC, normalisation=normalisation, settle=False)(logits, image, marginals=True)
-    plain = without_kernel(monkeypatch, SPEC, normalisation=normalisation)(logits, image, marginals=True)
-    assert (with_kernel.labels == plain.labels).mean() > 0.995
-    assert np.abs(with_kernel.marginals - plain.marginals).mean() < 0.003
+    found = []
+    for one in (name, "numpy"):
+        monkeypatch.setenv(kernel.VARIABLE, one)
+        field = DenseCRF(SPEC, normalisation=normalisation, settle=False)
+        found.append(field(logits, image, marginals=True))
+    assert (found[0].labels == found[1].labels).mean() > 0.995
+    assert np.abs(found[0].marginals - found[1].marginals).mean() < 0.003
 
 
 def test_the_missing_kernel_is_told_once(monkeypatch, caplog):
     monkeypatch.setattr(dense_crf._log, "disabled", False)  # import-linter switches loggers off
+    monkeypatch.setattr(kernel, "runnable", lambda: ("numpy",))
     dense_crf._say_slow.cache_clear()
     with caplog.at_level(logging.WARNING):
-        without_kernel(monkeypatch)
-        without_kernel(monkeypatch)
+        DenseCRF()
+        DenseCRF()
     assert [r.message for r in caplog.records if "C++ compiler" in r.message] == [caplog.records[0].message]
     dense_crf._say_slow.cache_clear()
 
@@ -253,16 +281,30 @@ def test_widths_scale_with_the_frame_and_colours_do_not():
     constant=st.booleans(),
     threads=st.integers(1, 2),
     share=st.sampled_from([None, 0, 0.5]),
+    name=st.sampled_from(kernel.runnable()),
 )
 def test_any_input_gives_labels_or_an_error(
-    *, size_hw, grid_hw, count, widths, weights, iterations, spread, normalisation, constant, threads, share
+    *,
+    name,
+    size_hw,
+    grid_hw,
+    count,
+    widths,
+    weights,
+    iterations,
+    spread,
+    normalisation,
+    constant,
+    threads,
+    share,
 ):
     rng = np.random.default_rng(0)
     image = np.full((*size_hw, 3), 7, np.uint8) if constant else rng.integers(0, 256, (*size_hw, 3), np.uint8)
     logits = np.clip(rng.normal(0, spread, (count, *grid_hw)), -1e5, 1e5)
     spec = CRFSpec(1, widths[0], widths[1], weights[0], widths[2], weights[1], iterations)
     tiles = None if share is None else rng.random(tuple(-(-side // 4) for side in size_hw)) < share
-    field = DenseCRF(spec, normalisation=normalisation, threads=threads)
+    with mock.patch.dict(os.environ, {kernel.VARIABLE: name}):
+        field = DenseCRF(spec, normalisation=normalisation, threads=threads)
     found = field(logits, image, marginals=True, tiles=tiles)
     assert found.labels.shape == size_hw
     assert found.labels.max() < count
@@ -272,9 +314,9 @@ def test_any_input_gives_labels_or_an_error(
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
 @pytest.mark.parametrize("count", [1, 2, 8])
-@pytest.mark.parametrize("has_kernel", [True, False])
-def test_refuses_logits_that_are_not_finite(monkeypatch, value, count, has_kernel):
-    field = DenseCRF() if has_kernel else without_kernel(monkeypatch)
+@pytest.mark.usefixtures("each_kernel")
+def test_refuses_logits_that_are_not_finite(value, count):
+    field = DenseCRF()
     logits = np.zeros((count, 20, 20), np.float32)
     logits[count - 1, 11, 13] = value
     with pytest.raises(ShapeError, match="must be finite"):
@@ -348,14 +390,13 @@ def test_refuses_costs_that_float32_cannot_add(cost, weight):
 
 @pytest.mark.parametrize("normalisation", ["symmetric", "none"])
 @pytest.mark.parametrize("count", [2, 3, 9])
-@pytest.mark.parametrize("has_kernel", [pytest.param(True, marks=needs_kernel), False])
-def test_the_largest_costs_give_labels(monkeypatch, normalisation, count, has_kernel):
+@pytest.mark.usefixtures("each_kernel")
+def test_the_largest_costs_give_labels(normalisation, count):
     image, logits = scene(count)
     matrix = 1e20 * (1 - np.eye(count))
     options = {"compatibility": matrix, "normalisation": normalisation}
     spec = CRFSpec(30, smoothness_weight=1e5, appearance_weight=1e5)
-    field = DenseCRF(spec, **options) if has_kernel else without_kernel(monkeypatch, spec, **options)
-    found = field(logits, image, marginals=True)
+    found = DenseCRF(spec, **options)(logits, image, marginals=True)
     assert found.labels.max() < count
     assert found.marginals.sum(axis=0) == pytest.approx(1, abs=2e-3)
 

@@ -47,6 +47,7 @@ def overlap(masks: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return (masks & truth).sum(axis=(1, 2)) / (masks | truth).sum(axis=(1, 2))
 
 
+@pytest.mark.usefixtures("each_kernel")
 def test_refined_masks_follow_the_frame_better_than_the_networks() -> None:
     frame, truth = scene(np.random.default_rng(0))
     outputs = detections(soft_masks())
@@ -69,6 +70,7 @@ def test_without_iterations_the_threshold_alone_decides(threshold: float) -> Non
     assert (plain != same).mean() < 1e-3  # beliefs have 15 bits: near ties
 
 
+@pytest.mark.usefixtures("each_kernel")
 def test_each_object_is_refined_in_its_window_with_widths_of_the_frames_height() -> None:
     frame, _ = scene(np.random.default_rng(0))
     outputs, thresholds = detections(soft_masks()), Thresholds()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import UsageError
-from edgeseg.runtime.crf import DenseCRF, kernel
+from edgeseg.runtime.crf import DenseCRF
 from edgeseg.runtime.crf.budget import Level
 from edgeseg.runtime.crf.dense_crf import scaled_to
 from edgeseg.runtime.crf.refinement import DEFAULT, Refinement, boundary_tiles, doubled_labels
@@ -23,6 +23,7 @@ def scene(height: int = 60, width: int = 80) -> tuple[np.ndarray, np.ndarray, np
     return frame.astype(np.uint8), labels, logits + rng.normal(0, 0.3, logits.shape).astype(np.float32)
 
 
+@pytest.mark.usefixtures("each_kernel")
 def test_refined_labels_follow_the_frame_better_than_the_logits():
     frame, labels, logits = scene()
     placement = place(frame.shape[:2], InputSpec(60, 80))
@@ -31,6 +32,7 @@ def test_refined_labels_follow_the_frame_better_than_the_logits():
     assert (refined == labels).mean() > 0.99 > (plain == labels).mean()
 
 
+@pytest.mark.usefixtures("each_kernel")
 def test_widths_follow_the_height_of_the_frame():
     frame, _, logits = scene()
     placement = place(frame.shape[:2], InputSpec(60, 80))
@@ -39,6 +41,7 @@ def test_widths_follow_the_height_of_the_frame():
     assert np.array_equal(Refinement()(logits, placement, frame).labels, by_hand)
 
 
+@pytest.mark.usefixtures("each_kernel")
 def test_letterboxed_logits_are_read_where_the_picture_is():
     frame, labels, _ = scene()
     spec = InputSpec(80, 80, resize="letterbox")  # ten rows of bars above and below
@@ -48,6 +51,7 @@ def test_letterboxed_logits_are_read_where_the_picture_is():
     assert (refined == labels).mean() > 0.99
 
 
+@pytest.mark.usefixtures("each_kernel")
 def test_a_budget_that_cannot_be_met_ends_with_a_band_at_half_resolution_and_still_refines():
     frame, labels, logits = scene(61, 79)
     placement = place(frame.shape[:2], InputSpec(60, 80))
@@ -70,6 +74,7 @@ def test_the_band_holds_the_tiles_around_a_boundary():
     assert np.array_equal(tiles, np.broadcast_to(abs(np.arange(24) - 11.5) < 3, (16, 24)))
 
 
+@pytest.mark.usefixtures("each_kernel")
 def test_no_boundary_leaves_no_band():
     logits = np.zeros((3, 5, 5), np.float32)
     frame = np.zeros((20, 20, 3), np.uint8)
@@ -79,10 +84,8 @@ def test_no_boundary_leaves_no_band():
     assert np.all(found.labels == 0)
 
 
-@pytest.mark.parametrize("has_kernel", [True, False])
-def test_doubling_takes_the_nearest_colour_of_the_four_around(monkeypatch, has_kernel):
-    if not has_kernel:
-        monkeypatch.setattr(kernel, "load", lambda: None)
+@pytest.mark.usefixtures("each_kernel")
+def test_doubling_takes_the_nearest_colour_of_the_four_around():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, (7, 9), np.uint8)
     image, frame = rng.integers(0, 256, (7, 9, 3), np.uint8), rng.integers(0, 256, (13, 18, 3), np.uint8)
@@ -96,6 +99,7 @@ def test_doubling_takes_the_nearest_colour_of_the_four_around(monkeypatch, has_k
     assert np.array_equal(doubled_labels(labels, image, frame), expected)
 
 
+@pytest.mark.usefixtures("each_kernel")
 def test_doubling_follows_colour():
     # a half-size column border between 1 and 2; in the frame the dark colour reaches one column further
     labels = np.array([[0, 0, 1, 1]] * 2, np.uint8)
