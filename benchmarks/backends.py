@@ -23,9 +23,8 @@ from edgeseg.export.engines import Request
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.models.loading import open_network
-from edgeseg.spec import BackendName
 
-BACKENDS: tuple[BackendName, ...] = ("onnxruntime", "openvino")
+BACKENDS: tuple[str, ...] = ("onnxruntime", "openvino")
 SETTLE_S = 0.05
 WARMUP = 3
 
@@ -51,7 +50,7 @@ def main() -> None:
 
 def measure(
     network: str, size_hw: tuple[int, int], rounds: int, folder: Path
-) -> tuple[dict[BackendName, list[float]], dict[BackendName, list[float]]]:
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     """Give milliseconds of each inference and of each opening, by backend."""
     model = folder / "model.onnx"
     trained, _ = open_network(f"demo_{network}", CHECKPOINTS / f"{network}.safetensors")
@@ -61,8 +60,8 @@ def measure(
         built = build(model, folder / backend, open_engine=open_backend, request=Request(backend))
         print(f"  {network}, {backend}: {'; '.join(measured_lines(built.measured))}", flush=True)
     image = generate(1, size_hw).image[None]
-    infer: dict[BackendName, list[float]] = {backend: [] for backend in BACKENDS}
-    opened: dict[BackendName, list[float]] = {backend: [] for backend in BACKENDS}
+    infer: dict[str, list[float]] = {backend: [] for backend in BACKENDS}
+    opened: dict[str, list[float]] = {backend: [] for backend in BACKENDS}
     manifests = {backend: read_manifest(folder / backend) for backend in BACKENDS}
     for _ in range(rounds):
         for backend in BACKENDS:

@@ -28,9 +28,9 @@ from edgeseg.export.exporter import Settings, export_network
 from edgeseg.graph.precision.convert import Calibration
 from edgeseg.models.loading import open_network
 from edgeseg.runtime import Segmenter
-from edgeseg.spec import BackendName, Precision
+from edgeseg.spec import Precision
 
-BACKENDS: tuple[BackendName, ...] = ("onnxruntime", "openvino", "tensorrt_rtx")
+BACKENDS: tuple[str, ...] = ("onnxruntime", "openvino", "tensorrt_rtx")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 FIRST_CALIBRATION_SEED = 5000  # far from the scenes that are judged on
 LOWEST_SCORE = 0.05  # average precision wants the uncertain detections too

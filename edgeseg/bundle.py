@@ -14,7 +14,7 @@ from edgeseg.errors import EngineError, SpecError, shown
 from edgeseg.files import is_passing, staged_folder, write_whole
 from edgeseg.reading import hash_of, open_regular, parse_json, read_text, reading
 from edgeseg.records import Range, Ranged, from_plain, to_plain
-from edgeseg.spec import BackendName, ModelSpec, Precision
+from edgeseg.spec import ModelSpec, Precision
 
 SPEC_KEY = "edgeseg.spec"  # of the ONNX metadata: the ModelSpec as JSON
 PARITY_KEY = "edgeseg.parity"  # of the ONNX metadata: the parity report against PyTorch as JSON
@@ -43,7 +43,7 @@ class Manifest(Ranged):
             backend refuses to open it elsewhere.
     """
 
-    backend: BackendName
+    backend: str
     backend_version: str
     precision: Precision
     device: str

@@ -74,7 +74,7 @@ def test_an_onnxruntime_engine_takes_no_more_threads_than_there_are_cores(
 ) -> None:
     ort = pytest.importorskip("onnxruntime")
     monkeypatch.setattr(onnxruntime, "usable_cores", lambda: 1)
-    options = onnxruntime.Options(intra_op_threads=4)
+    options = onnxruntime.EngineOptions(intra_op_threads=4)
     assert onnxruntime._session_options(ort, options, None).intra_op_num_threads == 1
     assert onnxruntime._session_options(ort, options, 3).intra_op_num_threads == 3
 
@@ -83,6 +83,6 @@ def test_an_openvino_engine_takes_no_more_threads_than_there_are_cores(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(openvino, "usable_cores", lambda: 1)
-    options = openvino.Options(threads=4)
+    options = openvino.EngineOptions(threads=4)
     assert openvino._properties(options, "cpu", None)["INFERENCE_NUM_THREADS"] == 1
     assert openvino._properties(options, "cpu", 3)["INFERENCE_NUM_THREADS"] == 3

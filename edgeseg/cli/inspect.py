@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 from rich.table import Table
@@ -22,22 +22,22 @@ from edgeseg.bundle import (
 )
 from edgeseg.cli.options import PATH, normalisation, write_json
 from edgeseg.cli.tables import console
+from edgeseg.engines.registry import backends
 from edgeseg.errors import EngineError, UsageError, one_line
 from edgeseg.reading import parse_json, reading
 from edgeseg.records import from_plain, to_plain
-from edgeseg.spec import BackendName, ModelSpec
+from edgeseg.spec import ModelSpec
 
-BACKENDS = get_args(BackendName)
 SHOWN_NAMES = 12  # class names on a line before "and N more"
 
 
 @click.command()
 @click.argument("path", type=PATH)
 @click.option(
-    "--target", type=click.Choice(BACKENDS), help="What this backend would refuse of an .onnx file."
+    "--target", type=click.Choice(backends()), help="What this backend would refuse of an .onnx file."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def command(path: Path, target: BackendName | None, as_json: bool) -> None:
+def command(path: Path, target: str | None, as_json: bool) -> None:
     """Say what PATH holds: an .onnx file, an engine folder or a checkpoint."""
     if not path.exists():
         raise UsageError(f"{path} does not exist")
@@ -116,7 +116,7 @@ def inspect_model(path: Path) -> dict[str, Any]:
     }
 
 
-def inspect_for(path: Path, target: BackendName) -> dict[str, Any]:
+def inspect_for(path: Path, target: str) -> dict[str, Any]:
     """Describe what a backend would refuse of any .onnx file."""
     from edgeseg.export.portable import load_onnx
     from edgeseg.export.preflight import preflight

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -11,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.bundle import BUILD_AGAIN, MANIFEST_NAME, Manifest
-from edgeseg.errors import EngineError, SpecError
+from edgeseg.engines import registry
+from edgeseg.errors import EngineError, SpecError, shown
 from edgeseg.records import from_plain
-
-BACKENDS = ("onnxruntime", "openvino", "tensorrt", "tensorrt_rtx")
-"""Each is a folder beside this file, whose module `open` has a function of that name."""
 
 Options = TypeVar("Options")
 
@@ -79,13 +76,15 @@ def open_backend(
             on another machine or library.
         MissingExtraError: if the backend's library is not installed.
     """
-    if manifest.backend not in BACKENDS:
+    known = registry.backends()
+    if manifest.backend not in known:
         raise EngineError(
-            f"{folder} was built for the backend {manifest.backend!r}, this edgeseg runs "
-            f"{', '.join(BACKENDS)}; build the engine for one of these"
+            f"{folder} was built for the backend {shown(manifest.backend)}, this edgeseg runs "
+            f"{', '.join(known)}; build the engine for one of these"
         )
-    module = import_module(f"edgeseg.engines.{manifest.backend}.open")
-    opened: Backend = module.open(folder, manifest, device=device, threads=threads)
+    opened: Backend = registry.part_of(manifest.backend, "open").open(
+        folder, manifest, device=device, threads=threads
+    )
     return opened
 
 

@@ -1,4 +1,4 @@
-"""Turn inferences of several threads into turns on lanes: what runs one inference at a time."""
+"""Share what runs one inference at a time, such as an execution context, between threads."""
 
 from __future__ import annotations
 
@@ -15,49 +15,49 @@ FORKED = (
     "process, or start processes by 'spawn'"
 )
 
-Lane = TypeVar("Lane")
+Slot = TypeVar("Slot")
 
 
-class Lanes(Generic[Lane]):
-    """Lanes that are taken by one thread at a time, until they are closed.
+class Pool(Generic[Slot]):
+    """Slots that are taken by one thread at a time, until they are closed.
 
     Args:
-        free: frees a lane; called when it is nobody's.
+        free: frees a slot; called when nobody has it.
     """
 
-    def __init__(self, free: Callable[[Lane], object] = lambda lane: None) -> None:
+    def __init__(self, free: Callable[[Slot], object] = lambda slot: None) -> None:
         self._free = free
-        self._idle: list[Lane] = []
+        self._idle: list[Slot] = []
         self._count = 0
         self._closed = False
         self._changed = threading.Condition()
 
-    def add(self, lane: Lane) -> None:
-        """Add a lane, which is closed with the others."""
-        self._idle.append(lane)
+    def add(self, slot: Slot) -> None:
+        """Add a slot, which is freed with the others."""
+        self._idle.append(slot)
         self._count += 1
 
     @contextmanager
-    def one(self) -> Iterator[Lane]:
-        """Wait for a lane and take it. Raises EngineError once they are closed, while waiting too."""
+    def take(self) -> Iterator[Slot]:
+        """Wait for a slot and take it. Raises EngineError once the pool is closed, while waiting too."""
         with self._changed:
             self._changed.wait_for(lambda: self._idle or self._closed)
             if self._closed:
                 raise EngineError(CLOSED)
-            lane = self._idle.pop()
+            slot = self._idle.pop()
         try:
-            yield lane
+            yield slot
         finally:
             with self._changed:
-                self._idle.append(lane)
+                self._idle.append(slot)
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """Send away who waits, wait for who has a lane, and free them all; closing twice is allowed."""
+        """Refuse those who wait, wait for those who have a slot, and free all; closing twice is allowed."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
             self._changed.wait_for(lambda: len(self._idle) == self._count)
-            lanes, self._idle, self._count = self._idle, [], 0
-        for lane in lanes:
-            self._free(lane)
+            slots, self._idle, self._count = self._idle, [], 0
+        for slot in slots:
+            self._free(slot)

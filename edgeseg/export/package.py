@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from edgeseg.bundle import sha256_of
+from edgeseg.engines.registry import AUTO, backends
 from edgeseg.errors import EngineError, SpecError, UsageError, shown
-from edgeseg.export.engines import BuildBackend
 from edgeseg.export.portable import read_spec
 from edgeseg.export.verify import verify_model
 from edgeseg.files import staged_file
@@ -41,7 +41,7 @@ _CHUNK_BYTES = 1 << 20
 class Recipe:
     """What the builder of a package wants the device to build; None leaves it to the device's own command."""
 
-    backend: BuildBackend | None = None
+    backend: str | None = None
     precision: Precision | None = None
     device: str | None = None
     hint: Literal["latency", "throughput"] | None = None
@@ -141,6 +141,11 @@ def _read_manifest(plain: Any) -> Package:
         raise SpecError(f"it has schema version {shown(version)}, this edgeseg reads {PACKAGE_VERSION}")
     spec = ModelSpec.from_plain(plain.get("spec"))
     package = from_plain(Package, {**plain, "spec": to_plain(spec)})
+    known = (*backends(), AUTO)
+    if package.recipe.backend not in (None, *known):
+        raise SpecError(
+            f"recipe.backend must be one of {', '.join(known)}, got {shown(package.recipe.backend)}"
+        )
     if MODEL_NAME not in package.files:
         raise SpecError(f"it holds no {MODEL_NAME}")
     return package

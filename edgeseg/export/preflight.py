@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 from edgeseg.bundle import MODULE_KEY, SOURCE_KEY
 from edgeseg.errors import EngineError
-from edgeseg.spec import BackendName
 
 if TYPE_CHECKING:
     import onnx
 
-TENSORRT: tuple[BackendName, ...] = ("tensorrt", "tensorrt_rtx")
+TENSORRT: tuple[str, ...] = ("tensorrt", "tensorrt_rtx")
 DENSE = "export with --lowering dense"
 FIXED = "export with a fixed --size and --batch"
 
@@ -60,7 +59,7 @@ class Finding:
         return f"{self.operator} {self.node}{place}: {self.problem}".lstrip()
 
 
-def preflight(model: onnx.ModelProto, backend: BackendName) -> list[Finding]:
+def preflight(model: onnx.ModelProto, backend: str) -> list[Finding]:
     """List what the backend will refuse, in the order of the graph; empty if nothing.
 
     Args:
@@ -72,7 +71,7 @@ def preflight(model: onnx.ModelProto, backend: BackendName) -> list[Finding]:
     return [*_dynamic_shapes(model), *_operators(model), *_types_refused(model, known)]
 
 
-def refuse_unfit(model: onnx.ModelProto, backend: BackendName) -> None:
+def refuse_unfit(model: onnx.ModelProto, backend: str) -> None:
     """Raise EngineError with the first finding, and the number of others, if there is one."""
     findings = preflight(model, backend)
     if findings:

@@ -17,7 +17,7 @@ from onnx import numpy_helper
 from edgeseg.bundle import Manifest
 from edgeseg.engines.backend import Backend, open_backend
 from edgeseg.errors import ParityError
-from edgeseg.export.engines import BuildBackend, Request
+from edgeseg.export.engines import Request
 from edgeseg.export.engines.build import build, verify_engine
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.golden import Golden
@@ -73,9 +73,7 @@ def test_the_stages_stay_inside_the_graph(tied: Path) -> None:
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
-def test_an_engine_of_it_is_built_and_proves_itself_later(
-    tied: Path, backend: BuildBackend, tmp_path: Path
-) -> None:
+def test_an_engine_of_it_is_built_and_proves_itself_later(tied: Path, backend: str, tmp_path: Path) -> None:
     pytest.importorskip(backend)
     folder = tmp_path / "engine"
     built = build(tied, folder, open_engine=open_backend, request=Request(backend=backend, threads=1))

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeseg.engines.pool import Lanes
 from edgeseg.errors import EngineError
 from edgeseg.runtime import InstanceResult, Segmenter, SemanticResult
 from edgeseg.spec import CRFSpec
@@ -90,56 +89,6 @@ def test_a_budget_is_kept_by_one_thread_after_another(tmp_path: Path) -> None:
     ):
         results = list(pool.map(segmenter, [side(i % 4, SIZES_HW[i % 4]) for i in range(FRAMES)]))
     assert [result.labels.shape for result in results] == [SIZES_HW[i % 4] for i in range(FRAMES)]
-
-
-class SlowLane:
-    """A lane that stays taken until it is told to go on."""
-
-    def __init__(self) -> None:
-        self.taken, self.go_on, self.freed = threading.Event(), threading.Event(), False
-
-    def run(self) -> bool:
-        self.taken.set()
-        assert self.go_on.wait(10)
-        return self.freed
-
-
-def free(lane: SlowLane) -> None:
-    lane.freed = True
-
-
-def test_closing_sends_away_who_waits_and_waits_for_who_runs() -> None:
-    lanes: Lanes[SlowLane] = Lanes(free)
-    lane = SlowLane()
-    lanes.add(lane)
-
-    def infer() -> bool:
-        with lanes.one() as mine:
-            return mine.run()
-
-    with ThreadPoolExecutor(3) as pool:
-        running = pool.submit(infer)
-        assert lane.taken.wait(10)
-        waiting = pool.submit(infer)
-        closing = pool.submit(lanes.close)
-        with pytest.raises(EngineError, match="the engine is closed"):
-            waiting.result(10)
-        assert not closing.done()
-        lane.go_on.set()
-        assert running.result(10) is False  # it was not freed under its user
-        closing.result(10)
-    assert lane.freed
-    with pytest.raises(EngineError, match="the engine is closed"):
-        infer()
-    lanes.close()
-
-
-def test_a_lane_comes_back_from_a_run_that_fails() -> None:
-    lanes: Lanes[int] = Lanes()
-    lanes.add(1)
-    for _ in range(2):
-        with pytest.raises(ValueError, match="no"), lanes.one():
-            raise ValueError("no")
 
 
 @pytest.mark.parametrize("make", [labels_engine, logits_engine])

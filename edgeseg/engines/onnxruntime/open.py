@@ -1,18 +1,12 @@
-"""Turn an engine built for ONNX Runtime into a session with the manifest's options.
-
-The manifest's device picks the execution provider (`providers`). Of its options `model_file` names the graph;
-`intra_op_threads` is a number, 0 leaves it to ONNX Runtime; `execution_mode` is `sequential` or `parallel`;
-`graph_optimization` is `all`, or `disabled` where the graph was saved optimised; `left_over` is for people.
-"""
+"""Turn an engine built for ONNX Runtime into a session with the manifest's options."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +14,10 @@ from numpy.typing import NDArray
 from edgeseg.bundle import Manifest, read_file
 from edgeseg.cores import usable_cores
 from edgeseg.engines.backend import Tensor, read_options, refuse_if_moved
+from edgeseg.engines.facts import CPU
+from edgeseg.engines.onnxruntime.facts import FACTS
+from edgeseg.engines.onnxruntime.options import EngineOptions
 from edgeseg.engines.onnxruntime.providers import (
-    CPU,
     ON_NVIDIA,
     PROVIDERS,
     built_on,
@@ -32,8 +28,6 @@ from edgeseg.engines.pool import CLOSED, FORKED
 from edgeseg.errors import EngineError
 from edgeseg.extras import require
 from edgeseg.forks import never_free, tell_of_forks
-from edgeseg.records import Ranged
-from edgeseg.spec import THREADS
 
 NOWHERE = os.path.join(os.devnull, "external-data")  # no folder can be within a device
 _LOG_ERRORS_ONLY = 3  # warnings concern the graph's makers; what fails is raised
@@ -41,17 +35,6 @@ _DTYPES: Mapping[str, str] = {  # of ONNX Runtime's names those that are not num
     "float": "float32",
     "double": "float64",
 }
-
-
-@dataclass(frozen=True)
-class Options(Ranged):
-    """What a manifest says of a session; see the module's docstring."""
-
-    model_file: str = "model.onnx"
-    intra_op_threads: Annotated[int, THREADS] = 0
-    execution_mode: Literal["sequential", "parallel"] = "sequential"
-    graph_optimization: Literal["all", "disabled"] = "all"
-    left_over: Mapping[str, tuple[str, ...]] | None = None
 
 
 class OnnxRuntimeBackend:
@@ -141,8 +124,8 @@ class BoundBackend(OnnxRuntimeBackend):
 
 def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int | None) -> OnnxRuntimeBackend:
     """Open a session; arguments and errors are those of `open_backend`."""
-    ort = require("onnxruntime", "cpu")
-    options = read_options(Options, folder, manifest)
+    ort = require("onnxruntime", FACTS.extra)
+    options = read_options(EngineOptions, folder, manifest)
     device = device or manifest.device
     _check_device(manifest, options, device)
     session_options = _session_options(ort, options, threads)
@@ -173,7 +156,7 @@ def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int |
     return OnnxRuntimeBackend(session, here, others)
 
 
-def _check_device(manifest: Manifest, options: Options, device: str) -> None:
+def _check_device(manifest: Manifest, options: EngineOptions, device: str) -> None:
     optimised = options.graph_optimization == "disabled"
     if device != manifest.device and optimised:
         raise EngineError(
@@ -182,7 +165,7 @@ def _check_device(manifest: Manifest, options: Options, device: str) -> None:
         )
 
 
-def _session_options(ort: Any, options: Options, threads: int | None) -> Any:
+def _session_options(ort: Any, options: EngineOptions, threads: int | None) -> Any:
     session_options = ort.SessionOptions()
     session_options.log_severity_level = _LOG_ERRORS_ONLY
     session_options.intra_op_num_threads = threads or min(options.intra_op_threads, usable_cores())

@@ -8,15 +8,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from edgeseg.bundle import Manifest
 from edgeseg.engines import cuda
+from edgeseg.engines.cache import cache_folder
+from edgeseg.engines.facts import CPU
 from edgeseg.errors import EngineError, MissingExtraError, NoDeviceError, UsageError
 from edgeseg.machine import processor
 
-CPU = "cpu"
 PROVIDERS: Mapping[str, tuple[str, ...]] = {
     CPU: ("CPUExecutionProvider",),
     "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
@@ -92,24 +92,6 @@ def left_over(session: Any, device: str) -> dict[str, list[str]] | None:
             nodes = [f"{node.op_type} {node.name}" for node in subgraph.get_nodes()]
             found.setdefault(subgraph.ep_name, []).extend(nodes)
     return found
-
-
-def cache_folder(manifest: Manifest, provider: str) -> Path:
-    """Make the folder in which a provider keeps what it compiled: the user's, as the engine may be read-only.
-
-    Raises:
-        EngineError: if it cannot be made.
-    """
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = home / "edgeseg" / f"{manifest.model_sha256[:16]}-{manifest.precision}-{provider}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EngineError(
-            f"{provider} keeps what it compiled in {folder}, which cannot be made ({error.strerror}); set "
-            "XDG_CACHE_HOME to a folder that can be written"
-        ) from error
-    return folder
 
 
 def _options(provider: str, manifest: Manifest, threads: int) -> dict[str, str]:

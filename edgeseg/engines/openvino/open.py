@@ -1,17 +1,10 @@
-"""Turn an engine built for OpenVINO into a compiled model with the manifest's options.
-
-Of the manifest's options `model_file` names the compiled model, which opens without being compiled again;
-`streams` is how many inferences may run side by side, each on its share of `threads`, 0 leaves their number
-to OpenVINO; `pinned` says whether each thread keeps to one core; `inference_precision` is what float layers
-may be computed in, such as `f32`: left alone, OpenVINO takes bfloat16 wherever the processor has it.
-"""
+"""Turn an engine built for OpenVINO into a compiled model with the manifest's options."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,28 +12,14 @@ from numpy.typing import NDArray
 from edgeseg.bundle import Manifest, read_file
 from edgeseg.cores import usable_cores
 from edgeseg.engines.backend import Tensor, read_options, refuse_if_moved
-from edgeseg.engines.pool import FORKED, Lanes
+from edgeseg.engines.facts import CPU
+from edgeseg.engines.openvino.facts import FACTS
+from edgeseg.engines.openvino.options import EngineOptions
+from edgeseg.engines.pool import FORKED, Pool
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.extras import require
 from edgeseg.forks import never_free, tell_of_forks
 from edgeseg.machine import processor
-from edgeseg.records import Range, Ranged
-from edgeseg.spec import THREADS
-
-_CPU = "cpu"
-_DEVICES = (_CPU, "gpu")  # OpenVINO's names in small letters; its GPUs are Intel's
-MOST_STREAMS = 256  # inferences side by side, each with buffers of its own
-
-
-@dataclass(frozen=True)
-class Options(Ranged):
-    """What a manifest says of a compiled model; see the module's docstring."""
-
-    model_file: str = "model.blob"
-    threads: Annotated[int, THREADS] = 0
-    streams: Annotated[int, Range(1, MOST_STREAMS)] = 1
-    pinned: bool = True
-    inference_precision: Literal["f32", "f16", "bf16"] = "f32"
 
 
 class OpenVINOBackend:
@@ -55,7 +34,7 @@ class OpenVINOBackend:
         self.outputs = {_name(port, names): _tensor(port) for port in compiled.outputs}
         (self._input,) = self.inputs
         self._compiled = compiled
-        self._requests: Lanes[Any] = Lanes()
+        self._requests: Pool[Any] = Pool()
         for _ in range(streams):
             self._requests.add(compiled.create_infer_request())
         self._forked = False
@@ -65,7 +44,7 @@ class OpenVINOBackend:
         """Run one batch of images (N, H, W, 3) and return the outputs by name, copied out of the request."""
         if self._forked:
             raise EngineError(FORKED)
-        with self._requests.one() as request:
+        with self._requests.take() as request:
             try:
                 values = request.infer({self._input: image})
                 return {name: values[index] for index, name in enumerate(self.outputs)}
@@ -87,8 +66,8 @@ class OpenVINOBackend:
 
 def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int | None) -> OpenVINOBackend:
     """Open a compiled model; arguments and errors are those of `open_backend`."""
-    openvino = require("openvino", "openvino")
-    options = read_options(Options, folder, manifest)
+    openvino = require("openvino", FACTS.extra)
+    options = read_options(EngineOptions, folder, manifest)
     device = _checked_device(manifest, device or manifest.device)
     core = openvino.Core()
     try:
@@ -109,8 +88,8 @@ def last_line(error: Exception) -> str:
 
 
 def _checked_device(manifest: Manifest, device: str) -> str:
-    if device not in _DEVICES:
-        raise UsageError(f"OpenVINO has no device {device!r}; it has {', '.join(_DEVICES)}")
+    if device not in FACTS.devices:
+        raise UsageError(f"OpenVINO has no device {device!r}; it has {', '.join(FACTS.devices)}")
     if device != manifest.device:
         raise EngineError(
             f"this engine was compiled for {manifest.device}; for {device}, build another: "
@@ -121,19 +100,19 @@ def _checked_device(manifest: Manifest, device: str) -> str:
 
 def _device(core: Any, device: str) -> dict[str, str]:
     """Name what a compiled model is tied to besides the library."""
-    if device == _CPU:
+    if device == CPU:
         return processor()
     return {device: str(core.get_property(device.upper(), "FULL_DEVICE_NAME"))}
 
 
-def _properties(options: Options, device: str, threads: int | None) -> dict[str, Any]:
+def _properties(options: EngineOptions, device: str, threads: int | None) -> dict[str, Any]:
     """Say the manifest's options in OpenVINO's words."""
     properties = {
         "PERFORMANCE_HINT": "LATENCY" if options.streams == 1 else "THROUGHPUT",
         "INFERENCE_PRECISION_HINT": options.inference_precision,
         "NUM_STREAMS": options.streams,
     }
-    if device == _CPU:
+    if device == CPU:
         properties["INFERENCE_NUM_THREADS"] = threads or min(options.threads, usable_cores())
         properties["ENABLE_CPU_PINNING"] = options.pinned
     return properties

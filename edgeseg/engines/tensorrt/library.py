@@ -1,25 +1,23 @@
-"""What builder and runtime share of TensorRT and TensorRT for RTX: names, import, and a quiet logger."""
+"""What building and running share of TensorRT and TensorRT for RTX: the import, and a quiet logger."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from edgeseg.engines.registry import facts_of
 from edgeseg.extras import require
-from edgeseg.spec import BackendName
 
-TITLES: Mapping[BackendName, str] = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX"}
-_EXTRAS: Mapping[BackendName, str] = {"tensorrt": "tensorrt", "tensorrt_rtx": "tensorrt-rtx"}
 _KEPT_ERRORS = 8
 
 
-def import_library(backend: BackendName) -> Any:
-    """Import the module, whose name is the backend's.
+def import_library(backend: str) -> Any:
+    """Import the library of one of the two backends.
 
     Raises:
         MissingExtraError: if it, or a library that it loads, is not installed.
     """
-    return require(backend, _EXTRAS[backend], attribute="Builder")  # type stubs alone have no Builder
+    facts = facts_of(backend)
+    return require(facts.modules[0], facts.extra, attribute="Builder")  # type stubs alone have no Builder
 
 
 def quiet_logger(library: Any) -> Any:

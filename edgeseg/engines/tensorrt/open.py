@@ -1,17 +1,14 @@
-"""Turn an engine of TensorRT, or of TensorRT for RTX, into something that infers on a GPU.
+"""Turn a serialized engine of TensorRT into something that infers on a GPU.
 
-Of the manifest's options `engine_file` names the serialized engine, and `contexts` says how many inferences
-may run side by side. Each has its own lane: execution context, stream, buffers, and a CUDA graph of copy, run
-and copy back, recorded at opening, so that an inference is one launch and one wait. TensorRT for RTX compiles
-its kernels when an engine is opened, and keeps them for the next time.
+Inferences that may run side by side each have their own slot: execution context, stream, buffers, and a CUDA
+graph of copy, run and copy back, recorded at opening, so that an inference is one launch and one wait.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,38 +16,24 @@ from numpy.typing import NDArray
 from edgeseg.bundle import Manifest, read_file
 from edgeseg.engines import cuda
 from edgeseg.engines.backend import Tensor, read_options, refuse_if_moved
-from edgeseg.engines.onnxruntime.providers import cache_folder
-from edgeseg.engines.pool import FORKED, Lanes
+from edgeseg.engines.pool import FORKED, Pool
+from edgeseg.engines.tensorrt.buffers import Buffer, Recording, Stream
+from edgeseg.engines.tensorrt.facts import GPU
 from edgeseg.engines.tensorrt.library import import_library, quiet_logger
-from edgeseg.engines.tensorrt_rtx.kernel_cache import KernelCache
+from edgeseg.engines.tensorrt.options import EngineOptions
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.forks import never_free, tell_of_forks
-from edgeseg.records import Range, Ranged
 
 if TYPE_CHECKING:
     import tensorrt as trt
-
-DEVICE = "cuda"
-KERNELS_FILE = "kernels.bin"
-
-MOST_CONTEXTS = 64  # inferences side by side, each with buffers of its own
-
-
-@dataclass(frozen=True)
-class Options(Ranged):
-    """What a manifest says of a serialized engine; see the module's docstring."""
-
-    engine_file: str = "engine.plan"
-    contexts: Annotated[int, Range(1, MOST_CONTEXTS)] = 1
-
 
 CreateContext = Callable[[], "trt.IExecutionContext | None"]
 
 
 class TensorRTBackend:
-    """An engine with its lanes; see `Backend` for what each member promises.
+    """An engine with its slots; see `Backend` for what each member promises.
 
-    `infer` may be called from several threads; it waits for a free lane.
+    `infer` may be called from several threads; it waits for a free slot.
     """
 
     def __init__(
@@ -63,7 +46,7 @@ class TensorRTBackend:
     ) -> None:
         self.built_on = built_on
         self.inputs, self.outputs = _tensors(engine, library)
-        self._lanes: Lanes[_Lane] = Lanes(_Lane.close)
+        self._slots: Pool[_Slot] = Pool(_Slot.close)
         self._forked = False
         tell_of_forks(self)
         try:
@@ -73,29 +56,29 @@ class TensorRTBackend:
                     raise EngineError(
                         "TensorRT cannot make an execution context; the GPU's memory may be full"
                     )
-                lane = _Lane(context, {**self.inputs, **self.outputs}, set(self.inputs))
-                self._lanes.add(lane)
-                lane.record()
+                slot = _Slot(context, {**self.inputs, **self.outputs}, set(self.inputs))
+                self._slots.add(slot)
+                slot.record()
         except BaseException:
             self.close()
             raise
 
     def infer(self, image: NDArray[np.uint8], /) -> dict[str, NDArray[Any]]:
-        """Run one batch of images (N, H, W, 3) and return the outputs by name, copied out of the lane."""
+        """Run one batch of images (N, H, W, 3) and return the outputs by name, copied out of the slot."""
         if self._forked:
             raise EngineError(FORKED)
         (name,) = self.inputs
         if image.shape != self.inputs[name].shape or image.dtype != self.inputs[name].dtype:
             raise EngineError(f"the engine takes {self.inputs[name]}, got {image.dtype} {image.shape}")
-        with self._lanes.one() as lane:
-            lane.buffers[name].host[...] = image
-            lane.run()
-            return {output: lane.buffers[output].host.copy() for output in self.outputs}
+        with self._slots.take() as slot:
+            slot.buffers[name].host[...] = image
+            slot.run()
+            return {output: slot.buffers[output].host.copy() for output in self.outputs}
 
     def close(self) -> None:
         """Free the GPU's memory; closing twice is allowed."""
         if not self._forked:
-            self._lanes.close()
+            self._slots.close()
 
     def forked(self) -> None:
         """Leave the GPU alone: its driver serves no forked process."""
@@ -103,21 +86,21 @@ class TensorRTBackend:
         never_free(self)
 
 
-class _Lane:
+class _Slot:
     """One inference at a time: a context, a stream, buffers, and the recorded work."""
 
     def __init__(
         self, context: trt.IExecutionContext, tensors: Mapping[str, Tensor], inputs: set[str]
     ) -> None:
-        self.buffers: dict[str, cuda.Buffer] = {}
+        self.buffers: dict[str, Buffer] = {}
         self._inputs = inputs
-        self._stream = cuda.Stream()
-        self._recording = cuda.Recording(self._stream)
+        self._stream = Stream()
+        self._recording = Recording(self._stream)
         self._context = context
         try:
             for name, tensor in tensors.items():
                 shape = tuple(size for size in tensor.shape if size is not None)
-                self.buffers[name] = cuda.Buffer(shape, np.dtype(tensor.dtype))
+                self.buffers[name] = Buffer(shape, np.dtype(tensor.dtype))
                 context.set_tensor_address(name, self.buffers[name].device)
         except BaseException:
             self.close()
@@ -156,9 +139,23 @@ def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int |
     Raises:
         NoDeviceError: if there is no NVIDIA GPU, or no driver.
     """
-    if (device or manifest.device) != DEVICE:
-        raise UsageError(f"engines of {manifest.backend} run on {DEVICE}, not on {device}")
-    options = read_options(Options, folder, manifest)
+    return TensorRTBackend(*deserialized(folder, manifest, device))
+
+
+class Deserialized(NamedTuple):
+    """An engine that has no context yet."""
+
+    engine: trt.ICudaEngine
+    library: Any
+    contexts: int
+    built_on: Mapping[str, str]
+
+
+def deserialized(folder: Path, manifest: Manifest, device: str | None) -> Deserialized:
+    """Read an engine of TensorRT, or of TensorRT for RTX; raises as `open`."""
+    if (device or manifest.device) != GPU:
+        raise UsageError(f"engines of {manifest.backend} run on {GPU}, not on {device}")
+    options = read_options(EngineOptions, folder, manifest)
     library = import_library(manifest.backend)
     built_on = {
         **manifest.built_on,  # what holds of the engine wherever it is
@@ -175,12 +172,7 @@ def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int |
         raise EngineError(
             f"{manifest.backend} cannot open {folder}: {logger.last_error()}; build it again here"
         )
-    if manifest.backend == "tensorrt":
-        return TensorRTBackend(engine, library, options.contexts, built_on)
-    kernels = KernelCache(engine, cache_folder(manifest, manifest.backend) / KERNELS_FILE)
-    backend = TensorRTBackend(engine, library, options.contexts, built_on, kernels.create_context)
-    kernels.save()
-    return backend
+    return Deserialized(engine, library, options.contexts, built_on)
 
 
 def _tensors(engine: trt.ICudaEngine, library: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -12,13 +12,9 @@ from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest
 from edgeseg.export.engines.tuning import Measured
-from edgeseg.graph.precision.quantise import Scheme
 from edgeseg.graph.view import Layer
 from edgeseg.records import Range, Ranged
-from edgeseg.spec import MAX_THREADS, BackendName, ModelSpec, Precision
-
-BuildBackend = Literal[BackendName, "auto"]
-"""What can be built for: a backend, or the fastest of those for this processor that are installed."""
+from edgeseg.spec import MAX_THREADS, Int8Scheme, ModelSpec, Precision
 
 
 class Runner(Protocol):
@@ -98,7 +94,7 @@ class Request(Ranged):
         openvino: what only OpenVINO is asked.
     """
 
-    backend: BuildBackend = "onnxruntime"
+    backend: str = "onnxruntime"
     precision: Precision = "fp32"
     device: str | None = None
     threads: Annotated[int, Range(1, MAX_THREADS)] | None = None
@@ -136,7 +132,7 @@ WriteFiles = Callable[[Task], Manifest]
 """`write_files` of a backend's module, where it takes no time: the engine's files and its manifest, with the
 options as they come. Raises as `FillEngine` does."""
 
-Int8Scheme = Callable[[Request], Scheme]
+ChooseScheme = Callable[[Request], Int8Scheme]
 """`int8_scheme` of a backend's module, where it differs from `symmetric`. Raises EngineError if the device
 asked for has no int8."""
 

@@ -13,7 +13,7 @@ from edgeseg.errors import MissingExtraError, UsageError
 from edgeseg.export.engines import Request, Task
 from edgeseg.export.engines.modules import CPU_BACKENDS, fill_engine_of
 from edgeseg.export.engines.tuning import Measured, measure
-from edgeseg.graph.precision.quantise import Scheme
+from edgeseg.spec import Int8Scheme
 
 CPU = "cpu"
 
@@ -48,8 +48,8 @@ def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
     return manifest, measured
 
 
-def int8_scheme(request: Request) -> Scheme:
-    """Choose the form that both libraries fuse into int8 kernels; see `Scheme`."""
+def int8_scheme(request: Request) -> Int8Scheme:
+    """Choose the form that both libraries fuse into int8 kernels; see `Int8Scheme`."""
     return "onnxruntime"
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-from edgeseg.export.engines import FillEngine, Int8Scheme, Request, WriteFiles
-from edgeseg.graph.precision.quantise import Scheme
-from edgeseg.spec import BackendName
+from edgeseg.export.engines import ChooseScheme, FillEngine, Request, WriteFiles
+from edgeseg.spec import Int8Scheme
 
-CPU_BACKENDS: tuple[BackendName, ...] = ("onnxruntime", "openvino")
+CPU_BACKENDS: tuple[str, ...] = ("onnxruntime", "openvino")
 """What `auto` compares."""
 
 
@@ -30,7 +29,7 @@ def write_files_of(backend: str) -> WriteFiles | None:
     return write
 
 
-def scheme_of(request: Request) -> Scheme:
+def scheme_of(request: Request) -> Int8Scheme:
     """Ask a backend for the form of int8 that it computes."""
-    choose: Int8Scheme | None = getattr(module_of(request.backend), "int8_scheme", None)
+    choose: ChooseScheme | None = getattr(module_of(request.backend), "int8_scheme", None)
     return choose(request) if choose else "symmetric"

@@ -16,8 +16,8 @@ from edgeseg.export.engines import Request, Task
 from edgeseg.export.engines.candidates import measure_options, thread_counts
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.extras import require
-from edgeseg.graph.precision.quantise import Scheme
 from edgeseg.graph.view import Layer
+from edgeseg.spec import Int8Scheme
 
 MODEL_FILE = "model.onnx"
 CPU = "cpu"
@@ -70,7 +70,7 @@ def _with_left_over(task: Task, manifest: Manifest) -> Manifest:
     return dataclasses.replace(manifest, options={**manifest.options, "left_over": left_over})
 
 
-def int8_scheme(request: Request) -> Scheme:
+def int8_scheme(request: Request) -> Int8Scheme:
     """Choose what the execution provider fuses into int8 kernels.
 
     Raises:

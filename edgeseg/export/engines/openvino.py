@@ -14,9 +14,8 @@ from edgeseg.export.engines import Request, Task
 from edgeseg.export.engines.candidates import measure_options, thread_counts
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.extras import require
-from edgeseg.graph.precision.quantise import Scheme
 from edgeseg.graph.view import Layer
-from edgeseg.spec import ModelSpec
+from edgeseg.spec import Int8Scheme, ModelSpec
 
 MODEL_FILE = "model.blob"
 CPU = "cpu"
@@ -61,8 +60,8 @@ def write_files(task: Task) -> Manifest:
     )
 
 
-def int8_scheme(request: Request) -> Scheme:
-    """Choose the form that OpenVINO computes rightly; see `Scheme`."""
+def int8_scheme(request: Request) -> Int8Scheme:
+    """Choose the form that OpenVINO computes rightly; see `Int8Scheme`."""
     return "unsigned"
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.bundle import Manifest
-from edgeseg.engines.tensorrt.library import TITLES, import_library, quiet_logger
+from edgeseg.engines.registry import facts_of
+from edgeseg.engines.tensorrt.library import import_library, quiet_logger
 from edgeseg.errors import EngineError, NoDeviceError, UsageError
 from edgeseg.export.engines import Task, TensorRTOptions
 from edgeseg.export.engines.tensorrt_inspector import precisions_of
@@ -21,7 +22,6 @@ from edgeseg.export.preflight import origin_of
 from edgeseg.files import write_whole
 from edgeseg.graph.view import Layer
 from edgeseg.reading import read_bytes, reading
-from edgeseg.spec import BackendName
 
 if TYPE_CHECKING:
     import tensorrt as trt
@@ -32,19 +32,19 @@ GPU = "cuda"
 
 def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
     """Write the serialized engine; see `FillEngine`. Nothing is measured: the library chooses its kernels."""
-    backend: BackendName = "tensorrt_rtx" if task.request.backend == "tensorrt_rtx" else "tensorrt"
+    backend: str = "tensorrt_rtx" if task.request.backend == "tensorrt_rtx" else "tensorrt"
     options = task.request.tensorrt
     _check_options(backend, options)
     library = import_library(backend)
     logger = quiet_logger(library)
     builder = _builder(library, logger, backend)
-    network = _parse(library, builder, logger, task.model, TITLES[backend])
+    network = _parse(library, builder, logger, task.model, facts_of(backend).title)
     config = _configure(library, builder, options)
     if task.spec.graph.crf_stride is not None:
         config.clear_flag(library.BuilderFlag.TF32)  # 10 bits for the CRF's squared distances
     plan: Any = builder.build_serialized_network(network, config)
     if plan is None:
-        raise EngineError(f"{TITLES[backend]} cannot build {task.model.name}: {logger.last_error()}")
+        raise EngineError(f"{facts_of(backend).title} cannot build {task.model.name}: {logger.last_error()}")
     (task.staging / ENGINE_FILE).write_bytes(bytes(plan))
     _keep_timings(config, options)
     manifest = Manifest(
@@ -76,7 +76,7 @@ def layer_precisions(folder: Path, manifest: Manifest, layers: Sequence[Layer]) 
     return precisions_of(inspector.get_engine_information(library.LayerInformationFormat.JSON), layers)
 
 
-def _check_options(backend: BackendName, options: TensorRTOptions) -> None:
+def _check_options(backend: str, options: TensorRTOptions) -> None:
     """Refuse what only the other library has."""
     if backend == "tensorrt" and options.compute_capabilities:
         raise UsageError("TensorRT builds for the GPU it runs on; --compute-capability is for tensorrt_rtx")
@@ -90,13 +90,13 @@ def _check_options(backend: BackendName, options: TensorRTOptions) -> None:
         )
 
 
-def _builder(library: Any, logger: Any, backend: BackendName) -> trt.Builder:
+def _builder(library: Any, logger: Any, backend: str) -> trt.Builder:
     try:
         builder: trt.Builder = library.Builder(logger)
     except (RuntimeError, TypeError) as error:  # the binding's constructor returned no object
         raise NoDeviceError(
-            f"{TITLES[backend]} does not start here ({logger.last_error()}); it builds on the GPU that runs "
-            "the engine, tensorrt_rtx builds anywhere"
+            f"{facts_of(backend).title} does not start here ({logger.last_error()}); it builds on the GPU "
+            "that runs the engine, tensorrt_rtx builds anywhere"
         ) from error
     return builder
 
@@ -180,7 +180,7 @@ def _keep_timings(config: trt.IBuilderConfig, options: TensorRTOptions) -> None:
         write_whole(options.timing_cache, bytes(known), EngineError)
 
 
-def _built_on(library: Any, backend: BackendName, options: TensorRTOptions) -> dict[str, str]:
+def _built_on(library: Any, backend: str, options: TensorRTOptions) -> dict[str, str]:
     """Say what the engine is tied to before it was opened; on a GPU, opening it tells more."""
     if backend == "tensorrt_rtx":
         capabilities = ", ".join(sorted(options.compute_capabilities)) or "any"

@@ -15,7 +15,7 @@ from edgeseg.errors import MissingExtraError
 from edgeseg.export.engines import OpenEngine, Request, Task
 from edgeseg.export.engines.modules import CPU_BACKENDS, write_files_of
 from edgeseg.export.parity import Run
-from edgeseg.spec import BackendName, ModelSpec
+from edgeseg.spec import ModelSpec
 
 _MODEL_NAME = "trial.onnx"
 
@@ -59,5 +59,5 @@ def trial(
         yield runs
 
 
-def _backends(request: Request) -> tuple[BackendName, ...]:
+def _backends(request: Request) -> tuple[str, ...]:
     return CPU_BACKENDS if request.backend == "auto" else (request.backend,)

@@ -23,14 +23,14 @@ from edgeseg.graph.precision.convert import (
     ranges_of,
 )
 from edgeseg.graph.precision.judge import Judge
-from edgeseg.graph.precision.quantise import Scheme, plan, quantise
+from edgeseg.graph.precision.quantise import plan, quantise
 from edgeseg.graph.precision.report import Kept, PrecisionReport
 from edgeseg.graph.precision.sensitivity import search
 from edgeseg.graph.precision.trials import Form, Trials
 from edgeseg.graph.view import GraphView
 from edgeseg.reading import parse_json
 from edgeseg.records import from_plain, to_plain
-from edgeseg.spec import CalibrationMethod, Magnitude
+from edgeseg.spec import CalibrationMethod, Int8Scheme, Magnitude
 
 JUDGING_BUDGET_S = 240.0  # for all groups of layers once
 METHODS: tuple[CalibrationMethod, ...] = ("entropy", "percentile", "mse", "minmax")
@@ -61,7 +61,7 @@ class Int8Choice:
     """
 
     graph_sha256: str
-    scheme: Scheme
+    scheme: Int8Scheme
     ranges: Mapping[str, Magnitude]
     float_layers: tuple[str, ...]
     report: PrecisionReport
@@ -96,7 +96,7 @@ class Target:
         saturates: whether its kernels add two products in 16 bits, so that narrow weights may lose less.
     """
 
-    scheme: Scheme
+    scheme: Int8Scheme
     open_trial: OpenTrial = in_onnxruntime
     backend: str = "onnxruntime"
     saturates: bool = False

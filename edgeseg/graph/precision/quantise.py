@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,18 +21,7 @@ from edgeseg.graph.precision.ranges import LEVELS
 from edgeseg.graph.precision.report import Kept
 from edgeseg.graph.precision.weights import adds_pairs, quantised_weights
 from edgeseg.graph.view import CLAMPS, GraphView, is_dense_crf
-
-Scheme = Literal["symmetric", "unsigned", "onnxruntime"]
-"""What an engine fuses into int8 kernels.
-
-`symmetric`: int8 activations with one scale; TensorRT takes nothing else.
-`unsigned`: activations are uint8, those after a ReLU from 0, which spares their sign. OpenVINO 2026.4
-computes a convolution after a Concat of tensors with and without a sign wrongly if both are int8 (it costs a
-U-Net 1 to 3 points of mIoU), and rightly like this; see `padded_pools` for what else it would not.
-`onnxruntime`: as `unsigned`, and every input and output of an int8 layer is quantised. ONNX Runtime on CPUs
-fuses only between quantised tensors, and a ReLU only into unsigned ones. A layer whose output nothing reads
-in int8 stays float, and so do transposed convolutions, for which it has no kernel.
-"""
+from edgeseg.spec import Int8Scheme
 
 MOVES = frozenset(
     (
@@ -76,7 +65,7 @@ class Plan:
     float_layers: tuple[Kept, ...]
 
 
-def plan(view: GraphView, scheme: Scheme, float_layers: Collection[str] = ()) -> Plan:
+def plan(view: GraphView, scheme: Int8Scheme, float_layers: Collection[str] = ()) -> Plan:
     """Decide what to quantise so that all layers but `float_layers` compute in int8."""
     for_ort = scheme == "onnxruntime"
     layers = view.layers()
@@ -164,7 +153,7 @@ def quantise(
     model: onnx.ModelProto,
     view: GraphView,
     thresholds: Mapping[str, float],
-    scheme: Scheme = "symmetric",
+    scheme: Int8Scheme = "symmetric",
     float_layers: Collection[str] = (),
     *,
     narrow: bool = False,

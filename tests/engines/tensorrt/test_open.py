@@ -1,4 +1,4 @@
-"""TensorRT's lanes give back all they hold, whatever fails; the GPU is played by a fake."""
+"""TensorRT's slots give back all they hold, whatever fails; the GPU is played by a fake."""
 # ruff: noqa: N802, N815 - the names are CUDA's
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ IMAGE = np.zeros((1, 2, 2, 3), np.uint8)
 
 
 class FakeCuda:
-    """What of CUDA lanes use: allocation number `failing` is refused, and waits can be held up."""
+    """What of CUDA slots use: allocation number `failing` is refused, and waits can be held up."""
 
     cudaHostAllocDefault = 0
     cudaStreamCaptureMode = SimpleNamespace(cudaStreamCaptureModeThreadLocal=0)
@@ -149,7 +149,7 @@ def test_closing_gives_back_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("failing", range(18))
 def test_what_cannot_be_opened_holds_nothing(failing: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = FakeCuda(failing)  # a lane takes a stream, three buffers twice over, a graph and its executable
+    fake = FakeCuda(failing)  # a slot takes a stream, three buffers twice over, a graph and its executable
     with pytest.raises(EngineError, match="CUDA failed: out of memory"):
         opened(fake, monkeypatch)
     assert fake.held == []
@@ -162,7 +162,7 @@ def test_an_engine_that_does_not_run_holds_nothing(monkeypatch: pytest.MonkeyPat
     assert fake.held == []
 
 
-def test_closing_frees_no_lane_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_frees_no_slot_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeCuda()
     backend = opened(fake, monkeypatch)
     fake.reached.clear()

@@ -12,7 +12,7 @@ import pytest
 from edgeseg.bundle import PRECISION_NAME, Manifest
 from edgeseg.engines.backend import open_backend
 from edgeseg.errors import EngineError, UsageError
-from edgeseg.export.engines import BuildBackend, Request, lowered
+from edgeseg.export.engines import Request, lowered
 from edgeseg.export.engines import onnxruntime as engine_of_onnxruntime
 from edgeseg.export.engines.build import Built, build, verify_engine
 from edgeseg.export.exporter import Settings, export_network
@@ -53,7 +53,7 @@ def built(
     folder: Path,
     precision: Precision,
     calibration: Calibration | None,
-    backend: BuildBackend = "onnxruntime",
+    backend: str = "onnxruntime",
 ) -> Built:
     request = Request(backend, precision, threads=1)
     return build(model, folder, open_engine=open_backend, request=request, calibration=calibration)

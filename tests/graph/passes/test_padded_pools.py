@@ -8,8 +8,9 @@ import pytest
 
 from edgeseg.export.portable import open_run
 from edgeseg.graph.precision.calibration import observe
-from edgeseg.graph.precision.quantise import Scheme, plan, quantise
+from edgeseg.graph.precision.quantise import plan, quantise
 from edgeseg.graph.view import GraphView
+from edgeseg.spec import Int8Scheme
 from tests.graph import small_graphs as graphs
 
 POOLED = """
@@ -28,7 +29,7 @@ pooled (uint8[1, 8, 8, 3] image) => (float[1, 4, 4, 4] logits) {
 
 
 def quantised(
-    padding: str, scheme: Scheme, float_layers: tuple[str, ...] = ()
+    padding: str, scheme: Int8Scheme, float_layers: tuple[str, ...] = ()
 ) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     rng = np.random.default_rng(0)
     constants = {

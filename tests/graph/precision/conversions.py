@@ -10,8 +10,8 @@ from edgeseg.export.portable import load_portable, open_run
 from edgeseg.graph.precision.choice import Target, choose_int8, quantised
 from edgeseg.graph.precision.convert import Calibration, to_fp16
 from edgeseg.graph.precision.judge import Judge
-from edgeseg.graph.precision.quantise import Scheme
 from edgeseg.graph.precision.report import PrecisionReport
+from edgeseg.spec import Int8Scheme
 
 
 def in_fp16(path: Path, calibration: Calibration) -> tuple[onnx.ModelProto, PrecisionReport]:
@@ -19,7 +19,9 @@ def in_fp16(path: Path, calibration: Calibration) -> tuple[onnx.ModelProto, Prec
     return to_fp16(model, calibration, Judge(open_run(path), spec, calibration.images))
 
 
-def in_int8(path: Path, calibration: Calibration, scheme: Scheme) -> tuple[onnx.ModelProto, PrecisionReport]:
+def in_int8(
+    path: Path, calibration: Calibration, scheme: Int8Scheme
+) -> tuple[onnx.ModelProto, PrecisionReport]:
     model, spec = load_portable(path)
     judge = Judge(open_run(path), spec, calibration.images)
     choice = choose_int8(model, calibration, judge, Target(scheme))

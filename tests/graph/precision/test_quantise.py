@@ -9,8 +9,9 @@ from onnx import numpy_helper
 
 from edgeseg.export.portable import open_run
 from edgeseg.graph.precision.calibration import observe
-from edgeseg.graph.precision.quantise import Scheme, plan, quantise
+from edgeseg.graph.precision.quantise import plan, quantise
 from edgeseg.graph.view import GraphView
+from edgeseg.spec import Int8Scheme
 from tests.graph import small_graphs as graphs
 
 POOLED = """
@@ -29,7 +30,7 @@ pooled (uint8[1, 8, 8, 3] image) => (float[1, 4, 4, 4] logits) {
 
 def quantised(
     model: onnx.ModelProto,
-    scheme: Scheme = "symmetric",
+    scheme: Int8Scheme = "symmetric",
     float_layers: tuple[str, ...] = (),
     *,
     narrow: bool = False,
@@ -87,7 +88,7 @@ def score_deviation(model: onnx.ModelProto, made: onnx.ModelProto, image: np.nda
 
 @pytest.mark.parametrize("narrow", [False, True])
 @pytest.mark.parametrize("scheme", ["symmetric", "onnxruntime"])
-def test_what_the_graph_means_is_the_network_up_to_rounding(scheme: Scheme, narrow: bool) -> None:
+def test_what_the_graph_means_is_the_network_up_to_rounding(scheme: Int8Scheme, narrow: bool) -> None:
     model = graphs.residual()
     image = graphs.images(model)[:1]
     made = quantised(model, scheme, narrow=narrow)
@@ -97,7 +98,7 @@ def test_what_the_graph_means_is_the_network_up_to_rounding(scheme: Scheme, narr
 
 
 @pytest.mark.parametrize("scheme", ["symmetric", "onnxruntime"])
-def test_kernels_compute_what_the_graph_means_on_any_processor(scheme: Scheme) -> None:
+def test_kernels_compute_what_the_graph_means_on_any_processor(scheme: Int8Scheme) -> None:
     """Narrow weights leave kernels that add two products in 16 bits nothing to saturate."""
     model = graphs.residual()
     image = graphs.images(model)[:1]

@@ -1,0 +1,18 @@
+"""What ONNX Runtime is to edgeseg."""
+
+from __future__ import annotations
+
+from edgeseg.engines.facts import CPU, Facts
+
+FACTS = Facts(
+    title="ONNX Runtime",
+    extra="cpu",
+    modules=("onnxruntime",),
+    purpose="run, profile: ONNX Runtime engines",
+    devices=(CPU, "cuda", "tensorrt", "tensorrt_rtx", "openvino"),  # an execution provider each
+    int8={CPU: "onnxruntime", "tensorrt": "symmetric", "tensorrt_rtx": "symmetric", "openvino": "symmetric"},
+    no_int8={
+        "cuda": "ONNX Runtime computes int8 convolutions in float32 on cuda; use --device tensorrt, or "
+        "--precision fp16"
+    },
+)

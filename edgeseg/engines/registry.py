@@ -1,0 +1,66 @@
+"""Find the backends: each folder beside this file is one, and says of itself what it is.
+
+A backend's folder holds four modules, of which only the one that is used is imported:
+    facts    `FACTS`, a `Facts`
+    options  `BuildOptions`, what a build may be asked; `EngineOptions`, what its engine's manifest says
+    build    `write_files`, or `fill_engine`, or both; see `edgeseg.engines.job`
+    open     `open`; see `edgeseg.engines.backend.open_backend`
+and may hold `doctor`, with what `edgeseg doctor` shows of its library.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Literal
+
+import edgeseg.engines
+from edgeseg.engines.facts import CPU, Facts
+
+DEFAULT = "onnxruntime"
+"""What is built where no backend is named: the library that proofs run in, so that it is always there."""
+
+AUTO = "auto"
+"""What stands for the fastest of those backends that run on this processor."""
+
+Part = Literal["facts", "options", "build", "open", "doctor"]
+
+
+def backends() -> tuple[str, ...]:
+    """Name all backends, in the order of the alphabet."""
+    return tuple(
+        sorted(module.name for module in pkgutil.iter_modules(edgeseg.engines.__path__) if module.ispkg)
+    )
+
+
+def cpu_backends() -> tuple[str, ...]:
+    """Name the backends that run on this processor: those that `auto` compares."""
+    return tuple(name for name in backends() if CPU in facts_of(name).devices)
+
+
+def devices() -> tuple[str, ...]:
+    """Name the devices that there are in any backend."""
+    return tuple(dict.fromkeys(device for name in backends() for device in facts_of(name).devices))
+
+
+def facts_of(backend: str) -> Facts:
+    """Give what a backend says of itself."""
+    facts: Facts = part_of(backend, "facts").FACTS
+    return facts
+
+
+def part_of(backend: str, part: Part) -> ModuleType:
+    """Import one module of a backend's folder."""
+    return import_module(f"edgeseg.engines.{backend}.{part}")
+
+
+def has_part(backend: str, part: Part) -> bool:
+    """Whether a backend's folder holds a module, which is not imported."""
+    return find_spec(f"edgeseg.engines.{backend}.{part}") is not None
+
+
+def extra_of(module: str) -> str | None:
+    """Name the extra of edgeseg that installs a backend's library; None if no backend needs the module."""
+    return next((facts_of(name).extra for name in backends() if module in facts_of(name).modules), None)
