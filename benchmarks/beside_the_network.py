@@ -20,9 +20,8 @@ from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.models.loading import open_network
 from edgeseg.runtime import Segmenter
-from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.overlay import draw
-from edgeseg.runtime.pipeline import segment
+from edgeseg.runtime.steps import segment
 from edgeseg.runtime.timing import StageTimes
 
 FRAME_HW = (480, 640)
@@ -77,7 +76,7 @@ def measure(
     with Segmenter.open(folder / "engine") as segmenter:
         for i, scene in enumerate(scenes):
             kept = times if i >= WARMUP else StageTimes()
-            result = segment(segmenter, Frame(scene.image, i, 0.0), kept)
+            result = segment(segmenter, scene.image, kept)
             with kept.measure("render"):
                 draw(scene.image, result, segmenter.spec)
     return {name: summary.p50 for name, summary in times.summaries().items()}

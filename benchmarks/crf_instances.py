@@ -20,7 +20,7 @@ from edgeseg.demo.evaluate import average_precision
 from edgeseg.demo.road import LOWEST_SCORE
 from edgeseg.demo.scenes import Scene, generate
 from edgeseg.runtime import InstanceResult, Segmenter
-from edgeseg.runtime.crf import instances, stage
+from edgeseg.runtime.crf import instances, refinement
 from edgeseg.spec import CRFSpec
 
 JUDGE_SEED = 800_000  # the network has not seen them
@@ -46,7 +46,7 @@ def main() -> None:
         for name, crf in (
             ("without", False),
             ("default", instances.DEFAULT),
-            ("frames", stage.DEFAULT),
+            ("frames", refinement.DEFAULT),
             ("fitted", FITTED),
         ):
             found, object_ms = walk(engine, crf, scenes)
@@ -64,10 +64,7 @@ def walk(engine: Path, crf: CRFSpec | bool, scenes: list[Scene]) -> tuple[list[I
             prepared = segmenter.preprocess(scene.image)
             outputs = segmenter.infer(prepared)
             start_s = time.perf_counter()
-            if segmenter.refines:
-                result = segmenter.refine(outputs, prepared, scene.image)
-            else:
-                result = segmenter.postprocess(outputs, prepared)
+            result = segmenter.finish(outputs, prepared.placement, scene.image)
             spent_s += time.perf_counter() - start_s
             assert isinstance(result, InstanceResult)
             results.append(result)

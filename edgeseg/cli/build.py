@@ -196,8 +196,4 @@ def _build(
     print_parity(built.parity)
     if built.precision is not None and built.precision.interrupted:
         raise click.exceptions.Exit(INTERRUPTED)
-    batch = built.manifest.spec.input.batch
-    if batch > 1:
-        click.echo(f"{output}: takes {batch} images at once, for your own program; run wants 1")
-    else:
-        click.echo(f"{output}: next: edgeseg run {output} SOURCE -o result.mp4")
+    click.echo(f"{output}: next: edgeseg run {output} SOURCE -o result.mp4")

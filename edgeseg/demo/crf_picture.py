@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from edgeseg.demo import scenes
 from edgeseg.demo.road import FIRST_UNSEEN_SEED
+from edgeseg.runtime.crf.refinement import Refinement
 from edgeseg.runtime.crf.scores import Scores, ScoreSheet
+from edgeseg.runtime.engine import Engine
 from edgeseg.runtime.overlay import draw
 from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.segmenter import Segmenter
@@ -86,14 +88,15 @@ def show_crf(engine: Path, picture: Path) -> Refined:
         picture: the file to be written; two rows of four views.
     """
     judged = [scenes.generate(FIRST_UNSEEN_SEED + i) for i in range(JUDGED_SCENES)]
-    with Segmenter.open(engine, crf=FITTED) as segmenter:
-        views = [_view(segmenter, scene) for scene in judged]
+    with Engine.open(engine) as opened:
+        plain, refined = Segmenter(opened), Segmenter(opened, refinement=Refinement(FITTED))
+        views = [_view(plain, refined, scene) for scene in judged]
         changes = [_change([view]) for view in views]
         gains = [change.after.boundary_f - change.before.boundary_f for change in changes]
         typical = gains.index(statistics.median_low(gains))
         shown = views[typical]
         window = most_changed(shown.before, shown.after)
-        cv2.imwrite(str(picture), picture_of(shown, window, segmenter.spec))
+        cv2.imwrite(str(picture), picture_of(shown, window, opened.spec))
     return Refined(_change(views), changes[typical], _change([shown.part(window)]))
 
 
@@ -133,12 +136,12 @@ def picture_of(view: View, window: Window, spec: ModelSpec) -> NDArray[np.uint8]
     return np.vstack([strip, np.hstack(whole), np.hstack(parts)])
 
 
-def _view(segmenter: Segmenter, scene: scenes.Scene) -> View:
+def _view(plain: Segmenter, refined: Segmenter, scene: scenes.Scene) -> View:
     """Label a scene without the CRF and with it, from the same logits."""
-    prepared = segmenter.preprocess(scene.image)
-    outputs = segmenter.infer(prepared)
-    before = segmenter.postprocess(outputs, prepared)
-    after = segmenter.refine(outputs, prepared, scene.image)
+    prepared = plain.preprocess(scene.image)
+    outputs = plain.infer(prepared)
+    before = plain.finish(outputs, prepared.placement, scene.image)
+    after = refined.finish(outputs, prepared.placement, scene.image)
     assert isinstance(before, SemanticResult)
     assert isinstance(after, SemanticResult)
     return View(scene.image, before.labels, after.labels, scene.labels)

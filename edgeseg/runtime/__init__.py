@@ -6,18 +6,36 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgeseg.runtime.crf.instances import InstanceRefinement
+    from edgeseg.runtime.crf.refinement import Refinement
+    from edgeseg.runtime.engine import Engine
+    from edgeseg.runtime.fake import FakeBackend
     from edgeseg.runtime.pipeline import stream
     from edgeseg.runtime.results import InstanceResult, MaskCrop, SemanticResult
     from edgeseg.runtime.segmenter import Segmenter
 
 _HOMES = {
+    "Engine": "engine",
+    "FakeBackend": "fake",
+    "InstanceRefinement": "crf.instances",
     "InstanceResult": "results",
     "MaskCrop": "results",
+    "Refinement": "crf.refinement",
     "Segmenter": "segmenter",
     "SemanticResult": "results",
     "stream": "pipeline",
 }
-__all__ = ["InstanceResult", "MaskCrop", "Segmenter", "SemanticResult", "stream"]
+__all__ = [
+    "Engine",
+    "FakeBackend",
+    "InstanceRefinement",
+    "InstanceResult",
+    "MaskCrop",
+    "Refinement",
+    "Segmenter",
+    "SemanticResult",
+    "stream",
+]
 
 
 def __getattr__(name: str) -> Any:

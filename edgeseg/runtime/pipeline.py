@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Protocol, Union
+from typing import Union
 
 from edgeseg.runtime.delivery import Delivery
 from edgeseg.runtime.frame import Frame
@@ -16,34 +16,10 @@ from edgeseg.runtime.reader import LatestReader, Losses, Policy, Reader, open_re
 from edgeseg.runtime.sinks.base import Result, Sink
 from edgeseg.runtime.sources import open_source
 from edgeseg.runtime.sources.base import Source
+from edgeseg.runtime.steps import Steps, segment
 from edgeseg.runtime.timing import WINDOW, StageTimes, Summary, summarize
-from edgeseg.spec import ModelSpec
 
 SourceLike = Union[Source, str, "os.PathLike[str]"]
-
-
-class Steps(Protocol):
-    """What the pipeline asks of a segmenter: its spec, and its steps, which are timed apart."""
-
-    @property
-    def spec(self) -> ModelSpec:
-        """The model's contract."""
-
-    @property
-    def refines(self) -> bool:
-        """Whether `refine` takes the place of `postprocess`."""
-
-    def preprocess(self, image: Any, /) -> Any:
-        """Make the network's input from a frame (H, W, 3) uint8 BGR."""
-
-    def infer(self, prepared: Any, /) -> Any:
-        """Run the network."""
-
-    def postprocess(self, outputs: Any, prepared: Any, /) -> Result:
-        """Bring the network's outputs to the frame's own pixels."""
-
-    def refine(self, outputs: Any, prepared: Any, image: Any, /) -> Result:
-        """Bring the outputs to the frame's own pixels along the edges of the frame."""
 
 
 @dataclass(frozen=True)
@@ -111,24 +87,10 @@ def stream(
     with ExitStack() as stack:
         opened = _opened(source, stack)
         reader = stack.enter_context(open_reader(opened, policy))
-        times = StageTimes()
         for frame in reader:
-            yield frame, segment(segmenter, frame, times)
+            yield frame, segment(segmenter, frame.image)
         if opened.live and not opened.closed:
             raise stopped(opened)
-
-
-def segment(segmenter: Steps, frame: Frame, times: StageTimes) -> Result:
-    """Take one frame through its steps, timing each."""
-    with times.measure("preprocess"):
-        prepared = segmenter.preprocess(frame.image)
-    with times.measure("infer"):
-        outputs = segmenter.infer(prepared)
-    if segmenter.refines:
-        with times.measure("crf"):
-            return segmenter.refine(outputs, prepared, frame.image)
-    with times.measure("postprocess"):
-        return segmenter.postprocess(outputs, prepared)
 
 
 def run(
@@ -167,7 +129,7 @@ def run(
                     tally.source_ended = True
                     break
                 begun_s = _begin(tally.reader, frame)
-                result = segment(segmenter, frame, tally.times)
+                result = segment(segmenter, frame.image, tally.times)
                 tally.add(time.monotonic() - begun_s)
                 delivery.put(frame, result)
                 if on_frame is not None:

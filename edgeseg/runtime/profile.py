@@ -16,9 +16,9 @@ from edgeseg.errors import SourceError
 from edgeseg.machine import Machine, this_machine
 from edgeseg.records import to_plain
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.pipeline import Steps, segment
 from edgeseg.runtime.reader import LatestReader, no_frames
 from edgeseg.runtime.sources.base import Source
+from edgeseg.runtime.steps import Steps, segment
 from edgeseg.runtime.timing import StageTimes, Summary, summarize
 
 WARMUP_FRAMES = 10
@@ -187,13 +187,13 @@ class _Loop:
 
 
 def _segment_live(segmenter: Steps, frame: Frame, times: StageTimes) -> float:
-    segment(segmenter, frame, times)
+    segment(segmenter, frame.image, times)
     return time.monotonic() - frame.time_s
 
 
 def _segment_stored(segmenter: Steps, frame: Frame, times: StageTimes) -> float:
     started_s = time.monotonic()
-    segment(segmenter, frame, times)
+    segment(segmenter, frame.image, times)
     return time.monotonic() - started_s
 
 

@@ -1,19 +1,20 @@
-"""Sources and segmenters for tests that need neither a camera nor an engine."""
+"""Sources, segmenters and videos for tests that need neither a camera nor an engine."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from edgeseg.bundle import Manifest
+from edgeseg.runtime import FakeBackend, Segmenter
+from edgeseg.runtime.fake import fake_outputs
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import InstanceResult, MaskCrop, SemanticResult
+from edgeseg.runtime.results import InstanceResult, MaskCrop
 from edgeseg.runtime.sources.base import Source
 from edgeseg.spec import GraphSpec, InputSpec, ModelSpec, OutputSpec, Provenance
 
@@ -38,30 +39,14 @@ INSTANCE = ModelSpec(
 )
 
 
-class BrightPixels:
-    """A segmenter whose class 1 is every pixel whose blue is above 127; the hooks see every frame."""
+def bright_pixels(on_infer: Callable[[], object] = lambda: None) -> Segmenter:
+    """A segmenter whose class 1 is every pixel whose blue is above 127; the hook sees every frame."""
 
-    refines = False
+    def compute(images: np.ndarray) -> Mapping[str, np.ndarray]:
+        on_infer()
+        return fake_outputs(SEMANTIC, images)
 
-    def __init__(self, on_infer: Callable[[], object] = lambda: None) -> None:
-        self.spec = SEMANTIC
-        self.manifest = Manifest("fake", "1", "fp32", "cpu", SEMANTIC, "0" * 64, {})
-        self.inferred = 0
-        self._on_infer = on_infer
-
-    def preprocess(self, image):
-        return image
-
-    def infer(self, prepared):
-        self.inferred += 1
-        self._on_infer()
-        return (prepared[:, :, 0] > 127).astype(np.uint8)
-
-    def postprocess(self, outputs, prepared):
-        return SemanticResult(outputs)
-
-    def refine(self, outputs, prepared, image):
-        raise AssertionError("never asked for")
+    return Segmenter(FakeBackend(SEMANTIC, compute).engine())
 
 
 class GreyFrames(Source):

@@ -93,10 +93,10 @@ def run(make: str, *steps: str, engine: Path | None = None) -> str:
     return done.stdout
 
 
-@pytest.fixture(params=["onnxruntime", "openvino"])
+@pytest.fixture(params=["onnxruntime", "onnxruntime in batches", "openvino"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    made = logits_engine(tmp_path / "engine", (64, 64))
-    if request.param == "onnxruntime":
+    made = logits_engine(tmp_path / "engine", (64, 64), batch=2 if "batches" in request.param else 1)
+    if request.param.startswith("onnxruntime"):
         return made
     pytest.importorskip("openvino")
     from tests.engines.openvino.test_open import compiled
@@ -119,8 +119,10 @@ def test_a_crf_without_threads_goes_with_the_child() -> None:
     assert set(said.splitlines()) == {"no error"}
 
 
-@pytest.mark.parametrize("make", [SEGMENTER, CRF.replace("THREADS", "2")])
-def test_a_parent_at_work_makes_no_difference(make: str, tmp_path: Path) -> None:
-    said = run(make, BUSY, engine=logits_engine(tmp_path / "engine", (64, 64)))
+@pytest.mark.parametrize(
+    ("make", "batch"), [(SEGMENTER, 1), (SEGMENTER, 2), (CRF.replace("THREADS", "2"), 1)]
+)
+def test_a_parent_at_work_makes_no_difference(make: str, batch: int, tmp_path: Path) -> None:
+    said = run(make, BUSY, engine=logits_engine(tmp_path / "engine", (64, 64), batch=batch))
     assert len(said.splitlines()) == 20
     assert all("before this process was forked" in line for line in said.splitlines())

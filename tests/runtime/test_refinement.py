@@ -9,12 +9,13 @@ import pytest
 
 from edgeseg.cli import status_of
 from edgeseg.errors import UsageError
-from edgeseg.runtime import InstanceResult, Segmenter
+from edgeseg.runtime import FakeBackend, InstanceResult, Segmenter
 from edgeseg.runtime.crf import instances, refinement
 from edgeseg.runtime.pipeline import run
 from edgeseg.runtime.sources.synthetic import SyntheticSource
 from edgeseg.spec import CRFSpec
 
+from .specs import logits_spec
 from .tiny_models import instance_engine, labels_engine, logits_engine
 
 
@@ -86,19 +87,24 @@ def test_instances_have_defaults_of_their_own(tmp_path: Path) -> None:
     assert not np.array_equal(masks[0], masks[2])
 
 
-def test_a_refinement_of_the_other_task_is_refused(tmp_path: Path) -> None:
-    with (
-        Segmenter.open(logits_engine(tmp_path / "engine")) as segmenter,
-        pytest.raises(UsageError, match="an InstanceRefinement is for instances"),
-    ):
-        Segmenter(segmenter.manifest, segmenter._backend, refinement=instances.InstanceRefinement())
+def test_a_refinement_of_the_other_task_is_refused() -> None:
+    engine = FakeBackend(logits_spec()).engine()
+    with pytest.raises(UsageError, match="an InstanceRefinement is for instances"):
+        Segmenter(engine, refinement=instances.InstanceRefinement())
 
 
-def test_refining_without_a_crf_is_refused(tmp_path: Path) -> None:
-    with Segmenter.open(logits_engine(tmp_path / "engine")) as segmenter:
-        prepared = segmenter.preprocess(bright_corner())
-        with pytest.raises(UsageError, match="opened without a CRF"):
-            segmenter.refine(segmenter.infer(prepared), prepared, bright_corner())
+def test_segmenters_of_one_engine_share_outputs_and_finish_them_each_in_its_way() -> None:
+    engine, frame = FakeBackend(logits_spec((64, 96), resize="stretch")).engine(), bright_corner()
+    plain, refined = Segmenter(engine), Segmenter(engine, refinement=refinement.Refinement())
+    prepared = plain.preprocess(frame)
+    outputs = plain.infer(prepared)
+    before, after = (one.finish(outputs, prepared.placement, frame) for one in (plain, refined))
+    assert (plain.finish_stage, refined.finish_stage) == ("postprocess", "crf")
+    np.testing.assert_array_equal(before.labels, plain(frame).labels)
+    np.testing.assert_array_equal(after.labels, refined(frame).labels)
+    truth = frame[..., 0] > 0
+    assert np.array_equal(after.labels, truth)
+    assert not np.array_equal(before.labels, truth)
 
 
 @pytest.mark.parametrize("command", ["run", "profile"])

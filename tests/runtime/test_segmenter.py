@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeseg.bundle import read_manifest, replace_manifest
 from edgeseg.errors import EngineError, ShapeError, UsageError
-from edgeseg.runtime import InstanceResult, Segmenter, SemanticResult
-from edgeseg.spec import Head, HeadSpec
+from edgeseg.runtime import Engine, FakeBackend, InstanceResult, Refinement, Segmenter, SemanticResult
+from edgeseg.spec import Head, HeadSpec, ModelSpec
 
-from .tiny_models import instance_engine, labels_engine, logits_engine
+from .specs import instances_spec, labels_spec, logits_spec
+from .tiny_models import labels_engine, logits_engine
 
 BOXES = [[0, 0, 24, 16], [24, 16, 48, 32], [0, 0, 0, 0]]
 
@@ -49,26 +49,34 @@ def test_one_pixel_and_8k_frames_work(
     assert (result.labels == 1).all()
 
 
-def test_objects_come_in_frame_pixels(tmp_path: Path) -> None:
-    engine = instance_engine(tmp_path / "engine", BOXES, [0.6, 0.9, 0.0])
-    with Segmenter.open(engine) as segment:
-        result = segment(half_bright(64, 96))
+def finding(boxes: list[list[int]], scores: list[float]) -> Engine:
+    """Make an engine that finds the same boxes, filled by their masks, in every picture."""
+    found = {
+        "boxes": np.asarray(boxes, np.float32)[None],
+        "scores": np.asarray(scores, np.float32)[None],
+        "class_ids": np.arange(1, len(boxes) + 1)[None],
+        "masks": np.ones((1, len(boxes), 4, 4), np.float32),
+    }
+    return FakeBackend(instances_spec(len(boxes)), lambda _: found).engine()
+
+
+def test_objects_come_in_frame_pixels() -> None:
+    result = Segmenter(finding(BOXES, [0.6, 0.9, 0.0]))(half_bright(64, 96))
     assert isinstance(result, InstanceResult)
     assert result.boxes.tolist() == [[48, 32, 96, 64], [0, 0, 48, 32]]
     assert result.class_ids.tolist() == [2, 1]
     assert result.masks[0, 36:60, 52:92].all()  # the mask's edge falls off over a sample
 
 
-def test_a_score_threshold_replaces_the_specs(tmp_path: Path) -> None:
-    engine = instance_engine(tmp_path / "engine", BOXES, [0.6, 0.9, 0.0])
-    with Segmenter.open(engine, score_threshold=0.7) as segment:
-        assert len(segment(half_bright(32, 48))) == 1
-    with Segmenter.open(engine) as segment:
-        assert len(segment(half_bright(32, 48))) == 2
+def test_a_score_threshold_replaces_the_specs() -> None:
+    engine = finding(BOXES, [0.6, 0.9, 0.0])
+    strict, as_the_spec_says = Segmenter(engine, score_threshold=0.7), Segmenter(engine)
+    assert len(strict(half_bright(32, 48))) == 1
+    assert len(as_the_spec_says(half_bright(32, 48))) == 2
     with pytest.raises(
         UsageError, match=r"keeps only what scores 0.5 or more, so 0.1 would find nothing else"
     ):
-        Segmenter.open(engine, score_threshold=0.1)
+        Segmenter(engine, score_threshold=0.1)
 
 
 def test_results_do_not_change_with_the_next_frame(tmp_path: Path) -> None:
@@ -80,15 +88,15 @@ def test_results_do_not_change_with_the_next_frame(tmp_path: Path) -> None:
         np.testing.assert_array_equal(first.labels, kept)
 
 
-def test_the_steps_compose_to_the_call(tmp_path: Path) -> None:
+def test_the_steps_compose_to_the_call() -> None:
     frame = half_bright(50, 70)
-    with Segmenter.open(logits_engine(tmp_path / "engine")) as segment:
-        prepared = segment.preprocess(frame)
-        outputs = segment.infer(prepared)
-        assert set(outputs) == {"logits"}
-        result = segment.postprocess(outputs, prepared)
-        np.testing.assert_array_equal(result.labels, segment(frame).labels)
-        assert result.confidence is None
+    segment = Segmenter(FakeBackend(logits_spec()).engine())
+    prepared = segment.preprocess(frame)
+    outputs = segment.infer(prepared)
+    assert set(outputs) == {"logits"}
+    result = segment.finish(outputs, prepared.placement, frame)
+    np.testing.assert_array_equal(result.labels, segment(frame).labels)
+    assert result.confidence is None
 
 
 def test_confidence_is_there_when_asked_for(tmp_path: Path) -> None:
@@ -104,6 +112,21 @@ def test_spec_and_manifest_are_there(tmp_path: Path) -> None:
         assert segment.manifest.backend == "onnxruntime"
 
 
+def test_a_segmenter_closes_the_engine_that_it_opened_and_no_other(tmp_path: Path) -> None:
+    backend = FakeBackend(labels_spec())
+    engine = backend.engine()
+    with Segmenter(engine):
+        pass
+    Segmenter(engine)(half_bright(32, 48))
+    assert not backend.closed
+    engine.close()
+    assert backend.closed
+    with Segmenter.open(labels_engine(tmp_path / "engine")) as own:
+        pass
+    with pytest.raises(EngineError, match="closed"):
+        own(half_bright(32, 48))
+
+
 def test_a_closed_engine_says_so(tmp_path: Path) -> None:
     segment = Segmenter.open(labels_engine(tmp_path / "engine"))
     segment.close()
@@ -112,12 +135,9 @@ def test_a_closed_engine_says_so(tmp_path: Path) -> None:
         segment(half_bright(32, 48))
 
 
-def test_a_frame_that_is_none_is_refused(tmp_path: Path) -> None:
-    with (
-        Segmenter.open(labels_engine(tmp_path / "engine")) as segment,
-        pytest.raises(ShapeError, match="uint8 BGR"),
-    ):
-        segment(np.zeros((32, 48), np.uint8))
+def test_a_frame_that_is_none_is_refused() -> None:
+    with pytest.raises(ShapeError, match="uint8 BGR"):
+        Segmenter(FakeBackend(labels_spec()).engine())(np.zeros((32, 48), np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -135,38 +155,29 @@ def test_arguments_that_do_not_fit_are_refused(arguments: dict, message: str, tm
         Segmenter.open(labels_engine(tmp_path / "engine"), **arguments)
 
 
-def with_head(engine: Path, kind: Head) -> Path:
-    """Say that an engine's network has another head."""
-    manifest = read_manifest(engine)
-    spec = dataclasses.replace(manifest.spec, head=HeadSpec(kind))
-    replace_manifest(engine, dataclasses.replace(manifest, spec=spec))
-    return engine
+def with_head(spec: ModelSpec, kind: Head) -> Engine:
+    """Make an engine whose network has another head."""
+    return FakeBackend(dataclasses.replace(spec, head=HeadSpec(kind))).engine()
 
 
-def test_classes_that_may_overlap_have_masks_and_no_crf(tmp_path: Path) -> None:
-    engine = with_head(logits_engine(tmp_path / "engine"), "multilabel")
-    with Segmenter.open(engine) as segment:
-        result = segment(half_bright(32, 48))
+def test_classes_that_may_overlap_have_masks_and_no_crf() -> None:
+    engine = with_head(logits_spec(), "multilabel")
+    result = Segmenter(engine)(half_bright(32, 48))
     assert result.masks[:, 0].tolist() == [[True] * 24 + [False] * 24, [False] * 24 + [True] * 24]
     with pytest.raises(UsageError, match="classes may overlap; run without it"):
-        Segmenter.open(engine, crf=True)
+        Segmenter(engine, refinement=Refinement())
 
 
-def test_a_network_that_decides_by_itself_has_no_logits_to_give(tmp_path: Path) -> None:
-    engine = with_head(labels_engine(tmp_path / "engine"), "labels")
-    for asked in ({"confidence": True}, {"crf": True}):
+def test_a_network_that_decides_by_itself_has_no_logits_to_give() -> None:
+    engine = with_head(labels_spec(), "labels")
+    for asked in ({"confidence": True}, {"refinement": Refinement()}):
         with pytest.raises(UsageError, match="its network decides by itself, and has none to give"):
-            Segmenter.open(engine, **asked)
+            Segmenter(engine, **asked)
 
 
-def test_a_score_threshold_is_a_probability(tmp_path: Path) -> None:
+def test_a_score_threshold_is_a_probability() -> None:
     with pytest.raises(UsageError, match="0 to 1"):
-        Segmenter.open(instance_engine(tmp_path / "engine", BOXES, [1, 1, 1]), score_threshold=50)
-
-
-def test_a_batch_engine_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="--batch 1"):
-        Segmenter.open(instance_engine(tmp_path / "engine", BOXES, [1, 1, 1], batch=2))
+        Segmenter(finding(BOXES, [1, 1, 1]), score_threshold=50)
 
 
 def test_a_portable_model_is_sent_to_build(tmp_path: Path) -> None:

@@ -41,9 +41,7 @@ def plain(result: SemanticResult | InstanceResult) -> list[Any]:
 def by_steps(segmenter: Segmenter, frame: np.ndarray) -> SemanticResult | InstanceResult:
     prepared = segmenter.preprocess(frame)
     outputs = segmenter.infer(prepared)
-    if segmenter.refines:
-        return segmenter.refine(outputs, prepared, frame)
-    return segmenter.postprocess(outputs, prepared)
+    return segmenter.finish(outputs, prepared.placement, frame)
 
 
 @pytest.mark.parametrize("call", [Segmenter.__call__, by_steps])

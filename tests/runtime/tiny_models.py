@@ -12,18 +12,17 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeseg.bundle import Manifest, write_engine
-from edgeseg.spec import GraphSpec, InputSpec, ModelSpec, OutputSpec, Provenance
+from edgeseg.spec import ModelSpec
+
+from .specs import SIZE_HW, STRIDE, instances_spec, labels_spec, logits_spec
 
 MODEL_FILE = "model.onnx"
 OPSET, IR_VERSION = 18, 10  # what every ONNX Runtime of `edgeseg[cpu]` reads
-STRIDE = 8
 BRIGHT = 127.5  # a pixel whose blue is above belongs to class 1
-GRAPH = GraphSpec(mean_rgb=(0.0, 0.0, 0.0), std_rgb=(1.0, 1.0, 1.0))
 
 
-def labels_engine(folder: Path, size_hw: tuple[int, int] = (32, 48), **changes: Any) -> Path:
+def labels_engine(folder: Path, size_hw: tuple[int, int] = SIZE_HW, **changes: Any) -> Path:
     """Write an engine that labels bright blue pixels 1 and all others 0."""
-    height, width = size_hw
     nodes = [
         helper.make_node("Gather", ["image", "blue"], ["channel"], axis=3),
         helper.make_node("Cast", ["channel"], ["values"], to=TensorProto.FLOAT),
@@ -31,22 +30,11 @@ def labels_engine(folder: Path, size_hw: tuple[int, int] = (32, 48), **changes: 
         helper.make_node("Cast", ["inside"], ["labels"], to=TensorProto.UINT8),
     ]
     constants = {"blue": np.array(0), "bright": np.array(BRIGHT, np.float32)}
-    outputs = (OutputSpec("labels", "uint8", (1, height, width)),)
-    spec = ModelSpec(
-        task="semantic",
-        class_names=("dark", "bright"),
-        input=InputSpec(height, width, **changes),
-        graph=GRAPH,
-        output_kind="labels",
-        outputs=outputs,
-        source=Provenance("tiny labels"),
-    )
-    return _write(folder, nodes, constants, spec)
+    return _write(folder, nodes, constants, labels_spec(size_hw, **changes))
 
 
-def logits_engine(folder: Path, size_hw: tuple[int, int] = (32, 48), **changes: Any) -> Path:
+def logits_engine(folder: Path, size_hw: tuple[int, int] = SIZE_HW, **changes: Any) -> Path:
     """Write an engine with logits at stride 8: how far the mean blue of each 8x8 block is from bright."""
-    height, width = size_hw
     nodes = [
         helper.make_node("Gather", ["image", "blue"], ["channel"], axis=3),
         helper.make_node("Cast", ["channel"], ["values"], to=TensorProto.FLOAT),
@@ -60,17 +48,7 @@ def logits_engine(folder: Path, size_hw: tuple[int, int] = (32, 48), **changes: 
         helper.make_node("Concat", ["zero", "one"], ["logits"], axis=1),
     ]
     constants = {"blue": np.array(0), "bright": np.array(BRIGHT, np.float32), "axis": np.array([1])}
-    shape = (1, 2, height // STRIDE, width // STRIDE)
-    spec = ModelSpec(
-        task="semantic",
-        class_names=("dark", "bright"),
-        input=InputSpec(height, width, **changes),
-        graph=GRAPH,
-        output_kind="logits",
-        outputs=(OutputSpec("logits", "float32", shape),),
-        source=Provenance("tiny logits"),
-    )
-    return _write(folder, nodes, constants, spec)
+    return _write(folder, nodes, constants, logits_spec(size_hw, **changes))
 
 
 def instance_engine(
@@ -78,29 +56,22 @@ def instance_engine(
     boxes: Sequence[Sequence[float]],
     scores: Sequence[float],
     *,
-    size_hw: tuple[int, int] = (32, 48),
+    size_hw: tuple[int, int] = SIZE_HW,
     mask_size: int = 4,
     **changes: Any,
 ) -> Path:
     """Write an engine that finds the same boxes, filled by their masks, in every picture."""
     count = len(boxes)
+    spec = instances_spec(count, size_hw, mask_size=mask_size, **changes)
     found = {
-        "boxes": np.asarray(boxes, np.float32).reshape(1, count, 4),
-        "scores": np.asarray(scores, np.float32).reshape(1, count),
-        "class_ids": np.arange(1, count + 1, dtype=np.int64).reshape(1, count),
-        "masks": np.ones((1, count, mask_size, mask_size), np.float32),
+        "boxes": np.asarray(boxes, np.float32).reshape(count, 4),
+        "scores": np.asarray(scores, np.float32),
+        "class_ids": np.arange(1, count + 1, dtype=np.int64),
+        "masks": np.ones((count, mask_size, mask_size), np.float32),
     }
     nodes = [helper.make_node("Identity", [f"{name}_found"], [name]) for name in found]
-    spec = ModelSpec(
-        task="instance",
-        class_names=("background", *(f"thing {i}" for i in range(1, count + 1))),
-        input=InputSpec(*size_hw, **changes),
-        graph=GRAPH,
-        output_kind="instances",
-        outputs=tuple(OutputSpec(name, str(value.dtype), value.shape) for name, value in found.items()),
-        source=Provenance("tiny instances"),
-    )
-    return _write(folder, nodes, {f"{name}_found": value for name, value in found.items()}, spec)
+    constants = {f"{name}_found": np.stack([value] * spec.input.batch) for name, value in found.items()}
+    return _write(folder, nodes, constants, spec)
 
 
 def write_tiny_engine(folder: Path, model: bytes, spec: ModelSpec, options: Mapping[str, Any]) -> Path:

@@ -21,7 +21,7 @@ from edgeseg.errors import SourceError
 from edgeseg.runtime.pipeline import stream
 from edgeseg.runtime.sources import open_source
 
-from ..fakes import BrightPixels, damage, encode_video, greys, moving, write_video
+from ..fakes import bright_pixels, damage, encode_video, greys, moving, write_video
 
 
 def test_a_video_gives_its_frames_their_times_and_its_rate(tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_a_camera_with_truncated_pictures_goes_on_and_its_end_is_an_error() -> N
     with serving(_camera(parts)) as address, open_source(address) as source:
         assert source.live
         with pytest.raises(SourceError, match="stopped sending, 2 damaged or missing; check camera"):
-            frames.extend(frame for frame, _ in stream(source, BrightPixels(), policy="every"))
+            frames.extend(frame for frame, _ in stream(source, bright_pixels(), policy="every"))
     assert [frame.index for frame in frames] == [index for index in range(30) if index not in (9, 20)]
     assert {frame.media_s for frame in frames} == {None}  # such a camera sends no times
     assert source.bad_frames == 2
