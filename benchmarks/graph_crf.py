@@ -35,8 +35,8 @@ from benchmarks.crf import (
     pydensecrf_labels,
     rough_logits,
 )
-from edgeseg.export.portable import open_run
 from edgeseg.export.tracing import trace
+from edgeseg.graph.running import open_run
 from edgeseg.models.in_graph_crf import InGraphCRF, kernel_bytes
 from edgeseg.runtime.crf import DenseCRF
 from edgeseg.spec import CRFSpec

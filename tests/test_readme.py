@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 
 from edgeseg.bundle import read_manifest
 from edgeseg.export.pictures import picture
-from edgeseg.export.portable import read_spec
+from edgeseg.graph.portable import PortableModel
 
 README = Path(__file__).parents[1] / "README.md"
 DETECTIONS = 10  # that the Mask R-CNN finds in the export's first picture; some 100 in the others
@@ -148,7 +148,7 @@ def test_a_network_of_ones_own(folder: Path) -> None:
     torch.manual_seed(0)
     save_file(space["build"]().state_dict(), folder / "mine.safetensors")
     _run_block("mine.safetensors", folder)
-    spec = read_spec(folder / "mine.onnx")
+    spec = PortableModel.read(folder / "mine.onnx").spec
     assert spec.class_names == ("background", "cell", "nucleus")
     assert spec.graph.mean_rgb == spec.graph.std_rgb == (0.5, 0.5, 0.5)
 

@@ -29,6 +29,7 @@ from edgeseg.spec import Precision
 if TYPE_CHECKING:
     from edgeseg.export.engines import TensorRTOptions
     from edgeseg.export.package import Recipe
+    from edgeseg.graph.portable import PortableModel
 
 BACKENDS = ("onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "auto")
 
@@ -87,6 +88,7 @@ def command(
     """
     from edgeseg.export.engines import TensorRTOptions
     from edgeseg.export.package import MODEL_NAME, RANGES_NAME, TIMINGS_NAME, Recipe, is_package, pack, unpack
+    from edgeseg.graph.portable import PortableModel
 
     tensorrt = TensorRTOptions(**{field.name: choices.pop(field.name) for field in fields(TensorRTOptions)})
     ranges = Ranges(**{name: choices.pop(name) for name in RANGE_FLAGS})
@@ -95,12 +97,9 @@ def command(
         if is_package(model) or threads or images:
             raise UsageError("--portable packs an .onnx; --threads and --images are for the device's build")
         with status(f"packing {model}") as say, tempfile.TemporaryDirectory() as folder:
-            pack(
-                model,
-                output,
-                recipe,
-                attachments=_attachments(model, recipe, ranges, tensorrt, folder=Path(folder), say=say),
-            )
+            source = PortableModel.read(model)
+            attachments = _attachments(source, recipe, ranges, tensorrt, folder=Path(folder), say=say)
+            pack(source, output, recipe, attachments=attachments)
         click.echo(f"{output}: next, on the device: edgeseg build {output} -o ENGINE")
         return
     if not is_package(model):
@@ -119,7 +118,7 @@ def command(
 
 
 def _attachments(
-    model: Path,
+    model: PortableModel,
     recipe: Recipe,
     ranges: Ranges,
     tensorrt: TensorRTOptions,
@@ -132,19 +131,17 @@ def _attachments(
     from edgeseg.export.engines import Request
     from edgeseg.export.engines.lowered import int8_target, judge_of
     from edgeseg.export.package import RANGES_NAME, TIMINGS_NAME
-    from edgeseg.export.portable import load_portable
     from edgeseg.graph.precision.choice import choose_int8
 
     found: dict[str, Path] = {}
     if ranges.calibration is not None:
         if recipe.precision != "int8" or recipe.backend in (None, "auto"):
             raise UsageError("--calibration with --portable is for --precision int8 and one --backend")
-        proto, spec = load_portable(model)
-        calibration = ranges.read(spec)
+        calibration = ranges.read(model.spec)
         assert calibration is not None
         request = Request(recipe.backend, "int8", recipe.device)
-        target = int8_target(spec, request, open_backend)
-        choice = choose_int8(proto, calibration, judge_of(model, spec, calibration), target, say)
+        target = int8_target(model.spec, request, open_backend)
+        choice = choose_int8(model.proto, calibration, judge_of(model, calibration), target, say)
         found[RANGES_NAME] = folder / RANGES_NAME
         found[RANGES_NAME].write_text(choice.to_json())
         print_precision(choice.report)
@@ -166,20 +163,21 @@ def _build(
     from edgeseg.engines.backend import open_backend
     from edgeseg.export.engines import OpenVINOOptions, Request
     from edgeseg.export.engines.build import NO_CALIBRATION, build
-    from edgeseg.export.portable import read_spec
+    from edgeseg.graph.portable import PortableModel
 
     backend, precision = recipe.backend or "onnxruntime", recipe.precision or "fp32"
     if precision == "int8" and ranges.calibration is None and ranges.packed is None:
         raise UsageError(NO_CALIBRATION)
     if precision == "fp32" and ranges.calibration is not None:
         raise UsageError("--calibration is for fp16 and int8; to prove fp32 on images, use --images")
-    spec = read_spec(model)
+    portable = PortableModel.read(model)
+    spec = portable.spec
     frames = None if images is None else read_images(images, spec.input)
     openvino = OpenVINOOptions(recipe.hint or "latency", recipe.computes_in)
     request = Request(backend, precision, recipe.device, threads, openvino, tensorrt)
     with status(f"building {output} for {backend}") as say:
         built = build(
-            model,
+            portable,
             output,
             open_engine=open_backend,
             request=request,

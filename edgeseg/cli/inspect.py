@@ -18,7 +18,6 @@ from edgeseg.bundle import (
     Manifest,
     read_file,
     read_manifest,
-    sha256_of,
 )
 from edgeseg.cli.options import PATH, normalisation, write_json
 from edgeseg.cli.tables import console
@@ -102,14 +101,15 @@ def _describe_precision(folder: Path, manifest: Manifest) -> dict[str, Any]:
 
 def inspect_model(path: Path) -> dict[str, Any]:
     """Describe a portable model: its spec, and the operators of its graph."""
-    from edgeseg.export.portable import load_portable
+    from edgeseg.graph.portable import PortableModel
 
-    model, spec = load_portable(path)
-    operators = Counter(str(node.op_type) for node in model.graph.node)
+    model = PortableModel.read(path)
+    spec = model.spec
+    operators = Counter(str(node.op_type) for node in model.proto.graph.node)
     return {
         "kind": "portable model",
-        "sha256": sha256_of(path),
-        "opset": next((entry.version for entry in model.opset_import if entry.domain == ""), None),
+        "sha256": model.sha256,
+        "opset": next((entry.version for entry in model.proto.opset_import if entry.domain == ""), None),
         **describe_spec(spec),
         "nodes": sum(operators.values()),
         "operators": dict(operators.most_common()),
@@ -118,10 +118,10 @@ def inspect_model(path: Path) -> dict[str, Any]:
 
 def inspect_for(path: Path, target: str) -> dict[str, Any]:
     """Describe what a backend would refuse of any .onnx file."""
-    from edgeseg.export.portable import load_onnx
     from edgeseg.export.preflight import preflight
+    from edgeseg.graph.portable import PortableModel
 
-    findings = preflight(load_onnx(path), target)
+    findings = preflight(PortableModel.read(path).proto, target)
     refused = {f"{index}": str(finding) for index, finding in enumerate(findings, start=1)}
     return {"target": target, "refuses": len(findings), **refused}
 

@@ -19,7 +19,6 @@ from edgeseg.export.conditioning import check_own_error, refuse_half_precision
 from edgeseg.export.golden import Golden, sample_all
 from edgeseg.export.parity import Outputs, ParityReport, compare, run_all
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import MAX_FILE_BYTES, graph_sha256, open_run
 from edgeseg.export.program import InstanceProgram, Program, SemanticProgram, StagedProgram, open_program
 from edgeseg.export.pytorch_stages import golden_stages, prover, rules_of
 from edgeseg.export.reading import Read, check_labels, read
@@ -31,6 +30,8 @@ from edgeseg.export.verify import portable_stages, settle, verify
 from edgeseg.extras import require
 from edgeseg.files import staged_file
 from edgeseg.graph.passes.tidying import keep_outputs, tidy
+from edgeseg.graph.portable import MAX_FILE_BYTES, PortableModel, graph_sha256
+from edgeseg.graph.running import open_run
 from edgeseg.models.zoo import Network
 from edgeseg.spec import OUTPUT_NAMES, ModelSpec
 
@@ -87,12 +88,13 @@ def export_network(
         on_step("writing")
         finished, golden = _finish(proof, report)
         staging.write_bytes(_serialise(finished))
+        model = PortableModel.read(staging)
         written = verify(
-            open_run(staging),
+            open_run(model.to_bytes()),
             proof.spec,
             golden,
             tolerances=settings.tolerances,
-            prove=portable_stages(staging, golden, settings.tolerances),
+            prove=portable_stages(model, settings.tolerances),
         )
         written.raise_if_failed(f"the written graph of {settings.name}")
     return report

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from edgeseg.bundle import sha256_of
 from edgeseg.engines.registry import AUTO, backends
 from edgeseg.errors import EngineError, SpecError, UsageError, shown
-from edgeseg.export.portable import read_spec
 from edgeseg.export.verify import verify_model
 from edgeseg.files import staged_file
+from edgeseg.graph.portable import PortableModel
 from edgeseg.limits import refuse_above
 from edgeseg.reading import open_regular, parse_json, read_bytes, reading, refuse_zip_bomb
 from edgeseg.records import Range, Ranged, from_plain, to_plain
@@ -63,7 +62,11 @@ class Package(Ranged):
 
 
 def pack(
-    model: Path, target: Path, recipe: Recipe, *, attachments: Mapping[str, Path] | None = None
+    model: Path | PortableModel,
+    target: Path,
+    recipe: Recipe,
+    *,
+    attachments: Mapping[str, Path] | None = None,
 ) -> Package:
     """Write a package, after proving the model; equal contents give equal bytes.
 
@@ -79,13 +82,14 @@ def pack(
     """
     if target.suffix not in SUFFIXES:
         raise UsageError(f"a package ends in {' or '.join(SUFFIXES)}, got {target}")
-    sources = {MODEL_NAME: model, **(attachments or {})}
+    model = PortableModel.read(model)
     with staged_file(target, EngineError) as staged:
-        verify_model(model).raise_if_failed(str(model))
-        package = Package(
-            recipe, read_spec(model), {name: sha256_of(path) for name, path in sorted(sources.items())}
-        )
-        _write(staged, to_plain(package), sources)
+        verify_model(model).raise_if_failed(model.name)
+        contents = {name: read_bytes(path) for name, path in (attachments or {}).items()}
+        contents[MODEL_NAME] = model.to_bytes()
+        hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())}
+        package = Package(recipe, model.spec, hashes)
+        _write(staged, to_plain(package), contents)
     return package
 
 
@@ -151,12 +155,12 @@ def _read_manifest(plain: Any) -> Package:
     return package
 
 
-def _write(target: Path, manifest: Any, sources: Mapping[str, Path]) -> None:
+def _write(target: Path, manifest: Any, contents: Mapping[str, bytes]) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
         archive.writestr(_entry(MANIFEST_NAME), text)
-        for entry, path in sorted(sources.items()):
-            archive.writestr(_entry(entry), read_bytes(path))
+        for entry, data in sorted(contents.items()):
+            archive.writestr(_entry(entry), data)
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

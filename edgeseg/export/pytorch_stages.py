@@ -13,7 +13,6 @@ from torch import Tensor
 
 from edgeseg.export.parity import Outputs
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import open_run
 from edgeseg.export.program import InstanceProgram, StagedProgram
 from edgeseg.export.selection import Selection, Shown
 from edgeseg.export.specification import Settings
@@ -21,6 +20,7 @@ from edgeseg.export.stage_proof import Reference, StageGate, StageProof, golden_
 from edgeseg.export.tracing import run_eagerly
 from edgeseg.export.verify import AnyScore, ProveStages
 from edgeseg.graph.passes.stages import shown
+from edgeseg.graph.running import open_run
 from edgeseg.models import roi_heads, rpn
 from edgeseg.models.anchors import cell_anchors
 from edgeseg.models.boxes import MAX_LOG_SCALE

@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.export.parity import FP32, ParityReport, Run, Tolerances
-from edgeseg.export.portable import open_run
 from edgeseg.export.selection import Selection, Shown, judge
 from edgeseg.export.underflow import underflows
 from edgeseg.graph.passes.stages import computed_from, detection_values
+from edgeseg.graph.running import open_run
 from edgeseg.stages import DETECTIONS
 
 if TYPE_CHECKING:

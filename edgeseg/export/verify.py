@@ -13,11 +13,12 @@ from edgeseg.errors import ExportError, ParityError
 from edgeseg.export.golden import Golden, sample_all
 from edgeseg.export.parity import FP32, ParityReport, Run, Tolerances, compare, run_all
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import golden_of, graph_sha256, load_portable, open_run
 from edgeseg.export.stage_proof import StageGate, StageProof, portable_reference
 from edgeseg.graph.passes.stages import shown
+from edgeseg.graph.portable import PortableModel
+from edgeseg.graph.running import open_run
 from edgeseg.limits import refuse_above
-from edgeseg.reading import reading, unchanged
+from edgeseg.reading import reading
 from edgeseg.spec import ModelSpec
 
 AnyScore = bool
@@ -25,22 +26,18 @@ ProveStages = Callable[[AnyScore], StageProof]
 """Proves an artifact stage by stage, as it is or with the score threshold lowered to 0."""
 
 
-def verify_model(path: Path) -> ParityReport:
+def verify_model(model: Path | PortableModel) -> ParityReport:
     """Prove a portable model: its graph is the one that was exported, and it gives the golden outputs.
 
     Raises:
         ExportError: if the file is no portable model, or ONNX Runtime refuses it.
     """
-    with (
-        reading(path, ExportError, what="a portable model", mend="export it again"),
-        unchanged(path, ExportError),
-    ):
-        model, spec = load_portable(path)
-        golden = golden_of(model, str(path))
-        digest = graph_sha256(model)
-        del model  # it holds all weights, and ONNX Runtime reads its own
-        report = verify(open_run(path), spec, golden, prove=portable_stages(path, golden))
-    if digest == golden.graph_sha256:
+    model = PortableModel.read(model)
+    with reading(model.name, ExportError, what="a portable model", mend="export it again"):
+        spec, golden = model.spec, model.golden
+        changed = model.graph_sha256 != golden.graph_sha256
+        report = verify(open_run(model.to_bytes()), spec, golden, prove=portable_stages(model))
+    if not changed:
         return report
     failure = "its graph is not the one that was exported (its sha256 differs)"
     return dataclasses.replace(report, passed=False, failures=(failure, *report.failures))
@@ -62,7 +59,7 @@ def verify(
     Args:
         run: the artifact; takes uint8 (N, H, W, 3) with the spec's batch and size.
         golden: what PyTorch computed for generated pictures.
-        reference: the portable model (`portable.open_run`), to be run on `images` beside the artifact.
+        reference: the portable model (`running.open_run`), to be run on `images` beside the artifact.
         images: (M, H, W, 3) uint8 BGR of the spec's size; needs `reference`.
         prove: proves the stages where the detections prove nothing; None where that cannot be.
 
@@ -93,23 +90,21 @@ def settle(report: ParityReport, prove: ProveStages) -> ParityReport:
     return report
 
 
-def portable_stages(path: Path, golden: Golden, tolerances: Tolerances = FP32) -> ProveStages:
+def portable_stages(model: PortableModel, tolerances: Tolerances = FP32) -> ProveStages:
     """Prove the stages of a portable model by what PyTorch computed of the golden pictures."""
 
     def prove(any_score: AnyScore) -> StageProof:
-        model, spec = load_portable(path)
+        golden, batch = model.golden, model.spec.input.batch
         assert golden.rules is not None
-        gate = StageGate(
-            golden.rules.of_any_score() if any_score else golden.rules, spec.input.batch, tolerances
-        )
+        gate = StageGate(golden.rules.of_any_score() if any_score else golden.rules, batch, tolerances)
         try:
             return gate.prove_golden(
-                open_run(shown(model, any_score=any_score).SerializeToString()),
-                portable_reference(model),
+                open_run(shown(model.proto, any_score=any_score).SerializeToString()),
+                portable_reference(model.proto),
                 golden.stages,
-                pictures(golden.seeds, (spec.input.height, spec.input.width)),
+                pictures(golden.seeds, (model.spec.input.height, model.spec.input.width)),
             )
         except (ValueError, LookupError, TypeError) as error:  # arrays that do not fit each other
-            raise ExportError(f"the golden stages are not those of {path}; export it again") from error
+            raise ExportError(f"the golden stages are not those of {model.name}; export it again") from error
 
     return prove

@@ -18,9 +18,10 @@ from edgeseg.export.engines.build import verify_engine
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import picture
-from edgeseg.export.portable import open_run, read_spec
+from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.agreement import labels_at
 from edgeseg.graph.precision.judge import Judge
+from edgeseg.graph.running import open_run
 from edgeseg.models.zoo import Network
 from tests.export import small_networks
 
@@ -152,7 +153,7 @@ def labelled(model: Path, tmp_path: Path) -> list[str]:
     images, maps = tmp_path / "images", tmp_path / "maps"
     images.mkdir()
     maps.mkdir()
-    run, spec = open_run(model), read_spec(model)
+    run, spec = open_run(model), PortableModel.read(model).spec
     for seed in range(4):
         image = picture(seed, small_networks.SIZE_HW)
         outputs = {name: array[0] for name, array in run(image[None]).items()}

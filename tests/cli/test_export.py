@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from edgeseg.cli import status_of
-from edgeseg.export.portable import read_spec
+from edgeseg.graph.portable import PortableModel
 from edgeseg.models.unet import UNet
 
 SMALL = ["--size", "32x48"]
@@ -57,7 +57,7 @@ def export(model: str, output: Path, *arguments: str | Path) -> int:
 def test_a_binary_unet_has_two_names(tmp_path: Path, names: Path) -> None:
     weights, model = save_unet(tmp_path / "w.pth", num_classes=1), tmp_path / "model.onnx"
     assert export("unet", model, "--weights", weights, "--classes", names) == 0
-    assert read_spec(model).class_names == ("background", "cell")
+    assert PortableModel.read(model).spec.class_names == ("background", "cell")
 
 
 def test_names_that_do_not_fit_the_network_are_counted(
@@ -100,8 +100,8 @@ def test_an_own_function_gets_the_arguments_in_its_name(
 ) -> None:
     model = tmp_path / "model.onnx"
     assert export(f"{own}:build_any?num_classes=4", model) == 0
-    assert len(read_spec(model).class_names) == 4
-    assert read_spec(model).source.network == f"{own}:build_any?num_classes=4"
+    assert len(PortableModel.read(model).spec.class_names) == 4
+    assert PortableModel.read(model).spec.source.network == f"{own}:build_any?num_classes=4"
     assert export(f"{own}:build_any?num_classes=4&depth=3", model) == 2
     assert "'depth'; they are (num_classes)" in capfd.readouterr().err
 
@@ -124,7 +124,7 @@ def test_the_papers_unet_comes_by_an_own_function(tmp_path: Path, own: str) -> N
         )
         == 0
     )
-    graph = read_spec(model).graph
+    graph = PortableModel.read(model).spec.graph
     assert (graph.network_channel_order, graph.std_rgb) == ("grey", (1.0, 1.0, 1.0))
 
 
@@ -142,7 +142,7 @@ def test_mean_and_deviation_of_bytes_are_refused_until_their_form_is_said(
         assert pixels in capfd.readouterr().err
         assert status_of(["inspect", str(model), "--json"]) == 0
         assert json.loads(capfd.readouterr().out)["normalisation"] == pixels
-        assert read_spec(model).graph.mean_rgb == pytest.approx((0.485, 0.456, 0.406))
+        assert PortableModel.read(model).spec.graph.mean_rgb == pytest.approx((0.485, 0.456, 0.406))
 
 
 def test_the_form_of_a_normalisation_needs_its_numbers(

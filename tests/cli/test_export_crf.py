@@ -11,7 +11,7 @@ import torch
 from edgeseg.cli import status_of
 from edgeseg.cli.crf_options import CRF_STRIDES
 from edgeseg.export.crf import STRIDES
-from edgeseg.export.portable import read_spec
+from edgeseg.graph.portable import PortableModel
 from edgeseg.models.unet import UNet
 from edgeseg.spec import CRFSpec
 
@@ -37,7 +37,7 @@ def test_a_crf_of_given_parameters(weights: Path, tmp_path: Path, capfd: pytest.
     model = tmp_path / "model.onnx"
     changed = ["--crf-parameter", "appearance_colour=3", "--crf-parameter", "height=64"]
     assert export(weights, model, "--crf", "--crf-stride", "8", *changed) == 0
-    spec = read_spec(model)
+    spec = PortableModel.read(model).spec
     assert spec.crf == CRFSpec(64, appearance_colour=3.0)
     assert spec.graph.crf_stride == 8
     capfd.readouterr()
@@ -50,7 +50,7 @@ def test_widths_hold_for_the_input_by_default_and_without_a_crf_inspect_says_so(
     weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert export(weights, tmp_path / "crf.onnx", "--crf") == 0
-    assert read_spec(tmp_path / "crf.onnx").crf == CRFSpec(32)
+    assert PortableModel.read(tmp_path / "crf.onnx").spec.crf == CRFSpec(32)
     assert export(weights, tmp_path / "plain.onnx") == 0
     capfd.readouterr()
     assert status_of(["inspect", str(tmp_path / "plain.onnx"), "--json"]) == 0

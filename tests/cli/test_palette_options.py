@@ -9,7 +9,7 @@ import pytest
 from edgeseg.cli import status_of
 from edgeseg.cli.palette_options import read_palette
 from edgeseg.errors import UsageError
-from edgeseg.export.portable import read_spec
+from edgeseg.graph.portable import PortableModel
 
 NETWORK = """
 from torch import nn
@@ -41,7 +41,7 @@ def test_palette_and_background_reach_the_spec(tmp_path: Path, capfd: pytest.Cap
     palette.write_text("#010203\n#040506\n#070809\n")
     common = ["export", f"{tmp_path}/net.py:build", "--size", "16x16", "-o", str(model)]
     assert status_of([*common, "--palette", str(palette), "--background", "2"]) == 0
-    assert read_spec(model).palette_rgb == ((1, 2, 3), (4, 5, 6), (0, 0, 0))
+    assert PortableModel.read(model).spec.palette_rgb == ((1, 2, 3), (4, 5, 6), (0, 0, 0))
     assert status_of([*common, "--background", "3"]) == 2
     assert "one of the classes 0 to 2, got 3" in capfd.readouterr().err
     assert status_of([*common, "--background", "sky"]) == 2

@@ -16,8 +16,9 @@ from edgeseg.export.crf import stride_of
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.parity import compare, run_all
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import load_portable, open_run
 from edgeseg.export.preflight import preflight
+from edgeseg.graph.portable import PortableModel
+from edgeseg.graph.running import open_run
 from edgeseg.models.in_graph_crf import InGraphCRF
 from edgeseg.models.zoo import Network
 from edgeseg.spec import CRFSpec
@@ -68,7 +69,8 @@ def test_the_graph_refines_at_the_inputs_resolution(tmp_path: Path) -> None:
     report = export_network(network, path, settings)
     assert report.figures["label_agreement"] == 1.0
     assert report.figures["mean_relative_logit_error"] < 1e-5
-    model, spec = load_portable(path)
+    portable = PortableModel.read(path)
+    model, spec = portable.proto, portable.spec
     assert (spec.graph.crf_stride, spec.crf) == (8, CRF)
     assert spec.outputs[0].shape == (2, 5, *SIZE_HW)
     assert not preflight(model, "tensorrt_rtx")
@@ -88,7 +90,7 @@ def test_labels_of_a_binary_network(tmp_path: Path) -> None:
     settings = Settings("tiny", SIZE_HW, output_kind="labels", crf=CRF)
     report = export_network(unet(num_classes=1), path, settings)
     assert report.figures["label_agreement"] == 1.0
-    _, spec = load_portable(path)
+    spec = PortableModel.read(path).spec
     assert (spec.graph.crf_stride, spec.class_names) == (4, ("background", "class 1"))
     (outputs,) = run_all(open_run(path), pictures((9,), SIZE_HW), 1)
     assert outputs["labels"].shape == SIZE_HW
@@ -122,7 +124,7 @@ def test_one_pixel_between_two_classes_fails_no_proof(tmp_path: Path) -> None:
     """Its logits may fall to either side: all pixels' mean is judged, and their labels."""
     path = tmp_path / "model.onnx"
     export_network(unet(), path, Settings("tiny", SIZE_HW, output_kind="logits", crf=CRF))
-    _, spec = load_portable(path)
+    spec = PortableModel.read(path).spec
     reference = run_all(open_run(path), pictures((1,), SIZE_HW), 1)
     moved = reference[0]["logits"].copy()
     moved[:, 3, 4] += np.array([9.0, 0.0, -9.0])

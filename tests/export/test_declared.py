@@ -18,8 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeseg.bundle import GOLDEN_KEY, SPEC_KEY
 from edgeseg.errors import ExportError
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.export.portable import load_onnx
 from edgeseg.export.verify import verify_model
+from edgeseg.graph.portable import PortableModel
 from tests.export import small_networks
 
 HUGE = 10**5  # a side; two of them are 40 GB of floats
@@ -97,7 +97,7 @@ def test_a_hostile_graph_is_one_line(
     change(proto)
     (tmp_path / "model.onnx").write_bytes(proto.SerializeToString())
     with pytest.raises(ExportError, match=message) as caught:
-        load_onnx(tmp_path / "model.onnx")
+        PortableModel.read(tmp_path / "model.onnx")
     assert "\n" not in str(caught.value)
 
 
@@ -108,7 +108,7 @@ def test_a_limit_that_was_raised_is_believed(
     _huge_between_layers(proto)
     (tmp_path / "model.onnx").write_bytes(proto.SerializeToString())
     monkeypatch.setenv("EDGESEG_LIMITS", "tensor=38147M")
-    assert len(load_onnx(tmp_path / "model.onnx").graph.node) == len(proto.graph.node)
+    assert len(PortableModel.read(tmp_path / "model.onnx").proto.graph.node) == len(proto.graph.node)
 
 
 def _with_metadata(model: Path, target: Path, key: str, change: Callable[[Any], Any]) -> Path:

@@ -23,7 +23,8 @@ from edgeseg.export import lowering
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.parity import ParityReport, run_all
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import load_portable, open_run
+from edgeseg.graph.portable import PortableModel
+from edgeseg.graph.running import open_run
 from edgeseg.models.unet import UNet
 from edgeseg.models.zoo import Network
 from edgeseg.spec import ModelSpec
@@ -46,7 +47,8 @@ class Exported:
 def export(folder: Path, network: Network, **settings: Any) -> Exported:
     path = folder / f"{len(list(folder.iterdir()))}.onnx"
     report = export_network(network, path, Settings("tiny", SIZE_HW, **settings))
-    return Exported(path, report, *load_portable(path))
+    model = PortableModel.read(path)
+    return Exported(path, report, model.proto, model.spec)
 
 
 @pytest.fixture(scope="module")

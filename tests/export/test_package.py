@@ -14,7 +14,7 @@ from edgeseg.bundle import sha256_of
 from edgeseg.errors import EngineError, ParityError, UsageError
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.package import MANIFEST_NAME, MODEL_NAME, Recipe, is_package, pack, unpack
-from edgeseg.export.portable import read_spec
+from edgeseg.graph.portable import PortableModel
 from tests.export import small_networks
 
 
@@ -40,7 +40,7 @@ def test_what_goes_in_comes_out(model: Path, tmp_path: Path) -> None:
     pack(model, target, recipe, attachments={"timing.cache": timings})
     package = unpack(target, tmp_path)
     assert package.recipe == recipe
-    assert package.spec == read_spec(model)
+    assert package.spec == PortableModel.read(model).spec
     assert sha256_of(tmp_path / MODEL_NAME) == package.files[MODEL_NAME] == sha256_of(model)
     assert (tmp_path / "timing.cache").read_bytes() == b"kernels"
     assert [path.name for path in target.parent.iterdir()] == ["unet.edgeseg"]

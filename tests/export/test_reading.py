@@ -16,7 +16,8 @@ from edgeseg.errors import ExportError, UsageError
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.parity import ParityReport
 from edgeseg.export.pictures import picture
-from edgeseg.export.portable import open_run, read_spec
+from edgeseg.graph.portable import PortableModel
+from edgeseg.graph.running import open_run
 from edgeseg.models.zoo import Network
 from edgeseg.runtime.geometry import place
 from edgeseg.runtime.results import SemanticResult
@@ -58,7 +59,7 @@ def export(
 
 
 def segment(path: Path, image: np.ndarray, *, confidence: bool = False) -> SemanticResult:
-    spec = read_spec(path)
+    spec = PortableModel.read(path).spec
     outputs = open_run(path)(image[None])
     placement = place(SIZE_HW, spec.input)
     return semantic_result(outputs, placement, head=spec.head, confidence=confidence)
@@ -109,7 +110,7 @@ def test_labels_decided_inside_stay_what_they_are(as_float: bool, path: Path) ->
         return labels.float() if as_float else labels
 
     export(path, function, "labels", num_classes=4)
-    spec = read_spec(path)
+    spec = PortableModel.read(path).spec
     assert (spec.output_kind, len(spec.class_names)) == ("labels", 4)
     expected = torch_says(scores, IMAGE).argmax(axis=0)
     np.testing.assert_array_equal(segment(path, IMAGE).labels, expected)
@@ -123,7 +124,7 @@ def test_classes_that_overlap_have_a_mask_each(as_log_odds: bool, path: Path) ->
         return log_odds if as_log_odds else torch.sigmoid(log_odds)
 
     export(path, function, "multilabel", head_threshold=0.6)
-    spec = read_spec(path)
+    spec = PortableModel.read(path).spec
     assert spec.class_names == ("class 0", "class 1", "class 2")
     assert (0, 0, 0) not in spec.palette_rgb
     likely = torch_says(lambda image: torch.sigmoid(20 * (image - 0.4)), IMAGE)
@@ -207,7 +208,7 @@ def test_labels_of_any_frame_are_those_of_the_upsampled_logits(frame_hw: tuple[i
         return nn.functional.avg_pool2d(scores(image), 4)
 
     export(path, function)
-    spec = read_spec(path)
+    spec = PortableModel.read(path).spec
     assert spec.output_kind == "logits"
     labels = semantic_result(open_run(path)(IMAGE[None]), place(frame_hw, spec.input)).labels
     logits = torch.from_numpy(torch_says(function, IMAGE))[None]

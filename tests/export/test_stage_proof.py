@@ -23,10 +23,11 @@ from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.golden import Golden
 from edgeseg.export.parity import ParityReport
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import golden_of, load_portable, open_run
 from edgeseg.export.stage_proof import STAGES_PROVEN, StageProof
 from edgeseg.export.verify import portable_stages, verify, verify_model
 from edgeseg.graph.passes.stages import shown, stage_values
+from edgeseg.graph.portable import PortableModel
+from edgeseg.graph.running import open_run
 from edgeseg.models.zoo import Network
 from edgeseg.stages import stage_names
 
@@ -64,12 +65,13 @@ def test_the_note_says_that_decisions_tie_and_how_well_the_stages_agree(tied: Pa
 
 
 def test_the_stages_stay_inside_the_graph(tied: Path) -> None:
-    model, spec = load_portable(tied)
+    portable = PortableModel.read(tied)
+    model, spec = portable.proto, portable.spec
     assert [output.name for output in model.graph.output] == [output.name for output in spec.outputs]
     wanted = set(stage_names(levels=5))
     found = set(stage_values(model))
     assert wanted - found in (set(), {name for name in wanted if name.startswith("detections.")})
-    assert len(golden_of(model, "it").to_json()) < 80_000
+    assert len(portable.golden.to_json()) < 80_000
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
@@ -216,11 +218,11 @@ CHANGES: dict[str, tuple[Change, str]] = {
 def golden_and_model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Golden]:
     path = tmp_path_factory.mktemp("model") / "onnx.onnx"
     export_network(undecided(), path, Settings("tiny", SIZE_HW, score_threshold=0.1, max_detections=20))
-    return path, golden_of(load_portable(path)[0], "it")
+    return path, PortableModel.read(path).golden
 
 
-def proof_of(path: Path, golden: Golden) -> StageProof:
-    return portable_stages(path, golden)(False)
+def proof_of(path: Path) -> StageProof:
+    return portable_stages(PortableModel.read(path))(False)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -232,14 +234,14 @@ def test_a_change_is_found_in_its_stage(
     model = onnx.load(path)
     apply(model)
     onnx.save(model, tmp_path / "changed.onnx")
-    assert not proof_of(path, golden).failures
-    (failure,) = proof_of(tmp_path / "changed.onnx", golden).failures[:1]
+    assert not proof_of(path).failures
+    (failure,) = proof_of(tmp_path / "changed.onnx").failures[:1]
     assert re.search(message, failure), failure
     report = verify(
         open_run(tmp_path / "changed.onnx"),
-        load_portable(path)[1],
+        PortableModel.read(path).spec,
         golden,
-        prove=portable_stages(tmp_path / "changed.onnx", golden),
+        prove=portable_stages(PortableModel.read(tmp_path / "changed.onnx")),
     )
     assert not report.passed
 
@@ -254,7 +256,7 @@ def test_other_detections_without_a_tie_are_other_detections() -> None:
 
 
 def test_a_lowered_threshold_shows_candidates_of_any_score(golden_and_model: tuple[Path, Golden]) -> None:
-    model, _ = load_portable(golden_and_model[0])
+    model = PortableModel.read(golden_and_model[0]).proto
     images = pictures((0,), SIZE_HW)
     counts = [
         len(open_run(shown(model, any_score=any_score).SerializeToString())(images)["scores"][0])

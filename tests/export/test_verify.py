@@ -17,8 +17,9 @@ from edgeseg.bundle import GOLDEN_KEY, SPEC_KEY
 from edgeseg.errors import EdgesegError, ExportError, ParityError
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import golden_of, load_portable, open_run
 from edgeseg.export.verify import verify, verify_model
+from edgeseg.graph.portable import PortableModel
+from edgeseg.graph.running import open_run
 
 from .small_networks import SIZE_HW, mask_rcnn, unet
 
@@ -86,8 +87,8 @@ def test_one_changed_weight_changes_the_outputs(
 ) -> None:
     path: Path = request.getfixturevalue(which)
     broken = changed(path, tmp_path / "broken.onnx", lambda model: scale_first_weight(model, -3.0))
-    model, spec = load_portable(path)
-    report = verify(open_run(broken), spec, golden_of(model, "it"))  # without looking at the weights
+    model = PortableModel.read(path)
+    report = verify(open_run(broken), model.spec, model.golden)  # without looking at the weights
     assert not report.passed
     with pytest.raises(ParityError, match="its graph is not the one that was exported"):
         verify_model(broken).raise_if_failed(str(broken))
@@ -102,8 +103,8 @@ def test_one_weight_changed_in_its_last_digit_is_noticed(semantic: Path, tmp_pat
 
 def test_images_are_compared_with_a_reference(semantic: Path) -> None:
     run, images = open_run(semantic), pictures(range(7, 10), SIZE_HW)
-    model, spec = load_portable(semantic)
-    report = verify(run, spec, golden_of(model, "it"), reference=run, images=images)
+    model = PortableModel.read(semantic)
+    report = verify(run, model.spec, model.golden, reference=run, images=images)
     assert report.passed
     assert report.images == 5  # two golden ones, three given
 
@@ -133,7 +134,7 @@ def test_files_that_are_no_portable_models(semantic: Path, tmp_path: Path) -> No
         (future, "schema version 99"),
     ]:
         with pytest.raises(ExportError, match=message) as caught:
-            load_portable(path)
+            assert PortableModel.read(path).spec
         assert "\n" not in str(caught.value)
 
 

@@ -22,12 +22,13 @@ from edgeseg.export.package import MANIFEST_NAME as PACKAGE_MANIFEST
 from edgeseg.export.package import MODEL_NAME, Package, Recipe, unpack
 from edgeseg.export.parity import run_all
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import graph_sha256, load_onnx, open_run
 from edgeseg.export.preflight import preflight
 from edgeseg.export.verify import verify_model
+from edgeseg.graph.portable import PortableModel, graph_sha256
 from edgeseg.graph.precision.cache import Cache
 from edgeseg.graph.precision.choice import Int8Choice
 from edgeseg.graph.precision.report import CurvePoint, Kept, PrecisionReport
+from edgeseg.graph.running import open_run
 from edgeseg.records import to_plain
 from edgeseg.runtime import Segmenter
 from edgeseg.spec import ModelSpec
@@ -134,7 +135,7 @@ def onnx_file(portable: Path, rng: random.Random, at: Path) -> None:
     path = at / "model.onnx"
     path.write_bytes(mutated_bytes(portable.read_bytes(), rng))
     if rng.random() < 0.5:
-        preflight(load_onnx(path), "tensorrt")
+        preflight(PortableModel.read(path).proto, "tensorrt")
     else:
         verify_model(path)
 

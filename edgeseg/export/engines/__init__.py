@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest
 from edgeseg.export.engines.tuning import Measured
+from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.view import Layer
 from edgeseg.records import Range, Ranged
 from edgeseg.spec import MAX_THREADS, Int8Scheme, ModelSpec, Precision
@@ -103,19 +104,19 @@ class Request(Ranged):
 
 
 @dataclass(frozen=True)
-class Task:
+class BuildJob:
     """What a backend's `fill_engine` is given to make an engine from.
 
     Attributes:
         staging: the folder to write the engine's files into.
-        model: the portable model, in the precision asked for.
+        model: the model in the precision asked for.
         model_sha256: of the portable model that the user named.
         image: (N, H, W, 3) uint8, a realistic input: post-processing inside a graph depends on the data.
         open_engine: opens the engine under construction, for measuring.
     """
 
     staging: Path
-    model: Path
+    model: PortableModel
     model_sha256: str
     spec: ModelSpec
     request: Request
@@ -123,12 +124,12 @@ class Task:
     open_engine: OpenEngine
 
 
-FillEngine = Callable[[Task], tuple[Manifest, list[Measured]]]
+FillEngine = Callable[[BuildJob], tuple[Manifest, list[Measured]]]
 """Of each backend's module: writes the engine's files and returns its manifest, and the options that were
 measured, fastest first. Raises EngineError if the library refuses the graph or cannot open it, and
 MissingExtraError if the library is not installed."""
 
-WriteFiles = Callable[[Task], Manifest]
+WriteFiles = Callable[[BuildJob], Manifest]
 """`write_files` of a backend's module, where it takes no time: the engine's files and its manifest, with the
 options as they come. Raises as `FillEngine` does."""
 

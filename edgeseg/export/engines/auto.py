@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgeseg.bundle import Manifest
 from edgeseg.errors import MissingExtraError, UsageError
-from edgeseg.export.engines import Request, Task
+from edgeseg.export.engines import BuildJob, Request
 from edgeseg.export.engines.modules import CPU_BACKENDS, fill_engine_of
 from edgeseg.export.engines.tuning import Measured, measure
 from edgeseg.spec import Int8Scheme
@@ -18,33 +18,33 @@ from edgeseg.spec import Int8Scheme
 CPU = "cpu"
 
 
-def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
+def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
     """Make an engine with each library that is installed, and keep the faster; see `FillEngine`.
 
     Returns:
         The manifest of the faster, and the time of each with the best of its own options.
     """
-    if task.request.device not in (None, CPU):
-        raise UsageError(f"auto compares backends on the {CPU}; for {task.request.device}, name a --backend")
+    if job.request.device not in (None, CPU):
+        raise UsageError(f"auto compares backends on the {CPU}; for {job.request.device}, name a --backend")
     made: dict[str, tuple[Path, Manifest]] = {}
     missing: MissingExtraError | None = None
     for backend in CPU_BACKENDS:
-        staging = task.staging / backend
+        staging = job.staging / backend
         staging.mkdir()
-        request = dataclasses.replace(task.request, backend=backend)
-        own_task = dataclasses.replace(task, staging=staging, request=request)
+        request = dataclasses.replace(job.request, backend=backend)
+        own_job = dataclasses.replace(job, staging=staging, request=request)
         try:
-            made[backend] = staging, fill_engine_of(backend)(own_task)[0]
+            made[backend] = staging, fill_engine_of(backend)(own_job)[0]
         except MissingExtraError as error:
             missing = missing or error
     if missing is not None and not made:
         raise missing
-    measured = _compare(task, list(made.values()))
+    measured = _compare(job, list(made.values()))
     staging, manifest = made[measured[0].options["backend"]]
     for name in manifest.files:
-        shutil.move(staging / name, task.staging / name)
+        shutil.move(staging / name, job.staging / name)
     for backend in CPU_BACKENDS:
-        shutil.rmtree(task.staging / backend)
+        shutil.rmtree(job.staging / backend)
     return manifest, measured
 
 
@@ -53,11 +53,11 @@ def int8_scheme(request: Request) -> Int8Scheme:
     return "onnxruntime"
 
 
-def _compare(task: Task, engines: Sequence[tuple[Path, Manifest]]) -> list[Measured]:
+def _compare(job: BuildJob, engines: Sequence[tuple[Path, Manifest]]) -> list[Measured]:
     with ExitStack() as opened:
         candidates = []
         for folder, manifest in engines:
-            runner = opened.enter_context(closing(task.open_engine(folder, manifest)))
+            runner = opened.enter_context(closing(job.open_engine(folder, manifest)))
             label = {"backend": manifest.backend, "version": manifest.backend_version}
-            candidates.append((label, lambda runner=runner: runner.infer(task.image)))
+            candidates.append((label, lambda runner=runner: runner.infer(job.image)))
         return measure(candidates)

@@ -19,11 +19,10 @@ from edgeseg.bundle import (
     Manifest,
     read_file,
     read_manifest,
-    sha256_of,
     write_engine,
 )
-from edgeseg.errors import EngineError, NoDeviceError, ParityError, SpecError, UsageError
-from edgeseg.export.engines import OpenEngine, Request, Task
+from edgeseg.errors import EngineError, ExportError, NoDeviceError, ParityError, SpecError, UsageError
+from edgeseg.export.engines import BuildJob, OpenEngine, Request
 from edgeseg.export.engines.comparison import beside_float
 from edgeseg.export.engines.lowered import FRESH_SEEDS, in_precision
 from edgeseg.export.engines.margin import ChosenBy, within_bound
@@ -34,13 +33,14 @@ from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.golden import Golden, sample_all
 from edgeseg.export.parity import TOLERANCES, ParityReport, Run, Tolerances, run_all
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import golden_of, graph_sha256, load_portable, open_run
 from edgeseg.export.preflight import refuse_unfit
 from edgeseg.export.stage_proof import STAGES_PROVEN
 from edgeseg.export.verify import verify
+from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.convert import Calibration
 from edgeseg.graph.precision.judge import Judge
 from edgeseg.graph.precision.report import PrecisionReport
+from edgeseg.graph.running import open_run
 from edgeseg.spec import ModelSpec
 
 GOLDEN_NAME = "golden.json"
@@ -73,7 +73,7 @@ class Built:
 
 
 def build(
-    model: Path,
+    model: Path | PortableModel,
     folder: Path,
     *,
     open_engine: OpenEngine,
@@ -86,7 +86,7 @@ def build(
     """Build an engine for this machine.
 
     Args:
-        model: a portable model.
+        model: a portable model, or its path.
         folder: where the engine goes; written as a whole, after the proof.
         open_engine: opens an engine, as the device will: the runtime's `open_backend`.
         request: backend, precision, device and options.
@@ -106,7 +106,8 @@ def build(
     """
     if request.precision == "int8" and calibration is None:
         raise UsageError(NO_CALIBRATION)
-    spec, golden = _unchanged(model, request)
+    source = PortableModel.read(model)
+    spec, golden = _unchanged(source, request)
     if images is None and isinstance(calibration, Calibration):
         images = calibration.images[:PROOF_IMAGES]
     generated = pictures(golden.seeds, (spec.input.height, spec.input.width))
@@ -116,38 +117,38 @@ def build(
     findings: list[Built] = []
 
     def fill(staging: Path, chosen_by: ChosenBy) -> Manifest:
-        with in_precision(
-            model, spec, request, chosen_by, open_engine=open_engine, images=images, on_step=on_step
-        ) as lowered:
-            on_step("building, and measuring options")
-            task = Task(staging, lowered.model, sha256_of(model), spec, request, batch, open_engine)
-            manifest, measured = fill_engine_of(request.backend)(task)
-            precision = lowered.built(staging, manifest)
-            beside: list[Measured] = []
-            on_step("comparing with PyTorch")
-            comparison = _Comparison(model, lowered.model, spec, request, golden, images, limits)
-            kept, _ = comparison.proof
-            try:
-                engine = open_engine(staging, manifest)
-            except NoDeviceError as error:
-                report = comparison.of(open_run(lowered.model), manifest, None)
-                manifest = dataclasses.replace(manifest, proven=False)
-                note = f"{error}; the graph was proven in ONNX Runtime, the engine has not run yet"
-                report = dataclasses.replace(report, notes=(*report.notes, note))
-            else:
-                manifest = dataclasses.replace(manifest, built_on=engine.built_on)
-                with contextlib.closing(engine):
-                    report = comparison.of(engine.infer, manifest, open_engine)
-                    if STAGES_PROVEN in report.figures:
-                        found = run_all(engine.infer, generated, spec.input.batch)
-                        kept = golden.of_engine(sample_all(found))
-                    if precision is not None:
-                        precision = lowered.judged(precision, engine.infer, manifest.backend)
-                    if request.precision == "int8" and can_try(request):
-                        on_step("comparing with fp32 for speed")
-                        beside = beside_float(task, model, manifest, engine)
-        report.raise_if_failed(f"the engine of {model}")
-        _refuse_empty_proof(report, model)
+        lowered = in_precision(
+            source, request, chosen_by, open_engine=open_engine, images=images, on_step=on_step
+        )
+        on_step("building, and measuring options")
+        job = BuildJob(staging, lowered.model, source.sha256, spec, request, batch, open_engine)
+        manifest, measured = fill_engine_of(request.backend)(job)
+        precision = lowered.built(staging, manifest)
+        beside: list[Measured] = []
+        on_step("comparing with PyTorch")
+        comparison = _Comparison(source, lowered.model, spec, request, golden, images, limits)
+        kept, _ = comparison.proof
+        try:
+            engine = open_engine(staging, manifest)
+        except NoDeviceError as error:
+            report = comparison.of(open_run(lowered.model.to_bytes()), manifest, None)
+            manifest = dataclasses.replace(manifest, proven=False)
+            note = f"{error}; the graph was proven in ONNX Runtime, the engine has not run yet"
+            report = dataclasses.replace(report, notes=(*report.notes, note))
+        else:
+            manifest = dataclasses.replace(manifest, built_on=engine.built_on)
+            with contextlib.closing(engine):
+                report = comparison.of(engine.infer, manifest, open_engine)
+                if STAGES_PROVEN in report.figures:
+                    found = run_all(engine.infer, generated, spec.input.batch)
+                    kept = golden.of_engine(sample_all(found))
+                if precision is not None:
+                    precision = lowered.judged(precision, engine.infer, manifest.backend)
+                if request.precision == "int8" and can_try(request):
+                    on_step("comparing with fp32 for speed")
+                    beside = beside_float(job, source, manifest, engine)
+        report.raise_if_failed(f"the engine of {source.name}")
+        _refuse_empty_proof(report, source.name)
         findings.append(Built(manifest, report, tuple(measured), precision, tuple(beside)))
         notes = {
             PARITY_NAME: json.dumps(report.to_plain(), indent=2, sort_keys=True),
@@ -166,8 +167,8 @@ def build(
 class _Comparison:
     """What an engine under construction is compared with, and what it takes to build it again with stages."""
 
-    model: Path
-    lowered: Path
+    model: PortableModel
+    lowered: PortableModel
     spec: ModelSpec
     request: Request
     golden: Golden
@@ -182,8 +183,8 @@ class _Comparison:
         shows there, while what int8 costs the task is the user's to allow, and is judged by itself.
         """
         if self.request.precision != "int8":
-            return self.golden, None if self.images is None else open_run(self.model)
-        exact = open_run(self.lowered, as_written=True)
+            return self.golden, None if self.images is None else open_run(self.model.to_bytes())
+        exact = open_run(self.lowered.to_bytes(), as_written=True)
         frames = pictures(self.golden.seeds, (self.spec.input.height, self.spec.input.width))
         outputs = sample_all(run_all(exact, frames, self.spec.input.batch))
         return dataclasses.replace(self.golden, outputs=outputs), exact
@@ -211,7 +212,7 @@ def verify_engine(
     folder: Path,
     *,
     open_engine: OpenEngine,
-    reference: Path | None = None,
+    reference: Path | PortableModel | None = None,
     images: NDArray[np.uint8] | None = None,
 ) -> ParityReport:
     """Prove an engine again: its files are those that were built, and it gives the golden outputs.
@@ -226,10 +227,11 @@ def verify_engine(
         UsageError: if `reference` is not the model that the engine was built from.
     """
     manifest = read_manifest(folder, check_files=True)
-    if reference is not None and _hash_of(reference) != manifest.model_sha256:
+    model = None if reference is None else _reference(reference)
+    if model is not None and model.sha256 != manifest.model_sha256:
         raise UsageError(
-            f"{folder} was not built from {reference} (its sha256 differs); give the model that it was built "
-            "from, or build the engine again"
+            f"{folder} was not built from {model.name} (its sha256 differs); give the model that it was "
+            "built from, or build the engine again"
         )
     try:
         golden = Golden.from_json(read_file(folder, manifest, GOLDEN_NAME).decode())
@@ -237,13 +239,13 @@ def verify_engine(
         raise EngineError(f"{folder} has no golden outputs ({error}); build the engine again") from error
     engine = open_engine(folder, manifest)
     try:
-        if reference is None:
+        if model is None:
             limits = TOLERANCES[manifest.precision]
             report = verify(engine.infer, manifest.spec, golden, tolerances=limits)
         else:
             if images is None:
                 images = pictures(FRESH_SEEDS, (manifest.spec.input.height, manifest.spec.input.width))
-            report = _verify_beside((engine.infer, manifest), golden, reference, images, open_engine)
+            report = _verify_beside((engine.infer, manifest), golden, model, images, open_engine)
         return dataclasses.replace(report, notes=(*report.notes, OWN_NOTE)) if golden.own else report
     finally:
         engine.close()
@@ -252,14 +254,14 @@ def verify_engine(
 def _verify_beside(
     engine: tuple[Run, Manifest],
     golden: Golden,
-    model: Path,
+    model: PortableModel,
     images: NDArray[np.uint8],
     open_engine: OpenEngine,
 ) -> ParityReport:
     """Judge an engine by its golden outputs, and by what its portable model computes of images."""
     run, manifest = engine
     spec, tolerances = manifest.spec, TOLERANCES[manifest.precision]
-    reference = open_run(model)
+    reference = open_run(model.to_bytes())
     if manifest.precision == "int8":  # far from fp32 or not, as its user allowed; its kernels are proven
         report = verify(run, spec, golden, tolerances=tolerances)
         lost = Judge(reference, spec, images).points_lost(run)
@@ -278,14 +280,13 @@ def _verify_beside(
     )
 
 
-def _unchanged(model: Path, request: Request) -> tuple[ModelSpec, Golden]:
+def _unchanged(model: PortableModel, request: Request) -> tuple[ModelSpec, Golden]:
     """Read what a portable model is and computes, and refuse it if it was changed or its backend cannot."""
-    proto, spec = load_portable(model)
-    golden = golden_of(proto, str(model))
-    if graph_sha256(proto) != golden.graph_sha256:
-        raise ParityError(f"{model} was changed since it was exported and proven; export it again")
+    spec, golden = model.spec, model.golden
+    if model.graph_sha256 != golden.graph_sha256:
+        raise ParityError(f"{model.name} was changed since it was exported and proven; export it again")
     if request.backend != "auto":  # which compares those that take every graph
-        refuse_unfit(proto, request.backend)
+        refuse_unfit(model.proto, request.backend)
     return spec, golden
 
 
@@ -301,16 +302,16 @@ def _noted(
     return dataclasses.replace(manifest, files={**manifest.files, **dict.fromkeys(texts, "")})
 
 
-def _refuse_empty_proof(report: ParityReport, model: Path) -> None:
+def _refuse_empty_proof(report: ParityReport, name: str) -> None:
     if report.task == "instance" and not report.figures["matched"] and STAGES_PROVEN not in report.figures:
         raise ParityError(
-            f"{model} finds nothing in the generated pictures, so the engine cannot be proven by them; give "
+            f"{name} finds nothing in the generated pictures, so the engine cannot be proven by them; give "
             "--images, a folder of pictures in which it finds something"
         )
 
 
-def _hash_of(path: Path) -> str:
+def _reference(path: Path | PortableModel) -> PortableModel:
     try:
-        return sha256_of(path)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
+        return PortableModel.read(path)
+    except ExportError as error:
+        raise UsageError(str(error)) from error

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgeseg.bundle import Manifest
 from edgeseg.cores import usable_cores
-from edgeseg.export.engines import Runner, Task
+from edgeseg.export.engines import BuildJob, Runner
 from edgeseg.export.engines.tuning import Measured, measure
 
 
@@ -21,12 +21,12 @@ def thread_counts(asked: int | None) -> list[int]:
 
 
 def measure_options(
-    task: Task, manifest: Manifest, choices: Sequence[Mapping[str, Any]], *, at_once: int = 1
+    job: BuildJob, manifest: Manifest, choices: Sequence[Mapping[str, Any]], *, at_once: int = 1
 ) -> list[Measured]:
     """Open the engine under construction with each of the choices, and time an inference.
 
     Args:
-        manifest: of the engine in `task.staging`; each of `choices` is put over its options.
+        manifest: of the engine in `job.staging`; each of `choices` is put over its options.
         at_once: inferences that run at the same time; the time is that of all, divided by their number.
 
     Returns:
@@ -37,13 +37,13 @@ def measure_options(
         pool = opened.enter_context(ThreadPoolExecutor(at_once))
         calls = []
         for options in candidates:
-            runner = task.open_engine(task.staging, dataclasses.replace(manifest, options=options))
+            runner = job.open_engine(job.staging, dataclasses.replace(manifest, options=options))
             opened.enter_context(closing(runner))
-            calls.append(_call(runner, task, pool, at_once))
+            calls.append(_call(runner, job, pool, at_once))
         return measure(list(zip(candidates, calls, strict=True)), inferences=at_once)
 
 
-def _call(runner: Runner, task: Task, pool: ThreadPoolExecutor, at_once: int) -> Callable[[], object]:
+def _call(runner: Runner, job: BuildJob, pool: ThreadPoolExecutor, at_once: int) -> Callable[[], object]:
     if at_once == 1:
-        return lambda: runner.infer(task.image)
-    return lambda: list(pool.map(runner.infer, [task.image] * at_once))
+        return lambda: runner.infer(job.image)
+    return lambda: list(pool.map(runner.infer, [job.image] * at_once))

@@ -1,11 +1,9 @@
-"""Turn a portable model into the file that an engine of some precision is built from, for one backend."""
+"""Turn a portable model into the one that an engine of some precision is built from, for one backend."""
 
 from __future__ import annotations
 
 import dataclasses
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,18 +19,18 @@ from edgeseg.export.engines.saturation import saturates
 from edgeseg.export.engines.trial import can_try, trial
 from edgeseg.export.parity import Run
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import load_portable, open_run
+from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.choice import JUDGING_BUDGET_S, Int8Choice, Target, choose_int8, quantised
 from edgeseg.graph.precision.convert import DEFAULT_MAX_DROP, Calibration, to_fp16
 from edgeseg.graph.precision.judge import Judge
 from edgeseg.graph.precision.report import PrecisionReport
 from edgeseg.graph.precision.sensitivity import MOST_GROUPS
-from edgeseg.graph.view import GraphView, Layer
+from edgeseg.graph.running import open_run
+from edgeseg.graph.view import Layer
 from edgeseg.spec import ModelSpec
 
 FRESH_SEEDS = range(100, 104)  # of pictures that the export did not see
 TOLERATED_SHARE = 0.1  # of the int8 layers, that a library may still compute in float
-_LOWERED_NAME = "model.onnx"
 NARROW = "this processor adds two int8 products in 16 bits: weights are narrowed so that none overflows"
 WIDE = "this processor adds two int8 products in 16 bits, but weights of 8 bits lose less than narrowed ones"
 
@@ -54,14 +52,14 @@ class Lowered:
     """A model in the precision asked for.
 
     Attributes:
-        model: the file; the portable model itself for fp32.
+        model: the portable model itself for fp32.
         report: what was done to it; None for fp32.
         layers: of the model.
         judge: of what the finished engine loses; None where there are no images to judge on.
         max_drop: points that int8 may lose.
     """
 
-    model: Path
+    model: PortableModel
     report: PrecisionReport | None = None
     layers: Sequence[Layer] = ()
     judge: Judge | None = None
@@ -111,18 +109,16 @@ class Lowered:
         return dataclasses.replace(report, engine_drop_points=lost)
 
 
-@contextmanager
 def in_precision(
-    model: Path,
-    spec: ModelSpec,
+    model: PortableModel,
     request: Request,
     calibration: Calibration | Int8Choice | None,
     *,
     open_engine: OpenEngine,
     images: NDArray[np.uint8] | None = None,
     on_step: Callable[[str], None] = lambda step: None,
-) -> Iterator[Lowered]:
-    """Give the model in the precision that is asked for; its file is gone afterwards.
+) -> Lowered:
+    """Give the model in the precision that is asked for.
 
     Args:
         calibration: must be there for int8; generated pictures stand in for fp16.
@@ -130,21 +126,20 @@ def in_precision(
         images: (M, H, W, 3) to judge an engine on whose choice was made before.
     """
     if request.precision == "fp32":
-        yield Lowered(model)
-        return
-    proto, _ = load_portable(model)
+        return Lowered(model)
+    spec = model.spec
     judge: Judge | None
     if request.precision == "int8" and calibration is not None:
         target = int8_target(spec, request, open_engine)
         if isinstance(calibration, Calibration):
-            judge = judge_of(model, spec, calibration)
-            calibration = choose_int8(proto, calibration, judge, target, on_step)
+            judge = judge_of(model, calibration)
+            calibration = choose_int8(model.proto, calibration, judge, target, on_step)
         elif calibration.scheme != target.scheme:
             raise EngineError(f"the int8 ranges were chosen for another backend than {request.backend}")
         else:
-            judge = None if images is None else Judge(open_run(model), spec, images)
+            judge = None if images is None else Judge(open_run(model.to_bytes()), spec, images)
         narrow = target.saturates and not calibration.wide
-        lowered = quantised(proto, calibration, narrow=narrow)
+        lowered = quantised(model.proto, calibration, narrow=narrow)
         report, max_drop = calibration.report, calibration.max_drop
         notes = (*report.notes, WIDE) if target.saturates and calibration.wide else report.notes
         report = dataclasses.replace(report, narrow=NARROW if narrow else None, notes=notes)
@@ -152,15 +147,10 @@ def in_precision(
         size_hw = (spec.input.height, spec.input.width)
         if not isinstance(calibration, Calibration):
             calibration = Calibration(pictures(FRESH_SEEDS, size_hw) if images is None else images)
-        judge = Judge(open_run(model), spec, calibration.images, calibration.labels)
-        lowered, report = to_fp16(proto, calibration, judge, on_step)
+        judge = Judge(open_run(model.to_bytes()), spec, calibration.images, calibration.labels)
+        lowered, report = to_fp16(model.proto, calibration, judge, on_step)
         max_drop = calibration.max_drop
-    layers = GraphView(proto).layers()
-    del proto
-    with tempfile.TemporaryDirectory(prefix="edgeseg-") as folder:
-        path = Path(folder) / _LOWERED_NAME
-        path.write_bytes(lowered.SerializeToString(deterministic=True))
-        yield Lowered(path, report, layers, judge, max_drop)
+    return Lowered(PortableModel.of(lowered, model.name), report, model.view.layers(), judge, max_drop)
 
 
 def int8_target(spec: ModelSpec, request: Request, open_engine: OpenEngine) -> Target:
@@ -180,7 +170,8 @@ def int8_target(spec: ModelSpec, request: Request, open_engine: OpenEngine) -> T
     )
 
 
-def judge_of(model: Path, spec: ModelSpec, calibration: Calibration) -> Judge:
+def judge_of(model: PortableModel, calibration: Calibration) -> Judge:
     """Prepare to judge int8 candidates on as many of the images as there is time for."""
     budget_s = JUDGING_BUDGET_S / MOST_GROUPS
-    return Judge(open_run(model), spec, calibration.images, calibration.labels, budget_s=budget_s)
+    run = open_run(model.to_bytes())
+    return Judge(run, model.spec, calibration.images, calibration.labels, budget_s=budget_s)

@@ -12,10 +12,11 @@ from typing import Any
 
 from edgeseg.bundle import Manifest
 from edgeseg.errors import EngineError
-from edgeseg.export.engines import Request, Task
+from edgeseg.export.engines import BuildJob, Request
 from edgeseg.export.engines.candidates import measure_options, thread_counts
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.extras import require
+from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.view import Layer
 from edgeseg.spec import Int8Scheme
 
@@ -30,30 +31,30 @@ _ADDED = re.compile(r"^InsertedPrecisionFreeCast_|(\.fp16)?(_nchwc|_token_\d+|_q
 LOG_ERRORS_ONLY = 3  # ONNX Runtime warns that an optimised graph fits this machine only, which is its purpose
 
 
-def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
+def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
     """Write the engine's files and decide its session options; see `FillEngine`."""
-    manifest = write_files(task)
+    manifest = write_files(job)
     device = manifest.device
-    measured = measure_options(task, manifest, _choices(device, task.request.threads))
+    measured = measure_options(job, manifest, _choices(device, job.request.threads))
     manifest = dataclasses.replace(manifest, options=measured[0].options)
-    return (manifest if device == CPU else _with_left_over(task, manifest)), measured
+    return (manifest if device == CPU else _with_left_over(job, manifest)), measured
 
 
-def write_files(task: Task) -> Manifest:
+def write_files(job: BuildJob) -> Manifest:
     """Write the engine's files; see `WriteFiles`."""
-    device = task.request.device or CPU
+    device = job.request.device or CPU
     optimised = device == CPU
     if optimised:
-        _save_optimised(task.model, task.staging / MODEL_FILE)
+        _save_optimised(job.model, job.staging / MODEL_FILE)
     else:
-        shutil.copyfile(task.model, task.staging / MODEL_FILE)
+        (job.staging / MODEL_FILE).write_bytes(job.model.to_bytes())
     return Manifest(
         backend="onnxruntime",
         backend_version=require("onnxruntime", "cpu").__version__,
-        precision=task.request.precision,
+        precision=job.request.precision,
         device=device,
-        spec=task.spec,
-        model_sha256=task.model_sha256,
+        spec=job.spec,
+        model_sha256=job.model_sha256,
         files={MODEL_FILE: ""},
         options={
             "model_file": MODEL_FILE,
@@ -63,9 +64,9 @@ def write_files(task: Task) -> Manifest:
     )
 
 
-def _with_left_over(task: Task, manifest: Manifest) -> Manifest:
+def _with_left_over(job: BuildJob, manifest: Manifest) -> Manifest:
     """Note which nodes the device leaves to the processor, by execution provider; None if nobody tells."""
-    with closing(task.open_engine(task.staging, manifest)) as runner:
+    with closing(job.open_engine(job.staging, manifest)) as runner:
         left_over = getattr(runner, "left_over", None)
     return dataclasses.replace(manifest, options={**manifest.options, "left_over": left_over})
 
@@ -122,9 +123,10 @@ def _choices(device: str, threads: int | None) -> list[dict[str, Any]]:
     return choices
 
 
-def _save_optimised(model: Path, target: Path) -> None:
+def _save_optimised(model: PortableModel, target: Path) -> None:
     """Let ONNX Runtime fuse and lay out the graph for this CPU, and keep the result."""
-    needed, free = model.stat().st_size, shutil.disk_usage(target.parent).free
+    data = model.to_bytes()
+    needed, free = len(data), shutil.disk_usage(target.parent).free
     if free < needed:  # ONNX Runtime would blame the graph
         raise EngineError(
             f"{target.parent.parent} has {free >> 20} MiB left, the engine takes {needed >> 20}"
@@ -135,9 +137,9 @@ def _save_optimised(model: Path, target: Path) -> None:
     options.optimized_model_filepath = str(target)
     options.log_severity_level = LOG_ERRORS_ONLY
     try:
-        ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises classes of its own without a common base
-        raise EngineError(f"ONNX Runtime refuses {model}: {_first_line(error)}") from error
+        raise EngineError(f"ONNX Runtime refuses {model.name}: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

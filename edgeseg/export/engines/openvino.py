@@ -10,7 +10,7 @@ from typing import Any
 from edgeseg.bundle import Manifest
 from edgeseg.cores import usable_cores
 from edgeseg.errors import EngineError, UsageError
-from edgeseg.export.engines import Request, Task
+from edgeseg.export.engines import BuildJob, Request
 from edgeseg.export.engines.candidates import measure_options, thread_counts
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.extras import require
@@ -25,36 +25,37 @@ PRECISIONS = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}  # by Op
 HALF = {"FP16": "f16", "BF16": "bf16"}  # what a device calls its capability, and what it is asked for
 
 
-def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
+def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
     """Write the compiled model and decide its options; see `FillEngine`."""
-    manifest = write_files(task)
-    at_once = usable_cores() if task.request.openvino.hint == "throughput" else 1
-    measured = measure_options(task, manifest, _choices(manifest.device, task.request), at_once=at_once)
+    manifest = write_files(job)
+    at_once = usable_cores() if job.request.openvino.hint == "throughput" else 1
+    measured = measure_options(job, manifest, _choices(manifest.device, job.request), at_once=at_once)
     return dataclasses.replace(manifest, options=measured[0].options), measured
 
 
-def write_files(task: Task) -> Manifest:
+def write_files(job: BuildJob) -> Manifest:
     """Write the compiled model; see `WriteFiles`."""
     openvino = require("openvino", "openvino")
-    request = task.request
+    request = job.request
     device = request.device or CPU
     core = openvino.Core()
     try:
         capabilities = core.get_property(device.upper(), "OPTIMIZATION_CAPABILITIES")
-        computes_in = _computes_in(capabilities, request, keeps_float=_keeps_float(task.spec))
+        computes_in = _computes_in(capabilities, request, keeps_float=_keeps_float(job.spec))
         properties = {"INFERENCE_PRECISION_HINT": computes_in}
-        blob = core.compile_model(str(task.model), device.upper(), properties).export_model()
+        model = core.read_model(job.model.to_bytes())
+        blob = core.compile_model(model, device.upper(), properties).export_model()
     except RuntimeError as error:  # all that OpenVINO raises
         reason = str(error).strip().splitlines()[-1]  # the lines above name places in its sources
-        raise EngineError(f"OpenVINO refuses {task.model} on {device}: {reason}") from error
-    (task.staging / MODEL_FILE).write_bytes(blob.getbuffer())
+        raise EngineError(f"OpenVINO refuses {job.model.name} on {device}: {reason}") from error
+    (job.staging / MODEL_FILE).write_bytes(blob.getbuffer())
     return Manifest(
         backend="openvino",
         backend_version=openvino.__version__.partition("-")[0],
         precision=request.precision,
         device=device,
-        spec=task.spec,
-        model_sha256=task.model_sha256,
+        spec=job.spec,
+        model_sha256=job.model_sha256,
         files={MODEL_FILE: ""},
         options={"model_file": MODEL_FILE, "inference_precision": computes_in},
     )

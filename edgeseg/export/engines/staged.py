@@ -18,14 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest
-from edgeseg.export.engines import OpenEngine, Request, Task
+from edgeseg.export.engines import BuildJob, OpenEngine, Request
 from edgeseg.export.engines.modules import fill_engine_of
 from edgeseg.export.golden import Golden
 from edgeseg.export.parity import Run, Tolerances
-from edgeseg.export.portable import load_onnx, load_portable, open_run
 from edgeseg.export.stage_proof import StageGate, StageProof, portable_reference
 from edgeseg.export.verify import portable_stages
 from edgeseg.graph.passes.stages import shown
+from edgeseg.graph.portable import PortableModel
+from edgeseg.graph.running import open_run
 
 ONE_THREAD = 1  # spares measuring thread counts
 
@@ -44,8 +45,8 @@ class StagedEngine:
         images: (M, H, W, 3) uint8 BGR to prove on.
     """
 
-    model: Path
-    lowered: Path
+    model: PortableModel
+    lowered: PortableModel
     manifest: Manifest
     request: Request
     open_engine: OpenEngine | None
@@ -59,18 +60,18 @@ class StagedEngine:
         Args:
             any_score: lower the score threshold to 0.
         """
-        proof = portable_stages(self.model, self.golden)(any_score)
+        proof = portable_stages(self.model)(any_score)
         return proof if proof.failures else proof.followed_by(self._prove_engine(any_score))
 
     def _prove_engine(self, any_score: bool) -> StageProof:
-        graph = shown(load_onnx(self.lowered), any_score=any_score)
+        graph = shown(self.lowered.proto, any_score=any_score)
         names = [output.name for output in graph.graph.output]
         assert self.golden.rules is not None
         rules = self.golden.rules.of_any_score() if any_score else self.golden.rules
         batch = self.manifest.spec.input.batch
 
         def proof_of(run: Run) -> StageProof:
-            reference = portable_reference(load_portable(self.model)[0])
+            reference = portable_reference(self.model.proto)
             return StageGate(rules, batch, self.tolerances).prove(run, reference, self.images)
 
         if self.open_engine is None:
@@ -78,18 +79,14 @@ class StagedEngine:
         with tempfile.TemporaryDirectory(prefix="edgeseg-") as folder:
             staging = Path(folder) / "engine"
             staging.mkdir()
-            path = Path(folder) / "stages.onnx"
-            path.write_bytes(graph.SerializeToString())
-            del graph
             request = dataclasses.replace(
                 self.request, backend=self.manifest.backend, device=self.manifest.device, threads=ONE_THREAD
             )
             image = np.resize(self.images, (batch, *self.images.shape[1:]))
-            task = Task(
-                *(staging, path, self.manifest.model_sha256, self.manifest.spec, request, image),
-                self.open_engine,
-            )
-            manifest, _ = fill_engine_of(self.manifest.backend)(task)
+            model = PortableModel.of(graph, self.lowered.name)
+            sha256, spec = self.manifest.model_sha256, self.manifest.spec
+            job = BuildJob(staging, model, sha256, spec, request, image, self.open_engine)
+            manifest, _ = fill_engine_of(self.manifest.backend)(job)
             with closing(self.open_engine(staging, manifest)) as engine:
                 return proof_of(lambda images: _named(engine.infer(images), names))
 

@@ -15,11 +15,12 @@ from edgeseg.bundle import Manifest
 from edgeseg.engines.registry import facts_of
 from edgeseg.engines.tensorrt.library import import_library, quiet_logger
 from edgeseg.errors import EngineError, NoDeviceError, UsageError
-from edgeseg.export.engines import Task, TensorRTOptions
+from edgeseg.export.engines import BuildJob, TensorRTOptions
 from edgeseg.export.engines.tensorrt_inspector import precisions_of
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.preflight import origin_of
 from edgeseg.files import write_whole
+from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.view import Layer
 from edgeseg.reading import read_bytes, reading
 
@@ -30,30 +31,30 @@ ENGINE_FILE = "engine.plan"
 GPU = "cuda"
 
 
-def fill_engine(task: Task) -> tuple[Manifest, list[Measured]]:
+def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
     """Write the serialized engine; see `FillEngine`. Nothing is measured: the library chooses its kernels."""
-    backend: str = "tensorrt_rtx" if task.request.backend == "tensorrt_rtx" else "tensorrt"
-    options = task.request.tensorrt
+    backend: str = "tensorrt_rtx" if job.request.backend == "tensorrt_rtx" else "tensorrt"
+    options = job.request.tensorrt
     _check_options(backend, options)
     library = import_library(backend)
     logger = quiet_logger(library)
     builder = _builder(library, logger, backend)
-    network = _parse(library, builder, logger, task.model, facts_of(backend).title)
+    network = _parse(library, builder, logger, job.model, facts_of(backend).title)
     config = _configure(library, builder, options)
-    if task.spec.graph.crf_stride is not None:
+    if job.spec.graph.crf_stride is not None:
         config.clear_flag(library.BuilderFlag.TF32)  # 10 bits for the CRF's squared distances
     plan: Any = builder.build_serialized_network(network, config)
     if plan is None:
-        raise EngineError(f"{facts_of(backend).title} cannot build {task.model.name}: {logger.last_error()}")
-    (task.staging / ENGINE_FILE).write_bytes(bytes(plan))
+        raise EngineError(f"{facts_of(backend).title} cannot build {job.model.name}: {logger.last_error()}")
+    (job.staging / ENGINE_FILE).write_bytes(bytes(plan))
     _keep_timings(config, options)
     manifest = Manifest(
         backend=backend,
         backend_version=library.__version__,
-        precision=task.request.precision,
+        precision=job.request.precision,
         device=GPU,
-        spec=task.spec,
-        model_sha256=task.model_sha256,
+        spec=job.spec,
+        model_sha256=job.model_sha256,
         files={ENGINE_FILE: ""},
         options={"engine_file": ENGINE_FILE, "contexts": options.contexts},
         built_on=_built_on(library, backend, options),
@@ -102,22 +103,16 @@ def _builder(library: Any, logger: Any, backend: str) -> trt.Builder:
 
 
 def _parse(
-    library: Any, builder: trt.Builder, logger: Any, model: Path, title: str
+    library: Any, builder: trt.Builder, logger: Any, model: PortableModel, title: str
 ) -> trt.INetworkDefinition:
     flag = getattr(library.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)  # the only kind in 11
     network: trt.INetworkDefinition = builder.create_network(0 if flag is None else 1 << int(flag))
     parser: trt.OnnxParser = library.OnnxParser(network, logger)
-    if not parser.parse_from_file(str(model)):
+    if not parser.parse(model.to_bytes()):
         errors = [parser.get_error(i) for i in range(parser.num_errors)]
-        origins = _origins(model)
+        origins = {node.name: origin_of(node) for node in model.proto.graph.node}
         raise EngineError(f"{title} refuses {'; '.join(_parser_error(error, origins) for error in errors)}")
     return network
-
-
-def _origins(model: Path) -> dict[str, str]:
-    import onnx
-
-    return {node.name: origin_of(node) for node in onnx.load(model, load_external_data=False).graph.node}
 
 
 def _parser_error(error: trt.ParserError, origins: dict[str, str]) -> str:

@@ -12,12 +12,13 @@ import numpy as np
 import onnx
 
 from edgeseg.errors import MissingExtraError
-from edgeseg.export.engines import OpenEngine, Request, Task
+from edgeseg.export.engines import BuildJob, OpenEngine, Request
 from edgeseg.export.engines.modules import CPU_BACKENDS, write_files_of
 from edgeseg.export.parity import Run
+from edgeseg.graph.portable import PortableModel
 from edgeseg.spec import ModelSpec
 
-_MODEL_NAME = "trial.onnx"
+_NAME = "the candidate"
 
 
 def can_try(request: Request) -> bool:
@@ -37,8 +38,7 @@ def trial(
     """
     with ExitStack() as opened:
         root = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="edgeseg-")))
-        path = root / _MODEL_NAME
-        path.write_bytes(model.SerializeToString(deterministic=True))
+        candidate = PortableModel.of(model, _NAME)
         blank = np.zeros((spec.input.batch, spec.input.height, spec.input.width, 3), np.uint8)
         runs: list[Run] = []
         missing: MissingExtraError | None = None
@@ -49,7 +49,7 @@ def trial(
             write = write_files_of(backend)
             assert write is not None
             try:
-                manifest = write(Task(staging, path, "", spec, own, blank, open_engine))
+                manifest = write(BuildJob(staging, candidate, "", spec, own, blank, open_engine))
             except MissingExtraError as error:
                 missing = error
             else:

@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from edgeseg.export.portable import open_run
+from edgeseg.graph.running import open_run
 from edgeseg.graph.view import FLOAT, GraphView
 
 SAMPLES = 16384  # magnitudes of a tensor that are kept of an image: its tail of 1 in 1,000 is seen well

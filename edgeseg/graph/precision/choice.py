@@ -12,7 +12,7 @@ import onnx
 
 from edgeseg.errors import EngineError, SpecError
 from edgeseg.export.parity import Run
-from edgeseg.export.portable import graph_sha256, open_run
+from edgeseg.graph.portable import graph_sha256
 from edgeseg.graph.precision.cache import Cache
 from edgeseg.graph.precision.convert import (
     DEFAULT_MAX_DROP,
@@ -27,6 +27,7 @@ from edgeseg.graph.precision.quantise import plan, quantise
 from edgeseg.graph.precision.report import Kept, PrecisionReport
 from edgeseg.graph.precision.sensitivity import search
 from edgeseg.graph.precision.trials import Form, Trials
+from edgeseg.graph.running import open_run
 from edgeseg.graph.view import GraphView
 from edgeseg.reading import parse_json
 from edgeseg.records import from_plain, to_plain

@@ -12,13 +12,14 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeseg.bundle import SPEC_KEY
-from edgeseg.export.portable import graph_sha256, metadata_of, open_run
+from edgeseg.graph.portable import graph_sha256, metadata_of
 from edgeseg.graph.precision.cache import Cache
 from edgeseg.graph.precision.calibration import observe
 from edgeseg.graph.precision.half import half_candidates, half_layers, to_half
 from edgeseg.graph.precision.judge import Judge
 from edgeseg.graph.precision.ranges import threshold
 from edgeseg.graph.precision.report import PrecisionReport
+from edgeseg.graph.running import open_run
 from edgeseg.graph.view import GraphView
 from edgeseg.spec import CalibrationMethod, Precision
 

@@ -17,7 +17,7 @@ from edgeseg.export.engines import onnxruntime as engine_of_onnxruntime
 from edgeseg.export.engines.build import Built, build, verify_engine
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import load_portable
+from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.convert import Calibration
 from edgeseg.graph.precision.judge import Judge
 from edgeseg.runtime import Segmenter
@@ -65,7 +65,7 @@ def test_fp16_needs_no_images_and_is_half_the_size(unet: Path, tmp_path: Path) -
     assert made.precision is not None
     assert set(made.precision.layers.values()) == {"fp16"}
     assert set(made.precision.built or ()) == set(made.precision.layers)
-    model, _ = load_portable(unet)
+    model = PortableModel.read(unet).proto
     made_half, _ = in_fp16(unet, CALIBRATION)
     weights = [sum(len(tensor.raw_data) for tensor in m.graph.initializer) for m in (model, made_half)]
     assert weights[1] < 0.55 * weights[0]
@@ -91,7 +91,8 @@ def test_int8_computes_in_int8_and_says_what_does_not(unet: Path, tmp_path: Path
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_detectors_keep_their_contract(detector: Path, tmp_path: Path, precision: Precision) -> None:
-    model, spec = load_portable(detector)
+    portable = PortableModel.read(detector)
+    model, spec = portable.proto, portable.spec
     if precision == "fp16":
         made, report = in_fp16(detector, CALIBRATION)
     else:
@@ -101,7 +102,7 @@ def test_detectors_keep_their_contract(detector: Path, tmp_path: Path, precision
     assert made.graph.output == model.graph.output
     lowered_path = tmp_path / "lowered.onnx"
     onnx.save(made, lowered_path)
-    assert load_portable(lowered_path)[1] == spec
+    assert PortableModel.read(lowered_path).spec == spec
 
 
 def test_a_detector_in_fp16_finds_nearly_the_same(detector: Path, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from onnx import numpy_helper
 
@@ -16,7 +15,7 @@ from edgeseg.export.engines.lowered import in_precision
 from edgeseg.export.engines.saturation import saturates
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
-from edgeseg.export.portable import load_portable
+from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.convert import Calibration
 from edgeseg.graph.precision.judge import Judge
 from edgeseg.graph.precision.weights import LARGEST_PAIR
@@ -69,13 +68,12 @@ def test_weights_are_narrow_where_kernels_saturate_and_it_helps_and_the_report_s
     path = tmp_path / "unet.onnx"
     export_network(small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW))
     calibration = Calibration(pictures(range(4), small_networks.SIZE_HW), max_drop=0.5)
-    spec = load_portable(path)[1]
-    with in_precision(path, spec, INT8, calibration, open_engine=open_backend) as made:
-        assert made.report is not None
-        assert (made.report.narrow is not None) == narrow
-        assert (lowered.WIDE in made.report.notes) == (found and not narrow)
-        assert made.report.drop_points == min(losses)
-        tensors = onnx.load(made.model).graph.initializer
+    made = in_precision(PortableModel.read(path), INT8, calibration, open_engine=open_backend)
+    assert made.report is not None
+    assert (made.report.narrow is not None) == narrow
+    assert (lowered.WIDE in made.report.notes) == (found and not narrow)
+    assert made.report.drop_points == min(losses)
+    tensors = made.model.proto.graph.initializer
     pairs = [
         np.sort(numpy_helper.to_array(tensor).reshape(tensor.dims[0], -1).astype(int))[:, -2:].sum(axis=1)
         for tensor in tensors

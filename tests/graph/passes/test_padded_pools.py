@@ -6,9 +6,9 @@ import numpy as np
 import onnx
 import pytest
 
-from edgeseg.export.portable import open_run
 from edgeseg.graph.precision.calibration import observe
 from edgeseg.graph.precision.quantise import plan, quantise
+from edgeseg.graph.running import open_run
 from edgeseg.graph.view import GraphView
 from edgeseg.spec import Int8Scheme
 from tests.graph import small_graphs as graphs

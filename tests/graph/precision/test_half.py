@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from edgeseg.export.portable import open_run
 from edgeseg.graph.precision.calibration import observe
 from edgeseg.graph.precision.half import half_candidates, half_layers, to_half
 from edgeseg.graph.precision.report import Kept
+from edgeseg.graph.running import open_run
 from edgeseg.graph.view import GraphView
 from tests.graph import small_graphs as graphs
 

@@ -1,0 +1,167 @@
+"""Turn a portable model's file, or a graph in memory, into one object that knows all that is asked of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgeseg.bundle import GOLDEN_KEY, SPEC_KEY
+from edgeseg.errors import ExportError, SpecError
+from edgeseg.export.declared import refuse_hostile
+from edgeseg.export.golden import Golden
+from edgeseg.reading import open_regular, reading, reason_of
+from edgeseg.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import onnx
+
+    from edgeseg.graph.view import GraphView
+
+MAX_FILE_BYTES = 2**31 - 1  # of a protobuf message
+
+
+class PortableModel:
+    """A model as its file has it, or as a graph in memory; each fact is computed once, when it is asked for.
+
+    Whoever needs a model takes this object and no path: what is hashed, proven and built is then the same.
+    The graph must not be changed.
+
+    Attributes:
+        name: what messages call the model, such as its path.
+        proto: the graph with its weights and its metadata.
+    """
+
+    def __init__(self, proto: onnx.ModelProto, name: str, data: bytes | None = None) -> None:
+        self.proto = proto
+        self.name = name
+        self._data = data
+
+    @classmethod
+    def read(cls, path: Path | PortableModel) -> PortableModel:
+        """Read any ONNX file that is whole in itself, and not larger than the limits allow.
+
+        Args:
+            path: of the file; a model that was read before is given back as it is.
+
+        Raises:
+            ExportError: if the file cannot be read, is not ONNX, keeps data in other files, or says that
+                tensors are huge.
+        """
+        if isinstance(path, PortableModel):
+            return path
+        import onnx
+
+        with reading(path, ExportError, what="an ONNX file", mend="export it again"):
+            with open_regular(path) as file:
+                size = os.fstat(file.fileno()).st_size
+                if size > MAX_FILE_BYTES:
+                    raise ExportError(
+                        f"{path} has {size} bytes, an .onnx file holds at most {MAX_FILE_BYTES}"
+                    )
+                data = file.read()
+            try:
+                proto = onnx.load_model_from_string(data)
+            except (
+                Exception
+            ) as error:  # protobuf's own, and whatever onnx makes of bytes that happen to parse
+                raise ExportError(f"{path} is not an ONNX file, or a broken one") from error
+            if not proto.graph.node:
+                raise ExportError(f"{path} is not an ONNX file, or an empty one")
+            refuse_hostile(proto, str(path))
+        return cls(proto, str(path), data)
+
+    @classmethod
+    def of(cls, proto: onnx.ModelProto, name: str) -> PortableModel:
+        """Take a graph in memory."""
+        return cls(proto, name)
+
+    def to_bytes(self) -> bytes:
+        """Give the model serialized: as its file has it, or with equal bytes for equal graphs."""
+        return self.proto.SerializeToString(deterministic=True) if self._data is None else self._data
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash the serialized model."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    @cached_property
+    def spec(self) -> ModelSpec:
+        """Read the spec in the metadata.
+
+        Raises:
+            ExportError: if the file was not made by `edgeseg export`.
+        """
+        text = metadata_of(self.proto).get(SPEC_KEY)
+        if text is None:
+            raise ExportError(
+                f"{self.name} was not made by edgeseg; make one from the checkpoint with edgeseg export"
+            )
+        try:
+            return ModelSpec.from_json(text)
+        except SpecError as error:
+            raise ExportError(f"{self.name}: {error}") from error
+
+    @cached_property
+    def golden(self) -> Golden:
+        """Read the golden outputs in the metadata.
+
+        Raises:
+            ExportError: if there are none, or they are damaged.
+        """
+        text = metadata_of(self.proto).get(GOLDEN_KEY)
+        if text is None:
+            raise ExportError(f"{self.name} has no golden outputs; export it again")
+        try:
+            return Golden.from_json(text)
+        except SpecError as error:
+            raise ExportError(f"{self.name}: {error}") from error
+
+    @cached_property
+    def graph_sha256(self) -> str:
+        """Hash the graph; see the function of this name."""
+        return graph_sha256(self.proto)
+
+    @cached_property
+    def view(self) -> GraphView:
+        """Look at the graph from its tensors."""
+        from edgeseg.graph.view import GraphView
+
+        return GraphView(self.proto)
+
+
+def metadata_of(model: onnx.ModelProto) -> dict[str, str]:
+    """Give the model's metadata as a dictionary."""
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def graph_sha256(model: onnx.ModelProto) -> str:
+    """Hash what a graph computes and what is said of it: nodes, weights, inputs, outputs, spec.
+
+    Raises:
+        ExportError: if the weights are damaged beyond reading.
+    """
+    from onnx import ModelProto, numpy_helper
+
+    bare = ModelProto()
+    bare.opset_import.extend(model.opset_import)
+    bare.functions.extend(model.functions)
+    bare.graph.node.extend(model.graph.node)
+    bare.graph.input.extend(model.graph.input)
+    bare.graph.output.extend(model.graph.output)
+    digest = hashlib.sha256(bare.SerializeToString(deterministic=True))
+    try:
+        for tensor in sorted(model.graph.initializer, key=lambda tensor: tensor.name):
+            array = np.ascontiguousarray(numpy_helper.to_array(tensor))
+            digest.update(f"{tensor.name} {array.dtype.str} {array.shape}\n".encode())
+            digest.update(array.tobytes())
+    except Exception as error:  # bytes that happen to parse make onnx raise anything
+        raise ExportError(
+            f"the weights cannot be read ({reason_of(error)}); export the model again"
+        ) from error
+    digest.update(metadata_of(model).get(SPEC_KEY, "").encode())
+    return digest.hexdigest()

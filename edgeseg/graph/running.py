@@ -1,0 +1,51 @@
+"""Turn a graph into what runs it in ONNX Runtime on the processor, for proofs and measurements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.errors import ExportError
+from edgeseg.export.parity import Run
+from edgeseg.extras import require
+from edgeseg.reading import reason_of
+
+LOG_FATAL_ONLY = 4  # errors are raised, too
+
+
+def open_run(model: Path | bytes, *, as_written: bool = False) -> Run:
+    """Open a model in ONNX Runtime on the CPU.
+
+    Args:
+        model: a serialized model, or the file of one.
+        as_written: compute each node by itself; a graph in int8 then computes what it means, in float32, and
+            not what int8 kernels make of it.
+
+    Raises:
+        ExportError: if ONNX Runtime refuses the graph, or, from the returned function, cannot run it.
+        MissingExtraError: if ONNX Runtime is not installed.
+    """
+    ort = require("onnxruntime", "cpu")
+    options = ort.SessionOptions()
+    options.log_severity_level = LOG_FATAL_ONLY
+    if as_written:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        source = model if isinstance(model, bytes) else str(model)
+        # Without its fallback, which would print to the standard output and try the same again.
+        session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+    except Exception as error:  # ONNX Runtime raises classes of its own without a common base
+        raise ExportError(f"ONNX Runtime refuses the graph: {reason_of(error)}") from error
+    names = [output.name for output in session.get_outputs()]
+
+    def run(images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        try:
+            outputs = session.run(names, {"image": images})
+        except Exception as error:  # as above
+            raise ExportError(f"ONNX Runtime cannot run the graph: {reason_of(error)}") from error
+        return dict(zip(names, outputs, strict=True))
+
+    return run
