@@ -228,6 +228,7 @@ def deeplabv3plus_resnet(
     num_classes: int = VOC_CLASSES,
     *,
     width: int = 64,
+    widest: int | None = None,
     output_stride: int = 16,
     rates: Sequence[int] | None = None,
     aspp_channels: int = ASPP_CHANNELS,
@@ -235,10 +236,11 @@ def deeplabv3plus_resnet(
 ) -> DeepLabV3Plus:
     """Make DeepLabV3+ on a ResNet; `name`, `width` and strides as in `deeplabv3_resnet`.
 
-    `rates` are those of the ASPP; by default the paper's for the output stride.
+    `widest` limits the channels of the ResNet's stages, see `ResNet`; `rates` are those of the ASPP, by
+    default the paper's for the output stride.
     """
     return DeepLabV3Plus(
-        _dilated_resnet(name, width, output_stride),
+        _dilated_resnet(name, width, output_stride, widest),
         num_classes,
         rates=PLUS_RATES[output_stride] if rates is None else rates,
         aspp_channels=aspp_channels,
@@ -262,12 +264,13 @@ def deeplabv3plus_mobilenet_v3_large(
     )
 
 
-def _dilated_resnet(name: str, width: int, output_stride: int) -> ResNet:
+def _dilated_resnet(name: str, width: int, output_stride: int, widest: int | None = None) -> ResNet:
     if name not in RESNETS or output_stride not in DILATED_STAGES:
         raise UsageError(
             f"no {name} at output stride {output_stride}; there are {', '.join(RESNETS)} at 8, 16 and 32"
         )
-    return RESNETS[name](width=width, replace_stride_with_dilation=DILATED_STAGES[output_stride])
+    dilated = DILATED_STAGES[output_stride]
+    return RESNETS[name](width=width, widest=widest, replace_stride_with_dilation=dilated)
 
 
 def _conv_norm_relu(in_channels: int, out_channels: int, kernel: int, rate: int = 1) -> list[nn.Module]:

@@ -85,6 +85,7 @@ class ResNet(Backbone):
         block: `BasicBlock` or `Bottleneck`.
         layers: number of blocks in each of the four stages.
         width: channels of the stem; stage i works at `width * 2**i` (a bottleneck returns four times that).
+        widest: channels that no stage works at more than; None for no limit.
         replace_stride_with_dilation: whether stages 2, 3 and 4 keep their resolution and dilate.
         norm_layer: makes the normalisation after each convolution.
     """
@@ -95,6 +96,7 @@ class ResNet(Backbone):
         layers: Sequence[int],
         *,
         width: int = STEM_WIDTH,
+        widest: int | None = None,
         replace_stride_with_dilation: Sequence[bool] = (False, False, False),
         norm_layer: NormLayer = nn.BatchNorm2d,
     ) -> None:
@@ -112,7 +114,7 @@ class ResNet(Backbone):
         for i, (blocks, stride, dilate) in enumerate(
             zip(layers, STAGE_STRIDES, keep_resolution, strict=True)
         ):
-            stage_width = width << i
+            stage_width = width << i if widest is None else min(width << i, widest)
             # The stage's first block still sees the finer grid of the stage before: it keeps that dilation.
             first_dilation = dilation
             if dilate:
