@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.crf_accuracy import demo_engine
-from edgeseg.demo.evaluate import average_precision
 from edgeseg.demo.road import LOWEST_SCORE
 from edgeseg.demo.scenes import Scene, generate
+from edgeseg.metrics.average_precision import average_precision
 from edgeseg.runtime import InstanceResult, Segmenter
 from edgeseg.runtime.crf import instances, refinement
 from edgeseg.spec import CRFSpec

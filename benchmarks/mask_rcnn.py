@@ -30,9 +30,9 @@ from edgeseg.engines.backend import open_backend
 from edgeseg.export.engines import Request
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.export.metrics import Instances, match
 from edgeseg.export.parity import Tolerances
 from edgeseg.export.pictures import picture
+from edgeseg.metrics.object_agreement import Instances, match
 from edgeseg.models import zoo
 from edgeseg.models.loading import load_weights
 from edgeseg.runtime import Segmenter

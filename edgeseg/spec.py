@@ -29,7 +29,8 @@ from edgeseg.reading import parse_json
 from edgeseg.records import Range, Ranged, from_plain, to_plain
 
 SCHEMA_VERSION = 1
-MAX_CLASSES = 255  # labels are uint8 and 255 means "not sure"
+VOID_LABEL = 255  # of a pixel: no class, or "not sure"; in label maps to judge by: not counted
+MAX_CLASSES = VOID_LABEL  # labels are uint8
 MAX_COLOUR = 255
 MAX_SIDE = 16384  # pixels; larger inputs are a mistake in the numbers, not a network
 MAX_FRAME_SIDE = 1 << 20  # pixels; more than any picture file can have

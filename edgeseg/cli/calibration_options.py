@@ -102,6 +102,6 @@ _FLAGS = (
         type=Number(0.0, 100.0),
         default=0.5,
         show_default=True,
-        help="Points of mIoU, or of F1 for instances, that int8 may lose: of --labels, else from fp32.",
+        help="Points that int8 may lose: of mIoU with --labels, else of class overlap, or F1, with fp32.",
     ),
 )

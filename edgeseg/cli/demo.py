@@ -84,7 +84,8 @@ def _print_summary(walked: list[Walked]) -> None:
     out.print()
     out.print(table)
     out.print(
-        "p50, p90, p99: capture to result in ms, nothing beside it; FPS: with overlay and video encoding"
+        "p50, p90, p99: capture to result in ms, nothing beside it; FPS: with overlay and video encoding\n"
+        "miou: mean over the classes of TP / (TP + FP + FN), pixels of all scenes; ap50: COCO's AP at IoU 0.5"
     )
 
 

@@ -85,6 +85,7 @@ def _describe_precision(folder: Path, manifest: Manifest) -> dict[str, Any]:
     report = from_plain(PrecisionReport, plain, where=PRECISION_NAME)
     return {
         "calibration": f"{report.images} images" + (f", {report.method}" if report.method else ""),
+        "points_of": report.metric,
         "points_lost": round(report.drop_points, 3),
         "points_lost_by_the_engine": report.engine_drop_points,
         "layers_asked": dict(Counter(report.layers.values())),

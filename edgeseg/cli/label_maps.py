@@ -46,7 +46,7 @@ def read_pair(image: Path, label: Path, classes: int) -> tuple[NDArray[np.uint8]
     """
     import numpy as np
 
-    from edgeseg.runtime.results import VOID_LABEL
+    from edgeseg.spec import VOID_LABEL
 
     frame = _read_frame(image)
     truth = _read_map(label)
@@ -78,12 +78,12 @@ def read_labelled(images: Path, labels: Path, spec: ModelSpec) -> tuple[NDArray[
     import numpy as np
 
     from edgeseg.runtime.preprocess import Preprocessor
-    from edgeseg.runtime.results import VOID_LABEL
+    from edgeseg.spec import VOID_LABEL
 
     if spec.task != "semantic" or spec.head.kind == "multilabel":
         raise UsageError(
             "--labels are maps of one class a pixel, for semantic networks; without, the drop is measured "
-            "against what fp32 finds"
+            "against fp32"
         )
     pairs = pairs_of(images, labels)
     chosen = [pairs[i * len(pairs) // CALIBRATION_IMAGES] for i in range(CALIBRATION_IMAGES)]

@@ -114,7 +114,7 @@ def precision_lines(report: PrecisionReport) -> list[str]:
 def _truth(report: PrecisionReport) -> str:
     """Say what a drop is measured against."""
     if report.float_miou is None:
-        return "from what fp32 finds (no labels)"
+        return f"of {report.metric} with fp32 lost (no labels)"
     return f"of mIoU against labels lost, fp32 has {report.float_miou:.2f},"
 
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from edgeseg.demo import scenes
 from edgeseg.demo.road import FIRST_UNSEEN_SEED
+from edgeseg.metrics.scores import Scores, ScoreSheet
 from edgeseg.runtime.crf.refinement import Refinement
-from edgeseg.runtime.crf.scores import Scores, ScoreSheet
 from edgeseg.runtime.engine import Engine
 from edgeseg.runtime.overlay import draw
 from edgeseg.runtime.results import SemanticResult

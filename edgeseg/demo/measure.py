@@ -12,8 +12,9 @@ from torch import nn
 from torchvision.models.detection import MaskRCNN
 
 from edgeseg.demo.datasets import image_tensor
-from edgeseg.demo.evaluate import average_precision, mean_iou
-from edgeseg.demo.scenes import Scene
+from edgeseg.demo.scenes import CLASS_NAMES, Scene
+from edgeseg.metrics.average_precision import average_precision
+from edgeseg.metrics.confusion import confusion_matrix, mean_iou
 from edgeseg.models.zoo import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 
 MASK_THRESHOLD = 0.5
@@ -29,7 +30,8 @@ def semantic_accuracy(network: nn.Module, scenes: Sequence[Scene]) -> dict[str, 
         logits = network(((image_tensor(scene.image) - mean) / std)[None])
         logits = F.interpolate(logits, size=scene.labels.shape, mode="bilinear", align_corners=False)
         predicted.append(logits[0].argmax(dim=0).numpy().astype(np.uint8))
-    return {"miou": mean_iou(predicted, [scene.labels for scene in scenes])}
+    truth = np.stack([scene.labels for scene in scenes])
+    return {"miou": mean_iou(confusion_matrix(truth, np.stack(predicted), len(CLASS_NAMES)))}
 
 
 @torch.inference_mode()

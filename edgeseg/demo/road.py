@@ -12,11 +12,12 @@ import numpy as np
 
 from edgeseg.bundle import Manifest
 from edgeseg.demo import scenes
-from edgeseg.demo.evaluate import average_precision, mean_iou
 from edgeseg.engines.backend import open_backend
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.parity import ParityReport
+from edgeseg.metrics.average_precision import average_precision
+from edgeseg.metrics.confusion import confusion_matrix, mean_iou
 from edgeseg.models.loading import open_network
 from edgeseg.records import to_plain
 from edgeseg.runtime.pipeline import RunReport, run
@@ -149,7 +150,8 @@ def judge(
     """Measure results against the truth in the terms of their task."""
     labels = [result.labels for result in results if isinstance(result, SemanticResult)]
     if labels:
-        return {"miou": mean_iou(labels, [scene.labels for scene in truth])}
+        true_labels = np.stack([scene.labels for scene in truth])
+        return {"miou": mean_iou(confusion_matrix(true_labels, np.stack(labels), len(scenes.CLASS_NAMES)))}
     found = [result.to_coco() for result in results if isinstance(result, InstanceResult)]
     return {
         "box_ap50": average_precision(found, truth, "box"),

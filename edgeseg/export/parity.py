@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import ParityError
-from edgeseg.export.metrics import MATCH_IOU, InstanceErrors, Instances, SemanticErrors
 from edgeseg.export.underflow import logits_underflow, sentence
+from edgeseg.metrics.label_agreement import LabelErrors
+from edgeseg.metrics.object_agreement import MATCH_IOU, Instances, ObjectErrors
 from edgeseg.records import to_plain
 from edgeseg.spec import LOGITS_HEAD, HeadSpec, ModelSpec, Precision, Task
 
@@ -36,7 +37,7 @@ class Tolerances:
         relative_logit: of the image's largest logit; at every pixel, but in the mean of all where the graph
             has a CRF: a pixel between two classes falls to either, and its logits with it.
         label_agreement: least share of equal labels; only pixels where two classes all but tie differ.
-        mean_iou: least, over classes of at least `metrics.LEAST_CLASS_PIXELS`.
+        class_overlap: least, see `metrics.label_agreement`.
         unmatched_share: of the detections, missed or extra. One proposal whose IoU equals the suppression
             threshold to the last digit may go either way and take a detection with it.
         borderline_share: of the detections, only on one side with scores at the cut (always allowed:
@@ -53,7 +54,7 @@ class Tolerances:
 
     relative_logit: float = 1e-3
     label_agreement: float = 0.999
-    mean_iou: float = 0.98
+    class_overlap: float = 0.98
     unmatched_share: float = 0.01
     borderline_share: float = 0.1
     score: float = 1e-3
@@ -69,7 +70,7 @@ FP32 = Tolerances()
 FP16 = Tolerances(
     relative_logit=2e-2,
     label_agreement=0.995,
-    mean_iou=0.96,
+    class_overlap=0.96,
     unmatched_share=0.05,
     borderline_share=0.2,
     score=2e-2,
@@ -84,7 +85,7 @@ FP16 = Tolerances(
 INT8 = Tolerances(
     relative_logit=1.0,
     label_agreement=0.9,
-    mean_iou=0.6,
+    class_overlap=0.6,
     unmatched_share=0.25,
     borderline_share=1.0,
     score=0.5,
@@ -236,7 +237,7 @@ def instances_of(outputs: Outputs) -> Instances:
 def _semantic(
     reference: Sequence[Outputs], candidate: Sequence[Outputs], spec: ModelSpec, limit: Tolerances
 ) -> tuple[dict[str, float], list[str]]:
-    errors = SemanticErrors(label_count(spec))
+    errors = LabelErrors(label_count(spec))
     for expected, found in zip(reference, candidate, strict=True):
         if "logits" in expected and "logits" in found:
             if expected["logits"].shape != found["logits"].shape:
@@ -247,7 +248,7 @@ def _semantic(
         if labels[0].shape != labels[1].shape:
             return {}, [f"labels are {labels[1].shape}, not {labels[0].shape}"]
         errors.add_labels(labels[0], labels[1])
-    figures = {"label_agreement": errors.label_agreement, "miou": errors.mean_iou}
+    figures = {"label_agreement": errors.label_agreement, "class_overlap": errors.class_overlap}
     if errors.relative_logit_errors:
         largest, mean = np.array(errors.relative_logit_errors).T
         figures["max_relative_logit_error"] = float(largest.max())
@@ -256,7 +257,7 @@ def _semantic(
     failures = [
         *_above(figures, judged, limit.relative_logit),
         *_below(figures, "label_agreement", limit.label_agreement),
-        *_below(figures, "miou", limit.mean_iou),
+        *_below(figures, "class_overlap", limit.class_overlap),
     ]
     return figures, failures
 
@@ -281,7 +282,7 @@ def _instance(
     limit: Tolerances,
     max_detections: int | None,
 ) -> tuple[dict[str, float], list[str], list[str]]:
-    errors = InstanceErrors(spec.thresholds.score, limit.score, limit.mask, max_detections, limit.match_iou)
+    errors = ObjectErrors(spec.thresholds.score, limit.score, limit.mask, max_detections, limit.match_iou)
     for expected, found in zip(reference, candidate, strict=True):
         errors.add(instances_of(expected), instances_of(found))
     differing = sum(

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from edgeseg.export.head import logits_from
 from edgeseg.export.meaning import MeaningErrors
-from edgeseg.export.metrics import SemanticErrors
 from edgeseg.export.parity import Outputs, ParityReport
 from edgeseg.export.program import SemanticProgram
 from edgeseg.export.reading import Read, coverage_notes
+from edgeseg.metrics.label_agreement import LabelErrors
 from edgeseg.runtime.geometry import Placement
 from edgeseg.runtime.upsample import upsampled_labels
 from edgeseg.spec import ModelSpec
@@ -74,7 +74,7 @@ def with_meaning(report: ParityReport, read: Read, found: Sequence[Outputs], spe
 
 def enlarging_note(outputs: Sequence[Outputs], classes: int) -> str:
     """Say what repeating the pixels of `labels` (H, W) costs against upsampling `logits` (C, h, w)."""
-    errors = SemanticErrors(max(classes, 2))
+    errors = LabelErrors(max(classes, 2))
     for item in outputs:
         height, width = item["labels"].shape
         frame_hw = (ENLARGED * height, ENLARGED * width)
@@ -84,5 +84,6 @@ def enlarging_note(outputs: Sequence[Outputs], classes: int) -> str:
     return (
         f"labels at the input's size: on frames of {ENLARGED} times its sides "
         f"{PERCENT * (1 - errors.label_agreement):.2g} % of the pixels differ from the upsampled logits', "
-        f"which costs {PERCENT * (1 - errors.mean_iou):.2g} points of mIoU; --output-kind logits costs none"
+        f"which costs {PERCENT * (1 - errors.class_overlap):.2g} points of class overlap; "
+        "--output-kind logits costs none"
     )

@@ -264,7 +264,8 @@ def mask_rcnn_resnet18_fpn(
 ) -> MaskRCNN:
     """Build a small Mask R-CNN; slim with a `width` (the stem's channels) and `pyramid_channels` below 64.
 
-    `widest` limits the channels of the ResNet's stages, see `ResNet`. Other arguments as in `mask_rcnn_resnet50_fpn`.
+    `widest` limits the channels of the ResNet's stages, see `ResNet`. Other arguments as in
+    `mask_rcnn_resnet50_fpn`.
     """
     body = resnet18(width=width, widest=widest, norm_layer=partial(nn.BatchNorm2d, eps=norm_eps))
     return MaskRCNN(BackboneWithFPN(body, pyramid_channels), num_classes, **parameters)

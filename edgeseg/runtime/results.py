@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from edgeseg.errors import UsageError
 from edgeseg.runtime.rle import RLE, encode_crop, encode_labels
 
-VOID_LABEL = 255  # no class, or "not sure"
-
 
 class MaskCrop(NamedTuple):
     """One mask within its box: every pixel outside the window is outside the mask.

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.runtime.geometry import Placement
-from edgeseg.runtime.results import VOID_LABEL, SemanticResult
+from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.upsample import upsampled_labels, upsampled_planes
-from edgeseg.spec import LOGITS_HEAD, HeadSpec
+from edgeseg.spec import LOGITS_HEAD, VOID_LABEL, HeadSpec
 
 
 def semantic_result(

@@ -176,7 +176,7 @@ def test_with_labels_the_loss_is_in_true_points_and_fp32_is_measured_beside(
     without = [flag for flag in labelled if flag != "--labels"][:-1]
     arguments = ["build", str(model), *without, "--max-drop", "100", "-o", str(tmp_path / "engine")]
     assert status_of(arguments) == 0
-    assert "points from what fp32 finds (no labels) on 4 images" in capsys.readouterr().out
+    assert "points of class overlap with fp32 lost (no labels) on 4 images" in capsys.readouterr().out
 
 
 def test_labels_without_images_are_refused(

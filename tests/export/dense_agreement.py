@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torchvision.models.detection import MaskRCNN
 
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.export.metrics import InstanceErrors, Instances
 from edgeseg.export.parity import FP32, Tolerances, instances_of
 from edgeseg.export.pictures import picture
+from edgeseg.metrics.object_agreement import Instances, ObjectErrors
 from edgeseg.models import zoo
 from edgeseg.models.loading import load_weights
 from tests.models.torchvision_weights import arranged
@@ -37,7 +37,7 @@ class Agreement:
 
     engine: str
     found: tuple[int, ...]  # by torchvision, an image
-    errors: InstanceErrors
+    errors: ObjectErrors
 
 
 def agreements(size_hw: tuple[int, int], batch: int, detections: int, folder: Path) -> Iterator[Agreement]:
@@ -69,7 +69,7 @@ def agreements(size_hw: tuple[int, int], batch: int, detections: int, folder: Pa
     del network, model
     for engine, opened in (("onnxruntime", onnxruntime_run), ("openvino", openvino_run)):
         outputs = opened(path)(images)
-        errors = InstanceErrors(THRESHOLD, FP32.score, FP32.mask, 100)
+        errors = ObjectErrors(THRESHOLD, FP32.score, FP32.mask, 100)
         for i, reference in enumerate(expected):
             errors.add(reference, instances_of({name: array[i] for name, array in outputs.items()}))
         yield Agreement(engine, tuple(len(each.scores) for each in expected), errors)

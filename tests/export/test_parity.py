@@ -48,7 +48,7 @@ def test_equal_logits_pass_and_other_logits_fail() -> None:
     assert report.passed
     assert report.figures == {
         "label_agreement": 1.0,
-        "miou": 1.0,
+        "class_overlap": 1.0,
         "max_relative_logit_error": 0.0,
         "mean_relative_logit_error": 0.0,
     }

@@ -199,7 +199,7 @@ def test_what_labels_cost_on_larger_frames_is_measured(path: Path) -> None:
     report = export(path, scores, output_kind="labels")
     (note,) = [note for note in report.notes if note.startswith("labels at the input's size")]
     assert "on frames of 2 times its sides" in note
-    assert "points of mIoU; --output-kind logits costs none" in note
+    assert "points of class overlap; --output-kind logits costs none" in note
 
 
 @pytest.mark.parametrize("frame_hw", [(24, 32), (25, 34), (48, 64), (61, 50)])

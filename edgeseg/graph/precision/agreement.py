@@ -1,8 +1,8 @@
 """Turn the outputs of a float32 model and of a converted one into points that the task loses, 0..100.
 
-Points are those of mIoU for labels, and of F1, the balance of found and missed, for instances. With label
-maps they are true ones; without, what the float32 model finds stands for the truth, and every pixel that it
-is unsure of counts.
+With label maps, points are those of mIoU. Without, the converted model is held against the float32 one:
+points of class overlap for labels, where every pixel that the float32 model is unsure of counts, and of F1 by
+score for instances. Each is defined in `edgeseg.metrics`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.export.metrics import MASK_LEVEL, Instances, SemanticErrors, match
 from edgeseg.export.parity import Outputs, instances_of, label_count, labels_of
-from edgeseg.spec import HeadSpec, ModelSpec
+from edgeseg.metrics.confusion import confusion_matrix, mean_iou
+from edgeseg.metrics.label_agreement import LabelErrors
+from edgeseg.metrics.object_agreement import score_weighted_f1
+from edgeseg.spec import VOID_LABEL, HeadSpec, ModelSpec
 
-SAME_OBJECT_IOU = 0.5  # of boxes and of masks, as in AP@0.5
 POINTS = 100.0
-VOID_LABEL = 255  # of label maps: not counted
 
 
 def points_lost(
@@ -41,9 +41,9 @@ def points_lost(
     if truth is not None:
         lost = true_miou(reference, spec, truth) - true_miou(candidate, spec, truth)
     elif spec.task == "semantic":
-        lost = _labels_lost(reference, candidate, spec)
+        lost = 1.0 - _class_overlap(reference, candidate, spec)
     else:
-        lost = _instances_lost(reference, candidate, spec)
+        lost = 1.0 - score_weighted_f1(map(instances_of, reference), map(instances_of, candidate))
     return max(0.0, POINTS * lost)  # rounding may fall below 0
 
 
@@ -52,11 +52,11 @@ def true_miou(outputs: Sequence[Outputs], spec: ModelSpec, truth: NDArray[np.uin
 
     Of classes that may overlap each pixel's likeliest is judged; none, where the truth has one, is wrong.
     """
-    errors = SemanticErrors(max(len(spec.class_names), 2))
+    classes = max(len(spec.class_names), 2)
+    confusion = np.zeros((classes, classes + 1), np.int64)
     for found, expected in zip(outputs, truth, strict=True):
-        counted = expected != VOID_LABEL
-        errors.add_labels(expected[counted], labels_at(found, spec.head, expected.shape)[counted])
-    return errors.mean_iou
+        confusion += confusion_matrix(expected, labels_at(found, spec.head, expected.shape), classes)
+    return mean_iou(confusion)
 
 
 def labels_at(outputs: Outputs, head: HeadSpec, size_hw: tuple[int, ...] | None = None) -> NDArray[np.uint8]:
@@ -75,27 +75,10 @@ def labels_at(outputs: Outputs, head: HeadSpec, size_hw: tuple[int, ...] | None 
     return labels
 
 
-def _labels_lost(reference: Sequence[Outputs], candidate: Sequence[Outputs], spec: ModelSpec) -> float:
-    errors = SemanticErrors(label_count(spec))
+def _class_overlap(reference: Sequence[Outputs], candidate: Sequence[Outputs], spec: ModelSpec) -> float:
+    errors = LabelErrors(label_count(spec))
     for expected, found in zip(reference, candidate, strict=True):
         has_labels = "labels" in expected
         maps = [labels_of(side, has_labels, spec.head) for side in (expected, found)]
         errors.add_labels(maps[0], maps[1])
-    return 1.0 - errors.mean_iou
-
-
-def _instances_lost(reference: Sequence[Outputs], candidate: Sequence[Outputs], spec: ModelSpec) -> float:
-    """Weigh every detection with its score: what is at the threshold comes and goes at any change."""
-    common = total = 0.0
-    for expected, found in zip(map(instances_of, reference), map(instances_of, candidate), strict=True):
-        pairs = match(expected, found, SAME_OBJECT_IOU)
-        same = [(i, j) for i, j in pairs if _mask_iou(expected, int(i), found, int(j)) > SAME_OBJECT_IOU]
-        common += sum(float(expected.scores[i] + found.scores[j]) for i, j in same)
-        total += float(expected.scores.sum() + np.nan_to_num(found.scores).sum())
-    return 1.0 - common / total if total else 0.0
-
-
-def _mask_iou(expected: Instances, i: int, found: Instances, j: int) -> float:
-    inside: list[NDArray[np.bool_]] = [expected.masks[i] >= MASK_LEVEL, found.masks[j] >= MASK_LEVEL]
-    union = int((inside[0] | inside[1]).sum())
-    return float((inside[0] & inside[1]).sum()) / union if union else 1.0
+    return errors.class_overlap

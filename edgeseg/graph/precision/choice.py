@@ -173,6 +173,7 @@ def choose_int8(
         by_rule,
         found.drop_points,
         {layer.name: "fp32" if layer.name in left else "int8" for layer in view.layers()},
+        metric=judge.metric,
         float_miou=judge.float_miou,
         backend=target.backend,
         method=form.method,

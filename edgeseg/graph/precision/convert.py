@@ -68,6 +68,7 @@ def to_fp16(
         tuple(kept),
         judge.points_lost(open_run(converted.SerializeToString())),
         layers,
+        metric=judge.metric,
         float_miou=judge.float_miou,
         operators=tuple(operators),
     )

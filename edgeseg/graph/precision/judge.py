@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgeseg.export.parity import Outputs, Run, run_all
 from edgeseg.graph.precision.agreement import POINTS, labels_at, points_lost, true_miou
+from edgeseg.graph.precision.report import Metric
 from edgeseg.spec import ModelSpec
 
 LEAST_JUDGED = 4  # images
@@ -50,6 +51,13 @@ class Judge:
         self.float_miou = (
             None if self.labels is None else POINTS * true_miou(self._reference, spec, self.labels)
         )
+
+    @property
+    def metric(self) -> Metric:
+        """What the points are of."""
+        if self.labels is not None:
+            return "mIoU"
+        return "class overlap" if self.spec.task == "semantic" else "F1 by score"
 
     def points_lost(self, run: Run) -> float:
         """Run a converted model on the images and say what it loses, in points 0..100."""

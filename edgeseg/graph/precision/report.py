@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from edgeseg.records import to_plain
 from edgeseg.spec import Precision
@@ -35,6 +36,9 @@ class CurvePoint:
     drop_points: float
 
 
+Metric = Literal["mIoU", "class overlap", "F1 by score", "agreement"]
+
+
 @dataclass(frozen=True)
 class PrecisionReport:
     """What a pass did to a model, and what the engine made of it.
@@ -45,8 +49,10 @@ class PrecisionReport:
         operators: what stays in float32 by rule.
         drop_points: what the task loses against float32 on the calibration images; see `agreement`.
         engine_drop_points: the same of the finished engine; None where it was not measured.
-        float_miou: of the float32 model against label maps of these images, 0..100, if the drop is from that;
-            None if it is from what the float32 model finds.
+        metric: what points are of: `mIoU` against label maps, or, with the float32 model in the place of the
+            truth, `class overlap` or `F1 by score`, see `edgeseg.metrics`; `agreement` in reports that do not
+            tell the last two apart.
+        float_miou: of the float32 model against label maps of these images, 0..100; None without label maps.
         backend: that computed what the search for float layers judged.
         narrow: why weights of int8 layers are smaller than 8 bits allow; None if they are not.
         method: how int8 ranges were chosen; None for fp16.
@@ -64,6 +70,7 @@ class PrecisionReport:
     drop_points: float
     layers: Mapping[str, Precision]
     engine_drop_points: float | None = None
+    metric: Metric = "agreement"
     float_miou: float | None = None
     backend: str = "onnxruntime"
     narrow: str | None = None

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.metrics.scores import Scores, ScoreSheet
 from edgeseg.runtime.crf.dense_crf import DenseCRF, scaled_to
-from edgeseg.runtime.crf.scores import Scores, ScoreSheet
 from edgeseg.runtime.geometry import Placement
 from edgeseg.runtime.upsample import upsampled_labels
 from edgeseg.spec import CRFSpec

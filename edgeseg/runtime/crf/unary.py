@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import ShapeError, UsageError
-from edgeseg.runtime.results import VOID_LABEL
-from edgeseg.spec import MAX_CLASSES
+from edgeseg.spec import MAX_CLASSES, VOID_LABEL
 
 PLANES_NDIM, MAP_NDIM = 3, 2  # (C, h, w), (h, w)
 LEAST_PROBABILITY = 1e-6  # what a probability of 0 stands for, so that its logarithm exists

@@ -1,11 +1,18 @@
-"""Errors in the words of the task, by hand."""
+"""Errors of objects, pair by pair, by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from edgeseg.export.metrics import InstanceErrors, Instances, SemanticErrors, box_iou, match
+from edgeseg.metrics.object_agreement import (
+    Instances,
+    ObjectErrors,
+    box_iou,
+    mask_iou,
+    match,
+    score_weighted_f1,
+)
 
 
 def instances(*rows: tuple[float, float, int], width: float = 100.0) -> Instances:
@@ -27,34 +34,10 @@ def test_boxes_that_are_not_finite_overlap_nothing(side: float) -> None:
     assert iou[0, 0] == pytest.approx(0.0, abs=1e-9)
 
 
-def errors(reference: Instances, candidate: Instances, max_detections: int | None = None) -> InstanceErrors:
-    result = InstanceErrors(0.5, score_margin=0.01, mask_margin=0.01, max_detections=max_detections)
+def errors(reference: Instances, candidate: Instances, max_detections: int | None = None) -> ObjectErrors:
+    result = ObjectErrors(0.5, score_margin=0.01, mask_margin=0.01, max_detections=max_detections)
     result.add(reference, candidate)
     return result
-
-
-def test_logit_errors_are_relative_to_the_largest_logit() -> None:
-    result = SemanticErrors(2)
-    reference = np.array([[[4.0, 0.0]], [[-8.0, 0.0]]], np.float32)
-    candidate = np.array([[[4.0, 0.0]], [[-8.0, 0.8]]], np.float32)
-    result.add_logits(reference, candidate)
-    assert result.relative_logit_errors == [(pytest.approx(0.1), pytest.approx(0.025))]
-
-
-def test_logits_that_are_not_finite_are_infinitely_wrong() -> None:
-    result = SemanticErrors(1)
-    result.add_logits(np.ones((1, 1, 2), np.float32), np.array([[[1.0, np.nan]]], np.float32))
-    assert result.relative_logit_errors[0][0] == np.inf
-
-
-def test_label_agreement_and_mean_iou_by_hand() -> None:
-    result = SemanticErrors(3)
-    reference = np.array([0] * 200 + [1] * 100 + [2] * 10, np.uint8)
-    candidate = np.array([0] * 200 + [1] * 90 + [0] * 10 + [255] * 10, np.uint8)
-    result.add_labels(reference, candidate)
-    assert result.label_agreement == pytest.approx(290 / 310)
-    # class 2 has too few pixels to judge; 200 of 210, and 90 of 100
-    assert result.mean_iou == pytest.approx((200 / 210 + 90 / 100) / 2)
 
 
 def test_box_iou_by_hand() -> None:
@@ -110,3 +93,23 @@ def test_mask_errors_by_hand() -> None:
     found = errors(reference, candidate)
     assert found.max_mask == pytest.approx((0.6 + 0.002) / 4)
     assert found.min_mask_iou == pytest.approx(2 / 3)
+
+
+def test_mask_iou_by_hand() -> None:
+    first = np.array([[True, True], [False, False]])
+    second = np.array([[True, False], [True, False]])
+    assert mask_iou(first, second) == pytest.approx(1 / 3)
+    assert mask_iou(~first & first, ~second & second) == 1.0
+
+
+def test_f1_weighs_every_object_by_its_score() -> None:
+    reference, candidate = instances((0, 0.9, 1), (200, 0.1, 1)), instances((0, 0.7, 1), (400, 0.3, 1))
+    # found: 0.9 + 0.7; missed 0.1, extra 0.3
+    assert score_weighted_f1([reference], [candidate]) == pytest.approx(1.6 / 2.0)
+    candidate.masks[0] = 0.1  # its box is right, its mask is empty
+    assert score_weighted_f1([reference], [candidate]) == 0.0
+
+
+def test_f1_of_nothing_and_nothing_is_one() -> None:
+    assert score_weighted_f1([instances()], [instances()]) == 1.0
+    assert score_weighted_f1([instances(), instances((0, 0.9, 1))], [instances(), instances()]) == 0.0

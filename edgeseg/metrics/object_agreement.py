@@ -1,7 +1,8 @@
-"""Turn two sets of outputs for the same image into errors in the words of the task."""
+"""Turn the objects that two runs of one network find into errors, pair by pair, and into one figure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -9,53 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MATCH_IOU = 0.99  # boxes of the same detection overlap more, in float32
+SAME_OBJECT_IOU = 0.5  # of boxes and of masks, as in AP50
 MASK_LEVEL = 0.5  # probability from which a pixel is inside
-LEAST_CLASS_PIXELS = 100  # classes that cover fewer, in all images, hinge on single pixels: not in mIoU
-
-
-class SemanticErrors:
-    """Errors over several images.
-
-    Args:
-        classes: C, how many labels there are.
-
-    Attributes:
-        relative_logit_errors: (largest, mean) of each image: |difference| over its largest |reference logit|.
-        confusion: (C, C + 1) pixels by reference label and candidate label; the last column is no class.
-    """
-
-    def __init__(self, classes: int) -> None:
-        self.classes = classes
-        self.relative_logit_errors: list[tuple[float, float]] = []
-        self.confusion = np.zeros((classes, classes + 1), np.int64)
-
-    def add_logits(self, reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> None:
-        """Compare two arrays of logits of equal shape; logits that are not finite are infinitely wrong."""
-        peak = max(float(np.abs(reference).max()), float(np.finfo(np.float32).tiny))
-        with np.errstate(invalid="ignore", over="ignore"):
-            error = np.abs(candidate.astype(np.float64) - reference) / peak
-        error[~np.isfinite(error)] = np.inf
-        self.relative_logit_errors.append((float(error.max()), float(error.mean())))
-
-    def add_labels(self, reference: NDArray[np.uint8], candidate: NDArray[np.uint8]) -> None:
-        """Compare two label maps of equal shape."""
-        columns = self.classes + 1
-        pairs = reference.astype(np.int64) * columns + np.minimum(candidate, self.classes)
-        self.confusion += np.bincount(pairs.ravel(), minlength=self.confusion.size).reshape(-1, columns)
-
-    @property
-    def label_agreement(self) -> float:
-        """Share of pixels with the same label, 0..1."""
-        return float(np.trace(self.confusion) / max(int(self.confusion.sum()), 1))
-
-    @property
-    def mean_iou(self) -> float:
-        """Intersection over union of the labels, averaged over the classes the reference shows."""
-        intersection = np.diag(self.confusion)
-        sizes = self.confusion.sum(axis=1)
-        union = sizes + self.confusion[:, : self.classes].sum(axis=0) - intersection
-        shown = sizes >= min(LEAST_CLASS_PIXELS, int(sizes.max()))
-        return float((intersection[shown] / np.maximum(union[shown], 1)).mean())
 
 
 @dataclass(frozen=True)
@@ -76,7 +32,7 @@ class Instances:
 
 
 class PairErrors(NamedTuple):
-    """How far two matched detections are from each other; see `InstanceErrors`."""
+    """How far two matched detections are from each other; see `ObjectErrors`."""
 
     score: float
     box_px: float
@@ -85,7 +41,7 @@ class PairErrors(NamedTuple):
 
 
 @dataclass
-class InstanceErrors:
+class ObjectErrors:
     """Errors over several images; figures of pairs are the worst over all pairs, and `pairs` has each.
 
     A detection that only one side has is `borderline`, not missed or extra, when its score lies within
@@ -147,14 +103,33 @@ class InstanceErrors:
             expected, found = reference.masks[i], candidate.masks[j]
             inside = expected >= MASK_LEVEL
             agreed = np.where(np.abs(expected - MASK_LEVEL) < self.mask_margin, inside, found >= MASK_LEVEL)
-            union = int((inside | agreed).sum())
-            iou = float((inside & agreed).sum() / union) if union else 1.0
-            pair = pair._replace(mask=_finite(np.abs(expected - found).mean()), mask_iou=iou)
+            error = _finite(np.abs(expected - found).mean())
+            pair = pair._replace(mask=error, mask_iou=mask_iou(inside, agreed))
         self.pairs.append(pair)
         self.max_score = max(self.max_score, pair.score)
         self.max_box_px = max(self.max_box_px, pair.box_px)
         self.max_mask = max(self.max_mask, pair.mask)
         self.min_mask_iou = min(self.min_mask_iou, pair.mask_iou)
+
+
+def score_weighted_f1(references: Iterable[Instances], candidates: Iterable[Instances]) -> float:
+    """F1 of found and missed objects over several images, each counted with its score; 0..1.
+
+    F1 is 2 TP / (2 TP + FP + FN). An object is found where a pair of the same class overlaps by more than
+    SAME_OBJECT_IOU, boxes and masks both. Scores are weights because what is at the threshold comes and goes
+    at any change. 1 where neither side finds anything.
+
+    Args:
+        references: the objects of each image, without padding, every one with its mask.
+        candidates: the same, as many images.
+    """
+    common = total = 0.0
+    for expected, found in zip(references, candidates, strict=True):
+        for i, j in match(expected, found, SAME_OBJECT_IOU):
+            if mask_iou(expected.masks[i] >= MASK_LEVEL, found.masks[j] >= MASK_LEVEL) > SAME_OBJECT_IOU:
+                common += float(expected.scores[i] + found.scores[j])
+        total += float(expected.scores.sum() + np.nan_to_num(found.scores).sum())
+    return common / total if total else 1.0
 
 
 def match(reference: Instances, candidate: Instances, match_iou: float = MATCH_IOU) -> NDArray[np.int64]:
@@ -185,6 +160,12 @@ def box_iou(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[
     with np.errstate(invalid="ignore", divide="ignore"):
         iou: NDArray[np.float64] = intersection / (areas[0] + areas[1] - intersection)
     return np.where(np.isfinite(iou), iou, 0.0)
+
+
+def mask_iou(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """Intersection over union of two masks of equal shape; 1 where both are empty."""
+    union = np.count_nonzero(first | second)
+    return float(np.count_nonzero(first & second) / union) if union else 1.0
 
 
 def _finite(error: np.floating[Any]) -> float:

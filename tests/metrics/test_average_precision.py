@@ -1,4 +1,4 @@
-"""Accuracy agrees with cases small enough to work by hand."""
+"""Average precision agrees with cases small enough to work by hand."""
 
 from __future__ import annotations
 
@@ -8,46 +8,9 @@ import numpy as np
 import pytest
 from pycocotools import mask as rle
 
-from edgeseg.demo.evaluate import average_precision, class_iou, confusion_matrix, mean_iou
-from edgeseg.demo.scenes import Scene, generate, scene_from_instances
-from edgeseg.errors import ShapeError, UsageError
-
-TRUTH = np.array([[0, 0, 1], [0, 2, 1]], np.uint8)
-FOUND = np.array([[0, 1, 1], [0, 1, 1]], np.uint8)
-
-
-def test_confusion_counts_truth_in_rows() -> None:
-    assert confusion_matrix(FOUND, TRUTH, 3).tolist() == [[2, 1, 0], [0, 2, 0], [0, 1, 0]]
-
-
-def test_iou_by_hand() -> None:
-    # background 2 of 3 pixels; class 1: 2 hits, 4 predicted, so 2/4; class 2 was never found
-    assert class_iou(confusion_matrix(FOUND, TRUTH, 3)) == pytest.approx([2 / 3, 1 / 2, 0])
-    assert mean_iou([FOUND], [TRUTH], 3) == pytest.approx((2 / 3 + 1 / 2) / 3)
-
-
-def test_an_absent_class_does_not_count() -> None:
-    iou = class_iou(confusion_matrix(FOUND, TRUTH, 5))
-    assert np.isnan(iou[3:]).all()
-    assert mean_iou([FOUND], [TRUTH], 5) == mean_iou([FOUND], [TRUTH], 3)
-
-
-def test_perfect_labels_score_one() -> None:
-    scenes = [generate(seed) for seed in range(3)]
-    assert mean_iou([scene.labels for scene in scenes], [scene.labels for scene in scenes]) == 1.0
-
-
-def test_frames_are_pooled_before_the_ratio() -> None:
-    empty, full = np.zeros((2, 2), np.uint8), np.ones((2, 2), np.uint8)
-    # class 1 over both frames: 4 hits, 8 predicted; background: none found of 4
-    assert mean_iou([full, full], [empty, full], 2) == pytest.approx((0 + 4 / 8) / 2)
-
-
-def test_labels_of_another_size_or_class_are_refused() -> None:
-    with pytest.raises(ShapeError, match="same size"):
-        confusion_matrix(FOUND[:1], TRUTH, 3)
-    with pytest.raises(ShapeError, match="below 2"):
-        confusion_matrix(FOUND, TRUTH, 2)
+from edgeseg.demo.scenes import Scene, scene_from_instances
+from edgeseg.errors import UsageError
+from edgeseg.metrics.average_precision import average_precision
 
 
 def _two_balls() -> Scene:
@@ -118,6 +81,11 @@ def test_evaluation_is_silent_and_leaves_the_results_alone(capsys: pytest.Captur
     assert result == before
 
 
-def test_frames_and_scenes_must_be_as_many() -> None:
-    with pytest.raises(UsageError, match="2 frames"):
+def test_results_and_truth_must_be_as_many() -> None:
+    with pytest.raises(UsageError, match="2 images"):
         average_precision([[], []], [_two_balls()], "box")
+
+
+def test_a_class_that_is_never_true_does_not_count() -> None:
+    found = [_result((5, 5, 10, 10), 0.9), _result((25, 5, 10, 10), 0.8), _result((5, 5, 10, 10), 0.9, 3)]
+    assert average_precision([found], [_two_balls()], "box") == pytest.approx(1.0)

@@ -1,0 +1,12 @@
+"""Turn results and the truth, or two results, into figures: the one definition of each that edgeseg reports.
+
+    mIoU                  `confusion.mean_iou`: labels against the truth, as in PASCAL VOC and Cityscapes
+    boundary F            `boundary.mean_boundary_f`: how well the edges between classes lie
+    AP                    `average_precision.average_precision`: objects against the truth, COCO's
+    label agreement       `label_agreement.LabelErrors.label_agreement`: share of equal pixels of two results
+    class overlap         `label_agreement.LabelErrors.class_overlap`: mean IoU of two results
+    matched, missed, ..   `object_agreement.ObjectErrors`: objects of two results, pair by pair
+    F1 by score           `object_agreement.score_weighted_f1`: of two results, in one figure
+
+mIoU is only ever against the truth; what two results have in common has names of its own.
+"""

@@ -1,0 +1,119 @@
+"""Turn found objects and the true ones into average precision, by COCO's own evaluation (pycocotools).
+
+Lin et al., "Microsoft COCO", 2014: precision interpolated at 101 recalls, averaged over these and then over
+the classes that the truth shows. `edgeseg` reports it at one threshold of IoU, 0.5 (AP50).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as rle
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from edgeseg.errors import UsageError
+
+MATCH_IOU = 0.5
+LARGEST_AREA = 1e10  # pixels; COCO's "all"
+MOST_DETECTIONS = 100  # of one image that COCO looks at
+
+
+class TrueObjects(Protocol):
+    """What is true of one image, such as a `Scene`.
+
+    Attributes:
+        masks: (K, H, W) visible pixels of each object.
+        boxes: (K, 4) xyxy pixels around them.
+        class_ids: (K,) from 1 up.
+        ignored: (K,) finding it counts neither way; COCO's `iscrowd`.
+    """
+
+    @property
+    def masks(self) -> NDArray[np.bool_]: ...
+
+    @property
+    def boxes(self) -> NDArray[np.float32]: ...
+
+    @property
+    def class_ids(self) -> NDArray[np.int64]: ...
+
+    @property
+    def ignored(self) -> NDArray[np.bool_]: ...
+
+
+def average_precision(
+    results: Sequence[Sequence[Mapping[str, Any]]],
+    truth: Sequence[TrueObjects],
+    kind: Literal["box", "mask"],
+    iou: float = MATCH_IOU,
+) -> float:
+    """Mean over the classes of COCO's average precision at one IoU threshold, 0..1.
+
+    Args:
+        results: for each image its objects in the COCO results format: `category_id`, `bbox` (x, y, width,
+            height), `score` and, for masks, `segmentation` as run-length encoding; `image_id` is not read.
+        truth: of each image, as many; classes that it never shows do not count.
+        kind: compare boxes or masks.
+        iou: least overlap of a match.
+
+    Raises:
+        UsageError: if there are not as many results as images, or nothing to find in these.
+    """
+    if len(results) != len(truth):
+        raise UsageError(
+            f"results of {len(results)} images cannot be compared with the truth of {len(truth)}"
+        )
+    if not any(len(image.class_ids) for image in truth):
+        raise UsageError("the images hold no objects, so precision is not defined")
+    found = [{**result, "image_id": i} for i, image in enumerate(results) for result in image]
+    if not found:
+        return 0.0
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports its steps by print
+        dataset = COCO()
+        dataset.dataset = _dataset(truth)
+        dataset.createIndex()
+        evaluation = COCOeval(dataset, dataset.loadRes(found), "bbox" if kind == "box" else "segm")
+        evaluation.params.iouThrs = np.array([iou])
+        evaluation.params.areaRng = [[0, LARGEST_AREA]]
+        evaluation.params.areaRngLbl = ["all"]
+        evaluation.params.maxDets = [MOST_DETECTIONS]
+        evaluation.evaluate()
+        evaluation.accumulate()
+    precision = evaluation.eval["precision"]  # (IoUs, recalls, classes, areas, limits); -1: class absent
+    return float(precision[precision >= 0].mean())
+
+
+def _dataset(truth: Sequence[TrueObjects]) -> dict[str, Any]:
+    """Write the truth as a COCO data set, image ids 0, 1, ..; ignored objects as crowds."""
+    annotations: list[dict[str, Any]] = []
+    for image_id, image in enumerate(truth):
+        for mask, box, class_id, ignored in zip(
+            image.masks, image.boxes.tolist(), image.class_ids, image.ignored, strict=True
+        ):
+            x1, y1, x2, y2 = box
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,  # COCOeval takes 0 for "no match"
+                    "image_id": image_id,
+                    "category_id": int(class_id),
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    "area": int(mask.sum()),
+                    "segmentation": rle.encode(np.asfortranarray(mask, np.uint8)),
+                    "iscrowd": int(ignored),
+                }
+            )
+    return {
+        "info": {},
+        "images": [
+            {"id": i, "height": image.masks.shape[1], "width": image.masks.shape[2]}
+            for i, image in enumerate(truth)
+        ],
+        "annotations": annotations,
+        "categories": [{"id": i} for i in sorted({one["category_id"] for one in annotations})],
+    }
