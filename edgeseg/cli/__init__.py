@@ -13,6 +13,7 @@ from typing import Any, TextIO
 import click
 
 from edgeseg import __version__, interrupts, limits
+from edgeseg.engines.registry import extra_of
 from edgeseg.errors import EdgesegError, MissingExtraError, UsageError, one_line
 from edgeseg.interrupts import INTERRUPTED
 
@@ -33,14 +34,13 @@ COMMANDS = {
     "demo": "Walk the whole road on the shipped checkpoints; nothing to download.",
 }
 
-# Package -> the extra that installs it, for the message when it is missing.
+# Package -> the extra that installs it, for the message when it is missing; backends name theirs themselves.
 EXTRA_OF = {
     "torch": "export",
     "onnx": "build",
     "onnx_ir": "export",
     "onnxscript": "export",
     "safetensors": "export",
-    "onnxruntime": "cpu",
 }
 TRAINING_SIDE = ("export", "demo")  # commands that need all of `export`, onnx included
 
@@ -190,9 +190,10 @@ def _run(arguments: list[str] | None) -> int:
         return app.main(args=arguments, prog_name="edgeseg", standalone_mode=False) or 0
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in EXTRA_OF:
+        library = extra_of(package)
+        if library is None and package not in EXTRA_OF:
             raise
         words = sys.argv[1:] if arguments is None else arguments
         command = next((word for word in words if word in COMMANDS), "")
-        extra = "export" if command in TRAINING_SIDE and package != "onnxruntime" else EXTRA_OF[package]
+        extra = library or ("export" if command in TRAINING_SIDE else EXTRA_OF[package])
         raise MissingExtraError(package, extra) from error

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 from rich.markup import escape
@@ -18,8 +19,8 @@ from edgeseg import __version__
 from edgeseg.cli.options import PATH, write_json
 from edgeseg.cli.tables import console
 from edgeseg.engines import cuda
+from edgeseg.engines.registry import DEFAULT, backends, extra_of, facts_of, has_part, part_of
 from edgeseg.errors import EdgesegError
-from edgeseg.extras import require
 from edgeseg.machine import this_machine
 from edgeseg.records import to_plain
 from edgeseg.runtime.crf import kernel
@@ -29,7 +30,7 @@ from edgeseg.runtime.crf import kernel
 class Part:
     """Something edgeseg can do, the modules that it needs, and the extra that installs them.
 
-    ONNX Runtime is in `cpu` or `gpu` whatever the part's extra.
+    The libraries of backends are in extras of their own, whatever the part's extra.
     """
 
     purpose: str
@@ -37,26 +38,15 @@ class Part:
     extra: str
 
 
-PARTS = (
-    Part("run, profile: ONNX Runtime engines", ("onnxruntime",), "cpu"),
-    Part("run, build: OpenVINO engines", ("openvino",), "openvino"),
-    Part("TensorRT", ("tensorrt",), "tensorrt"),
-    Part("TensorRT for RTX", ("tensorrt_rtx",), "tensorrt-rtx"),
-    Part("build, verify", ("onnx", "onnxruntime"), "build"),
-    Part("export, demo", ("torch", "onnx", "onnx_ir", "onnxscript", "onnxruntime", "safetensors"), "export"),
-)
-
-# Wheels that hold the module `onnxruntime`; each overwrites the other.
-CPU_WHEEL, GPU_WHEEL = "onnxruntime", "onnxruntime-gpu"
-
-# Execution providers that edgeseg opens engines on, and the extra whose wheel holds them, if one does.
-PROVIDERS = {
-    "CPUExecutionProvider": ("--device cpu", "cpu"),
-    "CUDAExecutionProvider": ("--device cuda", "gpu"),
-    "TensorrtExecutionProvider": ("--device tensorrt", "gpu"),
-    "NvTensorRTRTXExecutionProvider": ("--device tensorrt_rtx", None),
-    "OpenVINOExecutionProvider": ("--device openvino", None),
-}
+def parts() -> tuple[Part, ...]:
+    """List what edgeseg can do: with each backend, and with that which proofs run in."""
+    facts = [facts_of(name) for name in backends()]
+    proofs = facts_of(DEFAULT).modules
+    return (
+        *(Part(one.purpose or one.title, one.modules, one.extra) for one in facts),
+        Part("build, verify", ("onnx", *proofs), "build"),
+        Part("export, demo", ("torch", "onnx", "onnx_ir", "onnxscript", *proofs, "safetensors"), "export"),
+    )
 
 
 @click.command()
@@ -79,15 +69,10 @@ def command(json_path: Path | None) -> None:
         found = ", ".join(f"{name} {version}" for name, version in part["versions"].items() if version)
         state = f"missing: {', '.join(missing)}" if missing else found
         table.add_row(part["purpose"], state, escape(mend_part(part["extra"], missing)))
-    for name, (flag, extra) in PROVIDERS.items():
-        here = name in findings["providers"]
-        mend = "" if here or extra is None else mend_provider(extra, findings["onnxruntime_wheels"])
-        table.add_row(f"{name} ({flag})", "ready" if here else "not here", escape(mend))
-    wheels = findings["onnxruntime_wheels"]
-    if len(wheels) > 1:
-        table.add_row(" and ".join(wheels), "overwrite each other", escape(mend_provider("gpu", wheels)))
+    for examined in _examined():
+        for row in examined.rows(findings):
+            table.add_row(*map(escape, row))
     table.add_row("CRF kernel", *describe_kernel(findings["crf_kernel"], findings["crf_kernel_in_use"]))
-    table.add_row("devices of OpenVINO", escape(", ".join(findings["openvino_devices"])) or "none", "")
     table.add_row("NVIDIA GPU", escape(findings["nvidia_gpu"]), "")
     table.add_row("cameras", ", ".join(findings["cameras"]) or "none found under /dev/video*", "")
     out.print(table)
@@ -105,28 +90,38 @@ def examine() -> dict[str, Any]:
                 "extra": part.extra,
                 "versions": {m: version_of(m) for m in part.modules},
             }
-            for part in PARTS
+            for part in parts()
         ],
-        "providers": _providers(),
-        "onnxruntime_wheels": [wheel for wheel in (CPU_WHEEL, GPU_WHEEL) if _is_installed(wheel)],
         "crf_kernel": kernel.runnable() != ("numpy",),
         "crf_kernel_in_use": _crf_kernel(),
-        "openvino_devices": _openvino_devices(),
         "nvidia_gpu": _nvidia_gpu(),
         "cameras": sorted(str(path) for path in Path("/dev").glob("video*")),
+        **{name: value for own in _examined() for name, value in own.findings().items()},
     }
 
 
+class Examined(NamedTuple):
+    """What a backend's own `doctor` module finds, and says of it."""
+
+    findings: Callable[[], dict[str, Any]]
+    rows: Callable[[dict[str, Any]], list[tuple[str, str, str]]]
+
+
+def _examined() -> list[Examined]:
+    """List the backends' own examinations."""
+    found = []
+    for name in backends():
+        if has_part(name, "doctor"):
+            own = part_of(name, "doctor")
+            installed = all(map(version_of, facts_of(name).modules))
+            found.append(Examined(partial(own.examine, installed), own.rows))
+    return found
+
+
 def mend_part(extra: str, missing: Sequence[str]) -> str:
-    """Give the command that installs what is missing, and no second ONNX Runtime."""
-    extras = dict.fromkeys("cpu" if module == "onnxruntime" else extra for module in missing)
+    """Give the command that installs what is missing; a backend's library is in the backend's extra."""
+    extras = dict.fromkeys(extra_of(module) or extra for module in missing)
     return f"pip install 'edgeseg[{','.join(extras)}]'" if extras else ""
-
-
-def mend_provider(extra: str, wheels: Sequence[str]) -> str:
-    """Give the command that brings the wheel of an execution provider; any other has to go first."""
-    install = f"pip install 'edgeseg[{extra}]'"
-    return f"pip uninstall {' '.join(wheels)}; {install}" if wheels else install
 
 
 def describe_kernel(built: bool, in_use: str) -> tuple[str, str]:
@@ -143,28 +138,6 @@ def version_of(module: str) -> str | None:
         return None
     owners = importlib.metadata.packages_distributions().get(module)
     return importlib.metadata.version(owners[0]) if owners else "?"
-
-
-def _is_installed(wheel: str) -> bool:
-    try:
-        importlib.metadata.version(wheel)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
-
-
-def _providers() -> list[str]:
-    if version_of("onnxruntime") is None:
-        return []
-    return list(require("onnxruntime", "cpu").get_available_providers())
-
-
-def _openvino_devices() -> list[str]:
-    """Name what OpenVINO runs on, as `CPU: AMD EPYC`."""
-    if version_of("openvino") is None:
-        return []
-    core = require("openvino", "openvino").Core()
-    return [f"{name}: {core.get_property(name, 'FULL_DEVICE_NAME')}" for name in core.available_devices]
 
 
 def _crf_kernel() -> str:

@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from edgeseg.cores import usable_cores
+from edgeseg.engines.registry import devices
 from edgeseg.errors import UsageError, shown
 from edgeseg.files import write_whole
 from edgeseg.reading import read_text, reading
@@ -129,7 +130,7 @@ PROBABILITY = Number(0.0, 1.0)
 COUNT = click.IntRange(1, MOST)
 THREADS = click.IntRange(1, usable_cores())
 PATH = NamedPath(path_type=Path)
-DEVICES = ("cpu", "cuda", "tensorrt", "tensorrt_rtx", "openvino", "gpu")  # each backend knows some of them
+DEVICES = devices()  # each backend knows some of them
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Turn a graph and a target into what the target will refuse: which node, from which line, and the mend.
 
-The rules are those that the targets' own parsers apply. They are checked here because a parser stops at the
-first error, names a node by a number, and knows nothing of the PyTorch line that it comes from.
+The rules are those that the targets' own parsers apply, as each backend's folder gives them. They are checked
+here because a parser stops at the first error, names a node by a number, and knows nothing of the PyTorch
+line that it comes from.
 """
 
 from __future__ import annotations
@@ -11,30 +12,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgeseg.bundle import MODULE_KEY, SOURCE_KEY
+from edgeseg.engines.facts import Facts, GraphRules
+from edgeseg.engines.registry import facts_of
 from edgeseg.errors import EngineError
 
 if TYPE_CHECKING:
     import onnx
 
-TENSORRT: tuple[str, ...] = ("tensorrt", "tensorrt_rtx")
 DENSE = "export with --lowering dense"
 FIXED = "export with a fixed --size and --batch"
+STANDARD = "use standard operators"
 
-# Operators of ONNX that TensorRT has no layer for, or only one whose output's size depends on the data: those
-# keep it from CUDA graphs and, in TensorRT for RTX, have no kernel.
-REFUSED_BY_TENSORRT: Mapping[str, str] = {
-    "NonMaxSuppression": f"its output's size depends on the data; {DENSE}",
-    "NonZero": f"its output's size depends on the data; {DENSE}",
-    "RoiAlign": f"needs a plugin; {DENSE}",
-    "Compress": "its output's size depends on the data; compute with torch.where instead of a boolean index",
-    "Unique": "its output's size depends on the data; keep all values",
-    "DeformConv": "needs a plugin; write with grid_sample",
-    "MaxUnpool": "needs a plugin; write with interpolate",
-    "Det": "has no layer; compute it outside the network",
-    "StringNormalizer": "has no layer; compute it outside the network",
-    "Optional": "has no layer; return tensors",
-    "SequenceConstruct": "has no layer; stack the tensors",
-}
+OF_THE_ONNX_LOWERING = ("NonMaxSuppression", "NonZero", "RoiAlign")
+"""Operators that detectors have in the `onnx` lowering, and not in the `dense` one."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +50,18 @@ class Finding:
 
 
 def preflight(model: onnx.ModelProto, backend: str) -> list[Finding]:
-    """List what the backend will refuse, in the order of the graph; empty if nothing.
+    """List what the backend will refuse, by the rules that it gives of itself; empty if nothing.
 
     Args:
         model: with or without inferred shapes.
     """
-    if backend not in TENSORRT:
-        return []
-    known = _types(model)
-    return [*_dynamic_shapes(model), *_operators(model), *_types_refused(model, known)]
+    facts = facts_of(backend)
+    rules, refused = facts.rules, _refused_operators(facts)
+    findings = list(_dynamic_shapes(model)) if rules.fixed_shapes else []
+    findings += _operators(model, refused, standard_only=rules.standard_operators_only)
+    if rules.inputs or rules.outputs:
+        findings += _types_refused(model, _types(model), rules)
+    return findings
 
 
 def refuse_unfit(model: onnx.ModelProto, backend: str) -> None:
@@ -94,13 +87,25 @@ def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
                 yield from _nodes(attribute.g)
 
 
-def _operators(model: onnx.ModelProto) -> Iterator[Finding]:
+def _refused_operators(facts: Facts) -> dict[str, str]:
+    """Name what a backend refuses of operators, those of a lowering that it does not take included."""
+    refused = dict(facts.rules.operators)
+    if "onnx" not in facts.lowerings:
+        for operator in OF_THE_ONNX_LOWERING:
+            refused[operator] = f"{refused.get(operator, 'is of the onnx lowering')}; {DENSE}"
+    return refused
+
+
+def _operators(
+    model: onnx.ModelProto, refused: Mapping[str, str], *, standard_only: bool
+) -> Iterator[Finding]:
     for node in _nodes(model.graph):
         if node.domain not in ("", "ai.onnx"):
-            problem = f"is of the domain {node.domain!r}, not of ONNX; use standard operators"
-            yield Finding(node.name, node.op_type, origin_of(node), problem)
-        elif node.op_type in REFUSED_BY_TENSORRT:
-            yield Finding(node.name, node.op_type, origin_of(node), REFUSED_BY_TENSORRT[node.op_type])
+            if standard_only:
+                problem = f"is of the domain {node.domain!r}, not of ONNX; {STANDARD}"
+                yield Finding(node.name, node.op_type, origin_of(node), problem)
+        elif node.op_type in refused:
+            yield Finding(node.name, node.op_type, origin_of(node), refused[node.op_type])
 
 
 def _dynamic_shapes(model: onnx.ModelProto) -> Iterator[Finding]:
@@ -111,22 +116,21 @@ def _dynamic_shapes(model: onnx.ModelProto) -> Iterator[Finding]:
             yield Finding(value.name, "", "", f"the input's shape {shape} is not fixed; {FIXED}")
 
 
-def _types_refused(model: onnx.ModelProto, known: Mapping[str, int]) -> Iterator[Finding]:
-    from onnx import TensorProto
-
+def _types_refused(model: onnx.ModelProto, known: Mapping[str, str], rules: GraphRules) -> Iterator[Finding]:
     for node in _nodes(model.graph):
-        if node.op_type == "DequantizeLinear" and known.get(node.input[0]) == TensorProto.INT32:
-            problem = "dequantises int32; leave biases in float, as edgeseg build --precision int8 does"
-            yield Finding(node.name, node.op_type, origin_of(node), problem)
+        taken = known.get(node.input[0]) if node.input else None
+        for (operator, kind), problem in rules.inputs.items():
+            if node.op_type == operator and taken == kind:
+                yield Finding(node.name, node.op_type, origin_of(node), problem)
         for name in node.output:
-            if known.get(name) in (TensorProto.DOUBLE, TensorProto.STRING, TensorProto.COMPLEX64):
-                kind = TensorProto.DataType.Name(known[name]).lower()
-                yield Finding(node.name, node.op_type, origin_of(node), f"gives {kind}; compute in float32")
+            for kind, mend in rules.outputs.items():
+                if known.get(name) == kind:
+                    yield Finding(node.name, node.op_type, origin_of(node), f"gives {kind}; {mend}")
 
 
-def _types(model: onnx.ModelProto) -> dict[str, int]:
-    """Element type of every tensor that the graph declares, or that shape inference finds."""
-    from onnx import shape_inference
+def _types(model: onnx.ModelProto) -> dict[str, str]:
+    """Name the element type of every tensor that the graph declares, or that shape inference finds."""
+    from onnx import TensorProto, shape_inference
 
     try:
         inferred = shape_inference.infer_shapes(model).graph
@@ -136,4 +140,6 @@ def _types(model: onnx.ModelProto) -> dict[str, int]:
         inferred = model.graph
     values = (*inferred.input, *inferred.value_info, *inferred.output)
     known = {value.name: value.type.tensor_type.elem_type for value in values}
-    return known | {tensor.name: tensor.data_type for tensor in inferred.initializer}
+    known |= {tensor.name: tensor.data_type for tensor in inferred.initializer}
+    names = {number: name.lower() for name, number in TensorProto.DataType.items()}
+    return {tensor: names.get(number, "undefined") for tensor, number in known.items()}

@@ -350,7 +350,8 @@ def test_a_folder_of_type_stubs_is_no_library(tmp_path: Path, monkeypatch: pytes
 
 
 def test_doctor_installs_no_second_onnx_runtime() -> None:
-    from edgeseg.cli.doctor import mend_part, mend_provider
+    from edgeseg.cli.doctor import mend_part
+    from edgeseg.engines.onnxruntime.doctor import mend_provider
 
     assert mend_part("build", ["onnx"]) == "pip install 'edgeseg[build]'"
     assert mend_part("export", ["torch", "onnx", "onnxruntime"]) == "pip install 'edgeseg[export,cpu]'"
