@@ -20,8 +20,8 @@ import torch
 
 from edgeseg.bundle import read_manifest
 from edgeseg.engines.backend import open_backend
+from edgeseg.engines.job import Request, TensorRTOptions
 from edgeseg.errors import EdgesegError
-from edgeseg.export.engines import Request, TensorRTOptions
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.parity import Tolerances

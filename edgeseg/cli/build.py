@@ -27,7 +27,7 @@ from edgeseg.interrupts import INTERRUPTED
 from edgeseg.spec import Precision
 
 if TYPE_CHECKING:
-    from edgeseg.export.engines import TensorRTOptions
+    from edgeseg.engines.job import TensorRTOptions
     from edgeseg.export.package import Recipe
     from edgeseg.graph.portable import PortableModel
 
@@ -86,7 +86,7 @@ def command(
     only after it has computed what PyTorch computed; fp16 and int8 engines within wider tolerances, and with
     a report of what computes in which precision (edgeseg inspect ENGINE).
     """
-    from edgeseg.export.engines import TensorRTOptions
+    from edgeseg.engines.job import TensorRTOptions
     from edgeseg.export.package import MODEL_NAME, RANGES_NAME, TIMINGS_NAME, Recipe, is_package, pack, unpack
     from edgeseg.graph.portable import PortableModel
 
@@ -128,7 +128,7 @@ def _attachments(
 ) -> dict[str, Path]:
     """Collect what spares the device its own measurements: int8 ranges, and TensorRT's timed kernels."""
     from edgeseg.engines.backend import open_backend
-    from edgeseg.export.engines import Request
+    from edgeseg.engines.job import Request
     from edgeseg.export.engines.lowered import int8_target, judge_of
     from edgeseg.export.package import RANGES_NAME, TIMINGS_NAME
     from edgeseg.graph.precision.choice import choose_int8
@@ -161,7 +161,7 @@ def _build(
     ranges: Ranges,
 ) -> None:
     from edgeseg.engines.backend import open_backend
-    from edgeseg.export.engines import OpenVINOOptions, Request
+    from edgeseg.engines.job import OpenVINOOptions, Request
     from edgeseg.export.engines.build import NO_CALIBRATION, build
     from edgeseg.graph.portable import PortableModel
 

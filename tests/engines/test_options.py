@@ -10,8 +10,8 @@ import pytest
 
 from edgeseg.bundle import MANIFEST_NAME
 from edgeseg.cli import status_of
+from edgeseg.engines.job import Request, TensorRTOptions
 from edgeseg.errors import EngineError, UsageError
-from edgeseg.export.engines import Request, TensorRTOptions
 from edgeseg.runtime import Segmenter
 from tests.runtime.tiny_models import labels_engine
 

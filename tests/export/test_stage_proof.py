@@ -16,8 +16,8 @@ from onnx import numpy_helper
 
 from edgeseg.bundle import Manifest
 from edgeseg.engines.backend import Backend, open_backend
+from edgeseg.engines.job import Request
 from edgeseg.errors import ParityError
-from edgeseg.export.engines import Request
 from edgeseg.export.engines.build import build, verify_engine
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.golden import Golden

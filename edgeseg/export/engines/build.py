@@ -21,12 +21,12 @@ from edgeseg.bundle import (
     read_manifest,
     write_engine,
 )
+from edgeseg.engines.builders import fill_engine_of
+from edgeseg.engines.job import BuildJob, OpenEngine, Request
 from edgeseg.errors import EngineError, ExportError, NoDeviceError, ParityError, SpecError, UsageError
-from edgeseg.export.engines import BuildJob, OpenEngine, Request
 from edgeseg.export.engines.comparison import beside_float
 from edgeseg.export.engines.lowered import FRESH_SEEDS, in_precision
 from edgeseg.export.engines.margin import ChosenBy, within_bound
-from edgeseg.export.engines.modules import fill_engine_of
 from edgeseg.export.engines.staged import StagedEngine
 from edgeseg.export.engines.trial import can_try
 from edgeseg.export.engines.tuning import Measured

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgeseg.bundle import Manifest
 from edgeseg.cores import usable_cores
-from edgeseg.export.engines import BuildJob, Runner
+from edgeseg.engines.job import BuildJob, Runner
 from edgeseg.export.engines.tuning import Measured, measure
 
 

@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 from edgeseg.bundle import Manifest
-from edgeseg.export.engines import BuildJob, OpenVINOOptions, Runner
-from edgeseg.export.engines.modules import write_files_of
+from edgeseg.engines.builders import write_files_of
+from edgeseg.engines.job import BuildJob, OpenVINOOptions, Runner
 from edgeseg.export.engines.tuning import Measured, measure
 from edgeseg.graph.portable import PortableModel
 

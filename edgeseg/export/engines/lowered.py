@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest
+from edgeseg.engines.builders import module_of, scheme_of
+from edgeseg.engines.job import LayerPrecisions, OpenEngine, Request
 from edgeseg.errors import EngineError
-from edgeseg.export.engines import LayerPrecisions, OpenEngine, Request
-from edgeseg.export.engines.modules import module_of, scheme_of
 from edgeseg.export.engines.saturation import saturates
 from edgeseg.export.engines.trial import can_try, trial
 from edgeseg.export.parity import Run

@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from edgeseg.export.engines import OpenEngine, Request
-from edgeseg.export.engines.modules import scheme_of
+from edgeseg.engines.builders import scheme_of
+from edgeseg.engines.job import OpenEngine, Request
 from edgeseg.export.engines.trial import can_try, trial
 from edgeseg.graph.precision.quantise import quantise
 from edgeseg.graph.view import FLOAT, GraphView

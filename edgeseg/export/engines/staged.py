@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest
-from edgeseg.export.engines import BuildJob, OpenEngine, Request
-from edgeseg.export.engines.modules import fill_engine_of
+from edgeseg.engines.builders import fill_engine_of
+from edgeseg.engines.job import BuildJob, OpenEngine, Request
 from edgeseg.export.golden import Golden
 from edgeseg.export.parity import Run, Tolerances
 from edgeseg.export.stage_proof import StageGate, StageProof, portable_reference

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from edgeseg.engines.builders import CPU_BACKENDS, write_files_of
+from edgeseg.engines.job import BuildJob, OpenEngine, Request
 from edgeseg.errors import MissingExtraError
-from edgeseg.export.engines import BuildJob, OpenEngine, Request
-from edgeseg.export.engines.modules import CPU_BACKENDS, write_files_of
 from edgeseg.export.parity import Run
 from edgeseg.graph.portable import PortableModel
 from edgeseg.spec import ModelSpec

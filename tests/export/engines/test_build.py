@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from edgeseg.bundle import GOLDEN_KEY, PARITY_NAME, Manifest, read_manifest
 from edgeseg.engines.backend import Backend, open_backend
+from edgeseg.engines.job import Request
 from edgeseg.errors import EngineError, ExportError, ParityError, UsageError
-from edgeseg.export.engines import Request
 from edgeseg.export.engines.build import GOLDEN_NAME, build, verify_engine
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.golden import Golden

@@ -9,7 +9,7 @@ import pytest
 
 from edgeseg.bundle import read_manifest
 from edgeseg.engines.backend import open_backend
-from edgeseg.export.engines import Request, TensorRTOptions
+from edgeseg.engines.job import Request, TensorRTOptions
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures

@@ -11,9 +11,10 @@ import pytest
 
 from edgeseg.bundle import PRECISION_NAME, Manifest
 from edgeseg.engines.backend import open_backend
+from edgeseg.engines.job import Request
+from edgeseg.engines.onnxruntime import build as engine_of_onnxruntime
 from edgeseg.errors import EngineError, UsageError
-from edgeseg.export.engines import Request, lowered
-from edgeseg.export.engines import onnxruntime as engine_of_onnxruntime
+from edgeseg.export.engines import lowered
 from edgeseg.export.engines.build import Built, build, verify_engine
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest
 from edgeseg.engines.backend import open_backend
+from edgeseg.engines.job import Request
 from edgeseg.errors import MissingExtraError, UsageError
-from edgeseg.export.engines import Request
 from edgeseg.export.engines.build import build, verify_engine
 from edgeseg.export.exporter import Settings, export_network
 from tests.export import small_networks

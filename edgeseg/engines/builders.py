@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-from edgeseg.export.engines import ChooseScheme, FillEngine, Request, WriteFiles
+from edgeseg.engines.job import ChooseScheme, FillEngine, Request, WriteFiles
 from edgeseg.spec import Int8Scheme
 
 CPU_BACKENDS: tuple[str, ...] = ("onnxruntime", "openvino")
@@ -14,7 +14,7 @@ CPU_BACKENDS: tuple[str, ...] = ("onnxruntime", "openvino")
 
 def module_of(backend: str) -> ModuleType:
     """Import the module of one backend: its library is needed by nobody else."""
-    return import_module(f"edgeseg.export.engines.{backend}")
+    return import_module(f"edgeseg.engines.{backend}" + ("" if backend == "auto" else ".build"))
 
 
 def fill_engine_of(backend: str) -> FillEngine:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.bundle import Manifest
+from edgeseg.engines.job import BuildJob, TensorRTOptions
 from edgeseg.engines.registry import facts_of
+from edgeseg.engines.tensorrt.inspector import precisions_of
 from edgeseg.engines.tensorrt.library import import_library, quiet_logger
 from edgeseg.errors import EngineError, NoDeviceError, UsageError
-from edgeseg.export.engines import BuildJob, TensorRTOptions
-from edgeseg.export.engines.tensorrt_inspector import precisions_of
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.preflight import origin_of
 from edgeseg.files import write_whole

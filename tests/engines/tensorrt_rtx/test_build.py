@@ -10,8 +10,8 @@ import pytest
 from edgeseg.bundle import read_manifest
 from edgeseg.engines import cuda
 from edgeseg.engines.backend import open_backend
+from edgeseg.engines.job import Request, TensorRTOptions
 from edgeseg.errors import EngineError, MissingExtraError, NoDeviceError, UsageError
-from edgeseg.export.engines import Request, TensorRTOptions
 from edgeseg.export.engines.build import build, verify_engine
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.models.zoo import Network

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from edgeseg.export.engines.tensorrt import fill_engine, layer_precisions
+from edgeseg.engines.tensorrt.build import fill_engine, layer_precisions
 
 __all__ = ["fill_engine", "layer_precisions"]

@@ -9,9 +9,9 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from edgeseg.bundle import Manifest
+from edgeseg.engines.builders import CPU_BACKENDS, fill_engine_of
+from edgeseg.engines.job import BuildJob, Request
 from edgeseg.errors import MissingExtraError, UsageError
-from edgeseg.export.engines import BuildJob, Request
-from edgeseg.export.engines.modules import CPU_BACKENDS, fill_engine_of
 from edgeseg.export.engines.tuning import Measured, measure
 from edgeseg.spec import Int8Scheme
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from edgeseg.bundle import Manifest
 from edgeseg.cores import usable_cores
+from edgeseg.engines.job import BuildJob, Request
 from edgeseg.errors import EngineError, UsageError
-from edgeseg.export.engines import BuildJob, Request
 from edgeseg.export.engines.candidates import measure_options, thread_counts
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.extras import require

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from edgeseg.export.engines.tensorrt_inspector import precisions_of
+from edgeseg.engines.tensorrt.inspector import precisions_of
 from edgeseg.graph.view import Layer
 
 LAYERS = [

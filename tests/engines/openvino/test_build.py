@@ -10,11 +10,11 @@ import pytest
 
 from edgeseg.bundle import Manifest
 from edgeseg.engines.backend import open_backend
+from edgeseg.engines.job import OpenVINOOptions, Request
+from edgeseg.engines.openvino.build import _computes_in
 from edgeseg.engines.openvino.open import OpenVINOBackend
 from edgeseg.errors import EngineError, ParityError, UsageError
-from edgeseg.export.engines import OpenVINOOptions, Request
 from edgeseg.export.engines.build import build, verify_engine
-from edgeseg.export.engines.openvino import _computes_in
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
 from edgeseg.models.zoo import Network

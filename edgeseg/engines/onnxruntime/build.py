@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.bundle import Manifest
+from edgeseg.engines.job import BuildJob, Request
 from edgeseg.errors import EngineError
-from edgeseg.export.engines import BuildJob, Request
 from edgeseg.export.engines.candidates import measure_options, thread_counts
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.extras import require
