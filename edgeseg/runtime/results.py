@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, TypedDict
@@ -139,16 +140,31 @@ class InstanceResult:
             )
         ]
 
-    def to_supervision(self) -> Any:
+    def to_supervision(self, class_names: Sequence[str] | None = None) -> Any:
         """Give the objects as `supervision.Detections`, masks at frame size.
 
+        Args:
+            class_names: those of the spec; with them each object carries its name as `class_name`, which
+                supervision's annotators write beside it.
+
         Raises:
-            UsageError: if supervision is not installed.
+            UsageError: if supervision is not installed, or an object's class has no name.
         """
         try:
             import supervision
         except ImportError as error:
             raise UsageError("supervision is not installed; run: pip install supervision") from error
+        data: dict[str, Any] = {} if class_names is None else {"class_name": self._names(class_names)}
         return supervision.Detections(
-            xyxy=self.boxes, mask=self.masks, confidence=self.scores, class_id=self.class_ids
+            xyxy=self.boxes, mask=self.masks, confidence=self.scores, class_id=self.class_ids, data=data
         )
+
+    def _names(self, class_names: Sequence[str]) -> NDArray[np.str_]:
+        """Give each object's class by name, (D,)."""
+        largest = int(self.class_ids.max(initial=-1))
+        if largest >= len(class_names):
+            raise UsageError(
+                f"class_names must name the classes 0 to {largest}, got {len(class_names)} names; "
+                "give the spec's class_names"
+            )
+        return np.array([class_names[class_id] for class_id in self.class_ids], dtype=np.str_)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
-import types
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,17 +71,54 @@ def test_segments_of_classes_that_overlap_share_pixels() -> None:
     assert decoded.tolist() == masks[[0, 2]].tolist()
 
 
+@pytest.fixture(scope="module")
+def supervision() -> Any:
+    return pytest.importorskip("supervision", reason="supervision is not installed")
+
+
 def test_supervision_gets_boxes_masks_scores_and_classes(
-    two_objects: InstanceResult, monkeypatch: pytest.MonkeyPatch
+    two_objects: InstanceResult, supervision: Any
 ) -> None:
-    fake = types.ModuleType("supervision")
-    fake.Detections = dict  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "supervision", fake)
     detections = two_objects.to_supervision()
-    assert detections["xyxy"] is two_objects.boxes
-    assert detections["mask"] is two_objects.masks
-    assert detections["confidence"] is two_objects.scores
-    assert detections["class_id"] is two_objects.class_ids
+    assert isinstance(detections, supervision.Detections)
+    np.testing.assert_array_equal(detections.xyxy, two_objects.boxes)
+    np.testing.assert_array_equal(detections.mask, two_objects.masks)
+    np.testing.assert_array_equal(detections.confidence, two_objects.scores)
+    np.testing.assert_array_equal(detections.class_id, two_objects.class_ids)
+    assert detections.area.tolist() == [3, 8]  # pixels of the masks, as supervision counts them
+    assert detections[detections.confidence > 0.6].class_id.tolist() == [3]
+
+
+def test_supervision_paints_the_pixels_of_the_masks(two_objects: InstanceResult, supervision: Any) -> None:
+    painter = supervision.MaskAnnotator(opacity=1.0)
+    painted = painter.annotate(np.zeros((6, 8, 3), np.uint8), two_objects.to_supervision())
+    np.testing.assert_array_equal(painted.any(axis=2), two_objects.masks.any(axis=0))
+
+
+def test_supervision_gets_names_where_they_are_given(two_objects: InstanceResult, supervision: Any) -> None:
+    assert "class_name" not in two_objects.to_supervision().data
+    detections = two_objects.to_supervision(("background", "cat", "dog", "horse"))
+    assert detections["class_name"].tolist() == ["horse", "cat"]
+    frame = np.zeros((60, 80, 3), np.uint8)
+    assert supervision.LabelAnnotator().annotate(frame, detections).any()
+    with pytest.raises(UsageError, match="must name the classes 0 to 3, got 2 names"):
+        two_objects.to_supervision(("background", "cat"))
+
+
+@pytest.mark.parametrize("class_names", [None, ("background", "cat", "dog", "horse")])
+def test_a_result_without_objects_is_empty_to_supervision(
+    two_objects: InstanceResult, class_names: tuple[str, ...] | None, supervision: Any
+) -> None:
+    empty = InstanceResult(
+        np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), (6, 8), ()
+    ).to_supervision(class_names)
+    assert empty.is_empty()
+    assert empty.mask.shape == (0, 6, 8)
+    frame = np.full((6, 8, 3), 9, np.uint8)
+    for annotator in (supervision.MaskAnnotator(), supervision.BoxAnnotator(), supervision.LabelAnnotator()):
+        assert (annotator.annotate(frame.copy(), empty) == 9).all()
+    merged = supervision.Detections.merge([empty, two_objects.to_supervision(class_names)])
+    np.testing.assert_array_equal(merged.mask, two_objects.masks)
 
 
 def test_without_supervision_the_error_says_what_to_install(
