@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import _thread
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -20,6 +22,10 @@ NO_WINDOWS = (
     "this OpenCV cannot open windows; run: "
     "pip uninstall opencv-python-headless && pip install opencv-python, or write a file with -o"
 )
+NO_SCREEN = (
+    "OpenCV finds no screen to open a window on; run it where there is one (DISPLAY names it, ssh -X brings "
+    "one along), or write a file with -o"
+)
 
 
 class WindowSink(Sink):
@@ -32,6 +38,14 @@ class WindowSink(Sink):
     path = Path("window")
     needs_overlay = True
 
+    def __init__(self) -> None:
+        try:
+            cv2.destroyAllWindows()  # there are none; an OpenCV that has no windows says so
+        except cv2.error as error:
+            raise SinkError(NO_WINDOWS) from error
+        if not _has_screen():
+            raise SinkError(NO_SCREEN)
+
     def write(self, frame: Frame, result: Result, overlay: NDArray[np.uint8] | None) -> None:
         """Show the overlay; see `Sink.write`."""
         if overlay is None:
@@ -40,13 +54,16 @@ class WindowSink(Sink):
             cv2.imshow(TITLE, overlay)
             key = cv2.waitKey(KEY_WAIT_MS)
         except cv2.error as error:
-            raise SinkError(NO_WINDOWS) from error
+            raise SinkError(f"the window cannot be shown: {error.err}; write a file with -o") from error
         if key in QUIT_KEYS:
             _thread.interrupt_main()
 
     def close(self) -> None:
         """Close the window."""
-        try:
-            cv2.destroyAllWindows()
-        except cv2.error:
-            return  # there never was one
+        cv2.destroyAllWindows()
+
+
+def _has_screen() -> bool:
+    """Try a window in a process of its own: without a screen, Qt ends the process instead of raising."""
+    program = f"import sys; sys.path[:] = {sys.path!r}; import cv2; cv2.namedWindow({TITLE!r})"
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).returncode == 0
