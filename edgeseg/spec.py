@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Literal
 
 from edgeseg.errors import RangeError, SpecError, shown
@@ -46,7 +46,7 @@ FRACTION = Range(0, 1)
 THRESHOLD = Range(0.001, 0.999)  # of probabilities that the graph still tells from 0 and 1
 KERNEL_WIDTH = Range(0, 1e30, above=True)  # its square is a float64, and its inverse a float32
 KERNEL_WEIGHT = Range(0, 1e30)
-ITERATIONS = Range(0, MAX_ITERATIONS)
+ITERATIONS = Range(0, MAX_ITERATIONS)  # 0 passes no message: labels stay those of the logits
 
 Colour = Annotated[int, Range(0, MAX_COLOUR)]
 Mean = Annotated[float, Range(-1e6, 1e6)]  # of pixels, whatever they are scaled to
@@ -185,7 +185,13 @@ LOGITS_HEAD = HeadSpec()
 
 @dataclass(frozen=True)
 class CRFSpec(Ranged):
-    """The fully connected CRF (Krähenbühl and Koltun 2011); widths hold for a frame of `height` pixels."""
+    """The fully connected CRF (Krähenbühl and Koltun 2011); widths hold for a frame of `height` pixels.
+
+    0 iterations leave every label as it is, wherever the CRF runs.
+
+    Raises:
+        RangeError: naming the parameter that is out of range, as for every spec.
+    """
 
     height: Annotated[int, Range(1, MAX_FRAME_SIDE)]
     appearance_position_px: Annotated[float, KERNEL_WIDTH] = 80.0
@@ -194,6 +200,16 @@ class CRFSpec(Ranged):
     smoothness_position_px: Annotated[float, KERNEL_WIDTH] = 3.0
     smoothness_weight: Annotated[float, KERNEL_WEIGHT] = 3.0
     iterations: Annotated[int, ITERATIONS] = 5
+
+    def scaled_to(self, height: int) -> CRFSpec:
+        """Give the parameters for a frame of `height` pixels: widths in pixels grow with it."""
+        factor = height / self.height
+        return replace(
+            self,
+            height=height,
+            appearance_position_px=self.appearance_position_px * factor,
+            smoothness_position_px=self.smoothness_position_px * factor,
+        )
 
 
 @dataclass(frozen=True)

@@ -168,3 +168,14 @@ def test_other_schema_and_garbage_are_refused() -> None:
         ModelSpec.from_json("{")
     with pytest.raises(SpecError, match="schema version None"):
         ModelSpec.from_json("[]")
+
+
+def test_widths_scale_with_the_frame_and_colours_do_not() -> None:
+    assert CRFSpec(480, 80, 13, 10, 3, 2, 4).scaled_to(240) == CRFSpec(240, 40, 13, 10, 1.5, 2, 4)
+
+
+def test_scaled_widths_stay_in_range() -> None:
+    with pytest.raises(
+        RangeError, match=r"CRFSpec.appearance_position_px must be above 0 and at most 1e\+30"
+    ):
+        CRFSpec(1, appearance_position_px=1e30).scaled_to(2)

@@ -14,7 +14,6 @@ import edgeseg
 from edgeseg.errors import ExportError, UsageError
 from edgeseg.export.crf import stride_of
 from edgeseg.export.parity import FP32, Outputs, Tolerances
-from edgeseg.models.in_graph_crf import check_parameters
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.zoo import Network
 from edgeseg.palette import Background, RGBColour, default_palette, with_background
@@ -94,7 +93,6 @@ def check_settings(network: Network, settings: Settings) -> None:
         raise UsageError("a stride of the CRF was given, but no CRF asked for; add --crf")
     if network.task == "semantic":
         if settings.crf is not None:
-            check_parameters(settings.crf)
             crf_stride_of(settings)
         if network.head is not None:
             check_head(network.head, settings)

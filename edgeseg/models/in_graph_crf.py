@@ -49,12 +49,11 @@ class InGraphCRF(nn.Module):
         stride: pixels per side of a cell.
 
     Raises:
-        UsageError: if a parameter has no meaning.
+        UsageError: if `stride` is below 1.
     """
 
     def __init__(self, parameters: CRFSpec, size_hw: tuple[int, int], stride: int) -> None:
         super().__init__()
-        check_parameters(parameters)
         if stride < 1:
             raise UsageError(f"the CRF's stride must be at least 1 pixel, got {stride}")
         self.size_hw, self.stride = size_hw, stride
@@ -63,14 +62,13 @@ class InGraphCRF(nn.Module):
         self.appearance_weight = parameters.appearance_weight
         self.smoothness_weight = parameters.smoothness_weight
         self.colour_width = parameters.appearance_colour
-        scale = size_hw[0] / parameters.height
-        position_width = parameters.appearance_position_px * scale
-        smooth_variance = (parameters.smoothness_position_px * scale) ** 2
+        scaled = parameters.scaled_to(size_hw[0])
+        smooth_variance = scaled.smoothness_position_px**2
         cell_variance = smooth_variance + (stride**2 - 1) / 6  # two pixels, each anywhere in its cell
         for axis, cells, pixels in zip("yx", self.grid_hw, size_hw, strict=True):
             self.register_buffer(f"cell_smoothing_{axis}", _smoothing(cells, stride, cell_variance))
             self.register_buffer(f"pixel_smoothing_{axis}", _smoothing(pixels, 1, smooth_variance))
-        self.register_buffer("positions", _positions(self.grid_hw, stride) / position_width)
+        self.register_buffer("positions", _positions(self.grid_hw, stride) / scaled.appearance_position_px)
         self.register_buffer("nearness", _nearness(stride))
 
     def forward(self, logits: Tensor, image: Tensor) -> Tensor:
@@ -91,6 +89,8 @@ class InGraphCRF(nn.Module):
                 f"this CRF was made for logits (N, C, {self.size_hw[0]}, {self.size_hw[1]}) and an image of "
                 f"that size, got {tuple(logits.shape)} and {tuple(image.shape)}"
             )
+        if self.iterations == 0:
+            return logits
         colours = image.to(torch.float32).permute(0, 3, 1, 2) - MIDDLE_LEVEL
         colours = self._fill_up(colours / self.colour_width)  # (N, 3, h*s, w*s)
         middle = self.stride // 2
@@ -179,16 +179,6 @@ class InGraphCRF(nn.Module):
     def _as_planes(self, cells: Tensor) -> Tensor:
         """Turn (N, M, C) into (N, C, h, w)."""
         return cells.transpose(1, 2).reshape(-1, cells.shape[2], *self.grid_hw)
-
-
-def check_parameters(parameters: CRFSpec) -> None:
-    """Refuse a CRF that would do nothing: a graph has no way round it.
-
-    Raises:
-        UsageError: if there are no iterations.
-    """
-    if parameters.iterations < 1:
-        raise UsageError(f"the CRF's iterations must be at least 1, got {parameters.iterations}")
 
 
 def grid_of(size_hw: tuple[int, int], stride: int) -> tuple[int, int]:

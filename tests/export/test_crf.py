@@ -101,7 +101,6 @@ def test_labels_of_a_binary_network(tmp_path: Path) -> None:
     [
         (mask_rcnn, {"crf": CRF}, "Mask R-CNN gives a mask for each object; export it without --crf"),
         (unet, {"crf_stride": 4}, "no CRF asked for; add --crf"),
-        (unet, {"crf": dataclasses.replace(CRF, iterations=0)}, "iterations must be at least 1"),
         (unet, {"crf": CRF, "crf_stride": 2}, "stride must be 4 or 8, got 2"),
     ],
 )
@@ -110,6 +109,16 @@ def test_a_crf_without_meaning_is_refused_before_any_work(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         export_network(network(), tmp_path / "model.onnx", Settings("tiny", SIZE_HW, **settings))
+
+
+def test_without_iterations_the_graph_gives_the_enlarged_logits(tmp_path: Path) -> None:
+    """As in the runtime, where 0 iterations leave the labels of the logits."""
+    network, images = unet(), pictures((1, 2), SIZE_HW)
+    settings = Settings("tiny", SIZE_HW, output_kind="logits", crf=dataclasses.replace(CRF, iterations=0))
+    export_network(network, tmp_path / "crf.onnx", settings)
+    export_network(network, tmp_path / "plain.onnx", dataclasses.replace(settings, crf=None))
+    found, plain = (open_run(tmp_path / name)(images[:1])["logits"] for name in ("crf.onnx", "plain.onnx"))
+    np.testing.assert_allclose(found, plain, atol=1e-5)
 
 
 def test_logits_that_do_not_cover_the_image_are_not_stretched(tmp_path: Path) -> None:

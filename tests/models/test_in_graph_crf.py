@@ -124,9 +124,10 @@ def test_the_kernel_takes_four_bytes_a_pair() -> None:
     assert kernel_bytes((241, 320), 8) == 4 * (31 * 40) ** 2
 
 
-def test_a_crf_without_iterations_is_refused() -> None:
-    with pytest.raises(UsageError, match="iterations must be at least 1"):
-        InGraphCRF(CRFSpec(8, iterations=0), (8, 8), 4)
+def test_a_crf_without_iterations_leaves_logits_as_they_are() -> None:
+    logits, image = torch.randn(1, 2, 8, 8), torch.zeros((1, 8, 8, 3), dtype=torch.uint8)
+    for stride in (1, 4):
+        assert torch.equal(InGraphCRF(CRFSpec(8, iterations=0), (8, 8), stride)(logits, image), logits)
 
 
 def test_other_sizes_are_refused() -> None:

@@ -14,7 +14,7 @@ from edgeseg.cores import usable_cores
 from edgeseg.errors import ShapeError, UsageError
 from edgeseg.runtime.crf import kernel, numpy_kernel
 from edgeseg.runtime.upsample import argmax_labels
-from edgeseg.spec import ITERATIONS, MAX_CLASSES, CRFSpec
+from edgeseg.spec import MAX_CLASSES, CRFSpec
 
 Normalisation = Literal["symmetric", "before", "after", "none"]
 
@@ -56,7 +56,7 @@ class DenseCRF:
 
     Args:
         parameters: widths in pixels of the image that is given, colours in grey levels 0..255; `height` is
-            not read: `scaled_to` turns a spec's widths into those of a frame. None stands for the defaults.
+            not read: `CRFSpec.scaled_to` gives those of a frame. None stands for the defaults.
         compatibility: (C, C) cost of label c (row) beside label m (column); None stands for Potts, 1 where
             they differ. An asymmetric matrix is taken row by row, as the paper's update (algorithm 1) has it.
             pydensecrf2 takes (M + M.T) / 2 instead, which is all that an energy can tell of M, as a pair of
@@ -136,9 +136,8 @@ class DenseCRF:
                 beyond MOST_HEARD.
         """
         spec = parameters or self._spec
-        if iterations is None:
-            iterations = spec.iterations
-        _check_iterations(iterations)
+        if iterations is not None:
+            spec = replace(spec, iterations=iterations)
         _check_arrays(logits, image, self._compatibility)
         _check_heard(spec, image.shape[0] * image.shape[1], self._compatibility)
         chosen = _chosen(tiles, image.shape[:2])
@@ -151,7 +150,7 @@ class DenseCRF:
             spec.appearance_weight,
             spec.smoothness_position_px,
             spec.smoothness_weight,
-            iterations,
+            spec.iterations,
             self._mode,
             SURE if self._settle else NEVER,
             SETTLED,
@@ -165,22 +164,6 @@ class DenseCRF:
             passed, self._compatibility, image, logits, positions=lines, chosen=chosen, marginals=probable
         )
         return CRFResult(labels, probable)
-
-
-def scaled_to(spec: CRFSpec, height: int) -> CRFSpec:
-    """Turn widths that hold for a frame of `spec.height` pixels into those of a frame of `height` pixels."""
-    factor = height / spec.height
-    return replace(
-        spec,
-        height=height,
-        appearance_position_px=spec.appearance_position_px * factor,
-        smoothness_position_px=spec.smoothness_position_px * factor,
-    )
-
-
-def _check_iterations(iterations: int) -> None:
-    if iterations not in ITERATIONS:
-        raise UsageError(f"iterations must be {ITERATIONS}, got {iterations}")
 
 
 def _checked_matrix(compatibility: NDArray[Any]) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.metrics.scores import Scores, ScoreSheet
-from edgeseg.runtime.crf.dense_crf import DenseCRF, scaled_to
+from edgeseg.runtime.crf.dense_crf import DenseCRF
 from edgeseg.runtime.geometry import Placement
 from edgeseg.runtime.upsample import upsampled_labels
 from edgeseg.spec import CRFSpec
@@ -50,7 +50,7 @@ def score(examples: Sequence[Example], parameters: CRFSpec | None, *, threads: i
     for example in examples:
         labels = upsampled_labels(example.logits, example.placement)
         if field is not None and parameters is not None:
-            field.parameters = scaled_to(parameters, example.frame.shape[0])
+            field.parameters = parameters.scaled_to(example.frame.shape[0])
             _, rows, columns = example.logits.shape
             positions = example.placement.sample_rows(rows), example.placement.sample_columns(columns)
             labels = field(example.logits, example.frame, positions=positions).labels
@@ -85,7 +85,7 @@ def fit(
         on_trial()
         return worth(found, floor)
 
-    best = scaled_to(start, SEARCH_HEIGHT)
+    best = start.scaled_to(SEARCH_HEIGHT)
     most = judge(best)
     coarse, fine = trials or (COARSE, FINE)
     for trial in range(coarse + fine):

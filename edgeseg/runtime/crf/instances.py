@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgeseg.forks import tell_of_forks
 from edgeseg.runtime.crf.budget import check_budget
-from edgeseg.runtime.crf.dense_crf import DenseCRF, scaled_to
+from edgeseg.runtime.crf.dense_crf import DenseCRF
 from edgeseg.runtime.geometry import Placement
 from edgeseg.runtime.instance import instance_result
 from edgeseg.runtime.results import InstanceResult
@@ -85,7 +85,7 @@ class InstanceRefinement:
         frame: NDArray[np.uint8],
         thresholds: Thresholds,
     ) -> InstanceResult:
-        scaled = scaled_to(self._parameters, frame.shape[0])
+        scaled = self._parameters.scaled_to(frame.shape[0])
         start_s = time.perf_counter()
 
         def decide(probabilities: NDArray[np.float32], window: tuple[slice, slice]) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgeseg.forks import tell_of_forks
 from edgeseg.runtime.crf import kernel, numpy_kernel
 from edgeseg.runtime.crf.budget import Level, TimeBudget, check_budget, levels
-from edgeseg.runtime.crf.dense_crf import TILE, CRFResult, DenseCRF, scaled_to
+from edgeseg.runtime.crf.dense_crf import TILE, CRFResult, DenseCRF
 from edgeseg.runtime.geometry import Placement
 from edgeseg.runtime.results import SemanticResult
 from edgeseg.spec import CRFSpec
@@ -43,7 +43,7 @@ class Refinement:
         check_budget(budget_ms)
         self._parameters = parameters
         self._field = DenseCRF(parameters, threads=threads)
-        self._scaled = lru_cache(maxsize=2)(lambda height: scaled_to(parameters, height))
+        self._scaled = lru_cache(maxsize=2)(parameters.scaled_to)
         self.budget = None if budget_ms is None else TimeBudget(budget_ms, levels(parameters.iterations))
         self.forked()
         tell_of_forks(self)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from edgeseg.errors import ShapeError, UsageError
 from edgeseg.runtime.crf import DenseCRF, dense_crf, kernel, logits_from_probabilities, unary_from_labels
-from edgeseg.runtime.crf.dense_crf import scaled_to
 from edgeseg.spec import CRFSpec
 from tests.runtime.crf import brute_force
 
@@ -262,10 +261,6 @@ def test_agrees_with_pydensecrf(setting, parameters, count):
     expected = np.array(theirs.inference(5)).argmax(axis=0).reshape(120, 160)
     ours = DenseCRF(CRFSpec(120, position, colour, weight, 3, 3, 5))(logits, image).labels
     assert (ours == expected).mean() >= 0.995, setting
-
-
-def test_widths_scale_with_the_frame_and_colours_do_not():
-    assert scaled_to(CRFSpec(480, 80, 13, 10, 3, 2, 4), 240) == CRFSpec(240, 40, 13, 10, 1.5, 2, 4)
 
 
 @settings(max_examples=150)

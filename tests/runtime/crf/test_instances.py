@@ -5,7 +5,6 @@ import pytest
 
 from edgeseg.errors import UsageError
 from edgeseg.runtime.crf import DenseCRF
-from edgeseg.runtime.crf.dense_crf import scaled_to
 from edgeseg.runtime.crf.instances import DEFAULT, InstanceRefinement, object_logits
 from edgeseg.runtime.geometry import place
 from edgeseg.runtime.instance import instance_result
@@ -74,7 +73,7 @@ def test_without_iterations_the_threshold_alone_decides(threshold: float) -> Non
 def test_each_object_is_refined_in_its_window_with_widths_of_the_frames_height() -> None:
     frame, _ = scene(np.random.default_rng(0))
     outputs, thresholds = detections(soft_masks()), Thresholds()
-    field = DenseCRF(scaled_to(DEFAULT, FRAME_HW[0]))
+    field = DenseCRF(DEFAULT.scaled_to(FRAME_HW[0]))
     by_hand = instance_result(
         outputs,
         PLACEMENT,

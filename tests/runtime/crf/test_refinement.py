@@ -6,7 +6,6 @@ import pytest
 from edgeseg.errors import UsageError
 from edgeseg.runtime.crf import DenseCRF
 from edgeseg.runtime.crf.budget import Level
-from edgeseg.runtime.crf.dense_crf import scaled_to
 from edgeseg.runtime.crf.refinement import DEFAULT, Refinement, boundary_tiles, doubled_labels
 from edgeseg.runtime.geometry import place
 from edgeseg.spec import InputSpec
@@ -37,7 +36,7 @@ def test_widths_follow_the_height_of_the_frame():
     frame, _, logits = scene()
     placement = place(frame.shape[:2], InputSpec(60, 80))
     positions = placement.sample_rows(15), placement.sample_columns(20)
-    by_hand = DenseCRF(scaled_to(DEFAULT, 60))(logits, frame, positions=positions).labels
+    by_hand = DenseCRF(DEFAULT.scaled_to(60))(logits, frame, positions=positions).labels
     assert np.array_equal(Refinement()(logits, placement, frame).labels, by_hand)
 
 
