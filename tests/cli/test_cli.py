@@ -59,6 +59,17 @@ def test_profile_json_has_the_promised_fields(engine: Path, image: Path, tmp_pat
     assert profile["infer_ms"]["samples"] == 5
 
 
+def test_run_and_profile_take_engines_of_batches(tmp_path: Path) -> None:
+    one, three = (labels_engine(tmp_path / str(batch), batch=batch) for batch in (1, 3))
+    maps = [tmp_path / f"maps-{engine.name}" for engine in (one, three)]
+    for engine, folder in zip((one, three), maps, strict=True):
+        assert status_of(["run", str(engine), "synthetic:64x48?frames=5", "-o", str(folder)]) == 0
+    pictures = [[path.read_bytes() for path in sorted(folder.glob("*.png"))] for folder in maps]
+    assert len(pictures[0]) == 5
+    assert pictures[0] == pictures[1]
+    assert status_of(["profile", str(three), "synthetic:64x48", "--frames", "2", "--warmup", "0"]) == 0
+
+
 def test_inspect_and_doctor_print_json(
     engine: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

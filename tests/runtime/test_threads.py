@@ -13,10 +13,18 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import EngineError
-from edgeseg.runtime import InstanceResult, Segmenter, SemanticResult
-from edgeseg.spec import CRFSpec
+from edgeseg.runtime import (
+    FakeBackend,
+    InstanceRefinement,
+    InstanceResult,
+    Refinement,
+    Segmenter,
+    SemanticResult,
+)
+from edgeseg.spec import CRFSpec, ModelSpec
 
-from .tiny_models import instance_engine, labels_engine, logits_engine
+from .specs import instances_spec, labels_spec, logits_spec
+from .tiny_models import labels_engine, logits_engine
 
 THREADS, FRAMES = 4, 60
 SIZES_HW = [(32, 48), (40, 60), (57, 43), (64, 96)]  # a thread each: the first fits as it is
@@ -45,55 +53,52 @@ def by_steps(segmenter: Segmenter, frame: np.ndarray) -> SemanticResult | Instan
 
 
 @pytest.mark.parametrize("call", [Segmenter.__call__, by_steps])
-@pytest.mark.parametrize("resize", ["stretch", "letterbox"])
+@pytest.mark.parametrize(("resize", "batch"), [("stretch", 1), ("letterbox", 1), ("letterbox", 3)])
 @pytest.mark.parametrize(
-    ("make", "options"),
+    ("spec", "options"),
     [
-        (labels_engine, {}),
-        (logits_engine, {"confidence": True}),
-        (logits_engine, {"crf": CRF, "confidence": True}),
-        (logits_engine, {"crf": CRF, "crf_threads": 2}),
-        (instance_engine, {}),
-        (instance_engine, {"crf": CRF}),
+        (labels_spec, {}),
+        (logits_spec, {"confidence": True}),
+        (logits_spec, {"refinement": Refinement(CRF), "confidence": True}),
+        (logits_spec, {"refinement": Refinement(CRF, threads=2)}),
+        (instances_spec, {}),
+        (instances_spec, {"refinement": InstanceRefinement(CRF)}),
     ],
 )
 def test_each_thread_gets_its_own_results(
-    make: Callable[..., Path], options: dict[str, Any], resize: str, call: Callable[..., Any], tmp_path: Path
+    spec: Callable[..., ModelSpec], options: dict[str, Any], resize: str, batch: int, call: Callable[..., Any]
 ) -> None:
-    found = ([[0, 0, 24, 16], [24, 16, 48, 32]], [0.6, 0.9]) if make is instance_engine else ()
-    engine = make(tmp_path / "engine", *found, resize=resize)
+    segmenter = Segmenter(FakeBackend(spec(resize=resize, batch=batch)).engine(), **options)
     frames = [[side((thread + i) % 4, SIZES_HW[thread]) for i in range(4)] for thread in range(THREADS)]
-    with Segmenter.open(engine, **options) as segmenter:
-        expected = [[plain(segmenter(frame)) for frame in own] for own in frames]
-        together = threading.Barrier(THREADS)
+    expected = [[plain(segmenter(frame)) for frame in own] for own in frames]
+    together = threading.Barrier(THREADS)
 
-        def work(thread: int) -> int:
-            together.wait()
-            wrong = 0
-            for i in range(FRAMES):
-                result = plain(call(segmenter, frames[thread][i % 4]))
-                wrong += not all(map(np.array_equal, result, expected[thread][i % 4]))
-            return wrong
+    def work(thread: int) -> int:
+        together.wait()
+        wrong = 0
+        for i in range(FRAMES):
+            result = plain(call(segmenter, frames[thread][i % 4]))
+            wrong += not all(map(np.array_equal, result, expected[thread][i % 4]))
+        return wrong
 
-        with ThreadPoolExecutor(THREADS) as pool:
-            assert list(pool.map(work, range(THREADS))) == [0] * THREADS
+    with ThreadPoolExecutor(THREADS) as pool:
+        assert list(pool.map(work, range(THREADS))) == [0] * THREADS
 
 
-def test_a_budget_is_kept_by_one_thread_after_another(tmp_path: Path) -> None:
-    engine = logits_engine(tmp_path / "engine")
-    with (
-        Segmenter.open(engine, crf=CRF, crf_budget_ms=1000) as segmenter,
-        ThreadPoolExecutor(THREADS) as pool,
-    ):
+def test_a_budget_is_kept_by_one_thread_after_another() -> None:
+    engine = FakeBackend(logits_spec()).engine()
+    segmenter = Segmenter(engine, refinement=Refinement(CRF, budget_ms=1000))
+    with ThreadPoolExecutor(THREADS) as pool:
         results = list(pool.map(segmenter, [side(i % 4, SIZES_HW[i % 4]) for i in range(FRAMES)]))
     assert [result.labels.shape for result in results] == [SIZES_HW[i % 4] for i in range(FRAMES)]
 
 
+@pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("make", [labels_engine, logits_engine])
 def test_closing_while_others_infer_is_an_error_for_them_at_most(
-    make: Callable[..., Path], tmp_path: Path
+    make: Callable[..., Path], batch: int, tmp_path: Path
 ) -> None:
-    segmenter = Segmenter.open(make(tmp_path / "engine"))
+    segmenter = Segmenter.open(make(tmp_path / "engine", batch=batch))
     started = threading.Semaphore(0)
 
     def work(thread: int) -> str:

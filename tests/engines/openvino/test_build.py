@@ -18,6 +18,7 @@ from edgeseg.export.engines.build import build, verify_engine
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
 from edgeseg.models.zoo import Network
+from edgeseg.runtime import Engine
 from edgeseg.spec import Lowering
 from tests.export import small_networks
 
@@ -52,6 +53,12 @@ def test_networks_of_all_kinds_are_built_and_proven(
     assert built.manifest.backend == "openvino"
     assert set(built.manifest.built_on) == {"openvino", "cpu", "vector_units"}
     assert verify_engine(tmp_path / "engine", open_engine=open_backend).passed
+    images = pictures(range(30, 30 + batch), small_networks.SIZE_HW)
+    with Engine.open(tmp_path / "engine") as engine:
+        together = engine.infer(images)
+        for i, image in enumerate(images):  # alone, beside blank images
+            for name, value in engine.infer(image[None]).items():
+                np.testing.assert_array_equal(value[0], together[name][i])
 
 
 def test_options_are_the_fastest_of_those_measured(model: Path, tmp_path: Path) -> None:
