@@ -11,11 +11,11 @@ from pycocotools import mask as rle
 from torch import nn
 from torchvision.models.detection import MaskRCNN
 
-from edgeseg.demo.datasets import image_tensor
 from edgeseg.demo.scenes import CLASS_NAMES, Scene
 from edgeseg.metrics.average_precision import average_precision
 from edgeseg.metrics.confusion import confusion_matrix, mean_iou
 from edgeseg.models.zoo import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
+from tools.training.datasets import image_tensor
 
 MASK_THRESHOLD = 0.5
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgeseg.demo.datasets import semantic_batches
-from edgeseg.demo.fitting import Budget, fit, mixed_precision
 from edgeseg.demo.scenes import Scene
+from tools.training.datasets import semantic_batches
+from tools.training.fitting import Budget, fit, mixed_precision
 
 DICE_WEIGHT = 0.5
 DICE_SMOOTHING = 50.0  # pixels; an absent class costs little

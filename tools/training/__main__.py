@@ -1,4 +1,4 @@
-"""Turn synthetic scenes into the demo's checkpoints: `python -m edgeseg.demo.train [NETWORK]`.
+"""Turn synthetic scenes into the demo's checkpoints: `python -m tools.training [NETWORK]`.
 
 NETWORK is `unet`, `maskrcnn`, `deeplab` or `all`. DeepLab starts from the backbone of the Mask R-CNN in the
 same folder, where there is one. Needs the extras `export` and `dev` (Mask R-CNN's losses are torchvision's).
@@ -23,16 +23,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from edgeseg.demo.datasets import training_scenes
-from edgeseg.demo.fitting import Budget
-from edgeseg.demo.instance_network import trainable_mask_rcnn
-from edgeseg.demo.measure import instance_accuracy, semantic_accuracy
 from edgeseg.demo.scenes import CLASS_NAMES, Scene, generate
-from edgeseg.demo.train_instance import train_mask_rcnn
-from edgeseg.demo.train_semantic import train_semantic
 from edgeseg.models import zoo
+from tools.training.datasets import training_scenes
+from tools.training.fitting import Budget
+from tools.training.instance_network import trainable_mask_rcnn
+from tools.training.measure import instance_accuracy, semantic_accuracy
+from tools.training.train_instance import train_mask_rcnn
+from tools.training.train_semantic import train_semantic
 
-CHECKPOINTS = Path(__file__).parent / "checkpoints"
+CHECKPOINTS = Path(__file__).parents[2] / "edgeseg" / "demo" / "checkpoints"
 SEED = 0
 TRAINING_SCENES = 3000
 UNSEEN_SCENES = 200  # seeds 0, 1, ..: below every training seed
@@ -91,7 +91,7 @@ RECIPES = {
 def main(arguments: list[str] | None = None) -> None:
     """Train what the command line asks for."""
     parser = argparse.ArgumentParser(
-        prog="python -m edgeseg.demo.train", description="Train the demo's checkpoints."
+        prog="python -m tools.training", description="Train the demo's checkpoints."
     )
     parser.add_argument("network", nargs="?", default="all", choices=[*RECIPES, "all"])
     parser.add_argument("--minutes", type=float, help="stop each training after so long")

@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN
 
-from edgeseg.demo.datasets import instance_batches
-from edgeseg.demo.fitting import Budget, fit
-from edgeseg.demo.instance_network import FPN_CHANNELS
 from edgeseg.demo.scenes import Scene
+from tools.training.datasets import instance_batches
+from tools.training.fitting import Budget, fit
+from tools.training.instance_network import FPN_CHANNELS
 
 FINEST_STRIDE = 4
 

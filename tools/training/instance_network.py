@@ -16,11 +16,11 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredic
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign
 
-from edgeseg.demo.fitting import mixed_precision
 from edgeseg.models.fpn import BackboneWithFPN
 from edgeseg.models.mask_rcnn import ASPECT_RATIOS
 from edgeseg.models.resnet import resnet18
 from edgeseg.models.zoo import DEMO_MASK_RCNN, IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
+from tools.training.fitting import mixed_precision
 
 FPN_CHANNELS: int = DEMO_MASK_RCNN["pyramid_channels"]
 BOX_POOL, MASK_POOL, SAMPLING_RATIO = 7, 14, 2

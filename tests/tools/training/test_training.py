@@ -12,12 +12,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from edgeseg.demo.datasets import instance_batches, semantic_batches
-from edgeseg.demo.fitting import Budget, fit, rate_share
 from edgeseg.demo.scenes import CLASS_NAMES, Scene, generate
-from edgeseg.demo.train import RECIPES, half_precision, make_checkpoint
-from edgeseg.demo.train_semantic import semantic_loss
 from edgeseg.models import zoo
+from tools.training.__main__ import RECIPES, half_precision, make_checkpoint
+from tools.training.datasets import instance_batches, semantic_batches
+from tools.training.fitting import Budget, fit, rate_share
+from tools.training.train_semantic import semantic_loss
 
 
 @pytest.fixture(scope="module")
