@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from edgeseg.demo import scenes
 from edgeseg.demo.road import FIRST_UNSEEN_SEED
+from edgeseg.files import write_whole
 from edgeseg.metrics.scores import Scores, ScoreSheet
 from edgeseg.runtime.crf.refinement import Refinement
 from edgeseg.runtime.engine import Engine
 from edgeseg.runtime.overlay import draw
 from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.runtime.sinks.base import encode_image
 from edgeseg.spec import CRFSpec, ModelSpec
 
 NETWORK = "deeplab"  # the road exports it with logits
@@ -96,7 +98,7 @@ def show_crf(engine: Path, picture: Path) -> Refined:
         typical = gains.index(statistics.median_low(gains))
         shown = views[typical]
         window = most_changed(shown.before, shown.after)
-        cv2.imwrite(str(picture), picture_of(shown, window, opened.spec))
+        write_whole(picture, encode_image(picture, picture_of(shown, window, opened.spec)))
     return Refined(_change(views), changes[typical], _change([shown.part(window)]))
 
 

@@ -16,6 +16,7 @@ from edgeseg.engines.backend import open_backend
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.parity import ParityReport
+from edgeseg.files import write_whole
 from edgeseg.metrics.average_precision import average_precision
 from edgeseg.metrics.confusion import confusion_matrix, mean_iou
 from edgeseg.models.loading import open_network
@@ -25,6 +26,7 @@ from edgeseg.runtime.profile import Profile, profile
 from edgeseg.runtime.results import InstanceResult, SemanticResult
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.sinks import open_sink
+from edgeseg.runtime.sinks.base import encode_image
 from edgeseg.runtime.sources import open_source
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
@@ -141,7 +143,7 @@ def overview(walked: Sequence[Walked], path: Path) -> None:
     pictures = [cv2.imread(str(one.files["picture"])) for one in walked]
     tiles = [scenes.generate(VIDEO_SEED).image, *(picture for picture in pictures if picture is not None)]
     rows = [np.hstack(tiles[i : i + 2]) for i in range(0, len(tiles) - 1, 2)]
-    cv2.imwrite(str(path), np.vstack(rows))
+    write_whole(path, encode_image(path, np.vstack(rows)))
 
 
 def judge(

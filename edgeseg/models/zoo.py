@@ -140,7 +140,7 @@ DEMO_MASK_RCNN: Mapping[str, Any] = {
     "mask_hidden_channels": 64,
     "detections_per_image": 20,
 }
-"""The demo's Mask R-CNN, as it is run and as `edgeseg.demo` trains it."""
+"""The demo's Mask R-CNN, as it is run and as `tools/training` trains it."""
 
 _DEMO = partial(_Kind, default_names=class_names.DEMO, default_size_hw=(240, 320))
 

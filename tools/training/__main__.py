@@ -24,9 +24,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from edgeseg.demo.scenes import CLASS_NAMES, Scene, generate
+from edgeseg.files import staged_file
 from edgeseg.models import zoo
 from tools.training.datasets import training_scenes
-from tools.training.fitting import Budget
+from tools.training.fitting import Schedule
 from tools.training.instance_network import trainable_mask_rcnn
 from tools.training.measure import instance_accuracy, semantic_accuracy
 from tools.training.train_instance import train_mask_rcnn
@@ -40,19 +41,19 @@ REPORT_EVERY = 50  # steps
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Training:
     """How a network of the demo is made.
 
     Attributes:
-        budget: how long to train, at most.
+        schedule: how long to train, at most.
         build: makes it, untrained; the argument is the folder of the checkpoints.
         train: gives it its weights.
         measure: of the trained network, on unseen scenes.
     """
 
-    budget: Budget
+    schedule: Schedule
     build: Callable[[Path], nn.Module]
-    train: Callable[[nn.Module, list[Scene], Budget, int, Callable[[int, float], None]], nn.Module]
+    train: Callable[[nn.Module, list[Scene], Schedule, int, Callable[[int, float], None]], nn.Module]
     measure: Callable[[nn.Module, list[Scene]], dict[str, float]]
 
 
@@ -66,21 +67,21 @@ def _deeplab(folder: Path) -> nn.Module:
     return network
 
 
-RECIPES = {
-    "unet": Recipe(
-        Budget(steps=2500, minutes=60.0, batch=8, peak_rate=2e-3),
+TRAININGS = {
+    "unet": Training(
+        Schedule(steps=2500, minutes=60.0, batch=8, peak_rate=2e-3),
         lambda _: zoo.create("demo_unet", num_classes=len(CLASS_NAMES)).module,
         train_semantic,
         semantic_accuracy,
     ),
-    "maskrcnn": Recipe(
-        Budget(steps=2500, minutes=60.0, batch=8, peak_rate=2e-3),
+    "maskrcnn": Training(
+        Schedule(steps=2500, minutes=60.0, batch=8, peak_rate=2e-3),
         lambda _: trainable_mask_rcnn(len(CLASS_NAMES)),
         train_mask_rcnn,
         instance_accuracy,
     ),
-    "deeplab": Recipe(
-        Budget(steps=1700, minutes=60.0, batch=8, peak_rate=2e-3),
+    "deeplab": Training(
+        Schedule(steps=1700, minutes=60.0, batch=8, peak_rate=2e-3),
         _deeplab,
         train_semantic,
         semantic_accuracy,
@@ -93,7 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tools.training", description="Train the demo's checkpoints."
     )
-    parser.add_argument("network", nargs="?", default="all", choices=[*RECIPES, "all"])
+    parser.add_argument("network", nargs="?", default="all", choices=[*TRAININGS, "all"])
     parser.add_argument("--minutes", type=float, help="stop each training after so long")
     parser.add_argument("--steps", type=int, help="optimiser steps of each training")
     parser.add_argument("--scenes", type=int, default=TRAINING_SCENES, help="scenes to train on")
@@ -103,32 +104,32 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(options.threads)
-    names = list(RECIPES) if options.network == "all" else [options.network]
+    names = list(TRAININGS) if options.network == "all" else [options.network]
     print(f"making {options.scenes} scenes to train on", flush=True)
     scenes = training_scenes(options.scenes)
     unseen = [generate(seed) for seed in range(options.unseen)]
     options.output.mkdir(parents=True, exist_ok=True)
     for name in names:
         changes = {"steps": options.steps, "minutes": options.minutes}
-        budget = replace(
-            RECIPES[name].budget, **{key: value for key, value in changes.items() if value is not None}
+        schedule = replace(
+            TRAININGS[name].schedule, **{key: value for key, value in changes.items() if value is not None}
         )
-        make_checkpoint(name, budget, scenes, unseen, options.output / f"{name}.safetensors")
+        make_checkpoint(name, schedule, scenes, unseen, options.output / f"{name}.safetensors")
 
 
 def make_checkpoint(
-    name: str, budget: Budget, scenes: list[Scene], unseen: list[Scene], path: Path
+    name: str, schedule: Schedule, scenes: list[Scene], unseen: list[Scene], path: Path
 ) -> dict[str, float]:
     """Train one network, measure it, and write its checkpoint.
 
     Returns:
         The accuracy of the written weights on the unseen scenes.
     """
-    recipe = RECIPES[name]
+    training = TRAININGS[name]
     torch.manual_seed(SEED)
-    network = recipe.build(path.parent)
-    progress = _Progress(name, budget)
-    network = recipe.train(network, scenes, budget, SEED, progress)
+    network = training.build(path.parent)
+    progress = _Progress(name, schedule)
+    network = training.train(network, scenes, schedule, SEED, progress)
     return write_checkpoint(name, network, unseen, path, steps=progress.steps)
 
 
@@ -138,14 +139,15 @@ def write_checkpoint(
     """Round the weights to half precision, measure them, and write them with what was measured."""
     weights = half_precision(network.state_dict())
     network.load_state_dict(weights)
-    accuracy = RECIPES[name].measure(network, unseen)
+    accuracy = TRAININGS[name].measure(network, unseen)
     metadata = {
         "class_names": json.dumps(CLASS_NAMES),
         "seed": str(SEED),
         "steps": str(steps),
         "accuracy": json.dumps({key: round(value, 4) for key, value in accuracy.items()}),
     }
-    save_file(weights, path, metadata)
+    with staged_file(path) as staged:
+        save_file(weights, staged, metadata)
     figures = ", ".join(f"{key} {value:.3f}" for key, value in accuracy.items())
     print(f"{name}: {figures}; {path}, {path.stat().st_size / 1e6:.1f} MB", flush=True)
     return accuracy
@@ -169,8 +171,8 @@ def half_precision(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 class _Progress:
     """Print the mean loss and the time now and then."""
 
-    def __init__(self, name: str, budget: Budget) -> None:
-        self.name, self.budget = name, budget
+    def __init__(self, name: str, schedule: Schedule) -> None:
+        self.name, self.schedule = name, schedule
         self.started = time.monotonic()
         self.steps = 0
         self.losses: list[float] = []
@@ -178,11 +180,11 @@ class _Progress:
     def __call__(self, step: int, loss: float) -> None:
         self.steps = step
         self.losses.append(loss)
-        if step % REPORT_EVERY == 0 or step == self.budget.steps:
+        if step % REPORT_EVERY == 0 or step == self.schedule.steps:
             minutes = (time.monotonic() - self.started) / 60.0
             mean = sum(self.losses) / len(self.losses)
             print(
-                f"{self.name}: step {step} of {self.budget.steps}, loss {mean:.3f}, {minutes:.1f} min",
+                f"{self.name}: step {step} of {self.schedule.steps}, loss {mean:.3f}, {minutes:.1f} min",
                 flush=True,
             )
             self.losses.clear()

@@ -16,8 +16,8 @@ FINAL_SHARE = 0.01  # of the peak learning rate, at the end
 
 
 @dataclass(frozen=True)
-class Budget:
-    """How long to train: until either limit, with the learning rate's schedule stretched to fit.
+class Schedule:
+    """How long to train: until either limit, with the rise and fall of the learning rate stretched to fit.
 
     Attributes:
         steps: optimiser steps.
@@ -33,14 +33,14 @@ class Budget:
 
 
 def fit(
-    network: nn.Module, losses: Iterator[Tensor], budget: Budget, on_step: Callable[[int, float], None]
+    network: nn.Module, losses: Iterator[Tensor], schedule: Schedule, on_step: Callable[[int, float], None]
 ) -> int:
     """Minimise the losses by AdamW under a one-cycle schedule (linear rise, cosine fall).
 
     Args:
         network: its parameters change in place.
         losses: computes the next batch's loss whenever the next is taken.
-        budget: when to stop.
+        schedule: when to stop.
         on_step: called after each step with its number from 1 and its loss.
 
     Returns:
@@ -50,16 +50,16 @@ def fit(
     plain = [p for p in network.parameters() if p.ndim <= 1]  # biases and batch-norm scales
     optimiser = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": plain, "weight_decay": 0.0}],
-        lr=budget.peak_rate,
+        lr=schedule.peak_rate,
     )
     started, step = time.monotonic(), 0
     while True:
-        elapsed = (time.monotonic() - started) / (60.0 * budget.minutes)
-        progress = max(step / budget.steps, elapsed)
+        elapsed = (time.monotonic() - started) / (60.0 * schedule.minutes)
+        progress = max(step / schedule.steps, elapsed)
         if progress >= 1.0:
             return step
         for group in optimiser.param_groups:
-            group["lr"] = budget.peak_rate * rate_share(progress)
+            group["lr"] = schedule.peak_rate * rate_share(progress)
         loss = next(losses)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -10,7 +10,7 @@ from torchvision.models.detection import MaskRCNN
 
 from edgeseg.demo.scenes import Scene
 from tools.training.datasets import instance_batches
-from tools.training.fitting import Budget, fit
+from tools.training.fitting import Schedule, fit
 from tools.training.instance_network import FPN_CHANNELS
 
 FINEST_STRIDE = 4
@@ -19,7 +19,7 @@ FINEST_STRIDE = 4
 def train_mask_rcnn(
     network: MaskRCNN,
     scenes: Sequence[Scene],
-    budget: Budget,
+    schedule: Schedule,
     seed: int,
     on_step: Callable[[int, float], None],
 ) -> MaskRCNN:
@@ -31,14 +31,14 @@ def train_mask_rcnn(
     Args:
         network: its weights change in place.
         scenes: of one size, divisible by 32.
-        budget: when to stop.
+        schedule: when to stop.
         seed: of the order and augmentation.
         on_step: called after each step.
     """
     network.train()
     guide = nn.Conv2d(FPN_CHANNELS, network.roi_heads.box_predictor.cls_score.out_features, 1)
-    batches = instance_batches(scenes, budget.batch, seed)
-    fit(nn.ModuleList([network, guide]), _losses(network, guide, batches), budget, on_step)
+    batches = instance_batches(scenes, schedule.batch, seed)
+    fit(nn.ModuleList([network, guide]), _losses(network, guide, batches), schedule, on_step)
     return network.eval()
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from edgeseg.demo.scenes import Scene
 from tools.training.datasets import semantic_batches
-from tools.training.fitting import Budget, fit, mixed_precision
+from tools.training.fitting import Schedule, fit, mixed_precision
 
 DICE_WEIGHT = 0.5
 DICE_SMOOTHING = 50.0  # pixels; an absent class costs little
@@ -18,7 +18,7 @@ DICE_SMOOTHING = 50.0  # pixels; an absent class costs little
 def train_semantic(
     network: nn.Module,
     scenes: Sequence[Scene],
-    budget: Budget,
+    schedule: Schedule,
     seed: int,
     on_step: Callable[[int, float], None],
 ) -> nn.Module:
@@ -27,12 +27,12 @@ def train_semantic(
     Args:
         network: its weights change in place.
         scenes: of one size.
-        budget: when to stop.
+        schedule: when to stop.
         seed: of the order and augmentation.
         on_step: called after each step.
     """
     network.train()
-    fit(network, _losses(network, semantic_batches(scenes, budget.batch, seed)), budget, on_step)
+    fit(network, _losses(network, semantic_batches(scenes, schedule.batch, seed)), schedule, on_step)
     return network.eval()
 
 

@@ -14,9 +14,9 @@ from torch import nn
 
 from edgeseg.demo.scenes import CLASS_NAMES, Scene, generate
 from edgeseg.models import zoo
-from tools.training.__main__ import RECIPES, half_precision, make_checkpoint
+from tools.training.__main__ import TRAININGS, half_precision, make_checkpoint
 from tools.training.datasets import instance_batches, semantic_batches
-from tools.training.fitting import Budget, fit, rate_share
+from tools.training.fitting import Schedule, fit, rate_share
 from tools.training.train_semantic import semantic_loss
 
 
@@ -25,13 +25,13 @@ def scenes() -> list[Scene]:
     return [generate(seed, (96, 128)) for seed in range(4)]
 
 
-@pytest.mark.parametrize("name", list(RECIPES))
+@pytest.mark.parametrize("name", list(TRAININGS))
 def test_a_step_of_training_makes_a_checkpoint_the_zoo_takes(
     name: str, scenes: list[Scene], tmp_path: Path
 ) -> None:
     path = tmp_path / f"{name}.safetensors"
-    budget = Budget(steps=1, minutes=5.0, batch=2, peak_rate=1e-3)
-    accuracy = make_checkpoint(name, budget, scenes, scenes[:1], path)
+    schedule = Schedule(steps=1, minutes=5.0, batch=2, peak_rate=1e-3)
+    accuracy = make_checkpoint(name, schedule, scenes, scenes[:1], path)
     assert all(0.0 <= value <= 1.0 for value in accuracy.values())
     weights = load_file(path)
     zoo.create(f"demo_{name}").module.load_state_dict(weights, strict=True)
@@ -44,15 +44,15 @@ def test_a_step_of_training_makes_a_checkpoint_the_zoo_takes(
 
 
 def test_mask_rcnn_trains_and_measures_at_the_frames_own_size() -> None:
-    network = RECIPES["maskrcnn"].build(Path())
+    network = TRAININGS["maskrcnn"].build(Path())
     images, _ = network.transform([torch.zeros(3, 96, 128)])
     assert images.image_sizes == [(96, 128)]
 
 
 def test_deeplab_starts_from_the_backbone_of_mask_rcnn(tmp_path: Path) -> None:
-    donor = RECIPES["maskrcnn"].build(tmp_path).state_dict()
+    donor = TRAININGS["maskrcnn"].build(tmp_path).state_dict()
     save_file(donor, tmp_path / "maskrcnn.safetensors")
-    heir = RECIPES["deeplab"].build(tmp_path).state_dict()
+    heir = TRAININGS["deeplab"].build(tmp_path).state_dict()
     assert torch.equal(heir["backbone.layer4.1.conv2.weight"], donor["backbone.body.layer4.1.conv2.weight"])
 
 
@@ -62,7 +62,7 @@ def test_fitting_lowers_the_loss_and_stops_at_its_last_step() -> None:
     x = torch.linspace(-1, 1, 16)[:, None]
     seen: list[float] = []
     losses = (((line(x) - 3 * x - 1) ** 2).mean() for _ in iter(int, 1))
-    steps = fit(line, losses, Budget(300, 5.0, 16, 0.05), lambda _, loss: seen.append(loss))
+    steps = fit(line, losses, Schedule(300, 5.0, 16, 0.05), lambda _, loss: seen.append(loss))
     assert steps == len(seen) == 300
     assert seen[-1] < 0.01 * seen[0]
 
@@ -70,7 +70,7 @@ def test_fitting_lowers_the_loss_and_stops_at_its_last_step() -> None:
 def test_fitting_stops_when_its_time_is_up() -> None:
     line = nn.Linear(1, 1)
     losses = (line(torch.ones(1, 1)).sum() for _ in iter(int, 1))
-    assert fit(line, losses, Budget(10**9, 0.001, 1, 0.1), lambda _step, _loss: None) < 10**9
+    assert fit(line, losses, Schedule(10**9, 0.001, 1, 0.1), lambda _step, _loss: None) < 10**9
 
 
 def test_the_rate_rises_then_falls() -> None:
