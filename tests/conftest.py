@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.exported_models import ExportedModels
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before a test imports ONNX Runtime by itself
 
@@ -24,3 +28,13 @@ def children_hear_signals() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExportedModels]:
+    """Give portable models, each exported once: `exported(unet, 1, output_kind="labels").path`."""
+    from tests.exported_models import ExportedModels  # imports torch, which the runtime's tests do without
+
+    models = ExportedModels(tmp_path_factory.mktemp("exported"))
+    yield models
+    models.check_unchanged()

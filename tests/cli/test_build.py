@@ -24,13 +24,12 @@ from edgeseg.graph.precision.judge import Judge
 from edgeseg.graph.running import open_run
 from edgeseg.models.zoo import Network
 from tests.export import small_networks
+from tests.exported_models import ExportedModels
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "unet.onnx"
-    export_network(small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW))
-    return path
+def model(exported: ExportedModels) -> Path:
+    return exported(small_networks.unet).path
 
 
 def test_candidates_are_named_by_what_differs() -> None:

@@ -15,8 +15,8 @@ from edgeseg.engines.backend import open_backend
 from edgeseg.engines.job import Request
 from edgeseg.errors import MissingExtraError, UsageError
 from edgeseg.export.engines.build import build, verify_engine
-from edgeseg.export.exporter import Settings, export_network
 from tests.export import small_networks
+from tests.exported_models import ExportedModels
 
 pytest.importorskip("openvino")
 
@@ -37,10 +37,8 @@ class Slowed:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "unet.onnx"
-    export_network(small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW))
-    return path
+def model(exported: ExportedModels) -> Path:
+    return exported(small_networks.unet).path
 
 
 @pytest.mark.parametrize(("slow", "fast"), [("onnxruntime", "openvino"), ("openvino", "onnxruntime")])

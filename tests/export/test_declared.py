@@ -17,19 +17,17 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeseg.bundle import GOLDEN_KEY, SPEC_KEY
 from edgeseg.errors import ExportError
-from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.verify import verify_model
 from edgeseg.graph.portable import PortableModel
 from tests.export import small_networks
+from tests.exported_models import ExportedModels
 
 HUGE = 10**5  # a side; two of them are 40 GB of floats
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "unet.onnx"
-    export_network(small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW))
-    return path
+def model(exported: ExportedModels) -> Path:
+    return exported(small_networks.unet).path
 
 
 def _stored_elsewhere(place: str) -> Callable[[onnx.ModelProto], None]:

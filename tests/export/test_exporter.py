@@ -28,9 +28,10 @@ from edgeseg.graph.running import open_run
 from edgeseg.models.unet import UNet
 from edgeseg.models.zoo import Network
 from edgeseg.spec import ModelSpec
-
-from .small_networks import SIZE_HW, deeplab, mask_rcnn, unet
-from .test_lowerings import REFUSED_BY_TENSORRT, operators
+from tests import exported_models
+from tests.export.small_networks import SIZE_HW, deeplab, mask_rcnn, unet
+from tests.export.test_lowerings import REFUSED_BY_TENSORRT, operators
+from tests.exported_models import ExportedModels
 
 
 @dataclass(frozen=True)
@@ -44,31 +45,30 @@ class Exported:
         return run_all(open_run(self.path), images, self.spec.input.batch)
 
 
+def read(made: exported_models.Exported) -> Exported:
+    model = PortableModel.read(made.path)
+    return Exported(made.path, made.report, model.proto, model.spec)
+
+
 def export(folder: Path, network: Network, **settings: Any) -> Exported:
-    path = folder / f"{len(list(folder.iterdir()))}.onnx"
+    path = folder / "model.onnx"
     report = export_network(network, path, Settings("tiny", SIZE_HW, **settings))
-    model = PortableModel.read(path)
-    return Exported(path, report, model.proto, model.spec)
+    return read(exported_models.Exported(path, report))
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("models")
+def labels(exported: ExportedModels) -> Exported:
+    return read(exported(deeplab, output_kind="labels", checkpoint_sha256="ab" * 32))
 
 
 @pytest.fixture(scope="module")
-def labels(folder: Path) -> Exported:
-    return export(folder, deeplab(), output_kind="labels", checkpoint_sha256="ab" * 32)
+def many(exported: ExportedModels) -> Exported:
+    return read(exported(mask_rcnn, score_threshold=0.1, max_detections=20))
 
 
 @pytest.fixture(scope="module")
-def many(folder: Path) -> Exported:
-    return export(folder, mask_rcnn(), score_threshold=0.1, max_detections=20)
-
-
-@pytest.fixture(scope="module")
-def dense(folder: Path) -> Exported:
-    return export(folder, mask_rcnn(), lowering="dense", batch=3, score_threshold=0.5, max_detections=20)
+def dense(exported: ExportedModels) -> Exported:
+    return read(exported(mask_rcnn, lowering="dense", batch=3, max_detections=20))
 
 
 def test_labels_of_deeplab(labels: Exported) -> None:
@@ -108,14 +108,13 @@ def test_spec_says_what_the_graph_does(labels: Exported, dense: Exported) -> Non
     assert dense.spec.input.pad_bgr == (104, 116, 124)  # ImageNet's mean colour, which becomes 0
 
 
-def test_logits_of_a_binary_unet(folder: Path) -> None:
-    network = unet(num_classes=1)
-    exported = export(folder, network, output_kind="logits")
-    assert exported.spec.class_names == ("background", "class 1")
-    (outputs,) = exported.run(pictures((9,), SIZE_HW))
+def test_logits_of_a_binary_unet(exported: ExportedModels) -> None:
+    made = read(exported(unet, 1, output_kind="logits"))
+    assert made.spec.class_names == ("background", "class 1")
+    (outputs,) = made.run(pictures((9,), SIZE_HW))
     assert outputs["logits"].shape == (2, *SIZE_HW)
     assert not outputs["logits"][0].any()
-    assert exported.report.figures["max_relative_logit_error"] < 1e-5
+    assert made.report.figures["max_relative_logit_error"] < 1e-5
 
 
 class TorchvisionStyle(nn.Module):
@@ -129,9 +128,9 @@ class TorchvisionStyle(nn.Module):
         return {"aux": image, "out": self.body(image)}
 
 
-def test_any_module_with_logits(folder: Path) -> None:
+def test_any_module_with_logits(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    exported = export(folder, Network(TorchvisionStyle(), "semantic"), output_kind="logits", batch=2)
+    exported = export(tmp_path, Network(TorchvisionStyle(), "semantic"), output_kind="logits", batch=2)
     assert exported.spec.outputs[0].shape == (2, 4, 32, 48)
     assert exported.report.figures["max_relative_logit_error"] < 1e-5
     assert "BatchNormalization" not in operators(exported.model.graph)
@@ -157,14 +156,14 @@ def test_dense_lowering_pads_a_batch(dense: Exported) -> None:
         assert not outputs["boxes"][found:].any()
 
 
-def test_nothing_found_is_compared_below_the_threshold(folder: Path) -> None:
-    exported = export(folder, mask_rcnn(class_spread=1.0), max_detections=5)
-    (outputs,) = exported.run(pictures((9,), SIZE_HW))
+def test_nothing_found_is_compared_below_the_threshold(exported: ExportedModels) -> None:
+    made = read(exported(mask_rcnn, 1.0, max_detections=5))
+    (outputs,) = made.run(pictures((9,), SIZE_HW))
     assert outputs["masks"].shape == (0, 14, 14)
-    assert exported.report.passed
-    assert exported.report.figures["max_stage_error"] < 1e-4
-    assert "candidates of any score were compared: every stage agrees" in exported.report.notes[-1]
-    assert exported.spec.thresholds.score == 0.5
+    assert made.report.passed
+    assert made.report.figures["max_stage_error"] < 1e-4
+    assert "candidates of any score were compared: every stage agrees" in made.report.notes[-1]
+    assert made.spec.thresholds.score == 0.5
 
 
 @pytest.mark.parametrize("which", ["labels", "many", "dense"])
@@ -197,7 +196,8 @@ sys.path.insert(0, sys.argv[1])
 from tests.export.small_networks import SIZE_HW, deeplab
 from edgeseg.export.exporter import Settings, export_network
 path = Path(sys.argv[2])
-export_network(deeplab(), path, Settings("tiny", SIZE_HW, output_kind="labels", checkpoint_sha256="ab" * 32))
+settings = Settings("deeplab", SIZE_HW, output_kind="labels", checkpoint_sha256="ab" * 32)
+export_network(deeplab(), path, settings)
 print(hashlib.sha256(path.read_bytes()).hexdigest())
 """
 
@@ -303,12 +303,12 @@ def test_given_images_are_compared_and_must_have_the_networks_size(tmp_path: Pat
         export_network(unet(), path, Settings("tiny", SIZE_HW), images=images[:, :, 6:])
 
 
-def test_a_network_for_grey_images(folder: Path) -> None:
+def test_a_network_for_grey_images(tmp_path: Path) -> None:
     torch.manual_seed(0)
     # the paper's form, whose convolutions are not padded
     module = UNet(2, in_channels=1, width=4, depth=2, border="mirror", batch_norm=False, bias=True).eval()
     network = Network(module, "semantic", (0.0,) * 3, (1.0,) * 3, channel_order="grey")
-    exported = export(folder, network, output_kind="logits")
+    exported = export(tmp_path, network, output_kind="logits")
     assert exported.spec.graph.network_channel_order == "grey"
     image = pictures((9,), SIZE_HW)
     (found,) = exported.run(image)
@@ -318,13 +318,13 @@ def test_a_network_for_grey_images(folder: Path) -> None:
     np.testing.assert_allclose(found["logits"], expected, atol=1e-4)
 
 
-def test_a_network_for_bgr_images(folder: Path) -> None:
+def test_a_network_for_bgr_images(tmp_path: Path) -> None:
     torch.manual_seed(0)
     module = nn.Conv2d(3, 2, 1)
     network = Network(
         module, "semantic", (123.675, 116.28, 103.53), (1.0,) * 3, channel_order="bgr", divide_by_255="never"
     )
-    exported = export(folder, network, output_kind="logits")
+    exported = export(tmp_path, network, output_kind="logits")
     image = pictures((9,), SIZE_HW)
     (found,) = exported.run(image)
     blue_first = image[0].astype(np.float32) - np.array([103.53, 116.28, 123.675], np.float32)

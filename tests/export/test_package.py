@@ -12,17 +12,15 @@ import pytest
 
 from edgeseg.bundle import sha256_of
 from edgeseg.errors import EngineError, ParityError, UsageError
-from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.package import MANIFEST_NAME, MODEL_NAME, Recipe, is_package, pack, unpack
 from edgeseg.graph.portable import PortableModel
 from tests.export import small_networks
+from tests.exported_models import ExportedModels
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "unet.onnx"
-    export_network(small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW))
-    return path
+def model(exported: ExportedModels) -> Path:
+    return exported(small_networks.unet).path
 
 
 @pytest.fixture(scope="module")

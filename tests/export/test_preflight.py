@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeseg.errors import EngineError
-from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.preflight import preflight, refuse_unfit
-
-from .small_networks import SIZE_HW, mask_rcnn
+from tests.export.small_networks import mask_rcnn
+from tests.exported_models import ExportedModels
 
 
 def graph(
@@ -71,12 +68,11 @@ def test_a_broken_graph_is_refused_with_the_mend(model: onnx.ModelProto, message
     assert preflight(model, "onnxruntime") == []
 
 
-def test_findings_name_the_line_of_pytorch_and_the_dense_lowering_has_none(tmp_path: Path) -> None:
-    findings = {}
-    for lowering in ("onnx", "dense"):
-        path = tmp_path / f"{lowering}.onnx"
-        export_network(mask_rcnn(), path, Settings("maskrcnn", SIZE_HW, lowering=lowering))
-        findings[lowering] = preflight(onnx.load(path), "tensorrt_rtx")
+def test_findings_name_the_line_of_pytorch_and_the_dense_lowering_has_none(exported: ExportedModels) -> None:
+    findings = {
+        lowering: preflight(onnx.load(exported(mask_rcnn, lowering=lowering).path), "tensorrt_rtx")
+        for lowering in ("onnx", "dense")
+    }
     assert findings["dense"] == []
     assert {"NonMaxSuppression", "NonZero", "RoiAlign"} <= {finding.operator for finding in findings["onnx"]}
     (nms, *_) = (finding for finding in findings["onnx"] if finding.operator == "NonMaxSuppression")

@@ -19,7 +19,6 @@ from edgeseg.engines.backend import Backend, open_backend
 from edgeseg.engines.job import Request
 from edgeseg.errors import ParityError
 from edgeseg.export.engines.build import build, verify_engine
-from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.golden import Golden
 from edgeseg.export.parity import ParityReport
 from edgeseg.export.pictures import pictures
@@ -30,10 +29,11 @@ from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import open_run
 from edgeseg.models.zoo import Network
 from edgeseg.stages import stage_names
-
-from .small_networks import SIZE_HW, mask_rcnn
+from tests.export.small_networks import SIZE_HW, mask_rcnn
+from tests.exported_models import ExportedModels
 
 LOWERINGS = ("onnx", "dense")
+KEPT = {"score_threshold": 0.1, "max_detections": 20}
 ONE_THREAD = Request(threads=1)
 Change = Callable[[onnx.ModelProto], None]
 
@@ -48,11 +48,8 @@ def undecided() -> Network:
 
 
 @pytest.fixture(scope="module", params=LOWERINGS)
-def tied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("tied") / f"{request.param}.onnx"
-    settings = Settings("tiny", SIZE_HW, lowering=request.param, score_threshold=0.1, max_detections=20)
-    export_network(undecided(), path, settings)
-    return path
+def tied(request: pytest.FixtureRequest, exported: ExportedModels) -> Path:
+    return exported(undecided, lowering=request.param, **KEPT).path
 
 
 def test_the_note_says_that_decisions_tie_and_how_well_the_stages_agree(tied: Path) -> None:
@@ -215,9 +212,8 @@ CHANGES: dict[str, tuple[Change, str]] = {
 
 
 @pytest.fixture(scope="module")
-def golden_and_model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Golden]:
-    path = tmp_path_factory.mktemp("model") / "onnx.onnx"
-    export_network(undecided(), path, Settings("tiny", SIZE_HW, score_threshold=0.1, max_detections=20))
+def golden_and_model(exported: ExportedModels) -> tuple[Path, Golden]:
+    path = exported(undecided, **KEPT).path
     return path, PortableModel.read(path).golden
 
 

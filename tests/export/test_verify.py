@@ -15,13 +15,12 @@ from onnx import numpy_helper
 
 from edgeseg.bundle import GOLDEN_KEY, SPEC_KEY
 from edgeseg.errors import EdgesegError, ExportError, ParityError
-from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
 from edgeseg.export.verify import verify, verify_model
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import open_run
-
-from .small_networks import SIZE_HW, mask_rcnn, unet
+from tests.export.small_networks import SIZE_HW, mask_rcnn, unet
+from tests.exported_models import ExportedModels
 
 FLIPS = 61  # damaged bytes that are tried, spread over the file and in its metadata
 
@@ -30,22 +29,13 @@ VERIFY += "from edgeseg.export.verify import verify_model; print(verify_model(Pa
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("models")
+def semantic(exported: ExportedModels) -> Path:
+    return exported(unet, output_kind="labels").path
 
 
 @pytest.fixture(scope="module")
-def semantic(folder: Path) -> Path:
-    path = folder / "semantic.onnx"
-    export_network(unet(), path, Settings("tiny", SIZE_HW, output_kind="labels"))
-    return path
-
-
-@pytest.fixture(scope="module")
-def instance(folder: Path) -> Path:
-    path = folder / "instance.onnx"
-    export_network(mask_rcnn(), path, Settings("tiny", SIZE_HW, score_threshold=0.1, max_detections=20))
-    return path
+def instance(exported: ExportedModels) -> Path:
+    return exported(mask_rcnn, score_threshold=0.1, max_detections=20).path
 
 
 def changed(source: Path, target: Path, change: Callable[[onnx.ModelProto], None]) -> Path:

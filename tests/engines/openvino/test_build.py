@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,12 +15,10 @@ from edgeseg.engines.openvino.build import _computes_in
 from edgeseg.engines.openvino.open import OpenVINOBackend
 from edgeseg.errors import EngineError, ParityError, UsageError
 from edgeseg.export.engines.build import build, verify_engine
-from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
-from edgeseg.models.zoo import Network
 from edgeseg.runtime import Engine
-from edgeseg.spec import Lowering
 from tests.export import small_networks
+from tests.exported_models import ExportedModels
 
 pytest.importorskip("openvino")
 
@@ -28,27 +26,18 @@ ONE_THREAD = Request("openvino", threads=1)
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "unet.onnx"
-    export_network(
-        small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW, output_kind="labels")
-    )
-    return path
+def model(exported: ExportedModels) -> Path:
+    return exported(small_networks.unet, output_kind="labels").path
 
 
 @pytest.mark.parametrize(
-    ("network", "lowering", "batch"),
-    [
-        (small_networks.mask_rcnn, "onnx", 1),
-        (small_networks.mask_rcnn, "dense", 3),
-    ],
+    "settings", [{"lowering": "onnx"}, {"lowering": "dense", "batch": 3, "max_detections": 20}]
 )
 def test_networks_of_all_kinds_are_built_and_proven(
-    network: Callable[[], Network], lowering: Lowering, batch: int, tmp_path: Path
+    settings: dict[str, Any], exported: ExportedModels, tmp_path: Path
 ) -> None:
-    settings = Settings("network", small_networks.SIZE_HW, lowering=lowering, batch=batch)
-    export_network(network(), tmp_path / "model.onnx", settings)
-    built = build(tmp_path / "model.onnx", tmp_path / "engine", open_engine=open_backend, request=ONE_THREAD)
+    path = exported(small_networks.mask_rcnn, **settings).path
+    built = build(path, tmp_path / "engine", open_engine=open_backend, request=ONE_THREAD)
     assert built.parity.passed
     assert built.manifest.backend == "openvino"
     assert set(built.manifest.built_on) == {"openvino", "cpu", "vector_units"}

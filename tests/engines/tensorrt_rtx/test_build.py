@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,10 +15,10 @@ from edgeseg.engines.backend import open_backend
 from edgeseg.engines.job import Request, TensorRTOptions
 from edgeseg.errors import EngineError, MissingExtraError, NoDeviceError, UsageError
 from edgeseg.export.engines.build import build, verify_engine
-from edgeseg.export.exporter import Settings, export_network
 from edgeseg.models.zoo import Network
 from edgeseg.runtime import Segmenter
-from tests.export.small_networks import SIZE_HW, deeplab, mask_rcnn, unet
+from tests.export.small_networks import deeplab, mask_rcnn, unet
+from tests.exported_models import ExportedModels
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed")
 RTX = Request("tensorrt_rtx", tensorrt=TensorRTOptions(compute_capabilities=("8.6",)))
@@ -32,21 +34,16 @@ def has_gpu() -> bool:
 NO_GPU = pytest.mark.skipif(has_gpu(), reason="says what happens without a GPU")
 
 
-def exported(folder: Path, network: Network, **settings: object) -> Path:
-    path = folder / "model.onnx"
-    export_network(network, path, Settings("small", SIZE_HW, **settings))  # type: ignore[arg-type]
-    return path
+@pytest.fixture(scope="module")
+def model(exported: ExportedModels) -> Path:
+    return exported(unet).path
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return exported(tmp_path_factory.mktemp("model"), unet())
-
-
-@pytest.fixture(scope="module")
-def engine(model: Path) -> Path:
-    build(model, model.parent / "engine", open_engine=open_backend, request=RTX)
-    return model.parent / "engine"
+def engine(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("engine") / "unet"
+    build(model, folder, open_engine=open_backend, request=RTX)
+    return folder
 
 
 @NO_GPU
@@ -70,15 +67,26 @@ def test_it_runs_on_no_cpu(engine: Path) -> None:
         Segmenter.open(engine, device="cpu")
 
 
-@pytest.mark.parametrize("network", [deeplab, mask_rcnn])
-@pytest.mark.parametrize("batch", [1, 2])
-def test_every_network_parses_and_builds(network: object, batch: int, tmp_path: Path) -> None:
-    path = exported(tmp_path, network(), lowering="dense", batch=batch)  # type: ignore[operator]
+@pytest.mark.parametrize(
+    ("network", "settings"),
+    [
+        (deeplab, {}),
+        (deeplab, {"batch": 2}),
+        (mask_rcnn, {"lowering": "dense"}),
+        (mask_rcnn, {"lowering": "dense", "batch": 3, "max_detections": 20}),
+    ],
+)
+def test_every_network_parses_and_builds(
+    network: Callable[[], Network], settings: dict[str, Any], exported: ExportedModels, tmp_path: Path
+) -> None:
+    path = exported(network, **settings).path
     assert build(path, tmp_path / "engine", open_engine=open_backend, request=RTX).parity.passed
 
 
-def test_a_graph_that_it_cannot_take_is_refused_before_it_is_asked(tmp_path: Path) -> None:
-    path = exported(tmp_path, mask_rcnn())
+def test_a_graph_that_it_cannot_take_is_refused_before_it_is_asked(
+    exported: ExportedModels, tmp_path: Path
+) -> None:
+    path = exported(mask_rcnn).path
     with pytest.raises(
         EngineError, match=r"will refuse Non.*\(models/.*export with --lowering dense; \d+ more"
     ):
@@ -106,8 +114,10 @@ def test_options_of_the_other_library_are_refused(
 @pytest.mark.gpu
 @pytest.mark.skipif(not has_gpu(), reason="needs a GPU")
 @pytest.mark.parametrize("network", [unet, deeplab, mask_rcnn])
-def test_an_engine_on_a_gpu_computes_the_same(network: object, tmp_path: Path) -> None:
-    path = exported(tmp_path, network(), lowering="dense")  # type: ignore[operator]
+def test_an_engine_on_a_gpu_computes_the_same(
+    network: Callable[[], Network], exported: ExportedModels, tmp_path: Path
+) -> None:
+    path = exported(network, lowering="dense").path
     built = build(path, tmp_path / "engine", open_engine=open_backend, request=Request("tensorrt_rtx"))
     assert built.manifest.proven
     assert built.parity.passed

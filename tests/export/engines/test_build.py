@@ -19,11 +19,11 @@ from edgeseg.engines.backend import Backend, open_backend
 from edgeseg.engines.job import Request
 from edgeseg.errors import EngineError, ExportError, ParityError, UsageError
 from edgeseg.export.engines.build import GOLDEN_NAME, build, verify_engine
-from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.golden import Golden
 from edgeseg.export.pictures import picture
 from edgeseg.runtime import Segmenter
 from tests.export import small_networks
+from tests.exported_models import ExportedModels
 
 BUILD = """
 import sys
@@ -54,10 +54,8 @@ def open_wrong(folder: Path, manifest: Manifest) -> Wrong:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "unet.onnx"
-    export_network(small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW))
-    return path
+def model(exported: ExportedModels) -> Path:
+    return exported(small_networks.unet).path
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +99,8 @@ def test_a_model_changed_after_its_export_is_not_built(model: Path, tmp_path: Pa
         build(tmp_path / "changed.onnx", tmp_path / "engine", open_engine=open_backend)
 
 
-def test_another_model_is_no_reference(engine: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other.onnx"
-    export_network(small_networks.unet(4), other, Settings("unet", small_networks.SIZE_HW))
+def test_another_model_is_no_reference(engine: Path, exported: ExportedModels, tmp_path: Path) -> None:
+    other = exported(small_networks.unet, 1, output_kind="logits").path
     for reference in (other, engine / "model.onnx", tmp_path / "none.onnx"):
         with pytest.raises(UsageError, match=r"was not built from|cannot be read"):
             verify_engine(engine, open_engine=open_backend, reference=reference)
@@ -117,22 +114,28 @@ def test_an_engine_built_elsewhere_is_refused_with_the_command_that_mends_it(eng
         open_backend(engine, moved)
 
 
-def test_a_detector_that_finds_nothing_is_proven_by_candidates_of_any_score(tmp_path: Path) -> None:
-    model, engine = tmp_path / "quiet.onnx", tmp_path / "engine"
-    settings = Settings("maskrcnn", small_networks.SIZE_HW, score_threshold=0.9)
-    export_network(small_networks.mask_rcnn(class_spread=1.0), model, settings)
-    report = build(model, engine, open_engine=open_backend, request=Request(threads=1)).parity
+@pytest.fixture(scope="module")
+def quiet(exported: ExportedModels) -> Path:
+    """Give a detector that finds nothing."""
+    return exported(small_networks.mask_rcnn, 1.0, max_detections=5).path
+
+
+def test_a_detector_that_finds_nothing_is_proven_by_candidates_of_any_score(
+    quiet: Path, tmp_path: Path
+) -> None:
+    engine = tmp_path / "engine"
+    report = build(quiet, engine, open_engine=open_backend, request=Request(threads=1)).parity
     assert report.figures["detections"] == 0
     assert "candidates of any score were compared: every stage agrees" in report.notes[-1]
     assert verify_engine(engine, open_engine=open_backend).passed
 
 
-def test_without_golden_stages_a_detector_that_finds_nothing_is_proven_by_images(tmp_path: Path) -> None:
+def test_without_golden_stages_a_detector_that_finds_nothing_is_proven_by_images(
+    quiet: Path, tmp_path: Path
+) -> None:
     """As in files that older versions have written."""
     model = tmp_path / "quiet.onnx"
-    settings = Settings("maskrcnn", small_networks.SIZE_HW, score_threshold=0.9)
-    export_network(small_networks.mask_rcnn(class_spread=1.0), model, settings)
-    proto = onnx.load(model)
+    proto = onnx.load(quiet)
     (entry,) = (entry for entry in proto.metadata_props if entry.key == GOLDEN_KEY)
     golden = Golden.from_json(entry.value)
     entry.value = dataclasses.replace(golden, stages=(), rules=None).to_json()

@@ -16,14 +16,14 @@ from edgeseg.engines.onnxruntime import build as engine_of_onnxruntime
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.export.engines import lowered
 from edgeseg.export.engines.build import Built, build, verify_engine
-from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.convert import Calibration
 from edgeseg.graph.precision.judge import Judge
 from edgeseg.runtime import Segmenter
-from edgeseg.spec import Lowering, OutputKind, Precision
+from edgeseg.spec import OutputKind, Precision
 from tests.export import small_networks
+from tests.exported_models import ExportedModels
 from tests.graph.precision.conversions import in_fp16, in_int8
 
 IMAGES = pictures(range(20, 24), small_networks.SIZE_HW)
@@ -32,21 +32,13 @@ CALIBRATION = Calibration(IMAGES, max_drop=ANY_DROP)
 
 
 @pytest.fixture(scope="module")
-def unet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "unet.onnx"
-    export_network(
-        small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW, output_kind="labels")
-    )
-    return path
+def unet(exported: ExportedModels) -> Path:
+    return exported(small_networks.unet, output_kind="labels").path
 
 
 @pytest.fixture(scope="module", params=["onnx", "dense"])
-def detector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    lowering: Lowering = request.param
-    path = tmp_path_factory.mktemp("model") / "maskrcnn.onnx"
-    settings = Settings("maskrcnn", small_networks.SIZE_HW, lowering=lowering)
-    export_network(small_networks.mask_rcnn(), path, settings)
-    return path
+def detector(request: pytest.FixtureRequest, exported: ExportedModels) -> Path:
+    return exported(small_networks.mask_rcnn, lowering=request.param).path
 
 
 def built(
@@ -137,12 +129,12 @@ def test_int8_that_costs_too_much_is_refused(unet: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("output_kind", ["labels", "logits"])
-def test_openvino_computes_every_layer_in_int8(output_kind: OutputKind, tmp_path: Path) -> None:
+def test_openvino_computes_every_layer_in_int8(
+    output_kind: OutputKind, exported: ExportedModels, tmp_path: Path
+) -> None:
     """Also the last one, whether its output is the engine's or labels are made of it."""
     pytest.importorskip("openvino")
-    path = tmp_path / "unet.onnx"
-    settings = Settings("unet", small_networks.SIZE_HW, output_kind=output_kind)
-    export_network(small_networks.unet(), path, settings)
+    path = exported(small_networks.unet, output_kind=output_kind).path
     made = built(path, tmp_path / "engine", "int8", CALIBRATION, "openvino")
     assert made.precision is not None
     assert made.precision.built == made.precision.layers
@@ -231,8 +223,8 @@ def test_tensorrt_for_rtx_builds_what_is_lowered(unet: Path, tmp_path: Path, pre
     assert set(made.precision.layers.values()) == {precision}
 
 
-def test_images_of_the_calibration_are_read_in_batches_of_any_size(tmp_path: Path) -> None:
-    path = tmp_path / "batch.onnx"
-    settings = Settings("unet", small_networks.SIZE_HW, batch=3)
-    export_network(small_networks.unet(), path, settings)
+def test_images_of_the_calibration_are_read_in_batches_of_any_size(
+    exported: ExportedModels, tmp_path: Path
+) -> None:
+    path = exported(small_networks.unet, batch=3).path
     assert built(path, tmp_path / "engine", "int8", CALIBRATION).parity.passed

@@ -14,13 +14,13 @@ from edgeseg.engines.job import Request
 from edgeseg.export.engines import lowered
 from edgeseg.export.engines.lowered import in_precision
 from edgeseg.export.engines.saturation import saturates
-from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.convert import Calibration
 from edgeseg.graph.precision.judge import Judge
 from edgeseg.graph.precision.weights import LARGEST_PAIR
 from tests.export import small_networks
+from tests.exported_models import ExportedModels
 
 INT8 = Request(precision="int8", threads=1)
 
@@ -60,14 +60,17 @@ def test_off_the_processor_nothing_is_tried() -> None:
     ],
 )
 def test_weights_are_narrow_where_kernels_saturate_and_it_helps_and_the_report_says_so(
-    found: bool, losses: list[float], narrow: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    found: bool,
+    losses: list[float],
+    narrow: bool,
+    exported: ExportedModels,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Losses are those of narrow weights, and of 8 bits."""
     monkeypatch.setattr(lowered, "saturates", lambda request, open_engine: found)
     told = iter(losses)
     monkeypatch.setattr(Judge, "points_lost", lambda judge, run: next(told))
-    path = tmp_path / "unet.onnx"
-    export_network(small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW))
+    path = exported(small_networks.unet).path
     calibration = Calibration(pictures(range(4), small_networks.SIZE_HW), max_drop=0.5)
     made = in_precision(PortableModel.read(path), INT8, calibration, open_engine=open_backend)
     assert made.report is not None
