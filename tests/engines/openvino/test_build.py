@@ -42,7 +42,7 @@ def test_networks_of_all_kinds_are_built_and_proven(
     assert built.manifest.backend == "openvino"
     assert set(built.manifest.built_on) == {"openvino", "cpu", "vector_units"}
     assert verify_engine(tmp_path / "engine", open_engine=open_backend).passed
-    images = pictures(range(30, 30 + batch), small_networks.SIZE_HW)
+    images = pictures(range(30, 30 + built.manifest.spec.input.batch), small_networks.SIZE_HW)
     with Engine.open(tmp_path / "engine") as engine:
         together = engine.infer(images)
         for i, image in enumerate(images):  # alone, beside blank images

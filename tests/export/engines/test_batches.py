@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from edgeseg.engines.backend import open_backend
-from edgeseg.export.engines import Request
+from edgeseg.engines.job import Request
 from edgeseg.export.engines.build import build
-from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
 from edgeseg.models.zoo import Network
 from edgeseg.runtime import InstanceResult, Segmenter
 from tests.export import small_networks
+from tests.exported_models import ExportedModels
 
 FRAMES = pictures(range(20, 44), small_networks.SIZE_HW)
 THREADS = 3
@@ -28,13 +28,12 @@ PIXELS = 1e-3  # share that such rounding may turn
 @pytest.mark.minutes
 @pytest.mark.parametrize("network", NETWORKS)
 def test_networks_of_all_kinds_give_the_results_of_batch_1(
-    network: Callable[[], Network], tmp_path: Path
+    network: Callable[[], Network], exported: ExportedModels, tmp_path: Path
 ) -> None:
     results = []
     for batch in (1, THREADS):
-        model, folder = tmp_path / f"{batch}.onnx", tmp_path / str(batch)
-        settings = Settings("network", small_networks.SIZE_HW, lowering="dense", batch=batch)
-        export_network(network(), model, settings)
+        model = exported(network, lowering="dense", batch=batch, max_detections=20).path
+        folder = tmp_path / str(batch)
         build(model, folder, open_engine=open_backend, request=Request("onnxruntime", threads=1))
         with Segmenter.open(folder) as segment, ThreadPoolExecutor(THREADS) as pool:
             results.append(list(pool.map(segment, FRAMES)))
