@@ -7,6 +7,7 @@ graph of copy, run and copy back, recorded at opening, so that an inference is o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -101,7 +102,8 @@ class _Slot:
             for name, tensor in tensors.items():
                 shape = tuple(size for size in tensor.shape if size is not None)
                 self.buffers[name] = Buffer(shape, np.dtype(tensor.dtype))
-                context.set_tensor_address(name, self.buffers[name].device)
+                if not context.set_tensor_address(name, self.buffers[name].device):
+                    raise EngineError(f"TensorRT refuses the memory of {name}; build the engine again here")
         except BaseException:
             self.close()
             raise
@@ -119,6 +121,9 @@ class _Slot:
         self._stream.synchronize()
 
     def close(self) -> None:
+        """Free all, when the work is done that an exception has left on the stream."""
+        with suppress(EngineError):  # of work that failed; it is over then, too
+            self._stream.synchronize()
         self._recording.close()
         for buffer in self.buffers.values():
             buffer.close()

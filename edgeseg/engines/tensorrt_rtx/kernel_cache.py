@@ -40,8 +40,8 @@ class KernelCache:
 
     def save(self) -> None:
         """Write the file if there is something new; where that fails, the next opening compiles again."""
-        kernels = bytes(self._kernels.serialize())
-        if kernels == self._known:
+        serialized = self._kernels.serialize()
+        if serialized is None or (kernels := bytes(serialized)) == self._known:
             return
         try:
             write_whole(self._path, kernels, EngineError)

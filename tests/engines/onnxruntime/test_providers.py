@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +23,7 @@ from edgeseg.engines.onnxruntime.open import BoundBackend
 from edgeseg.engines.onnxruntime.providers import LIBRARY, PROVIDERS, built_on, left_over, providers_for
 from edgeseg.errors import EngineError, NoDeviceError, UsageError
 from edgeseg.spec import CRFSpec, Precision
-from tests.runtime.tiny_models import labels_engine, logits_engine
+from tests.runtime.tiny_models import BRIGHT, labels_engine, logits_engine
 
 RECORD = "session.record_ep_graph_assignment_info"
 EVERY = [name for names in PROVIDERS.values() for name in names]
@@ -178,6 +179,50 @@ def test_bound_outputs_are_the_callers(tmp_path: Path) -> None:
     bound.close()
     with pytest.raises(EngineError, match="is closed"):
         bound.infer(dark)
+
+
+def test_bound_memory_is_used_by_one_thread_at_a_time_and_dropped_after_the_last(tmp_path: Path) -> None:
+    """There is one input on the device, which a thread must not fill while another's is computed."""
+    engine = logits_engine(tmp_path / "engine")
+    session = onnxruntime.InferenceSession(str(engine / "model.onnx"), providers=["CPUExecutionProvider"])
+    bound = BoundBackend(session, {}, None, ort=onnxruntime, memory="cpu")
+    greys = [7 * number % 256 for number in range(200)]
+
+    def infer(grey: int) -> float:
+        found = bound.infer(np.full((1, 32, 48, 3), grey, np.uint8))["logits"][0, 1]
+        assert found.min() == found.max()
+        return float(found[0, 0])
+
+    with ThreadPoolExecutor(4) as pool:
+        for grey, logit in zip(greys, pool.map(infer, greys), strict=True):
+            assert logit == pytest.approx((grey - BRIGHT) / BRIGHT, abs=1e-5)
+        running = [pool.submit(infer, grey) for grey in greys]
+        running[5].result()
+        bound.close()
+    errors = [future.exception() for future in running]
+    assert all(error is None or "is closed" in str(error) for error in errors)
+    for grey, future in zip(greys, running, strict=True):
+        if future.exception() is None:
+            assert future.result() == pytest.approx((grey - BRIGHT) / BRIGHT, abs=1e-5)
+
+
+def test_a_bound_run_that_fails_leaves_the_next_one_right(tmp_path: Path) -> None:
+    engine = logits_engine(tmp_path / "engine")
+    session = onnxruntime.InferenceSession(str(engine / "model.onnx"), providers=["CPUExecutionProvider"])
+    errors = [RuntimeError("CUDA failure 700: an illegal access\nmore")]
+
+    def run(binding: Any) -> None:
+        if errors:
+            raise errors.pop()
+        session.run_with_iobinding(binding)
+
+    names = ("get_inputs", "get_outputs", "io_binding")
+    failing = SimpleNamespace(**{name: getattr(session, name) for name in names}, run_with_iobinding=run)
+    bound = BoundBackend(failing, {}, None, ort=onnxruntime, memory="cpu")
+    with pytest.raises(EngineError, match=r"^ONNX Runtime failed: CUDA failure 700: an illegal access$"):
+        bound.infer(np.full((1, 32, 48, 3), 255, np.uint8))
+    np.testing.assert_allclose(bound.infer(np.zeros((1, 32, 48, 3), np.uint8))["logits"][0, 0], 1)
+    bound.close()
 
 
 def test_an_engine_for_a_gpu_is_tied_to_gpu_and_driver(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,179 +1,259 @@
-"""TensorRT's slots give back all they hold, whatever fails; the GPU is played by a fake."""
-# ruff: noqa: N802, N815 - the names are CUDA's
+"""TensorRT's running side on a fake GPU: outputs are right, and nothing is left behind, whatever fails."""
 
 from __future__ import annotations
 
-import ctypes
+import itertools
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edgeseg.engines import cuda
+from edgeseg.bundle import read_manifest, sha256_of
+from edgeseg.engines.backend import Backend, open_backend
+from edgeseg.engines.tensorrt.buffers import Stream
 from edgeseg.engines.tensorrt.open import TensorRTBackend
-from edgeseg.errors import EngineError
+from edgeseg.errors import EngineError, NoDeviceError, UsageError
+from edgeseg.runtime import Segmenter
 
-OK, OUT_OF_MEMORY = 0, 2
-SHAPES = {"image": (1, 2, 2, 3), "labels": (1, 2, 2), "scores": (1, 2)}
-IMAGE = np.zeros((1, 2, 2, 3), np.uint8)
+from .fake_cuda import FakeCuda
+from .fake_tensorrt import PLAN, Engine, answer, library, write_fake_engine
 
-
-class FakeCuda:
-    """What of CUDA slots use: allocation number `failing` is refused, and waits can be held up."""
-
-    cudaHostAllocDefault = 0
-    cudaStreamCaptureMode = SimpleNamespace(cudaStreamCaptureModeThreadLocal=0)
-    cudaMemcpyKind = SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2)
-
-    def __init__(self, failing: int | None = None) -> None:
-        self._left = failing
-        self._blocks: dict[int, Any] = {}
-        self._next = 1
-        self.held: list[tuple[str, int]] = []
-        self.reached, self.go_on = threading.Event(), threading.Event()
-        self.go_on.set()
-
-    def _take(self, kind: str, handle: int | None = None) -> tuple[int, int | None]:
-        if self._left is not None:
-            self._left -= 1
-            if self._left < 0:
-                return OUT_OF_MEMORY, None
-        self._next += 1
-        handle = handle or self._next
-        self.held.append((kind, handle))
-        return OK, handle
-
-    def _give(self, kind: str, handle: int) -> tuple[int]:
-        self.held.remove((kind, handle))  # a ValueError if it was never taken, or is freed twice
-        return (OK,)
-
-    def cudaGetErrorString(self, error: int) -> tuple[int, bytes]:
-        return OK, b"out of memory"
-
-    def cudaHostAlloc(self, size: int, flags: int) -> tuple[int, int | None]:
-        block = (ctypes.c_uint8 * size)()
-        self._blocks[ctypes.addressof(block)] = block
-        return self._take("host", ctypes.addressof(block))
-
-    def cudaFreeHost(self, handle: int) -> tuple[int]:
-        return self._give("host", handle)
-
-    def cudaMalloc(self, size: int) -> tuple[int, int | None]:
-        return self._take("device")
-
-    def cudaFree(self, handle: int) -> tuple[int]:
-        return self._give("device", handle)
-
-    def cudaStreamCreate(self) -> tuple[int, int | None]:
-        return self._take("stream")
-
-    def cudaStreamDestroy(self, handle: int) -> tuple[int]:
-        return self._give("stream", handle)
-
-    def cudaStreamSynchronize(self, handle: int) -> tuple[int]:
-        self.reached.set()
-        assert self.go_on.wait(10)
-        assert ("stream", handle) in self.held
-        return (OK,)
-
-    def cudaStreamBeginCapture(self, handle: int, mode: int) -> tuple[int]:
-        return (OK,)
-
-    def cudaStreamEndCapture(self, handle: int) -> tuple[int, int | None]:
-        return self._take("graph")
-
-    def cudaGraphDestroy(self, handle: int) -> tuple[int]:
-        return self._give("graph", handle)
-
-    def cudaGraphInstantiate(self, graph: int, flags: int) -> tuple[int, int | None]:
-        return self._take("executable")
-
-    def cudaGraphExecDestroy(self, handle: int) -> tuple[int]:
-        return self._give("executable", handle)
-
-    def cudaGraphLaunch(self, executable: int, stream: int) -> tuple[int]:
-        assert ("executable", executable) in self.held
-        return (OK,)
-
-    def cudaMemcpyAsync(self, *_: Any) -> tuple[int]:
-        return (OK,)
+SIZE_HW = (4, 6)
+SHAPE = (1, *SIZE_HW, 3)
+NAMES = ("image", "labels", "total")
+WAIT_S = 10.0
+TENSORRT_BACKENDS = ("tensorrt", "tensorrt_rtx")
 
 
-class FakeEngine:
-    """An engine with one input and two outputs; every run of it succeeds, unless `runs` says otherwise."""
-
-    num_io_tensors = len(SHAPES)
-
-    def __init__(self, *, runs: bool = True) -> None:
-        self._runs = runs
-
-    def get_tensor_name(self, index: int) -> str:
-        return list(SHAPES)[index]
-
-    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return SHAPES[name]
-
-    def get_tensor_dtype(self, name: str) -> type:
-        return np.uint8
-
-    def get_tensor_mode(self, name: str) -> str:
-        return "in" if name == "image" else "out"
-
-    def create_execution_context(self) -> Any:
-        return SimpleNamespace(set_tensor_address=lambda *_: True, execute_async_v3=lambda _: self._runs)
+@pytest.fixture(params=TENSORRT_BACKENDS)
+def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An engine with two contexts, of TensorRT and of TensorRT for RTX."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return write_fake_engine(tmp_path / "engine", SIZE_HW, backend=request.param)
 
 
-LIBRARY = SimpleNamespace(nptype=lambda dtype: dtype, TensorIOMode=SimpleNamespace(INPUT="in"))
+def opened(folder: Path) -> Backend:
+    return open_backend(folder, read_manifest(folder))
 
 
-def opened(fake: FakeCuda, monkeypatch: pytest.MonkeyPatch, *, runs: bool = True) -> TensorRTBackend:
-    monkeypatch.setattr(cuda, "runtime", lambda: fake)
-    return TensorRTBackend(FakeEngine(runs=runs), LIBRARY, 2, {})
+def images(count: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, *SHAPE), np.uint8)
 
 
-def test_closing_gives_back_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = FakeCuda()
-    backend = opened(fake, monkeypatch)
-    assert {name: output.shape for name, output in backend.infer(IMAGE).items()} == {
-        name: shape for name, shape in SHAPES.items() if name != "image"
+def assert_right(outputs: dict[str, Any], image: np.ndarray) -> None:
+    expected = answer(image)
+    assert set(outputs) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(outputs[name], value)
+
+
+def machines_that_fail(install: Callable[[FakeCuda], FakeCuda], *, stays_broken: bool) -> Iterator[FakeCuda]:
+    """Give GPUs of which one call after the other fails, until there is no such call in what is done."""
+    for failing in itertools.count():
+        gpu = install(FakeCuda(failing, stays_broken=stays_broken))
+        yield gpu
+        if gpu.calls <= failing:
+            assert failing > 20
+            return
+
+
+def test_outputs_are_those_of_the_image_and_the_callers(folder: Path, gpu: FakeCuda) -> None:
+    backend = opened(folder)
+    kept = [(image, backend.infer(image)) for image in images(5)]
+    for image, outputs in kept:
+        assert_right(outputs, image)
+    backend.close()
+    for image, outputs in kept:
+        assert_right(outputs, image)
+
+
+def test_a_segmenter_runs_it(tmp_path: Path, gpu: FakeCuda) -> None:
+    frame = images(1)[0, 0]
+    with Segmenter.open(write_fake_engine(tmp_path / "engine", SIZE_HW, outputs=["labels"])) as segment:
+        np.testing.assert_array_equal(segment(frame).labels, frame[..., 0] > 127)
+    assert gpu.held == {}
+
+
+def test_a_segmenter_gives_back_an_engine_that_is_not_its_models(tmp_path: Path, gpu: FakeCuda) -> None:
+    folder = write_fake_engine(tmp_path / "engine", SIZE_HW)
+    with pytest.raises(EngineError, match="the graph's outputs are labels, total, its spec says labels"):
+        Segmenter.open(folder)
+    assert gpu.held == {}
+
+
+def test_a_wait_that_is_missing_would_be_seen(
+    folder: Path, gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fake computes nothing before somebody waits, so the tests above hold the wait in its place."""
+    backend = opened(folder)
+    image = images(1)[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(Stream, "synchronize", lambda self: None)
+        assert not np.array_equal(backend.infer(image)["total"], answer(image)["total"])
+    backend.close()
+
+
+def test_an_inference_is_one_launch_and_one_wait(folder: Path, gpu: FakeCuda) -> None:
+    backend = opened(folder)
+    before = gpu.calls
+    backend.infer(images(1)[0])
+    assert gpu.calls - before == 2
+    backend.close()
+
+
+def test_closing_gives_back_all(folder: Path, gpu: FakeCuda) -> None:
+    backend = opened(folder)
+    backend.infer(images(1)[0])
+    kinds = list(gpu.held.values())
+    counts = {
+        "context": 2,
+        "stream": 2,
+        "executable graph": 2,
+        "host memory": 6,
+        "device memory": 6,
+        "graph": 0,
     }
+    assert {kind: kinds.count(kind) for kind in counts} == counts
     backend.close()
     backend.close()
-    assert fake.held == []
+    assert gpu.held == {}
     with pytest.raises(EngineError, match="the engine is closed"):
-        backend.infer(IMAGE)
+        backend.infer(images(1)[0])
 
 
-@pytest.mark.parametrize("failing", range(18))
-def test_what_cannot_be_opened_holds_nothing(failing: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = FakeCuda(failing)  # a slot takes a stream, three buffers twice over, a graph and its executable
-    with pytest.raises(EngineError, match="CUDA failed: out of memory"):
-        opened(fake, monkeypatch)
-    assert fake.held == []
+@pytest.mark.parametrize("stays_broken", [False, True])
+def test_whatever_fails_at_opening_nothing_stays(
+    stays_broken: bool, folder: Path, install: Callable[[FakeCuda], FakeCuda]
+) -> None:
+    said = set()
+    for gpu in machines_that_fail(install, stays_broken=stays_broken):
+        try:
+            opened(folder).close()
+        except (EngineError, NoDeviceError) as error:
+            said.add(str(error).split(":")[0])
+        assert gpu.held == {}
+    assert said == {
+        "no NVIDIA GPU can be used here (no CUDA-capable device is detected); see nvidia-smi",
+        f"{read_manifest(folder).backend} cannot open {folder}",
+        "TensorRT cannot make an execution context; the GPU's memory may be full",
+        *(f"TensorRT refuses the memory of {name}; build the engine again here" for name in NAMES),
+        "TensorRT cannot run the engine; build it again on this machine",
+        "CUDA failed",
+    }
 
 
-def test_an_engine_that_does_not_run_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = FakeCuda()
-    with pytest.raises(EngineError, match="cannot run the engine"):
-        opened(fake, monkeypatch, runs=False)
-    assert fake.held == []
+@pytest.mark.parametrize("call", [0, 1])
+def test_an_inference_that_fails_leaves_the_next_one_right(call: int, folder: Path, gpu: FakeCuda) -> None:
+    first, second = images(2)
+    backend = opened(folder)
+    backend.infer(first)
+    gpu.failing = gpu.calls + call  # the launch, the wait
+    with pytest.raises(EngineError, match="CUDA failed: invalid argument"):
+        backend.infer(first)
+    for _ in range(4):  # through both contexts
+        assert_right(backend.infer(second), second)
+    backend.close()
+    assert gpu.held == {}
 
 
-def test_closing_frees_no_slot_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = FakeCuda()
-    backend = opened(fake, monkeypatch)
-    fake.reached.clear()
-    fake.go_on.clear()
-    with ThreadPoolExecutor(4) as pool:
-        running = [pool.submit(backend.infer, IMAGE) for _ in range(2)]
-        assert fake.reached.wait(10)
+def test_an_interrupted_wait_leaves_the_next_one_right(folder: Path, gpu: FakeCuda) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    first, second = images(2)
+    backend = opened(folder)
+    gpu.during_wait = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        backend.infer(first)
+    gpu.during_wait = lambda: None
+    for _ in range(4):
+        assert_right(backend.infer(second), second)
+    gpu.during_wait = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        backend.infer(first)
+    gpu.during_wait = lambda: None
+    backend.close()  # while its work is still queued
+    assert gpu.held == {}
+
+
+def test_contexts_serve_several_threads_each_with_its_own_outputs(tmp_path: Path, gpu: FakeCuda) -> None:
+    together = threading.Barrier(3)
+    backend = opened(write_fake_engine(tmp_path / "engine", SIZE_HW, contexts=3))
+    gpu.during_wait = lambda: together.wait(WAIT_S)  # three are at work at the same time
+    work = images(60)
+    with ThreadPoolExecutor(6) as pool:
+        for image, outputs in zip(work, pool.map(backend.infer, work), strict=True):
+            assert_right(outputs, image)
+    gpu.during_wait = lambda: None
+    backend.close()
+
+
+def test_closing_waits_for_who_runs_and_sends_away_who_waits(folder: Path, gpu: FakeCuda) -> None:
+    backend = opened(folder)
+    work = images(4)
+    reached, go_on = threading.Semaphore(0), threading.Event()
+
+    def hold_up() -> None:
+        reached.release()
+        assert go_on.wait(WAIT_S)
+
+    gpu.during_wait = hold_up
+    with ThreadPoolExecutor(5) as pool:
+        running = [pool.submit(backend.infer, image) for image in work[:2]]
+        assert reached.acquire(timeout=WAIT_S)
+        assert reached.acquire(timeout=WAIT_S)
+        waiting = [pool.submit(backend.infer, image) for image in work[2:]]
+        gpu.during_wait = lambda: None  # of closing
         closing = pool.submit(backend.close)
-        fake.go_on.set()
-        closing.result(10)
-        errors = [future.exception(10) for future in running]
-    assert fake.held == []
-    assert all(error is None or "the engine is closed" in str(error) for error in errors)
-    assert None in errors  # the one that had reached the GPU
+        for future in waiting:
+            with pytest.raises(EngineError, match="the engine is closed"):
+                future.result(WAIT_S)
+        assert not closing.done()
+        go_on.set()
+        for image, future in zip(work, running, strict=False):
+            assert_right(future.result(WAIT_S), image)
+        closing.result(WAIT_S)
+    assert gpu.held == {}
+
+
+def test_closing_twice_at_once_frees_once(folder: Path, gpu: FakeCuda) -> None:
+    backend = opened(folder)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: backend.close(), range(4)))
+    assert gpu.held == {}
+
+
+def test_an_image_of_another_size_or_type_is_refused(folder: Path, gpu: FakeCuda) -> None:
+    backend = opened(folder)
+    for image in (np.zeros((1, 4, 5, 3), np.uint8), np.zeros(SHAPE, np.float32)):
+        with pytest.raises(EngineError, match=r"the engine takes .*uint8"):
+            backend.infer(image)  # type: ignore[arg-type]
+    backend.close()
+
+
+def test_an_engine_whose_sizes_depend_on_the_data_is_refused(gpu: FakeCuda) -> None:
+    with pytest.raises(EngineError, match="total has a shape that depends on the data"):
+        TensorRTBackend(Engine(gpu, SIZE_HW, total=-1), library(gpu), 1, {})  # type: ignore[arg-type]
+    assert gpu.held == {}
+
+
+def test_a_file_that_is_no_engine_says_what_the_library_said(folder: Path, gpu: FakeCuda) -> None:
+    (folder / "engine.plan").write_bytes(PLAN[::-1])
+    files = {"engine.plan": sha256_of(folder / "engine.plan")}
+    with pytest.raises(EngineError, match=r"cannot open .*: the plan is for another version; build it again"):
+        open_backend(folder, replace(read_manifest(folder), files=files))
+    assert gpu.held == {}
+
+
+def test_it_opens_on_the_gpu_that_it_was_built_for_alone(folder: Path, gpu: FakeCuda) -> None:
+    manifest = read_manifest(folder)
+    other = replace(manifest, built_on={**manifest.built_on, "gpu": "NVIDIA Orin, 8.7"})
+    with pytest.raises(EngineError, match=r"was built for gpu NVIDIA Orin, 8\.7, here is NVIDIA Fake, 8\.6"):
+        open_backend(folder, other)
+    with pytest.raises(UsageError, match="run on cuda, not on cpu"):
+        open_backend(folder, manifest, device="cpu")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from edgeseg.engines.tensorrt_rtx.kernel_cache import KernelCache
 
 
@@ -60,3 +62,11 @@ def test_kernels_of_another_gpu_are_compiled_again_and_replaced(tmp_path: Path) 
 def test_a_folder_that_cannot_be_written_costs_time_alone(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     assert opened(b"one", tmp_path / "file" / "kernels") == 1
+
+
+def test_kernels_that_the_library_does_not_give_cost_time_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Library, "serialize", lambda self: None)
+    assert [opened(b"one", tmp_path / "kernels") for _ in range(2)] == [1, 1]
+    assert not (tmp_path / "kernels").exists()
