@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,13 +62,12 @@ def sha256_of(path: Path) -> str:
         return hash_of(file)
 
 
-def write_engine(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
-    """Make an engine folder at once or not at all.
+@contextmanager
+def engine_folder(folder: Path) -> Iterator[Path]:
+    """Make an engine folder at once or not at all: what the block leaves in the folder it is given.
 
     Args:
         folder: where the engine goes; an engine that is there already is replaced, anything else is refused.
-        fill: writes the engine's files into the folder it is given and returns the manifest.
-            Hashes of `files` are computed here: `fill` only has to name them.
 
     Raises:
         EngineError: if `folder` holds something that is not an engine, cannot be written, or another run
@@ -80,10 +79,14 @@ def write_engine(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
             raise EngineError(
                 f"{folder} holds something else than an engine; choose another path or remove it"
             )
-        manifest = fill(staging)
-        plain = to_plain(manifest)
-        plain["files"] = {name: sha256_of(staging / name) for name in sorted(manifest.files)}
-        (staging / MANIFEST_NAME).write_text(_text_of(plain))
+        yield staging
+
+
+def seal(folder: Path, manifest: Manifest) -> Manifest:
+    """Write an engine's manifest beside the files that it names, with their hashes, and read it back."""
+    plain = to_plain(manifest)
+    plain["files"] = {name: sha256_of(folder / name) for name in sorted(manifest.files)}
+    (folder / MANIFEST_NAME).write_text(_text_of(plain))
     return read_manifest(folder)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeseg.bundle import MANIFEST_NAME, Manifest, read_file, read_manifest, write_engine
+from edgeseg.bundle import MANIFEST_NAME, Manifest, engine_folder, read_file, read_manifest, seal
 from edgeseg.errors import EngineError
 from tests.test_spec import SPEC
 
@@ -17,6 +17,11 @@ from tests.test_spec import SPEC
 def _fill(staging: Path) -> Manifest:
     (staging / "model.bin").write_bytes(b"weights")
     return Manifest("onnxruntime", "1.0", "fp32", "cpu", SPEC, "ab", {"model.bin": ""}, {"threads": 2})
+
+
+def write_engine(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
+    with engine_folder(folder) as staging:
+        return seal(staging, fill(staging))
 
 
 def test_written_engine_reads_back(tmp_path: Path) -> None:

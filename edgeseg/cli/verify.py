@@ -24,7 +24,7 @@ def command(*, artifact: Path, reference: Path | None, images: Path | None) -> N
     """
     from edgeseg.bundle import read_manifest
     from edgeseg.engines.backend import open_backend
-    from edgeseg.export.engines.build import verify_engine
+    from edgeseg.export.engines.verification import verify_engine
     from edgeseg.export.verify import verify_model
 
     if not artifact.is_dir():

@@ -24,6 +24,9 @@ from edgeseg.export.selection import Selection
 from edgeseg.reading import parse_json, reason_of
 from edgeseg.records import from_plain, to_plain
 
+GOLDEN_NAME = "golden.json"
+"""In an engine: what PyTorch computed, so that the engine can be proven without the portable model."""
+
 GOLDEN_VERSION = 1
 MOST_SEEDS = 64  # pictures; an export keeps two
 GRID_SIDE = {"logits": 16, "labels": 96}  # samples per side that are kept of an image

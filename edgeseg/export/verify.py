@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import ExportError, ParityError
 from edgeseg.export.golden import Golden, sample_all
-from edgeseg.export.parity import FP32, ParityReport, Run, Tolerances, compare, run_all
+from edgeseg.export.parity import FP32, Outputs, ParityReport, Run, Tolerances, compare, run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.stage_proof import StageGate, StageProof, portable_reference
 from edgeseg.graph.passes.stages import shown
@@ -24,6 +25,24 @@ from edgeseg.spec import ModelSpec
 AnyScore = bool
 ProveStages = Callable[[AnyScore], StageProof]
 """Proves an artifact stage by stage, as it is or with the score threshold lowered to 0."""
+
+
+@dataclass(frozen=True)
+class Further:
+    """Images to prove on besides the golden ones, and what must be computed of them.
+
+    Attributes:
+        images: (M, H, W, 3) uint8 BGR of the spec's size.
+        outputs: of each image, without the batch axis.
+    """
+
+    images: NDArray[np.uint8]
+    outputs: Sequence[Outputs]
+
+    @classmethod
+    def computed(cls, run: Run, images: NDArray[np.uint8], batch: int) -> Further:
+        """Take what a run computes, such as the portable model's, for right."""
+        return cls(images, run_all(run, images, batch))
 
 
 def verify_model(model: Path | PortableModel) -> ParityReport:
@@ -49,8 +68,7 @@ def verify(
     spec: ModelSpec,
     golden: Golden,
     *,
-    reference: Run | None = None,
-    images: NDArray[np.uint8] | None = None,
+    further: Further | None = None,
     tolerances: Tolerances = FP32,
     prove: ProveStages | None = None,
 ) -> ParityReport:
@@ -59,8 +77,7 @@ def verify(
     Args:
         run: the artifact; takes uint8 (N, H, W, 3) with the spec's batch and size.
         golden: what PyTorch computed for generated pictures.
-        reference: the portable model (`running.open_run`), to be run on `images` beside the artifact.
-        images: (M, H, W, 3) uint8 BGR of the spec's size; needs `reference`.
+        further: more images, and what the portable model computes of them.
         prove: proves the stages where the detections prove nothing; None where that cannot be.
 
     Raises:
@@ -72,9 +89,9 @@ def verify(
     batch = spec.input.batch
     expected = list(golden.outputs)
     found = list(sample_all(run_all(run, pictures(golden.seeds, size_hw), batch)))
-    if reference is not None and images is not None:
-        expected += run_all(reference, images, batch)
-        found += run_all(run, images, batch)
+    if further is not None:
+        expected += further.outputs
+        found += run_all(run, further.images, batch)
     report = compare(expected, found, spec, tolerances=tolerances, max_detections=golden.max_detections)
     return report if prove is None or golden.rules is None else settle(report, prove)
 

@@ -14,8 +14,8 @@ from edgeseg.bundle import read_manifest, sha256_of
 from edgeseg.cli import status_of
 from edgeseg.cli.tables import beside_float_lines, left_over_lines, measured_lines
 from edgeseg.engines.backend import open_backend
-from edgeseg.export.engines.build import verify_engine
 from edgeseg.export.engines.tuning import Measured
+from edgeseg.export.engines.verification import verify_engine
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import picture
 from edgeseg.graph.portable import PortableModel

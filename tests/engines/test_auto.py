@@ -14,7 +14,8 @@ from edgeseg.bundle import Manifest
 from edgeseg.engines.backend import open_backend
 from edgeseg.engines.job import Request
 from edgeseg.errors import MissingExtraError, UsageError
-from edgeseg.export.engines.build import build, verify_engine
+from edgeseg.export.engines.build import build
+from edgeseg.export.engines.verification import verify_engine
 from tests.export import small_networks
 from tests.exported_models import ExportedModels
 

@@ -18,7 +18,8 @@ from edgeseg.bundle import Manifest
 from edgeseg.engines.backend import Backend, open_backend
 from edgeseg.engines.job import Request
 from edgeseg.errors import ParityError
-from edgeseg.export.engines.build import build, verify_engine
+from edgeseg.export.engines.build import build
+from edgeseg.export.engines.verification import verify_engine
 from edgeseg.export.golden import Golden
 from edgeseg.export.parity import ParityReport
 from edgeseg.export.pictures import pictures

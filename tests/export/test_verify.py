@@ -16,7 +16,7 @@ from onnx import numpy_helper
 from edgeseg.bundle import GOLDEN_KEY, SPEC_KEY
 from edgeseg.errors import EdgesegError, ExportError, ParityError
 from edgeseg.export.pictures import pictures
-from edgeseg.export.verify import verify, verify_model
+from edgeseg.export.verify import Further, verify, verify_model
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import open_run
 from tests.export.small_networks import SIZE_HW, mask_rcnn, unet
@@ -94,7 +94,7 @@ def test_one_weight_changed_in_its_last_digit_is_noticed(semantic: Path, tmp_pat
 def test_images_are_compared_with_a_reference(semantic: Path) -> None:
     run, images = open_run(semantic), pictures(range(7, 10), SIZE_HW)
     model = PortableModel.read(semantic)
-    report = verify(run, model.spec, model.golden, reference=run, images=images)
+    report = verify(run, model.spec, model.golden, further=Further.computed(run, images, 1))
     assert report.passed
     assert report.images == 5  # two golden ones, three given
 

@@ -16,8 +16,8 @@ import onnx
 from edgeseg.bundle import GOLDEN_KEY, MANIFEST_NAME, PARITY_KEY, PRECISION_NAME, SPEC_KEY, read_manifest
 from edgeseg.cli.inspect import inspect_engine, inspect_model
 from edgeseg.engines.backend import open_backend
-from edgeseg.export.engines.build import GOLDEN_NAME, verify_engine
-from edgeseg.export.golden import Golden, sample_all
+from edgeseg.export.engines.verification import verify_engine
+from edgeseg.export.golden import GOLDEN_NAME, Golden, sample_all
 from edgeseg.export.package import MANIFEST_NAME as PACKAGE_MANIFEST
 from edgeseg.export.package import MODEL_NAME, Package, Recipe, unpack
 from edgeseg.export.parity import run_all

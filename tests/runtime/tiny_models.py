@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeseg.bundle import Manifest, write_engine
+from edgeseg.bundle import Manifest, engine_folder, seal
 from edgeseg.spec import ModelSpec
 
 from .specs import SIZE_HW, STRIDE, instances_spec, labels_spec, logits_spec
@@ -77,20 +77,19 @@ def instance_engine(
 def write_tiny_engine(folder: Path, model: bytes, spec: ModelSpec, options: Mapping[str, Any]) -> Path:
     """Write an engine folder around the bytes of a model."""
 
-    def fill(staging: Path) -> Manifest:
+    manifest = Manifest(
+        backend="onnxruntime",
+        backend_version="0",
+        precision="fp32",
+        device="cpu",
+        spec=spec,
+        model_sha256="0" * 64,
+        files={MODEL_FILE: ""},
+        options=options,
+    )
+    with engine_folder(folder) as staging:
         (staging / MODEL_FILE).write_bytes(model)
-        return Manifest(
-            backend="onnxruntime",
-            backend_version="0",
-            precision="fp32",
-            device="cpu",
-            spec=spec,
-            model_sha256="0" * 64,
-            files={MODEL_FILE: ""},
-            options=options,
-        )
-
-    write_engine(folder, fill)
+        seal(staging, manifest)
     return folder
 
 

@@ -19,13 +19,14 @@ from edgeseg.export.engines.saturation import saturates
 from edgeseg.export.engines.trial import can_try, trial
 from edgeseg.export.parity import Run
 from edgeseg.export.pictures import pictures
+from edgeseg.export.verify import Further
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.choice import JUDGING_BUDGET_S, Int8Choice, Target, choose_int8, quantised
 from edgeseg.graph.precision.convert import DEFAULT_MAX_DROP, Calibration, to_fp16
 from edgeseg.graph.precision.judge import Judge
 from edgeseg.graph.precision.report import PrecisionReport
 from edgeseg.graph.precision.sensitivity import MOST_GROUPS
-from edgeseg.graph.running import open_run
+from edgeseg.graph.running import open_run, remembering
 from edgeseg.graph.view import Layer
 from edgeseg.spec import ModelSpec
 
@@ -57,6 +58,7 @@ class Lowered:
         layers: of the model.
         judge: of what the finished engine loses; None where there are no images to judge on.
         max_drop: points that int8 may lose.
+        further: of fp16, what the portable model computes of the images that an engine is proven on.
     """
 
     model: PortableModel
@@ -64,8 +66,9 @@ class Lowered:
     layers: Sequence[Layer] = ()
     judge: Judge | None = None
     max_drop: float = DEFAULT_MAX_DROP
+    further: Further | None = None
 
-    def built(self, folder: Path, manifest: Manifest) -> PrecisionReport | None:
+    def built(self, folder: Path, manifest: Manifest) -> Lowered:
         """Say in the report what an engine made of the model.
 
         Raises:
@@ -73,7 +76,7 @@ class Lowered:
         """
         read: LayerPrecisions | None = getattr(module_of(manifest.backend), "layer_precisions", None)
         if self.report is None or read is None:
-            return self.report
+            return self
         found = read(folder, manifest, self.layers)
         wanted = [name for name, precision in self.report.layers.items() if precision == "int8"]
         failed = [name for name in wanted if found.get(name, "int8") != "int8"]
@@ -88,15 +91,17 @@ class Lowered:
                 *notes,
                 f"{manifest.backend} computes fp16 in fp32 on this {manifest.device}: not faster",
             )
-        return dataclasses.replace(self.report, built=found or None, notes=notes)
+        report = dataclasses.replace(self.report, built=found or None, notes=notes)
+        return dataclasses.replace(self, report=report)
 
-    def judged(self, report: PrecisionReport, infer: Run, backend: str) -> PrecisionReport:
+    def judged(self, infer: Run, backend: str) -> PrecisionReport | None:
         """Say in the report what the finished engine itself loses on the images that it was chosen by.
 
         Raises:
             LosesMoreError: if int8 loses more than is allowed.
         """
-        if self.judge is None:
+        report = self.report
+        if report is None or self.judge is None:
             return report
         lost = self.judge.points_lost(infer)
         if report.precision == "int8" and lost > self.max_drop:
@@ -127,30 +132,56 @@ def in_precision(
     """
     if request.precision == "fp32":
         return Lowered(model)
-    spec = model.spec
+    if request.precision == "fp16":
+        return _in_fp16(model, calibration, images, on_step)
+    assert calibration is not None  # `build` refuses int8 without
+    target = int8_target(model.spec, request, open_engine)
+    if isinstance(calibration, Int8Choice) and calibration.scheme != target.scheme:
+        raise EngineError(f"the int8 ranges were chosen for another backend than {request.backend}")
+    return _in_int8(model, calibration, target, images, on_step)
+
+
+def _in_int8(
+    model: PortableModel,
+    calibration: Calibration | Int8Choice,
+    target: Target,
+    images: NDArray[np.uint8] | None,
+    on_step: Callable[[str], None],
+) -> Lowered:
+    """Choose what computes in int8, unless that was done before, and convert the model."""
     judge: Judge | None
-    if request.precision == "int8" and calibration is not None:
-        target = int8_target(spec, request, open_engine)
-        if isinstance(calibration, Calibration):
-            judge = judge_of(model, calibration)
-            calibration = choose_int8(model.proto, calibration, judge, target, on_step)
-        elif calibration.scheme != target.scheme:
-            raise EngineError(f"the int8 ranges were chosen for another backend than {request.backend}")
-        else:
-            judge = None if images is None else Judge(open_run(model.to_bytes()), spec, images)
-        narrow = target.saturates and not calibration.wide
-        lowered = quantised(model.proto, calibration, narrow=narrow)
-        report, max_drop = calibration.report, calibration.max_drop
-        notes = (*report.notes, WIDE) if target.saturates and calibration.wide else report.notes
-        report = dataclasses.replace(report, narrow=NARROW if narrow else None, notes=notes)
+    if isinstance(calibration, Calibration):
+        judge = judge_of(model, calibration)
+        choice = choose_int8(model.proto, calibration, judge, target, on_step)
     else:
+        judge = None if images is None else Judge(open_run(model.to_bytes()), model.spec, images)
+        choice = calibration
+    narrow = target.saturates and not choice.wide
+    lowered = quantised(model.proto, choice, narrow=narrow)
+    notes = (*choice.report.notes, WIDE) if target.saturates and choice.wide else choice.report.notes
+    report = dataclasses.replace(choice.report, narrow=NARROW if narrow else None, notes=notes)
+    made = PortableModel.of(lowered, model.name)
+    return Lowered(made, report, model.view.layers(), judge, choice.max_drop)
+
+
+def _in_fp16(
+    model: PortableModel,
+    calibration: Calibration | Int8Choice | None,
+    images: NDArray[np.uint8] | None,
+    on_step: Callable[[str], None],
+) -> Lowered:
+    """Convert the model to float16 where that is safe, judged on images or generated pictures."""
+    spec = model.spec
+    if not isinstance(calibration, Calibration):
         size_hw = (spec.input.height, spec.input.width)
-        if not isinstance(calibration, Calibration):
-            calibration = Calibration(pictures(FRESH_SEEDS, size_hw) if images is None else images)
-        judge = Judge(open_run(model.to_bytes()), spec, calibration.images, calibration.labels)
-        lowered, report = to_fp16(model.proto, calibration, judge, on_step)
-        max_drop = calibration.max_drop
-    return Lowered(PortableModel.of(lowered, model.name), report, model.view.layers(), judge, max_drop)
+        calibration = Calibration(pictures(FRESH_SEEDS, size_hw) if images is None else images)
+    run = remembering(open_run(model.to_bytes()), calibration.images[:0] if images is None else images)
+    judge = Judge(run, spec, calibration.images, calibration.labels)
+    further = None if images is None else Further.computed(run, images, spec.input.batch)
+    del run  # a session with all weights
+    lowered, report = to_fp16(model.proto, calibration, judge, on_step)
+    made = PortableModel.of(lowered, model.name)
+    return Lowered(made, report, model.view.layers(), judge, calibration.max_drop, further)
 
 
 def int8_target(spec: ModelSpec, request: Request, open_engine: OpenEngine) -> Target:

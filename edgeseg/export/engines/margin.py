@@ -6,8 +6,8 @@ import dataclasses
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from edgeseg.bundle import Manifest
 from edgeseg.export.engines.lowered import LosesMoreError
 from edgeseg.graph.precision.choice import Int8Choice
 from edgeseg.graph.precision.convert import Calibration, Say
@@ -16,11 +16,12 @@ MOST_CHOICES = 3  # each has an engine of its own
 _CACHE_NAME = "calibration.json"
 
 ChosenBy = Calibration | Int8Choice | None
-Make = Callable[[ChosenBy], Manifest]
+T = TypeVar("T")
+Make = Callable[[ChosenBy], T]
 """Makes an engine by what int8 is chosen by, or was."""
 
 
-def within_bound(chosen_by: ChosenBy, make: Make, on_step: Say) -> Manifest:
+def within_bound(chosen_by: ChosenBy, make: Make[T], on_step: Say) -> T:
     """Make an engine; where it loses too much, choose again with what it lost beyond its graph as a margin.
 
     What was measured for one choice serves the next. What was chosen before is made as it is.
@@ -35,7 +36,7 @@ def within_bound(chosen_by: ChosenBy, make: Make, on_step: Say) -> Manifest:
         return _made(dataclasses.replace(chosen_by, cache=cache), make, on_step, MOST_CHOICES)
 
 
-def _made(calibration: Calibration, make: Make, on_step: Say, choices: int) -> Manifest:
+def _made(calibration: Calibration, make: Make[T], on_step: Say, choices: int) -> T:
     try:
         return make(calibration)
     except LosesMoreError as error:

@@ -36,7 +36,7 @@ class StagedEngine:
     """What it takes to build an engine that shows its stages.
 
     Attributes:
-        model: the portable model that it is held against.
+        source: the portable model that it is held against.
         lowered: the model in the engine's precision.
         manifest: of the engine.
         request: that it was built by.
@@ -45,7 +45,7 @@ class StagedEngine:
         images: (M, H, W, 3) uint8 BGR to prove on.
     """
 
-    model: PortableModel
+    source: PortableModel
     lowered: PortableModel
     manifest: Manifest
     request: Request
@@ -60,7 +60,7 @@ class StagedEngine:
         Args:
             any_score: lower the score threshold to 0.
         """
-        proof = portable_stages(self.model)(any_score)
+        proof = portable_stages(self.source)(any_score)
         return proof if proof.failures else proof.followed_by(self._prove_engine(any_score))
 
     def _prove_engine(self, any_score: bool) -> StageProof:
@@ -71,7 +71,7 @@ class StagedEngine:
         batch = self.manifest.spec.input.batch
 
         def proof_of(run: Run) -> StageProof:
-            reference = portable_reference(self.model.proto)
+            reference = portable_reference(self.source.proto)
             return StageGate(rules, batch, self.tolerances).prove(run, reference, self.images)
 
         if self.open_engine is None:

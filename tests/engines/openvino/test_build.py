@@ -14,7 +14,8 @@ from edgeseg.engines.job import OpenVINOOptions, Request
 from edgeseg.engines.openvino.build import _computes_in
 from edgeseg.engines.openvino.open import OpenVINOBackend
 from edgeseg.errors import EngineError, ParityError, UsageError
-from edgeseg.export.engines.build import build, verify_engine
+from edgeseg.export.engines.build import build
+from edgeseg.export.engines.verification import verify_engine
 from edgeseg.export.pictures import pictures
 from edgeseg.runtime import Engine
 from tests.export import small_networks

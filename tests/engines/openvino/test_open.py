@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeseg.bundle import Manifest, read_manifest, write_engine
+from edgeseg.bundle import engine_folder, read_manifest, seal
 from edgeseg.engines.backend import Tensor, open_backend
 from edgeseg.errors import EngineError, MissingExtraError, UsageError
 from edgeseg.runtime import Segmenter
@@ -27,14 +27,12 @@ def compiled(engine: Path) -> Path:
     """Turn a tiny engine for ONNX Runtime into one for OpenVINO, beside it."""
     manifest = read_manifest(engine)
 
-    def fill(staging: Path) -> Manifest:
+    folder = engine.with_name("openvino-" + engine.name)
+    with engine_folder(folder) as staging:
         core = openvino.Core()
         blob = core.compile_model(str(engine / MODEL_FILE), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         (staging / BLOB).write_bytes(blob.export_model().getbuffer())
-        return dataclasses.replace(manifest, backend="openvino", files={BLOB: ""}, options={})
-
-    folder = engine.with_name("openvino-" + engine.name)
-    write_engine(folder, fill)
+        seal(staging, dataclasses.replace(manifest, backend="openvino", files={BLOB: ""}, options={}))
     return folder
 
 

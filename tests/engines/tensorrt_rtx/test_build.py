@@ -14,7 +14,8 @@ from edgeseg.engines import cuda
 from edgeseg.engines.backend import open_backend
 from edgeseg.engines.job import Request, TensorRTOptions
 from edgeseg.errors import EngineError, MissingExtraError, NoDeviceError, UsageError
-from edgeseg.export.engines.build import build, verify_engine
+from edgeseg.export.engines.build import build
+from edgeseg.export.engines.verification import verify_engine
 from edgeseg.models.zoo import Network
 from edgeseg.runtime import Segmenter
 from tests.export.small_networks import deeplab, mask_rcnn, unet

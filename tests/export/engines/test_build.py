@@ -18,8 +18,9 @@ from edgeseg.bundle import GOLDEN_KEY, PARITY_NAME, Manifest, read_manifest
 from edgeseg.engines.backend import Backend, open_backend
 from edgeseg.engines.job import Request
 from edgeseg.errors import EngineError, ExportError, ParityError, UsageError
-from edgeseg.export.engines.build import GOLDEN_NAME, build, verify_engine
-from edgeseg.export.golden import Golden
+from edgeseg.export.engines.build import build
+from edgeseg.export.engines.verification import verify_engine
+from edgeseg.export.golden import GOLDEN_NAME, Golden
 from edgeseg.export.pictures import picture
 from edgeseg.runtime import Segmenter
 from tests.export import small_networks

@@ -15,7 +15,8 @@ from edgeseg.engines.job import Request
 from edgeseg.engines.onnxruntime import build as engine_of_onnxruntime
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.export.engines import lowered
-from edgeseg.export.engines.build import Built, build, verify_engine
+from edgeseg.export.engines.build import Built, build
+from edgeseg.export.engines.verification import verify_engine
 from edgeseg.export.pictures import pictures
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.convert import Calibration
