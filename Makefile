@@ -1,5 +1,6 @@
-# make demo   sets up, then walks the whole road on the shipped checkpoints
+# make demo   sets up, then exports, builds, runs and measures the networks that come with edgeseg
 # make test   sets up, then runs the tests
+# make docs   sets up, then builds the documentation as a site in site/
 #
 # Needs python3 (3.10 or newer, with venv) and make. PIP_FLAGS reaches every pip call, for example
 #   make test PIP_FLAGS="-c constraints.txt"     the exact versions that CI uses
@@ -13,7 +14,7 @@ TEST_FLAGS ?=
 BIN := $(VENV)/bin
 KERNEL := $(wildcard edgeseg/runtime/crf/native/*)
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint docs bench clean
 
 demo: $(VENV)/.ready-demo
 	$(BIN)/edgeseg demo $(DEMO_FLAGS)
@@ -27,13 +28,17 @@ lint: $(VENV)/.ready-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.ready-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	! grep -rE '<(script|img|link)[^>]+(src|href)="https?://' site --include='*.html'  # nothing from elsewhere
+
 bench: $(VENV)/.ready-dev
 	for file in benchmarks/[a-z]*.py; do \
 		echo "== $$file"; $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; \
 	done
 
 clean:
-	rm -rf $(VENV) build dist demo-output
+	rm -rf $(VENV) build dist demo-output site
 
 $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
@@ -45,4 +50,8 @@ $(VENV)/.ready-demo: $(BIN)/pip pyproject.toml setup.py $(KERNEL)
 $(VENV)/.ready-dev: $(BIN)/pip pyproject.toml setup.py $(KERNEL)
 	$(BIN)/pip install $(PIP_FLAGS) --quiet --editable ".[cpu,openvino,tensorrt-rtx,export,dev]"
 	-$(BIN)/pip install $(PIP_FLAGS) --quiet --editable ".[crf-peers]"  # tests skip what is missing
+	touch $@
+
+$(VENV)/.ready-docs: $(BIN)/pip pyproject.toml setup.py $(KERNEL)
+	$(BIN)/pip install $(PIP_FLAGS) --quiet --editable ".[docs]"
 	touch $@

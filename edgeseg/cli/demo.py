@@ -1,4 +1,4 @@
-"""`edgeseg demo`: the whole road on the shipped checkpoints, ending in one table."""
+"""`edgeseg demo`: export, build, run and measure the shipped checkpoints; one table at the end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CRF_PICTURE = "crf.png"
     "-o", "--output", type=PATH, default=DEFAULT_FOLDER, show_default=True, help="Where everything goes."
 )
 def command(*, frames: int, json_path: Path | None, output: Path) -> None:
-    """Walk the whole road on the shipped checkpoints: U-Net, DeepLab and Mask R-CNN.
+    """Export, build, run and measure the three networks that come with edgeseg: U-Net, DeepLab, Mask R-CNN.
 
     Each goes from its checkpoint to a portable model, to an engine, and to a video of synthetic scenes whose
     ground truth is known. A picture shows what a CRF makes of DeepLab's labels.

@@ -1,0 +1,59 @@
+"""Tell from a command what it must have written, and look at that."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+
+from edgeseg.bundle import read_manifest
+from edgeseg.export.portable import read_spec
+
+FRAMES = 6  # of street.mp4, and of every other source of the pages
+
+
+def check(arguments: list[str], folder: Path) -> None:
+    """Look at what an edgeseg command was told to write.
+
+    Args:
+        arguments: of the command, such as `["run", "engine", "street.mp4", "-o", "x.mp4"]`.
+        folder: where it ran.
+    """
+    values = list(pairwise(arguments))
+    outputs = [value for option, value in values if option in ("-o", "--output")]
+    reports = [value for option, value in values if option == "--json"]
+    asked = {option: value for option, value in values if option in ("--backend", "--precision")}
+    for output in outputs:
+        path = folder / output
+        match path.suffix:
+            case ".onnx":
+                assert read_spec(path).class_names
+            case ".edgeseg":
+                assert path.stat().st_size > 0
+            case ".mp4":
+                assert cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT) == FRAMES
+            case ".jsonl":
+                lines = path.read_text().splitlines()
+                assert [json.loads(line)["index"] for line in lines] == list(range(FRAMES))
+            case _ if output.endswith("/"):
+                assert len(list(path.glob("*.png"))) == FRAMES
+            case _:
+                check_engine(path, asked)
+    for report in reports:
+        check_times(json.loads((folder / report).read_text()))
+
+
+def check_engine(path: Path, asked: dict[str, str]) -> None:
+    """Look at an engine: sound, and of the backend and the precision that were asked for."""
+    manifest = read_manifest(path, check_files=True)
+    found = {"--backend": manifest.backend, "--precision": manifest.precision}
+    for option, value in asked.items():
+        assert found[option] == value or value == "auto"
+
+
+def check_times(profile: dict[str, dict[str, float]]) -> None:
+    """Look at a profile: its percentiles are times, in order."""
+    for times in (profile["infer_ms"], profile["latency_ms"]):
+        assert 0 < times["p50"] <= times["p90"] <= times["p99"]

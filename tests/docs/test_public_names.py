@@ -1,0 +1,63 @@
+"""Every public name exists, says what it is, and is in the API reference."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+import edgeseg.runtime
+from tests.docs.blocks import ROOT
+
+PUBLIC = ("edgeseg.runtime", "edgeseg.runtime.crf")
+REFERENCE = re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
+
+
+@pytest.fixture(params=PUBLIC)
+def module(request: pytest.FixtureRequest) -> ModuleType:
+    """Give each package that has public names."""
+    return importlib.import_module(request.param)
+
+
+def test_public_names_are_there_and_say_what_they_are(module: ModuleType) -> None:
+    for name in module.__all__:
+        value = getattr(module, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert inspect.getdoc(value), f"{module.__name__}.{name} has no docstring"
+
+
+def test_public_methods_say_what_they_are(module: ModuleType) -> None:
+    for name in module.__all__:
+        value = getattr(module, name)
+        members = vars(value).items() if inspect.isclass(value) else ()
+        for member, attribute in members:
+            documented = inspect.isfunction(attribute) or isinstance(attribute, (property, classmethod))
+            if documented and not member.startswith("_"):
+                assert attribute.__doc__, f"{module.__name__}.{name}.{member} has no docstring"
+
+
+def test_public_names_are_in_the_reference(module: ModuleType) -> None:
+    missing = [name for name in module.__all__ if f"{module.__name__}.{name}" not in REFERENCE]
+    assert missing == [], "add them to docs/api.md"
+
+
+def test_the_reference_names_what_is_there() -> None:
+    for name in REFERENCE:
+        package, _, last = name.rpartition(".")
+        assert hasattr(importlib.import_module(package), last), name
+
+
+def test_no_name_of_the_runtime_is_left_out() -> None:
+    assert sorted(edgeseg.runtime.__all__) == sorted(edgeseg.runtime._HOMES)
+    with pytest.raises(AttributeError, match="no attribute 'Segmentation'"):
+        _ = edgeseg.runtime.Segmentation
+
+
+def test_all_public_names_can_be_imported_at_once() -> None:
+    for package in PUBLIC:
+        subprocess.run([sys.executable, "-c", f"from {package} import *"], cwd=ROOT, check=True)
