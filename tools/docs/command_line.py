@@ -24,6 +24,7 @@ progress bar on a terminal and plain lines elsewhere.
 
 | variable | |
 | --- | --- |
+| `EDGESEG_CRF_KERNEL` | the CRF's kernel: `avx2`, `baseline` or `numpy`; the fastest by default |
 | `EDGESEG_LIMITS` | raises [limits](limits.md), as `--limit` does: `bytes=8G,pixels=500M` |
 | `EDGESEG_PROVIDER_LIBRARY` | an execution provider of ONNX Runtime that comes as a library of its own |
 | `EDGESEG_TRACEBACK` | set to anything: an unexpected error shows where it came from |
