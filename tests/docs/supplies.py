@@ -21,7 +21,7 @@ CHECKPOINTS = Path(__file__).parents[2] / "edgeseg" / "demo" / "checkpoints"
 DETECTIONS = 10  # that the Mask R-CNN finds in the export's first picture; some 100 in the others
 SCORE_THRESHOLD = 0.5  # the pages'
 FPS = 25.0
-SCENES = 8  # with ground truth; every fourth is held out by fit-crf
+SCENES = 4  # with ground truth; of every four fit-crf holds one out
 SIZE_HW = (240, 320)
 
 MINE = """

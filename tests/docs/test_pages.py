@@ -64,6 +64,15 @@ def test_a_block_without_output_says_what_must_be_printed() -> None:
             assert block.marks.get("says"), f"{block}: add <!-- says: ... -->"
 
 
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    """Those of docs/ are checked by `make docs`."""
+    links = re.findall(r"\]\(([^)#]+)", (ROOT / page).read_text())
+    missing = [link for link in links if "://" not in link and not (ROOT / link).exists()]
+    assert links
+    assert missing == []
+
+
 def _commands(block: Block) -> list[list[str]]:
     lines = block.code.replace("\\\n", " ").splitlines()
     commands = [words for line in lines if (words := shlex.split(line, comments=True))]
