@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 
 from edgeseg.bundle import read_manifest
-from edgeseg.export.portable import read_spec
+from edgeseg.graph.portable import PortableModel
 
 FRAMES = 6  # of street.mp4, and of every other source of the pages
 
@@ -29,7 +29,7 @@ def check(arguments: list[str], folder: Path) -> None:
         path = folder / output
         match path.suffix:
             case ".onnx":
-                assert read_spec(path).class_names
+                assert PortableModel.read(path).spec.class_names
             case ".edgeseg":
                 assert path.stat().st_size > 0
             case ".mp4":

@@ -48,7 +48,7 @@ def test_each_is_short_and_says_what_it_shows(path: Path) -> None:
     text = path.read_text()
     assert ast.get_docstring(ast.parse(text))
     assert len(text.splitlines()) <= MOST_LINES
-    assert f"python examples/{path.name} " in text
+    assert f"python examples/{path.name}" in text
 
 
 def test_each_is_tested() -> None:
@@ -83,6 +83,21 @@ def test_alarm_on_a_stream(example: Example, supplies: Supplies, tmp_path: Path)
     assert said.startswith("frame 0: ALARM, background covers")
     assert said.count("\n") == 1
     assert CLASS_NAMES[0] == "background"
+
+
+@pytest.mark.slow
+def test_streams_on_one_engine(example: Example, supplies: Supplies, tmp_path: Path) -> None:
+    supplies.put("deeplab-engine", tmp_path)
+    sources = [f"synthetic:320x240?seed={seed}&frames={seed + 2}" for seed in range(3)]
+    lines = example("streams_on_one_engine.py", "deeplab-engine", *sources).splitlines()
+    assert [line.split(" frames, ")[0] for line in lines] == [
+        f"{source}: {seed + 2}" for seed, source in enumerate(sources)
+    ]
+    assert all(" a second, with background" in line for line in lines)
+
+
+def test_test_your_application(example: Example) -> None:
+    assert example("test_your_application.py") == "ok\n"
 
 
 @pytest.mark.slow
