@@ -2,8 +2,8 @@
 
     python examples/streams_on_one_engine.py ENGINE north.mp4 south.mp4
 
-A thread a stream, each with a Segmenter of its own: that is light, and holds what belongs to one stream. The Engine
-may be shared by all of them; where its graph takes batches, frames that come together fill one.
+A thread a stream, each with a Segmenter of its own: that is light, and holds what belongs to one stream. The
+Engine may be shared by all of them; where its graph takes batches, frames that come together fill one.
 """
 
 from __future__ import annotations
