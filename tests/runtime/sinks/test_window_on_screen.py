@@ -123,6 +123,7 @@ def start(python: Path, folder: Path, display: str | None, *arguments: str) -> s
     return subprocess.Popen(command, env=environment, cwd=folder, text=True, **streams)
 
 
+@pytest.mark.usefixtures("children_hear_signals")
 def test_frames_are_on_the_screen_and_q_ends_the_run(python: Path, screen: Screen, tmp_path: Path) -> None:
     with start(python, tmp_path, screen.display, "--policy", "every") as run:
         try:

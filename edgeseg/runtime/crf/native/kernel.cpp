@@ -1,4 +1,4 @@
-// The C interface of the kernel, as edgeseg/runtime/crf/native.py calls it.
+// The C interface of the kernel, as edgeseg/runtime/crf/kernel.py calls it.
 
 #include "doubling.hpp"
 #include "mean_field.hpp"

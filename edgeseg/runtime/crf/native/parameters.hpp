@@ -1,4 +1,4 @@
-// Say what is computed, as edgeseg/runtime/crf/native.py passes it.
+// Say what is computed, as edgeseg/runtime/crf/kernel.py passes it.
 
 #pragma once
 
