@@ -21,6 +21,7 @@ from edgeseg.metrics.average_precision import average_precision
 from edgeseg.metrics.confusion import confusion_matrix, mean_iou
 from edgeseg.models.loading import open_network
 from edgeseg.records import to_plain
+from edgeseg.runtime.engine import Engine
 from edgeseg.runtime.pipeline import RunReport, run
 from edgeseg.runtime.profile import Profile, profile
 from edgeseg.runtime.results import InstanceResult, SemanticResult
@@ -97,17 +98,17 @@ def walk(network: str, folder: Path, *, frames: int, on_step: Callable[[str], No
     built = build(model, engine, open_engine=open_backend)
     on_step(f"accuracy on {TEST_SCENES} unseen scenes")
     truth = [scenes.generate(FIRST_UNSEEN_SEED + i) for i in range(TEST_SCENES)]
-    with Segmenter.open(engine) as segment:
-        accuracy = judge([segment(scene.image) for scene in truth], truth)
     shown = SHOWN_SCORE if built.manifest.spec.task == "instance" else None
     outputs = {kind: folder / f"{network}{suffix}" for kind, suffix in OUTPUTS.items()}
-    with Segmenter.open(engine, score_threshold=shown) as segment:
+    with Engine.open(engine) as opened:
+        judged, filmed = Segmenter(opened), Segmenter(opened, score_threshold=shown)
+        accuracy = judge([judged(scene.image) for scene in truth], truth)
         on_step(f"latency over {frames} frames")
         with open_source(_video()) as source:
-            latency = profile(segment, source, frames=frames)
+            latency = profile(filmed, source, frames=frames)
         on_step(f"video of {frames} frames")
-        report = _film(segment, frames, [outputs["video"], outputs["results"]])
-        _film(segment, 1, [outputs["picture"]])
+        report = _film(filmed, frames, [outputs["video"], outputs["results"]])
+        _film(filmed, 1, [outputs["picture"]])
     files = {"portable model": model, "engine": engine, **outputs}
     return Walked(network, built.manifest, accuracy, export_parity, built.parity, report, latency, files)
 

@@ -17,6 +17,8 @@ from edgeseg.spec import ModelSpec
 
 FinishStage = Literal["postprocess", "crf"]
 
+_NOTHING = nullcontext()
+
 
 class Steps(Protocol):
     """A segmenter's steps, which are timed apart."""
@@ -47,13 +49,14 @@ def segment(steps: Steps, frame: NDArray[np.uint8], times: StageTimes | None = N
     Args:
         times: where the durations go; None: they are not taken.
     """
-
-    def stage(name: str) -> AbstractContextManager[None]:
-        return nullcontext() if times is None else times.measure(name)
-
-    with stage("preprocess"):
+    measure = _not_measured if times is None else times.measure
+    with measure("preprocess"):
         prepared = steps.preprocess(frame)
-    with stage("infer"):
+    with measure("infer"):
         outputs = steps.infer(prepared)
-    with stage(steps.finish_stage):
+    with measure(steps.finish_stage):
         return steps.finish(outputs, prepared.placement, frame)
+
+
+def _not_measured(stage: str) -> AbstractContextManager[None]:
+    return _NOTHING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -125,6 +126,28 @@ def test_closing_sends_away_who_waits_and_lets_a_batch_go_on(runs: Runs) -> None
     with pytest.raises(EngineError, match="the engine is closed"):
         runs.shared.infer(image(1))
     assert runs.batches == [[1, 0, 0, 0]]
+
+
+def test_a_call_that_is_interrupted_while_it_waits_is_forgotten(runs: Runs) -> None:
+    main = threading.main_thread().ident
+
+    def press_ctrl_c() -> None:
+        runs.until(lambda: runs.shared._waiting)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with ThreadPoolExecutor(3) as pool:
+            futures = runs.while_one_runs(pool, [])
+            pressed = pool.submit(press_ctrl_c)
+            with pytest.raises(KeyboardInterrupt):
+                runs.shared.infer(image(2))
+            pressed.result(WAIT_S)
+            runs.free.set()
+            assert sums([*futures, pool.submit(runs.shared.infer, image(3))]) == [[12], [36]]
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert runs.batches == [[1, 0, 0, 0], [3, 0, 0, 0]]
 
 
 def test_an_interrupt_in_the_thread_that_runs_a_batch_holds_nobody_up(runs: Runs) -> None:
