@@ -19,7 +19,7 @@ from edgeseg.cli.tables import measured_lines
 from edgeseg.demo.road import CHECKPOINTS, NETWORKS, SHOWN_SCORE
 from edgeseg.demo.scenes import CLASS_NAMES, generate
 from edgeseg.engines.backend import open_backend
-from edgeseg.engines.job import Request
+from edgeseg.engines.request import Request
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.models.loading import open_network

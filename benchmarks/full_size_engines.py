@@ -20,7 +20,7 @@ import torch
 
 from edgeseg.bundle import read_manifest
 from edgeseg.engines.backend import open_backend
-from edgeseg.engines.job import Request, TensorRTOptions
+from edgeseg.engines.request import Request
 from edgeseg.errors import EdgesegError
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
@@ -111,7 +111,7 @@ def export(name: str, folder: Path) -> Path:
 
 def measure(model: Path, engine: Path, precision: Precision, capability: str) -> Row:
     """Convert and build."""
-    options = TensorRTOptions(compute_capabilities=(capability,))
+    options = {"compute_capabilities": (capability,)}
     size_hw = onnx_size(model)
     images = np.stack([picture(seed, size_hw) for seed in range(2)])
     calibration = None if precision == "fp32" else Calibration(images, "minmax", None, ALL_POINTS)
@@ -121,7 +121,7 @@ def measure(model: Path, engine: Path, precision: Precision, capability: str) ->
             model,
             engine,
             open_engine=open_backend,
-            request=Request("tensorrt_rtx", precision, tensorrt=options),
+            request=Request("tensorrt_rtx", precision, options=options),
             calibration=calibration,
             images=images[:1],
             tolerances=ANY_DIFFERENCE,

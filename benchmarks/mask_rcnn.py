@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torchvision.models.detection import MaskRCNN
 
 from edgeseg.engines.backend import open_backend
-from edgeseg.engines.job import Request
+from edgeseg.engines.request import Request
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.parity import Tolerances

@@ -21,7 +21,7 @@ from edgeseg.bundle import read_manifest
 from edgeseg.demo.road import CHECKPOINTS, NETWORKS, judge
 from edgeseg.demo.scenes import CLASS_NAMES, DEFAULT_SIZE_HW, Scene, generate
 from edgeseg.engines.backend import open_backend
-from edgeseg.engines.job import Request
+from edgeseg.engines.request import Request
 from edgeseg.errors import EdgesegError
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -67,20 +67,6 @@ def beside_float_lines(measured: Sequence[Measured]) -> list[str]:
     if times["int8"] < times["fp32"]:
         return [line]
     return [f"{line}: int8 is slower than fp32 on this processor; for speed, build with --precision fp32"]
-
-
-def left_over_lines(options: Mapping[str, Any]) -> list[str]:
-    """Say which nodes the device of an engine left to others; nothing if that is no question."""
-    if "left_over" not in options:
-        return []
-    if options["left_over"] is None:
-        return ["which nodes run on the CPU is not known: ONNX Runtime tells from 1.24 on"]
-    lines = []
-    for provider, nodes in options["left_over"].items():
-        operators = Counter(node.split()[0] for node in nodes)
-        counted = ", ".join(f"{name} ({count})" for name, count in operators.most_common())
-        lines.append(f"{len(nodes)} nodes fell back to {provider}: {counted}")
-    return lines or ["no node fell back to the CPU"]
 
 
 def print_precision(report: PrecisionReport) -> None:

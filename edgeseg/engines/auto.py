@@ -1,4 +1,4 @@
-"""Turn a portable model into the faster of the engines that this processor can run, measured on the spot."""
+"""Turn a portable model into the fastest of the engines that this processor can run, measured on the spot."""
 
 from __future__ import annotations
 
@@ -9,32 +9,28 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from edgeseg.bundle import Manifest
-from edgeseg.engines.builders import CPU_BACKENDS, fill_engine_of
-from edgeseg.engines.job import BuildJob, Request
-from edgeseg.errors import MissingExtraError, UsageError
+from edgeseg.engines.job import BuildJob, FillEngine
+from edgeseg.errors import MissingExtraError
 from edgeseg.export.engines.tuning import Measured, measure
-from edgeseg.spec import Int8Scheme
-
-CPU = "cpu"
 
 
-def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
-    """Make an engine with each library that is installed, and keep the faster; see `FillEngine`.
+def fill_engine(job: BuildJob, fill: FillEngine) -> tuple[Manifest, list[Measured]]:
+    """Make an engine with each library that is installed, and keep the fastest; see `FillEngine`.
+
+    Args:
+        fill: makes the engine of one backend.
 
     Returns:
-        The manifest of the faster, and the time of each with the best of its own options.
+        The manifest of the fastest, and the time of each with the best of its own options.
     """
-    if job.request.device not in (None, CPU):
-        raise UsageError(f"auto compares backends on the {CPU}; for {job.request.device}, name a --backend")
     made: dict[str, tuple[Path, Manifest]] = {}
     missing: MissingExtraError | None = None
-    for backend in CPU_BACKENDS:
+    for backend in job.request.backends:
         staging = job.staging / backend
         staging.mkdir()
-        request = dataclasses.replace(job.request, backend=backend)
-        own_job = dataclasses.replace(job, staging=staging, request=request)
         try:
-            made[backend] = staging, fill_engine_of(backend)(own_job)[0]
+            own = dataclasses.replace(job, staging=staging, request=job.request.of(backend))
+            made[backend] = staging, fill(own)[0]
         except MissingExtraError as error:
             missing = missing or error
     if missing is not None and not made:
@@ -43,14 +39,9 @@ def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
     staging, manifest = made[measured[0].options["backend"]]
     for name in manifest.files:
         shutil.move(staging / name, job.staging / name)
-    for backend in CPU_BACKENDS:
+    for backend in job.request.backends:
         shutil.rmtree(job.staging / backend)
     return manifest, measured
-
-
-def int8_scheme(request: Request) -> Int8Scheme:
-    """Choose the form that both libraries fuse into int8 kernels; see `Int8Scheme`."""
-    return "onnxruntime"
 
 
 def _compare(job: BuildJob, engines: Sequence[tuple[Path, Manifest]]) -> list[Measured]:

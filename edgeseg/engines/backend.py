@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgeseg.bundle import BUILD_AGAIN, MANIFEST_NAME, Manifest
 from edgeseg.engines import registry
 from edgeseg.errors import EngineError, SpecError, shown
-from edgeseg.records import from_plain
+from edgeseg.records import from_plain, to_plain
 
 Options = TypeVar("Options")
 
@@ -98,6 +98,28 @@ def read_options(kind: type[Options], folder: Path, manifest: Manifest) -> Optio
         return from_plain(kind, manifest.options, where="options")
     except SpecError as error:
         raise EngineError(f"{folder / MANIFEST_NAME} is not a manifest: {error}; {BUILD_AGAIN}") from error
+
+
+def written(kind: type[Any], **options: Any) -> dict[str, Any]:
+    """Give some of a backend's `EngineOptions`, of that `kind`, as a manifest holds them.
+
+    Raises:
+        SpecError: if there is no such option, or it cannot have that value.
+    """
+    plain: dict[str, Any] = to_plain(options)
+    from_plain(kind, plain)
+    return plain
+
+
+def remarks_on(folder: Path, manifest: Manifest) -> list[str]:
+    """Say what a person should know of a finished engine, if its backend has something to say.
+
+    Raises:
+        EngineError: as `read_options`.
+    """
+    kind = registry.part_of(manifest.backend, "options").EngineOptions
+    remarks: Callable[[str], list[str]] | None = getattr(kind, "remarks", None)
+    return [] if remarks is None else read_options(kind, folder, manifest).remarks(manifest.device)
 
 
 def refuse_if_moved(folder: Path, manifest: Manifest, here: Mapping[str, str]) -> None:

@@ -1,35 +1,33 @@
-"""Find the module of a backend, and what it says of itself."""
+"""Find what makes a backend's engines, and what its `build` module can do besides."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import ModuleType
-
-from edgeseg.engines.job import ChooseScheme, FillEngine, Request, WriteFiles
-from edgeseg.spec import Int8Scheme
-
-CPU_BACKENDS: tuple[str, ...] = ("onnxruntime", "openvino")
-"""What `auto` compares."""
+from edgeseg.bundle import Manifest
+from edgeseg.engines import auto
+from edgeseg.engines.job import BuildJob, FillEngine, LayerPrecisions, WriteFiles
+from edgeseg.engines.registry import AUTO, part_of
+from edgeseg.export.engines.tuning import Measured
 
 
-def module_of(backend: str) -> ModuleType:
-    """Import the module of one backend: its library is needed by nobody else."""
-    return import_module(f"edgeseg.engines.{backend}" + ("" if backend == "auto" else ".build"))
-
-
-def fill_engine_of(backend: str) -> FillEngine:
-    """Give what makes a backend's engines."""
-    fill: FillEngine = module_of(backend).fill_engine
-    return fill
+def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
+    """Make an engine of the backend that a job asks for; see `FillEngine`."""
+    if job.request.backend == AUTO:
+        return auto.fill_engine(job, fill_engine)
+    fill: FillEngine | None = getattr(part_of(job.request.backend, "build"), "fill_engine", None)
+    if fill is not None:
+        return fill(job)
+    write = write_files_of(job.request.backend)
+    assert write is not None  # a backend's `build` has one of the two
+    return write(job), []
 
 
 def write_files_of(backend: str) -> WriteFiles | None:
     """Give what makes a backend's engines at once, options as they come; None where that takes time."""
-    write: WriteFiles | None = getattr(module_of(backend), "write_files", None)
+    write: WriteFiles | None = getattr(part_of(backend, "build"), "write_files", None)
     return write
 
 
-def scheme_of(request: Request) -> Int8Scheme:
-    """Ask a backend for the form of int8 that it computes."""
-    choose: ChooseScheme | None = getattr(module_of(request.backend), "int8_scheme", None)
-    return choose(request) if choose else "symmetric"
+def layer_precisions_of(backend: str) -> LayerPrecisions | None:
+    """Give what reads the precision of layers from a backend's engines; None where nothing can."""
+    read: LayerPrecisions | None = getattr(part_of(backend, "build"), "layer_precisions", None)
+    return read

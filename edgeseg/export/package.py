@@ -13,9 +13,9 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from edgeseg.engines.registry import AUTO, backends
+from edgeseg.engines.packed import PackedRequest
 from edgeseg.errors import EngineError, SpecError, UsageError, shown
 from edgeseg.export.verify import verify_model
 from edgeseg.files import staged_file
@@ -23,28 +23,16 @@ from edgeseg.graph.portable import PortableModel
 from edgeseg.limits import refuse_above
 from edgeseg.reading import open_regular, parse_json, read_bytes, reading, refuse_zip_bomb
 from edgeseg.records import Range, Ranged, from_plain, to_plain
-from edgeseg.spec import ModelSpec, Precision
+from edgeseg.spec import ModelSpec
 
-PACKAGE_VERSION = 1
+PACKAGE_VERSION = 2
 SUFFIXES = (".edgeseg", ".zip")
 MANIFEST_NAME = "package.json"
 MODEL_NAME = "model.onnx"
 RANGES_NAME = "int8.json"  # ranges, and layers left in float
-TIMINGS_NAME = "timing.cache"  # kernels that TensorRT measured
 ZIP_MAGIC = b"PK\x03\x04"
 MAKE_AGAIN = "make it with edgeseg build --portable"
 _CHUNK_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What the builder of a package wants the device to build; None leaves it to the device's own command."""
-
-    backend: str | None = None
-    precision: Precision | None = None
-    device: str | None = None
-    hint: Literal["latency", "throughput"] | None = None
-    computes_in: Literal["f32", "f16", "bf16"] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,10 +40,11 @@ class Package(Ranged):
     """What a package holds.
 
     Attributes:
+        request: what the device is asked to build.
         files: sha256 of each file, by its name; the model is MODEL_NAME.
     """
 
-    recipe: Recipe
+    request: PackedRequest
     spec: ModelSpec
     files: Mapping[str, str]
     schema_version: Annotated[int, Range(PACKAGE_VERSION, PACKAGE_VERSION)] = PACKAGE_VERSION
@@ -64,7 +53,7 @@ class Package(Ranged):
 def pack(
     model: Path | PortableModel,
     target: Path,
-    recipe: Recipe,
+    request: PackedRequest,
     *,
     attachments: Mapping[str, Path] | None = None,
 ) -> Package:
@@ -72,6 +61,7 @@ def pack(
 
     Args:
         target: the file to write, replaced if it exists.
+        request: what the device is asked to build; options that are files are attachments instead.
         attachments: more files, by their name within the package.
 
     Raises:
@@ -88,7 +78,7 @@ def pack(
         contents = {name: read_bytes(path) for name, path in (attachments or {}).items()}
         contents[MODEL_NAME] = model.to_bytes()
         hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())}
-        package = Package(recipe, model.spec, hashes)
+        package = Package(request, model.spec, hashes)
         _write(staged, to_plain(package), contents)
     return package
 
@@ -145,11 +135,10 @@ def _read_manifest(plain: Any) -> Package:
         raise SpecError(f"it has schema version {shown(version)}, this edgeseg reads {PACKAGE_VERSION}")
     spec = ModelSpec.from_plain(plain.get("spec"))
     package = from_plain(Package, {**plain, "spec": to_plain(spec)})
-    known = (*backends(), AUTO)
-    if package.recipe.backend not in (None, *known):
-        raise SpecError(
-            f"recipe.backend must be one of {', '.join(known)}, got {shown(package.recipe.backend)}"
-        )
+    try:
+        package.request.request()
+    except UsageError as error:
+        raise SpecError(str(error)) from error
     if MODEL_NAME not in package.files:
         raise SpecError(f"it holds no {MODEL_NAME}")
     return package

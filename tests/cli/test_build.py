@@ -12,7 +12,7 @@ from torch import nn
 
 from edgeseg.bundle import read_manifest, sha256_of
 from edgeseg.cli import status_of
-from edgeseg.cli.tables import beside_float_lines, left_over_lines, measured_lines
+from edgeseg.cli.tables import beside_float_lines, measured_lines
 from edgeseg.engines.backend import open_backend
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.engines.verification import verify_engine
@@ -42,16 +42,6 @@ def test_candidates_are_named_by_what_differs() -> None:
     ]
     assert measured_lines([fast]) == ["as asked: 1.2 ms (median of 15)"]
     assert measured_lines([]) == []
-
-
-def test_what_fell_back_to_the_processor_is_counted_by_operator() -> None:
-    nodes = ["NonMaxSuppression nms_1", "TopK topk_1", "NonMaxSuppression nms_2"]
-    assert left_over_lines({"left_over": {"CPUExecutionProvider": nodes}}) == [
-        "3 nodes fell back to CPUExecutionProvider: NonMaxSuppression (2), TopK (1)"
-    ]
-    assert left_over_lines({"left_over": {}}) == ["no node fell back to the CPU"]
-    assert "not known" in left_over_lines({"left_over": None})[0]
-    assert left_over_lines({}) == []
 
 
 def test_auto_says_what_it_compared(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest
 from edgeseg.engines.backend import open_backend
-from edgeseg.engines.job import Request
+from edgeseg.engines.request import Request
 from edgeseg.errors import MissingExtraError, UsageError
 from edgeseg.export.engines.build import build
 from edgeseg.export.engines.verification import verify_engine

@@ -10,7 +10,7 @@ import pytest
 
 from edgeseg.bundle import MANIFEST_NAME
 from edgeseg.cli import status_of
-from edgeseg.engines.job import Request, TensorRTOptions
+from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.runtime import Segmenter
 from tests.runtime.tiny_models import labels_engine
@@ -63,10 +63,10 @@ def test_options_out_of_range_are_one_line(
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: TensorRTOptions(contexts=0),
-        lambda: TensorRTOptions(workspace_mib=10**9),
-        lambda: TensorRTOptions(optimization_level=6),
-        lambda: TensorRTOptions(dla_core=-1),
+        lambda: Request("tensorrt", options={"contexts": 0}),
+        lambda: Request("tensorrt", options={"workspace_mib": 10**9}),
+        lambda: Request("tensorrt", options={"optimization_level": 6}),
+        lambda: Request("tensorrt", options={"dla_core": -1}),
         lambda: Request(threads=0),
         lambda: Request(threads=10**9),
     ],

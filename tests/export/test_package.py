@@ -11,8 +11,9 @@ import onnx
 import pytest
 
 from edgeseg.bundle import sha256_of
+from edgeseg.engines.packed import PackedRequest
 from edgeseg.errors import EngineError, ParityError, UsageError
-from edgeseg.export.package import MANIFEST_NAME, MODEL_NAME, Recipe, is_package, pack, unpack
+from edgeseg.export.package import MANIFEST_NAME, MODEL_NAME, is_package, pack, unpack
 from edgeseg.graph.portable import PortableModel
 from tests.export import small_networks
 from tests.exported_models import ExportedModels
@@ -26,18 +27,18 @@ def model(exported: ExportedModels) -> Path:
 @pytest.fixture(scope="module")
 def packed(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("packed") / "unet.edgeseg"
-    pack(model, target, Recipe("openvino"))
+    pack(model, target, PackedRequest("openvino"))
     return target
 
 
 def test_what_goes_in_comes_out(model: Path, tmp_path: Path) -> None:
     timings = tmp_path / "timings"
     timings.write_bytes(b"kernels")
-    recipe = Recipe("openvino", "fp32", hint="throughput")
+    request = PackedRequest("openvino", "fp32", options={"hint": "throughput"})
     target = tmp_path / "new" / "unet.edgeseg"
-    pack(model, target, recipe, attachments={"timing.cache": timings})
+    pack(model, target, request, attachments={"timing.cache": timings})
     package = unpack(target, tmp_path)
-    assert package.recipe == recipe
+    assert package.request == request
     assert package.spec == PortableModel.read(model).spec
     assert sha256_of(tmp_path / MODEL_NAME) == package.files[MODEL_NAME] == sha256_of(model)
     assert (tmp_path / "timing.cache").read_bytes() == b"kernels"
@@ -45,7 +46,7 @@ def test_what_goes_in_comes_out(model: Path, tmp_path: Path) -> None:
 
 
 def test_equal_contents_give_equal_bytes(model: Path, packed: Path, tmp_path: Path) -> None:
-    pack(model, tmp_path / "again.zip", Recipe("openvino"))
+    pack(model, tmp_path / "again.zip", PackedRequest("openvino"))
     assert (tmp_path / "again.zip").read_bytes() == packed.read_bytes()
 
 
@@ -60,19 +61,19 @@ def test_a_changed_model_is_not_packed(model: Path, tmp_path: Path) -> None:
     next(node for node in changed.graph.node if node.op_type == "Relu").op_type = "LeakyRelu"
     onnx.save(changed, tmp_path / "changed.onnx")
     with pytest.raises(ParityError, match="does not compute what PyTorch computes"):
-        pack(tmp_path / "changed.onnx", tmp_path / "changed.edgeseg", Recipe())
+        pack(tmp_path / "changed.onnx", tmp_path / "changed.edgeseg", PackedRequest())
     assert not (tmp_path / "changed.edgeseg").exists()
 
 
 def test_another_suffix_is_refused(model: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"ends in \.edgeseg or \.zip, got .*unet.onnx"):
-        pack(model, tmp_path / "unet.onnx", Recipe())
+        pack(model, tmp_path / "unet.onnx", PackedRequest())
 
 
 def test_a_file_in_the_place_of_a_folder_is_one_line(model: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EngineError, match="cannot write"):
-        pack(model, tmp_path / "file" / "unet.edgeseg", Recipe())
+        pack(model, tmp_path / "file" / "unet.edgeseg", PackedRequest())
 
 
 def _rewritten(packed: Path, target: Path, **changed: bytes | None) -> Path:
@@ -115,16 +116,16 @@ def test_damage_is_one_line(packed: Path, tmp_path: Path) -> None:
         manifest = json.loads(archive.read(MANIFEST_NAME))
     older = json.dumps({**manifest, "schema_version": 0}).encode()
     outside = json.dumps({**manifest, "files": {**manifest["files"], "../model.onnx": "0"}}).encode()
-    unknown = json.dumps({**manifest, "recipe": {"backend": "build"}}).encode()
+    unknown = json.dumps({**manifest, "request": {"backend": "build"}}).encode()
     bare = json.dumps({**manifest, "files": {}}).encode()
     damaged = {
         _rewritten(packed, tmp_path / "other.zip", model=b"other"): "is not what was packed",
         _rewritten(packed, tmp_path / "no-model.zip", model=None): "is damaged or not a package",
         _rewritten(packed, tmp_path / "no-manifest.zip", package=None): "make it with edgeseg build",
         _rewritten(packed, tmp_path / "no-json.zip", package=b"{"): "is damaged or not a package",
-        _rewritten(packed, tmp_path / "older.zip", package=older): "schema version 0",
+        _rewritten(packed, tmp_path / "older.zip", package=older): "schema version 0, this edgeseg reads 2",
         _rewritten(packed, tmp_path / "outside.zip", package=outside): "not a package",
-        _rewritten(packed, tmp_path / "unknown.zip", package=unknown): "recipe.backend must be one of",
+        _rewritten(packed, tmp_path / "unknown.zip", package=unknown): "there is no backend 'build'",
         _rewritten(packed, tmp_path / "bare.zip", package=bare): "holds no model.onnx",
     }
     (tmp_path / "cut.zip").write_bytes(packed.read_bytes()[:1000])

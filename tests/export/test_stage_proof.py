@@ -16,7 +16,7 @@ from onnx import numpy_helper
 
 from edgeseg.bundle import Manifest
 from edgeseg.engines.backend import Backend, open_backend
-from edgeseg.engines.job import Request
+from edgeseg.engines.request import Request
 from edgeseg.errors import ParityError
 from edgeseg.export.engines.build import build
 from edgeseg.export.engines.verification import verify_engine

@@ -16,10 +16,11 @@ import onnx
 from edgeseg.bundle import GOLDEN_KEY, MANIFEST_NAME, PARITY_KEY, PRECISION_NAME, SPEC_KEY, read_manifest
 from edgeseg.cli.inspect import inspect_engine, inspect_model
 from edgeseg.engines.backend import open_backend
+from edgeseg.engines.packed import PackedRequest
 from edgeseg.export.engines.verification import verify_engine
 from edgeseg.export.golden import GOLDEN_NAME, Golden, sample_all
 from edgeseg.export.package import MANIFEST_NAME as PACKAGE_MANIFEST
-from edgeseg.export.package import MODEL_NAME, Package, Recipe, unpack
+from edgeseg.export.package import MODEL_NAME, Package, unpack
 from edgeseg.export.parity import run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.preflight import preflight
@@ -160,7 +161,7 @@ def package(portable: Path, rng: random.Random, at: Path) -> None:
         next(e.value for e in onnx.load(portable).metadata_props if e.key == SPEC_KEY)
     )
     plain = to_plain(
-        Package(Recipe("onnxruntime"), described, {MODEL_NAME: hashlib.sha256(model).hexdigest()})
+        Package(PackedRequest("onnxruntime"), described, {MODEL_NAME: hashlib.sha256(model).hexdigest()})
     )
     text = mutated_json_text(plain, rng) if rng.random() < 0.5 else json.dumps(plain).encode()
     block = io.BytesIO()

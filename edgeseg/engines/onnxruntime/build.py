@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.bundle import Manifest
-from edgeseg.engines.job import BuildJob, Request
+from edgeseg.engines.backend import written
+from edgeseg.engines.facts import CPU
+from edgeseg.engines.job import BuildJob
+from edgeseg.engines.onnxruntime.facts import FACTS
+from edgeseg.engines.onnxruntime.options import EngineOptions
 from edgeseg.errors import EngineError
 from edgeseg.export.engines.candidates import measure_options, thread_counts
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.extras import require
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.view import Layer
-from edgeseg.spec import Int8Scheme
 
-MODEL_FILE = "model.onnx"
-CPU = "cpu"
+MODEL_FILE = EngineOptions.model_file
 ON_CPU = (CPU, "openvino")
 # Operators with weights in optimised graphs, and which input holds them.
 _INT8 = {"QLinearConv": 3, "QGemm": 3, "QLinearMatMul": 3, "ConvInteger": 1, "MatMulIntegerToFloat": 1}
@@ -44,46 +46,33 @@ def write_files(job: BuildJob) -> Manifest:
     """Write the engine's files; see `WriteFiles`."""
     device = job.request.device or CPU
     optimised = device == CPU
+    # the saved graph is optimised already; doing it again would only slow down opening
+    options = written(
+        EngineOptions, model_file=MODEL_FILE, graph_optimization="disabled" if optimised else "all"
+    )
     if optimised:
         _save_optimised(job.model, job.staging / MODEL_FILE)
     else:
         (job.staging / MODEL_FILE).write_bytes(job.model.to_bytes())
     return Manifest(
         backend="onnxruntime",
-        backend_version=require("onnxruntime", "cpu").__version__,
+        backend_version=require("onnxruntime", FACTS.extra).__version__,
         precision=job.request.precision,
         device=device,
         spec=job.spec,
         model_sha256=job.model_sha256,
         files={MODEL_FILE: ""},
-        options={
-            "model_file": MODEL_FILE,
-            # the saved graph is optimised already; doing it again would only slow down opening
-            "graph_optimization": "disabled" if optimised else "all",
-        },
+        options=options,
     )
 
 
 def _with_left_over(job: BuildJob, manifest: Manifest) -> Manifest:
-    """Note which nodes the device leaves to the processor, by execution provider; None if nobody tells."""
+    """Note which nodes the device leaves to the processor, by execution provider, if it tells."""
     with closing(job.open_engine(job.staging, manifest)) as runner:
         left_over = getattr(runner, "left_over", None)
+    if left_over is None:
+        return manifest
     return dataclasses.replace(manifest, options={**manifest.options, "left_over": left_over})
-
-
-def int8_scheme(request: Request) -> Int8Scheme:
-    """Choose what the execution provider fuses into int8 kernels.
-
-    Raises:
-        EngineError: if the provider has none.
-    """
-    device = request.device or CPU
-    if device == "cuda":
-        raise EngineError(
-            "ONNX Runtime computes int8 convolutions in float32 on cuda; use --device tensorrt, or "
-            "--precision fp16"
-        )
-    return "onnxruntime" if device == CPU else "symmetric"
 
 
 def layer_precisions(folder: Path, manifest: Manifest, layers: Sequence[Layer]) -> dict[str, str]:
@@ -131,7 +120,7 @@ def _save_optimised(model: PortableModel, target: Path) -> None:
         raise EngineError(
             f"{target.parent.parent} has {free >> 20} MiB left, the engine takes {needed >> 20}"
         )
-    ort = require("onnxruntime", "cpu")
+    ort = require("onnxruntime", FACTS.extra)
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.optimized_model_filepath = str(target)

@@ -3,39 +3,48 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from edgeseg.bundle import Manifest
 from edgeseg.cores import usable_cores
-from edgeseg.engines.job import BuildJob, Request
+from edgeseg.engines.backend import written
+from edgeseg.engines.facts import CPU
+from edgeseg.engines.job import BuildJob
+from edgeseg.engines.openvino.facts import FACTS
+from edgeseg.engines.openvino.options import BuildOptions, EngineOptions, FloatType
+from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.export.engines.candidates import measure_options, thread_counts
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.extras import require
 from edgeseg.graph.view import Layer
-from edgeseg.spec import Int8Scheme, ModelSpec
+from edgeseg.spec import ModelSpec
 
-MODEL_FILE = "model.blob"
-CPU = "cpu"
-FLOAT32 = "f32"
+MODEL_FILE = EngineOptions.model_file
+FLOAT32: FloatType = "f32"
 HEAVY = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")  # layers of a compiled model
 PRECISIONS = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}  # by OpenVINO's words
-HALF = {"FP16": "f16", "BF16": "bf16"}  # what a device calls its capability, and what it is asked for
+HALF: Mapping[str, FloatType] = {
+    "FP16": "f16",
+    "BF16": "bf16",
+}  # what a device calls its capability, and what it is asked for
 
 
 def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
     """Write the compiled model and decide its options; see `FillEngine`."""
     manifest = write_files(job)
-    at_once = usable_cores() if job.request.openvino.hint == "throughput" else 1
-    measured = measure_options(job, manifest, _choices(manifest.device, job.request), at_once=at_once)
+    hint = job.request.options_as(BuildOptions).hint
+    choices = _choices(manifest.device, hint, job.request.threads)
+    at_once = usable_cores() if hint == "throughput" else 1
+    measured = measure_options(job, manifest, choices, at_once=at_once)
     return dataclasses.replace(manifest, options=measured[0].options), measured
 
 
 def write_files(job: BuildJob) -> Manifest:
     """Write the compiled model; see `WriteFiles`."""
-    openvino = require("openvino", "openvino")
+    openvino = require("openvino", FACTS.extra)
     request = job.request
     device = request.device or CPU
     core = openvino.Core()
@@ -57,18 +66,13 @@ def write_files(job: BuildJob) -> Manifest:
         spec=job.spec,
         model_sha256=job.model_sha256,
         files={MODEL_FILE: ""},
-        options={"model_file": MODEL_FILE, "inference_precision": computes_in},
+        options=written(EngineOptions, model_file=MODEL_FILE, inference_precision=computes_in),
     )
-
-
-def int8_scheme(request: Request) -> Int8Scheme:
-    """Choose the form that OpenVINO computes rightly; see `Int8Scheme`."""
-    return "unsigned"
 
 
 def layer_precisions(folder: Path, manifest: Manifest, layers: Sequence[Layer]) -> dict[str, str]:
     """Read from the compiled model in which precision each layer computes."""
-    openvino = require("openvino", "openvino")
+    openvino = require("openvino", FACTS.extra)
     properties = {"INFERENCE_PRECISION_HINT": manifest.options["inference_precision"]}
     blob = (folder / manifest.options["model_file"]).read_bytes()
     compiled = openvino.Core().import_model(blob, manifest.device.upper(), properties)
@@ -93,7 +97,7 @@ def _note(notes: Any, name: str) -> Any:
     return value.astype(str) if hasattr(value, "astype") else value
 
 
-def _computes_in(capabilities: list[str], request: Request, *, keeps_float: bool) -> str:
+def _computes_in(capabilities: list[str], request: Request, *, keeps_float: bool) -> FloatType:
     """Decide what float layers are computed in; by itself OpenVINO takes bfloat16 for float32 where it can.
 
     It is the whole graph that changes, and with it what an fp16 graph keeps in float32, such as boxes and the
@@ -103,7 +107,7 @@ def _computes_in(capabilities: list[str], request: Request, *, keeps_float: bool
     Raises:
         UsageError: if something else than float32 is asked of an fp32 engine.
     """
-    asked = request.openvino.computes_in
+    asked = request.options_as(BuildOptions).computes_in
     if request.precision == "fp32" and asked not in (None, FLOAT32):
         raise UsageError(f"an fp32 engine computes in {FLOAT32}; for {asked}, build it with --precision fp16")
     if asked is not None:
@@ -116,12 +120,12 @@ def _keeps_float(spec: ModelSpec) -> bool:
     return spec.task == "instance" or spec.graph.crf_stride is not None
 
 
-def _choices(device: str, request: Request) -> list[dict[str, Any]]:
+def _choices(device: str, hint: str, threads: int | None) -> list[dict[str, Any]]:
     """List the options worth measuring: thread counts, threads free to wander, and streams for throughput."""
     if device != CPU:
-        return [{"streams": 1 if request.openvino.hint == "latency" else 2}]
-    counts = thread_counts(request.threads)
-    if request.openvino.hint == "throughput":
+        return [{"streams": 1 if hint == "latency" else 2}]
+    counts = thread_counts(threads)
+    if hint == "throughput":
         streams = thread_counts(None)
         return [{"streams": n, "threads": max(n, counts[-1]), "pinned": True} for n in streams]
     choices = [{"streams": 1, "threads": count, "pinned": True} for count in counts]

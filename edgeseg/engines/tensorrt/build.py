@@ -1,22 +1,24 @@
-"""Turn a portable model into a serialized engine of TensorRT 10 or 11, or of TensorRT for RTX.
+"""Turn a portable model into a serialized engine of TensorRT 10 or 11, on the GPU that runs it.
 
-Both libraries have one API under two names. Networks are strongly typed: the precision is in the graph.
-TensorRT builds on the GPU that runs the engine; TensorRT for RTX builds anywhere, for the compute
-capabilities that are asked for, and finishes on the GPU when the engine is opened.
+Networks are strongly typed: the precision is in the graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.bundle import Manifest
-from edgeseg.engines.job import BuildJob, TensorRTOptions
+from edgeseg.engines.backend import written
+from edgeseg.engines.job import BuildJob
 from edgeseg.engines.registry import facts_of
+from edgeseg.engines.tensorrt.facts import GPU
 from edgeseg.engines.tensorrt.inspector import precisions_of
 from edgeseg.engines.tensorrt.library import import_library, quiet_logger
-from edgeseg.errors import EngineError, NoDeviceError, UsageError
+from edgeseg.engines.tensorrt.options import BuildOptions, EngineOptions, SharedOptions
+from edgeseg.errors import EngineError, NoDeviceError
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.preflight import origin_of
 from edgeseg.files import write_whole
@@ -27,27 +29,45 @@ from edgeseg.reading import read_bytes, reading
 if TYPE_CHECKING:
     import tensorrt as trt
 
-ENGINE_FILE = "engine.plan"
-GPU = "cuda"
+ENGINE_FILE = EngineOptions.engine_file
+
+Configure = Callable[[Any, "trt.IBuilderConfig"], object]
+"""Sets what only one of the two libraries has: takes the library, and the configuration."""
 
 
 def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
     """Write the serialized engine; see `FillEngine`. Nothing is measured: the library chooses its kernels."""
-    backend: str = "tensorrt_rtx" if job.request.backend == "tensorrt_rtx" else "tensorrt"
-    options = job.request.tensorrt
-    _check_options(backend, options)
+    options = job.request.options_as(BuildOptions)
+    manifest, config = serialized(job, options, partial(_configure, options))
+    if options.timing_cache is not None:
+        known: Any = config.get_timing_cache().serialize()
+        write_whole(options.timing_cache, bytes(known), EngineError)
+    return manifest, []
+
+
+def serialized(
+    job: BuildJob, options: SharedOptions, configure: Configure
+) -> tuple[Manifest, trt.IBuilderConfig]:
+    """Build an engine of TensorRT, or of TensorRT for RTX, and write its file.
+
+    Raises:
+        EngineError: if the library refuses the graph.
+        NoDeviceError: if it does not start without a GPU.
+    """
+    backend = job.request.backend
+    title = facts_of(backend).title
     library = import_library(backend)
     logger = quiet_logger(library)
-    builder = _builder(library, logger, backend)
-    network = _parse(library, builder, logger, job.model, facts_of(backend).title)
-    config = _configure(library, builder, options)
+    builder = _builder(library, logger, title)
+    network = _parse(library, builder, logger, job.model, title)
+    config = _configured(library, builder, options)
+    configure(library, config)
     if job.spec.graph.crf_stride is not None:
         config.clear_flag(library.BuilderFlag.TF32)  # 10 bits for the CRF's squared distances
     plan: Any = builder.build_serialized_network(network, config)
     if plan is None:
-        raise EngineError(f"{facts_of(backend).title} cannot build {job.model.name}: {logger.last_error()}")
+        raise EngineError(f"{title} cannot build {job.model.name}: {logger.last_error()}")
     (job.staging / ENGINE_FILE).write_bytes(bytes(plan))
-    _keep_timings(config, options)
     manifest = Manifest(
         backend=backend,
         backend_version=library.__version__,
@@ -56,10 +76,10 @@ def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
         spec=job.spec,
         model_sha256=job.model_sha256,
         files={ENGINE_FILE: ""},
-        options={"engine_file": ENGINE_FILE, "contexts": options.contexts},
-        built_on=_built_on(library, backend, options),
+        options=written(EngineOptions, engine_file=ENGINE_FILE, contexts=options.contexts),
+        built_on={backend: library.__version__},  # opened on a GPU, the engine tells more
     )
-    return manifest, []
+    return manifest, config
 
 
 def layer_precisions(folder: Path, manifest: Manifest, layers: Sequence[Layer]) -> dict[str, str]:
@@ -77,26 +97,12 @@ def layer_precisions(folder: Path, manifest: Manifest, layers: Sequence[Layer]) 
     return precisions_of(inspector.get_engine_information(library.LayerInformationFormat.JSON), layers)
 
 
-def _check_options(backend: str, options: TensorRTOptions) -> None:
-    """Refuse what only the other library has."""
-    if backend == "tensorrt" and options.compute_capabilities:
-        raise UsageError("TensorRT builds for the GPU it runs on; --compute-capability is for tensorrt_rtx")
-    if backend == "tensorrt_rtx" and (options.timing_cache or options.dla_core is not None):
-        raise UsageError(
-            "TensorRT for RTX has neither a timing cache at build nor DLA; these are for tensorrt"
-        )
-    if backend == "tensorrt_rtx" and (options.version_compatible or options.hardware_compatible):
-        raise UsageError(
-            "engines of TensorRT for RTX fit any GPU of their --compute-capability; leave these out"
-        )
-
-
-def _builder(library: Any, logger: Any, backend: str) -> trt.Builder:
+def _builder(library: Any, logger: Any, title: str) -> trt.Builder:
     try:
         builder: trt.Builder = library.Builder(logger)
     except (RuntimeError, TypeError) as error:  # the binding's constructor returned no object
         raise NoDeviceError(
-            f"{facts_of(backend).title} does not start here ({logger.last_error()}); it builds on the GPU "
+            f"{title} does not start here ({logger.last_error()}); it builds on the GPU "
             "that runs the engine, tensorrt_rtx builds anywhere"
         ) from error
     return builder
@@ -122,13 +128,17 @@ def _parser_error(error: trt.ParserError, origins: dict[str, str]) -> str:
     return f"{error.node_operator()} {name}{place}: {error.desc().splitlines()[0]}"
 
 
-def _configure(library: Any, builder: trt.Builder, options: TensorRTOptions) -> trt.IBuilderConfig:
+def _configured(library: Any, builder: trt.Builder, options: SharedOptions) -> trt.IBuilderConfig:
     config: trt.IBuilderConfig = builder.create_builder_config()
     config.profiling_verbosity = library.ProfilingVerbosity.DETAILED
     if options.workspace_mib is not None:
         config.set_memory_pool_limit(library.MemoryPoolType.WORKSPACE, options.workspace_mib << 20)
     if options.optimization_level is not None:
         config.builder_optimization_level = options.optimization_level
+    return config
+
+
+def _configure(options: BuildOptions, library: Any, config: trt.IBuilderConfig) -> None:
     if options.version_compatible:
         config.set_flag(library.BuilderFlag.VERSION_COMPATIBLE)
     if options.hardware_compatible:
@@ -140,9 +150,6 @@ def _configure(library: Any, builder: trt.Builder, options: TensorRTOptions) -> 
     if options.timing_cache is not None:
         known = _known_timings(options.timing_cache)
         config.set_timing_cache(config.create_timing_cache(known), ignore_mismatch=False)
-    if options.compute_capabilities:
-        _set_compute_capabilities(library, config, options.compute_capabilities)
-    return config
 
 
 def _known_timings(path: Path) -> bytes:
@@ -150,34 +157,3 @@ def _known_timings(path: Path) -> bytes:
         return b""
     with reading(path, EngineError, what="a timing cache", mend="choose another path"):
         return read_bytes(path)
-
-
-def _set_compute_capabilities(library: Any, config: Any, wanted: tuple[str, ...]) -> None:
-    """Restrict an engine of TensorRT for RTX to these, such as `8.6`: it gets smaller, and opens faster."""
-    known = {f"{name[2:-1]}.{name[-1]}": value for name, value in _capabilities(library).items()}
-    config.num_compute_capabilities = len(wanted)
-    for index, capability in enumerate(wanted):
-        if capability not in known:
-            raise UsageError(
-                f"TensorRT for RTX has no compute capability {capability}; it has {', '.join(known)}"
-            )
-        config.set_compute_capability(known[capability], index)
-
-
-def _capabilities(library: Any) -> dict[str, Any]:
-    members = library.ComputeCapability.__members__
-    return {name: value for name, value in members.items() if name.startswith("SM")}
-
-
-def _keep_timings(config: trt.IBuilderConfig, options: TensorRTOptions) -> None:
-    if options.timing_cache is not None:
-        known: Any = config.get_timing_cache().serialize()
-        write_whole(options.timing_cache, bytes(known), EngineError)
-
-
-def _built_on(library: Any, backend: str, options: TensorRTOptions) -> dict[str, str]:
-    """Say what the engine is tied to before it was opened; on a GPU, opening it tells more."""
-    if backend == "tensorrt_rtx":
-        capabilities = ", ".join(sorted(options.compute_capabilities)) or "any"
-        return {backend: library.__version__, "compute_capabilities": capabilities}
-    return {backend: library.__version__}

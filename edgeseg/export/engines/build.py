@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.bundle import PARITY_NAME, PRECISION_NAME, Manifest, engine_folder, seal
-from edgeseg.engines.builders import fill_engine_of
-from edgeseg.engines.job import BuildJob, OpenEngine, Request
+from edgeseg.engines.builders import fill_engine
+from edgeseg.engines.job import BuildJob, OpenEngine
+from edgeseg.engines.registry import AUTO
+from edgeseg.engines.request import Request
 from edgeseg.errors import NoDeviceError, ParityError, UsageError
 from edgeseg.export.engines.comparison import beside_float
 from edgeseg.export.engines.lowered import Lowered, in_precision
@@ -139,7 +141,7 @@ def _built(order: _Order, folder: Path, chosen_by: ChosenBy) -> Built:
         )
         on_step("building, and measuring options")
         job = order.job(staging, lowered.model)
-        manifest, measured = fill_engine_of(request.backend)(job)
+        manifest, measured = fill_engine(job)
         lowered = lowered.built(staging, manifest)
         on_step("comparing with PyTorch")
         comparison = compare_with(source, lowered, request, order.images, order.tolerances)
@@ -178,7 +180,7 @@ def _refuse_unfit(order: _Order) -> None:
     model, backend = order.source, order.request.backend
     if model.graph_sha256 != model.golden.graph_sha256:
         raise ParityError(f"{model.name} was changed since it was exported and proven; export it again")
-    if backend != "auto":  # which compares those that take every graph
+    if backend != AUTO:  # which compares those that take every graph
         refuse_unfit(model.proto, backend)
 
 

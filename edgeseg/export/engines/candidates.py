@@ -10,7 +10,8 @@ from typing import Any
 
 from edgeseg.bundle import Manifest
 from edgeseg.cores import usable_cores
-from edgeseg.engines.job import BuildJob, Runner
+from edgeseg.engines.backend import Backend
+from edgeseg.engines.job import BuildJob
 from edgeseg.export.engines.tuning import Measured, measure
 
 
@@ -43,7 +44,7 @@ def measure_options(
         return measure(list(zip(candidates, calls, strict=True)), inferences=at_once)
 
 
-def _call(runner: Runner, job: BuildJob, pool: ThreadPoolExecutor, at_once: int) -> Callable[[], object]:
+def _call(runner: Backend, job: BuildJob, pool: ThreadPoolExecutor, at_once: int) -> Callable[[], object]:
     if at_once == 1:
         return lambda: runner.infer(job.image)
     return lambda: list(pool.map(runner.infer, [job.image] * at_once))

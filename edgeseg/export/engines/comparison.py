@@ -8,13 +8,14 @@ from contextlib import closing
 from pathlib import Path
 
 from edgeseg.bundle import Manifest
+from edgeseg.engines.backend import Backend
 from edgeseg.engines.builders import write_files_of
-from edgeseg.engines.job import BuildJob, OpenVINOOptions, Runner
+from edgeseg.engines.job import BuildJob
 from edgeseg.export.engines.tuning import Measured, measure
 from edgeseg.graph.portable import PortableModel
 
 
-def beside_float(job: BuildJob, model: PortableModel, manifest: Manifest, engine: Runner) -> list[Measured]:
+def beside_float(job: BuildJob, model: PortableModel, manifest: Manifest, engine: Backend) -> list[Measured]:
     """Measure an engine and one of its portable model in turn, with the same threads, fastest first.
 
     Args:
@@ -28,9 +29,7 @@ def beside_float(job: BuildJob, model: PortableModel, manifest: Manifest, engine
     write = write_files_of(manifest.backend)
     if write is None:
         return []
-    request = dataclasses.replace(
-        job.request, backend=manifest.backend, precision="fp32", openvino=OpenVINOOptions()
-    )
+    request = dataclasses.replace(job.request.of(manifest.backend), precision="fp32", options={})
     with tempfile.TemporaryDirectory(prefix="edgeseg-") as folder:
         own = dataclasses.replace(job, staging=Path(folder), model=model, request=request)
         plain = write(own)

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest
-from edgeseg.engines.builders import module_of, scheme_of
-from edgeseg.engines.job import LayerPrecisions, OpenEngine, Request
+from edgeseg.engines.builders import layer_precisions_of
+from edgeseg.engines.job import OpenEngine
+from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError
 from edgeseg.export.engines.saturation import saturates
 from edgeseg.export.engines.trial import can_try, trial
@@ -74,7 +75,7 @@ class Lowered:
         Raises:
             EngineError: if layers that were to compute in int8 do not.
         """
-        read: LayerPrecisions | None = getattr(module_of(manifest.backend), "layer_precisions", None)
+        read = layer_precisions_of(manifest.backend)
         if self.report is None or read is None:
             return self
         found = read(folder, manifest, self.layers)
@@ -190,7 +191,7 @@ def int8_target(spec: ModelSpec, request: Request, open_engine: OpenEngine) -> T
     Raises:
         EngineError: if the device asked for has no int8.
     """
-    scheme = scheme_of(request)
+    scheme = request.int8_scheme
     if not can_try(request):
         return Target(scheme)
     return Target(

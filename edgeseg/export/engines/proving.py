@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest
-from edgeseg.engines.job import OpenEngine, Request
+from edgeseg.engines.job import OpenEngine
+from edgeseg.engines.request import Request
 from edgeseg.errors import NoDeviceError
 from edgeseg.export.engines.lowered import Lowered
 from edgeseg.export.engines.staged import StagedEngine

@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from edgeseg.engines.builders import scheme_of
-from edgeseg.engines.job import OpenEngine, Request
+from edgeseg.engines.job import OpenEngine
+from edgeseg.engines.request import Request
 from edgeseg.export.engines.trial import can_try, trial
 from edgeseg.graph.precision.quantise import quantise
 from edgeseg.graph.view import FLOAT, GraphView
@@ -34,7 +34,7 @@ def saturates(request: Request, open_engine: OpenEngine) -> bool:
     model = _convolution()
     view = GraphView(model)
     ranges = {"positive": float(BRIGHTEST), "sums": _PEAK, "sums_relu": _PEAK}
-    quantised = quantise(model, view, ranges, scheme_of(request), ("head",))
+    quantised = quantise(model, view, ranges, request.int8_scheme, ("head",))
     bright = np.full((1, SIDE, SIDE, 3), BRIGHTEST, np.uint8)
     with trial(quantised, _spec(), request, open_engine) as runs:
         return any(float(run(bright)["logits"].max()) < LEAST_SHARE * _PEAK for run in runs)

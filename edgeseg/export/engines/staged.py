@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest
-from edgeseg.engines.builders import fill_engine_of
-from edgeseg.engines.job import BuildJob, OpenEngine, Request
+from edgeseg.engines.builders import fill_engine
+from edgeseg.engines.job import BuildJob, OpenEngine
+from edgeseg.engines.request import Request
 from edgeseg.export.golden import Golden
 from edgeseg.export.parity import Run, Tolerances
 from edgeseg.export.stage_proof import StageGate, StageProof, portable_reference
@@ -80,13 +81,13 @@ class StagedEngine:
             staging = Path(folder) / "engine"
             staging.mkdir()
             request = dataclasses.replace(
-                self.request, backend=self.manifest.backend, device=self.manifest.device, threads=ONE_THREAD
+                self.request.of(self.manifest.backend), device=self.manifest.device, threads=ONE_THREAD
             )
             image = np.resize(self.images, (batch, *self.images.shape[1:]))
             model = PortableModel.of(graph, self.lowered.name)
             sha256, spec = self.manifest.model_sha256, self.manifest.spec
             job = BuildJob(staging, model, sha256, spec, request, image, self.open_engine)
-            manifest, _ = fill_engine_of(self.manifest.backend)(job)
+            manifest, _ = fill_engine(job)
             with closing(self.open_engine(staging, manifest)) as engine:
                 return proof_of(lambda images: _named(engine.infer(images), names))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -11,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from edgeseg.engines.builders import CPU_BACKENDS, write_files_of
-from edgeseg.engines.job import BuildJob, OpenEngine, Request
+from edgeseg.engines.builders import write_files_of
+from edgeseg.engines.facts import CPU
+from edgeseg.engines.job import BuildJob, OpenEngine
+from edgeseg.engines.request import Request
 from edgeseg.errors import MissingExtraError
 from edgeseg.export.parity import Run
 from edgeseg.graph.portable import PortableModel
@@ -23,7 +24,7 @@ _NAME = "the candidate"
 
 def can_try(request: Request) -> bool:
     """Whether `trial` runs what is asked for: on the processor, where an engine is made in no time."""
-    return request.device in (None, "cpu") and all(write_files_of(name) for name in _backends(request))
+    return request.device in (None, CPU) and all(write_files_of(name) for name in request.backends)
 
 
 @contextmanager
@@ -42,10 +43,10 @@ def trial(
         blank = np.zeros((spec.input.batch, spec.input.height, spec.input.width, 3), np.uint8)
         runs: list[Run] = []
         missing: MissingExtraError | None = None
-        for backend in _backends(request):
+        for backend in request.backends:
             staging = root / backend
             staging.mkdir()
-            own = dataclasses.replace(request, backend=backend)
+            own = request.of(backend)
             write = write_files_of(backend)
             assert write is not None
             try:
@@ -57,7 +58,3 @@ def trial(
         if missing is not None and not runs:
             raise missing
         yield runs
-
-
-def _backends(request: Request) -> tuple[str, ...]:
-    return CPU_BACKENDS if request.backend == "auto" else (request.backend,)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.bundle import Manifest, read_file, read_manifest
-from edgeseg.engines.job import OpenEngine, Request
+from edgeseg.engines.job import OpenEngine
+from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, ExportError, SpecError, UsageError
 from edgeseg.export.engines.lowered import FRESH_SEEDS
 from edgeseg.export.engines.staged import StagedEngine

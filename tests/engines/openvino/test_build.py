@@ -10,9 +10,9 @@ import pytest
 
 from edgeseg.bundle import Manifest
 from edgeseg.engines.backend import open_backend
-from edgeseg.engines.job import OpenVINOOptions, Request
 from edgeseg.engines.openvino.build import _computes_in
 from edgeseg.engines.openvino.open import OpenVINOBackend
+from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, ParityError, UsageError
 from edgeseg.export.engines.build import build
 from edgeseg.export.engines.verification import verify_engine
@@ -58,7 +58,7 @@ def test_options_are_the_fastest_of_those_measured(model: Path, tmp_path: Path) 
 
 
 def test_throughput_runs_several_images_side_by_side(model: Path, tmp_path: Path) -> None:
-    request = Request("openvino", openvino=OpenVINOOptions(hint="throughput"))
+    request = Request("openvino", options={"hint": "throughput"})
     built = build(model, tmp_path / "engine", open_engine=open_backend, request=request)
     assert {entry.options["streams"] for entry in built.measured} >= {1}
     backend = open_backend(tmp_path / "engine", built.manifest)
@@ -73,13 +73,11 @@ def test_float32_stays_float32_where_the_processor_has_less() -> None:
     assert _computes_in(capable, Request("openvino", "fp16"), keeps_float=False) == "f16"
     assert _computes_in(["FP32", "BF16"], Request("openvino", "fp16"), keeps_float=False) == "bf16"
     assert _computes_in(["FP32"], Request("openvino", "fp16"), keeps_float=False) == "f32"
-    asked = Request("openvino", "fp16", openvino=OpenVINOOptions(computes_in="f32"))
+    asked = Request("openvino", "fp16", options={"computes_in": "f32"})
     assert _computes_in(capable, asked, keeps_float=False) == "f32"
     assert _computes_in(capable, Request("openvino", "fp16"), keeps_float=True) == "f32"
     with pytest.raises(UsageError, match="an fp32 engine computes in f32"):
-        _computes_in(
-            capable, Request("openvino", openvino=OpenVINOOptions(computes_in="bf16")), keeps_float=False
-        )
+        _computes_in(capable, Request("openvino", options={"computes_in": "bf16"}), keeps_float=False)
 
 
 def test_a_wrong_engine_is_not_made(model: Path, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from edgeseg.bundle import read_manifest
 from edgeseg.engines import cuda
 from edgeseg.engines.backend import open_backend
-from edgeseg.engines.job import Request, TensorRTOptions
+from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, MissingExtraError, NoDeviceError, UsageError
 from edgeseg.export.engines.build import build
 from edgeseg.export.engines.verification import verify_engine
@@ -22,7 +21,7 @@ from tests.export.small_networks import deeplab, mask_rcnn, unet
 from tests.exported_models import ExportedModels
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed")
-RTX = Request("tensorrt_rtx", tensorrt=TensorRTOptions(compute_capabilities=("8.6",)))
+RTX = Request("tensorrt_rtx", options={"compute_capabilities": ("8.6",)})
 
 
 def has_gpu() -> bool:
@@ -99,17 +98,29 @@ def test_a_graph_that_it_cannot_take_is_refused_before_it_is_asked(
     ("backend", "options", "message"),
     [
         ("tensorrt_rtx", {"compute_capabilities": ("3.0",)}, "no compute capability 3.0; it has 7.5"),
-        ("tensorrt_rtx", {"dla_core": 0}, "neither a timing cache"),
-        ("tensorrt_rtx", {"version_compatible": True}, "leave these out"),
+        (
+            "tensorrt_rtx",
+            {"dla_core": 0},
+            "neither a timing cache .*; --dla-core is for tensorrt",
+        ),
+        (
+            "tensorrt_rtx",
+            {"version_compatible": True},
+            "any GPU .*; --version-compatible is for tensorrt",
+        ),
         ("tensorrt", {"compute_capabilities": ("8.6",)}, "--compute-capability is for tensorrt_rtx"),
     ],
 )
 def test_options_of_the_other_library_are_refused(
     backend: str, options: dict, message: str, model: Path, tmp_path: Path
 ) -> None:
-    request = dataclasses.replace(RTX, backend=backend, tensorrt=TensorRTOptions(**options))
     with pytest.raises(UsageError, match=message):
-        build(model, tmp_path / "engine", open_engine=open_backend, request=request)
+        build(
+            model,
+            tmp_path / "engine",
+            open_engine=open_backend,
+            request=Request(backend, options=options),
+        )
 
 
 @pytest.mark.gpu

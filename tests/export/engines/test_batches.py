@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgeseg.engines.backend import open_backend
-from edgeseg.engines.job import Request
+from edgeseg.engines.request import Request
 from edgeseg.export.engines.build import build
 from edgeseg.export.pictures import pictures
 from edgeseg.models.zoo import Network

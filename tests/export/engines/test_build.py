@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgeseg.bundle import GOLDEN_KEY, PARITY_NAME, Manifest, read_manifest
 from edgeseg.engines.backend import Backend, open_backend
-from edgeseg.engines.job import Request
+from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, ExportError, ParityError, UsageError
 from edgeseg.export.engines.build import build
 from edgeseg.export.engines.verification import verify_engine

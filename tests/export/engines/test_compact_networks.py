@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 from edgeseg.engines.backend import open_backend
-from edgeseg.engines.job import Request
+from edgeseg.engines.request import Request
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures

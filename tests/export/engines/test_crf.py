@@ -9,7 +9,7 @@ import pytest
 
 from edgeseg.bundle import read_manifest
 from edgeseg.engines.backend import open_backend
-from edgeseg.engines.job import Request, TensorRTOptions
+from edgeseg.engines.request import Request
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
@@ -80,12 +80,12 @@ def test_cpu_engines_are_proven(model: Path, tmp_path: Path, backend: str, preci
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_tensorrt_for_rtx_builds_without_a_gpu(model: Path, tmp_path: Path, precision: Precision) -> None:
     pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed")
-    options = TensorRTOptions(compute_capabilities=("8.6",))
+    options = {"compute_capabilities": ("8.6",)}
     build(
         model,
         tmp_path / "engine",
         open_engine=open_backend,
-        request=Request("tensorrt_rtx", precision, tensorrt=options),
+        request=Request("tensorrt_rtx", precision, options=options),
         calibration=None if precision == "fp32" else CALIBRATION,
     )
     assert read_manifest(tmp_path / "engine", check_files=True).spec.graph.crf_stride == 4

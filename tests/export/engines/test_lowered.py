@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,8 +12,8 @@ import pytest
 
 from edgeseg.bundle import PRECISION_NAME, Manifest
 from edgeseg.engines.backend import open_backend
-from edgeseg.engines.job import Request
-from edgeseg.engines.onnxruntime import build as engine_of_onnxruntime
+from edgeseg.engines.onnxruntime import facts
+from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.export.engines import lowered
 from edgeseg.export.engines.build import Built, build
@@ -106,7 +107,8 @@ def test_a_detector_in_fp16_finds_nearly_the_same(detector: Path, tmp_path: Path
 
 
 def test_int8_in_name_only_is_no_engine(unet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_of_onnxruntime, "int8_scheme", lambda request: "symmetric")
+    symmetric = dataclasses.replace(facts.FACTS, int8={"cpu": "symmetric"})
+    monkeypatch.setattr(facts, "FACTS", symmetric)
     with pytest.raises(EngineError, match=r"computes 13 of the 13 int8 layers in float .* in name only"):
         built(unet, tmp_path / "engine", "int8", CALIBRATION)
     assert not list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ from onnx import numpy_helper
 
 from edgeseg.bundle import Manifest
 from edgeseg.engines.backend import open_backend
-from edgeseg.engines.job import Request
+from edgeseg.engines.request import Request
 from edgeseg.export.engines import lowered
 from edgeseg.export.engines.lowered import in_precision
 from edgeseg.export.engines.saturation import saturates

@@ -1,0 +1,1 @@
+"""A whole backend, as small as one can be: ONNX Runtime under another name."""
