@@ -63,14 +63,14 @@ Head = Literal["logits", "sigmoid", "softmax", "labels", "multilabel"]
 Lowering = Literal["onnx", "dense"]
 Precision = Literal["fp32", "fp16", "int8"]
 CalibrationMethod = Literal["minmax", "percentile", "entropy", "mse"]
-Int8Scheme = Literal["symmetric", "unsigned", "onnxruntime"]
+Int8Scheme = Literal["symmetric", "unsigned", "unsigned_io"]
 """The form of int8 that an engine fuses into int8 kernels.
 
 `symmetric`: int8 activations with one scale; TensorRT takes nothing else.
 `unsigned`: activations are uint8, those after a ReLU from 0, which spares their sign. OpenVINO 2026.4
 computes a convolution after a Concat of tensors with and without a sign wrongly if both are int8 (it costs a
 U-Net 1 to 3 points of mIoU), and rightly like this; see `padded_pools` for what else it would not.
-`onnxruntime`: as `unsigned`, and every input and output of an int8 layer is quantised. ONNX Runtime on CPUs
+`unsigned_io`: as `unsigned`, and every input and output of an int8 layer is quantised. ONNX Runtime on CPUs
 fuses only between quantised tensors, and a ReLU only into unsigned ones. A layer whose output nothing reads
 in int8 stays float, and so do transposed convolutions, for which it has no kernel.
 """

@@ -12,10 +12,11 @@ from edgeseg.bundle import Manifest
 from edgeseg.engines.job import BuildJob, FillEngine
 from edgeseg.errors import MissingExtraError
 from edgeseg.export.engines.tuning import Measured, measure
+from edgeseg.export.preflight import preflight, refuse_unfit
 
 
 def fill_engine(job: BuildJob, fill: FillEngine) -> tuple[Manifest, list[Measured]]:
-    """Make an engine with each library that is installed, and keep the fastest; see `FillEngine`.
+    """Make an engine with each library that is installed and takes the graph, and keep the fastest.
 
     Args:
         fill: makes the engine of one backend.
@@ -23,9 +24,12 @@ def fill_engine(job: BuildJob, fill: FillEngine) -> tuple[Manifest, list[Measure
     Returns:
         The manifest of the fastest, and the time of each with the best of its own options.
     """
+    taking = [name for name in job.request.backends if not preflight(job.model.proto, name)]
+    if not taking:
+        refuse_unfit(job.model.proto, job.request.backends[0])
     made: dict[str, tuple[Path, Manifest]] = {}
     missing: MissingExtraError | None = None
-    for backend in job.request.backends:
+    for backend in taking:
         staging = job.staging / backend
         staging.mkdir()
         try:
@@ -39,7 +43,7 @@ def fill_engine(job: BuildJob, fill: FillEngine) -> tuple[Manifest, list[Measure
     staging, manifest = made[measured[0].options["backend"]]
     for name in manifest.files:
         shutil.move(staging / name, job.staging / name)
-    for backend in job.request.backends:
+    for backend in taking:
         shutil.rmtree(job.staging / backend)
     return manifest, measured
 

@@ -27,11 +27,10 @@ from edgeseg.export.semantic_proof import finish_all, with_meaning
 from edgeseg.export.specification import Settings, check_head, check_settings, specify
 from edgeseg.export.tracing import run_eagerly, trace
 from edgeseg.export.verify import portable_stages, settle, verify
-from edgeseg.extras import require
 from edgeseg.files import staged_file
 from edgeseg.graph.passes.tidying import keep_outputs, tidy
 from edgeseg.graph.portable import MAX_FILE_BYTES, PortableModel, graph_sha256
-from edgeseg.graph.running import open_run
+from edgeseg.graph.running import open_run, reference_library
 from edgeseg.models.zoo import Network
 from edgeseg.spec import OUTPUT_NAMES, ModelSpec
 
@@ -75,7 +74,7 @@ def export_network(
     """
     check_settings(network, settings)
     _check_weights(network)
-    require("onnxruntime", "cpu")  # the gate needs it, minutes later
+    reference_library()  # the gate needs it, minutes later
     if images is None:
         images = _scenes(settings.size_hw)
     elif images.dtype != np.uint8 or images.shape[1:] != (*settings.size_hw, 3):

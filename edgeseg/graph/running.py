@@ -14,6 +14,7 @@ from edgeseg.export.parity import Run
 from edgeseg.extras import require
 from edgeseg.reading import reason_of
 
+REFERENCE = "onnxruntime"  # in which graphs run that engines are compared with
 LOG_FATAL_ONLY = 4  # errors are raised, too
 
 
@@ -39,6 +40,15 @@ def remembering(run: Run, images: NDArray[np.uint8]) -> Run:
     return remembered
 
 
+def reference_library() -> Any:
+    """Import what proofs run in.
+
+    Raises:
+        MissingExtraError: if it is not installed.
+    """
+    return require(REFERENCE, "cpu")
+
+
 def open_run(model: Path | bytes, *, as_written: bool = False) -> Run:
     """Open a model in ONNX Runtime on the CPU.
 
@@ -51,7 +61,7 @@ def open_run(model: Path | bytes, *, as_written: bool = False) -> Run:
         ExportError: if ONNX Runtime refuses the graph, or, from the returned function, cannot run it.
         MissingExtraError: if ONNX Runtime is not installed.
     """
-    ort = require("onnxruntime", "cpu")
+    ort = reference_library()
     options = ort.SessionOptions()
     options.log_severity_level = LOG_FATAL_ONLY
     if as_written:

@@ -69,7 +69,7 @@ class Engine:
         if folder.suffix == ".onnx":
             raise EngineError(
                 f"{folder} is a portable model, not an engine; make one: "
-                f"edgeseg build {folder} --backend onnxruntime --precision fp32 -o {folder.with_suffix('')}"
+                f"edgeseg build {folder} --precision fp32 -o {folder.with_suffix('')}"
             )
         cores = usable_cores()
         if threads is not None and not 1 <= threads <= cores:

@@ -27,7 +27,7 @@ from edgeseg.graph.precision.quantise import plan, quantise
 from edgeseg.graph.precision.report import Kept, PrecisionReport
 from edgeseg.graph.precision.sensitivity import search
 from edgeseg.graph.precision.trials import Form, Trials
-from edgeseg.graph.running import open_run
+from edgeseg.graph.running import REFERENCE, open_run
 from edgeseg.graph.view import GraphView
 from edgeseg.reading import parse_json
 from edgeseg.records import from_plain, to_plain
@@ -42,7 +42,7 @@ OpenTrial = Callable[[onnx.ModelProto], AbstractContextManager[Sequence[Run]]]
 
 
 @contextmanager
-def in_onnxruntime(model: onnx.ModelProto) -> Iterator[list[Run]]:
+def in_reference(model: onnx.ModelProto) -> Iterator[list[Run]]:
     """Open a graph in ONNX Runtime, where the engine's own backend cannot be tried."""
     yield [open_run(model.SerializeToString())]
 
@@ -98,8 +98,8 @@ class Target:
     """
 
     scheme: Int8Scheme
-    open_trial: OpenTrial = in_onnxruntime
-    backend: str = "onnxruntime"
+    open_trial: OpenTrial = in_reference
+    backend: str = REFERENCE
     saturates: bool = False
 
 
@@ -128,7 +128,7 @@ def choose_int8(
     on_step("measuring ranges")
     methods = METHODS if calibration.method is None else (calibration.method,)
     # The cache serves every scheme, and every choice of layers: what these quantise is among this.
-    names = list({**plan(view, "symmetric").source, **plan(view, "onnxruntime").source})
+    names = list({**plan(view, "symmetric").source, **plan(view, "unsigned_io").source})
     measured = ranges_of(model, names, calibration, judge.spec.input.batch, methods)
     ranges = dict(zip(methods, measured, strict=True))
 

@@ -67,10 +67,10 @@ class Plan:
 
 def plan(view: GraphView, scheme: Int8Scheme, float_layers: Collection[str] = ()) -> Plan:
     """Decide what to quantise so that all layers but `float_layers` compute in int8."""
-    for_ort = scheme == "onnxruntime"
+    both_ends = scheme == "unsigned_io"
     layers = view.layers()
     kept: list[Kept] = []
-    if for_ort:
+    if both_ends:
         reason = "ONNX Runtime has no int8 kernel for it on CPUs"
         kept += [Kept(layer.name, reason) for layer in layers if layer.op_type == "ConvTranspose"]
     in_float = {*float_layers, *(entry.name for entry in kept)}
@@ -82,8 +82,8 @@ def plan(view: GraphView, scheme: Int8Scheme, float_layers: Collection[str] = ()
             if node.name in layer_of and layer_of[node.name].name not in in_float
         }
         region = _region(view, int8)
-        readers = _readers(view, int8, region, for_ort)
-        if not for_ort:
+        readers = _readers(view, int8, region, both_ends)
+        if not both_ends:
             break
         readers = {name: {id(node) for node in view.consumers[name]} for name in readers}
         ends = [
@@ -120,13 +120,13 @@ def _region(view: GraphView, int8: set[int]) -> set[int]:
     return region
 
 
-def _readers(view: GraphView, int8: set[int], region: set[int], for_ort: bool) -> dict[str, set[int]]:
+def _readers(view: GraphView, int8: set[int], region: set[int], both_ends: bool) -> dict[str, set[int]]:
     """Find, from the end, the tensors to quantise, and who reads them so."""
     readers: dict[str, set[int]] = {}
     wanted: set[str] = set()  # tensors that are quantised, or become so after a clamp
     for node in reversed(view.nodes):
         computed = _computed(view, node)
-        follows = for_ort and view.is_heavy(node) and id(view.producers.get(computed[0])) in region
+        follows = both_ends and view.is_heavy(node) and id(view.producers.get(computed[0])) in region
         is_layer = id(node) in int8 or follows
         is_between = id(node) in region and wanted.intersection(node.output)
         if not (is_layer or is_between):
@@ -136,11 +136,11 @@ def _readers(view: GraphView, int8: set[int], region: set[int], for_ort: bool) -
             is_layer
             or node.op_type in MOVES
             or _is_join(view, node)
-            or (for_ort and node.op_type not in CLAMPS)
+            or (both_ends and node.op_type not in CLAMPS)
         ):
             for name in computed:
                 readers.setdefault(name, set()).add(id(node))
-    if for_ort:  # a join with a float layer must not make the int8 layer on its other side float, too
+    if both_ends:  # a join with a float layer must not make the int8 layer on its other side float, too
         for node in view.nodes:
             settled = view.settled(node) if id(node) in int8 else ""
             joins = {id(reader) for reader in view.consumers[settled] if _is_join(view, reader)}

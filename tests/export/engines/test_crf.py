@@ -49,7 +49,7 @@ def test_fp16_keeps_the_crf_in_float32_and_says_so(model: Path) -> None:
     assert "MatMul" in kept.name
 
 
-@pytest.mark.parametrize("scheme", ["symmetric", "unsigned", "onnxruntime"])
+@pytest.mark.parametrize("scheme", ["symmetric", "unsigned", "unsigned_io"])
 def test_int8_leaves_the_crf_alone(model: Path, scheme: Int8Scheme) -> None:
     converted, report = in_int8(model, CALIBRATION, scheme)
     assert types_in_the_crf(converted) <= {

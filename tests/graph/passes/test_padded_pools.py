@@ -65,4 +65,4 @@ def test_only_pools_that_count_their_padding_are_kept_in_place_and_only_for_open
     assert graphs.operators(quantised(counted, "unsigned")[1])["Max"] == 1
     assert graphs.operators(quantised("count_include_pad = 0", "unsigned")[1])["Max"] == 0
     assert graphs.operators(quantised(counted, "symmetric")[1])["Max"] == 0
-    assert graphs.operators(quantised(counted, "onnxruntime")[1])["Max"] == 0
+    assert graphs.operators(quantised(counted, "unsigned_io")[1])["Max"] == 0

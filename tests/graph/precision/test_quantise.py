@@ -87,7 +87,7 @@ def score_deviation(model: onnx.ModelProto, made: onnx.ModelProto, image: np.nda
 
 
 @pytest.mark.parametrize("narrow", [False, True])
-@pytest.mark.parametrize("scheme", ["symmetric", "onnxruntime"])
+@pytest.mark.parametrize("scheme", ["symmetric", "unsigned_io"])
 def test_what_the_graph_means_is_the_network_up_to_rounding(scheme: Int8Scheme, narrow: bool) -> None:
     model = graphs.residual()
     image = graphs.images(model)[:1]
@@ -97,7 +97,7 @@ def test_what_the_graph_means_is_the_network_up_to_rounding(scheme: Int8Scheme, 
     assert np.abs(found - expected).max() < 5 * score_deviation(model, made, image)  # 256 normal values
 
 
-@pytest.mark.parametrize("scheme", ["symmetric", "onnxruntime"])
+@pytest.mark.parametrize("scheme", ["symmetric", "unsigned_io"])
 def test_kernels_compute_what_the_graph_means_on_any_processor(scheme: Int8Scheme) -> None:
     """Narrow weights leave kernels that add two products in 16 bits nothing to saturate."""
     model = graphs.residual()
@@ -156,9 +156,9 @@ def test_a_layer_left_in_float_reads_and_holds_floats() -> None:
 
 def test_for_onnx_runtime_a_relu_is_unsigned_and_the_last_layer_stays_float() -> None:
     model = graphs.residual()
-    planned = plan(GraphView(model), "onnxruntime")
+    planned = plan(GraphView(model), "unsigned_io")
     assert [kept.name for kept in planned.float_layers] == ["w_head"]
-    made = quantised(model, "onnxruntime")
+    made = quantised(model, "unsigned_io")
     constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in made.graph.initializer}
     assert constants["first_relu.zero"] == np.uint8(0)
     assert constants["second.zero"] == np.uint8(128)
@@ -166,7 +166,7 @@ def test_for_onnx_runtime_a_relu_is_unsigned_and_the_last_layer_stays_float() ->
 
 def test_for_onnx_runtime_a_float_layer_leaves_the_other_side_of_a_sum_in_int8() -> None:
     model = graphs.residual()
-    planned = plan(GraphView(model), "onnxruntime", ["w_second"])
+    planned = plan(GraphView(model), "unsigned_io", ["w_second"])
     assert [kept.name for kept in planned.float_layers] == ["w_head"]
     assert set(planned.weights) == {"w_first"}
 
@@ -174,7 +174,7 @@ def test_for_onnx_runtime_a_float_layer_leaves_the_other_side_of_a_sum_in_int8()
 def test_for_onnx_runtime_nothing_is_rounded_where_nothing_computes_in_int8() -> None:
     """Also not before the last layer, which is in float because nothing reads it in int8."""
     model = graphs.residual()
-    made = quantised(model, "onnxruntime", ("w_first", "w_second"))
+    made = quantised(model, "unsigned_io", ("w_first", "w_second"))
     assert graphs.operators(made) == graphs.operators(model)
     image = graphs.images(model)[:1]
     expected, found = (open_run(m.SerializeToString())(image)["scores"] for m in (model, made))
@@ -186,7 +186,7 @@ def test_a_relu6_is_unsigned_so_that_onnx_runtime_fuses_it() -> None:
     weights = {t.name: numpy_helper.to_array(t) for t in constants.graph.initializer}
     text = graphs.RESIDUAL.replace("Relu(first)", "Clip(first, least, most)")
     model = graphs.model(text, {**weights, "least": np.array(0.0), "most": np.array(6.0)})
-    made = quantised(model, "onnxruntime")
+    made = quantised(model, "unsigned_io")
     zeros = {t.name: numpy_helper.to_array(t) for t in made.graph.initializer if t.name.endswith(".zero")}
     assert zeros["first_relu.zero"] == np.uint8(0)
     assert zeros["second.zero"] == np.uint8(128)
