@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.bundle import Manifest, write_engine
+from edgeseg.bundle import Manifest, engine_folder, seal
 from tests.runtime.specs import labels_spec
 
 from .fake_cuda import FakeCuda
@@ -141,19 +141,18 @@ def write_fake_engine(
 ) -> Path:
     """Write an engine that the fake library opens on the fake GPU."""
 
-    def fill(staging: Path) -> Manifest:
+    manifest = Manifest(
+        backend=backend,
+        backend_version=VERSION,
+        precision="fp32",
+        device="cuda",
+        spec=labels_spec(size_hw),
+        model_sha256="0" * 64,
+        files={"engine.plan": ""},
+        options={"contexts": contexts},
+        built_on={backend: VERSION, **GPU_AND_DRIVER},
+    )
+    with engine_folder(folder) as staging:
         (staging / "engine.plan").write_bytes(PLAN + " ".join([*map(str, size_hw), *outputs]).encode())
-        return Manifest(
-            backend=backend,
-            backend_version=VERSION,
-            precision="fp32",
-            device="cuda",
-            spec=labels_spec(size_hw),
-            model_sha256="0" * 64,
-            files={"engine.plan": ""},
-            options={"contexts": contexts},
-            built_on={backend: VERSION, **GPU_AND_DRIVER},
-        )
-
-    write_engine(folder, fill)
+        seal(staging, manifest)
     return folder
