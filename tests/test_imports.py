@@ -8,15 +8,29 @@ import sys
 import pytest
 from importlinter.cli import lint_imports
 
-HEAVY = ("av", "cv2", "torch", "onnx", "onnxruntime", "rich", "pycocotools")
+ENGINES = ("onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "cuda")
+HEAVY = ("av", "cv2", "torch", "onnx", "rich", "pycocotools", *ENGINES)
 
 
 def test_imports_point_down_only(capsys: pytest.CaptureFixture[str]) -> None:
     assert lint_imports(no_cache=True) == 0, capsys.readouterr().out
 
 
-@pytest.mark.parametrize("module", ["edgeseg", "edgeseg.runtime", "edgeseg.cli"])
+@pytest.mark.parametrize("module", ["edgeseg", "edgeseg.runtime", "edgeseg.cli", "edgeseg.engines.request"])
 def test_importing_loads_no_engine_and_no_opencv(module: str) -> None:
     code = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
+
+
+def test_what_backends_say_of_themselves_loads_no_library() -> None:
+    code = f"""
+import sys
+from edgeseg.engines.registry import backends, facts_of, part_of
+for name in backends():
+    assert part_of(name, "options").BuildOptions() is not None
+    assert facts_of(name).devices
+print([name for name in {HEAVY!r} if name in sys.modules])
+"""
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
