@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,11 @@ from edgeseg.bundle import Manifest
 from edgeseg.engines.backend import open_backend
 from edgeseg.engines.request import Request
 from edgeseg.errors import MissingExtraError, UsageError
+from edgeseg.export.engines import tuning
 from edgeseg.export.engines.build import build
 from edgeseg.export.engines.verification import verify_engine
 from tests.export import small_networks
+from tests.export.engines.clock import Clock
 from tests.exported_models import ExportedModels
 
 pytest.importorskip("openvino")
@@ -25,15 +26,15 @@ AUTO = Request("auto", threads=1)
 
 
 class Slowed:
-    """An engine whose backend takes some milliseconds more."""
+    """An engine whose backend takes some milliseconds more than the others', by the clock."""
 
-    def __init__(self, folder: Path, manifest: Manifest, slow: str) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, slow: str, clock: Clock) -> None:
         self._backend = open_backend(folder, manifest)
-        self._pause_s = 0.05 if manifest.backend == slow else 0.0
+        self._clock, self._seconds = clock, 0.05 if manifest.backend == slow else 0.01
         self.built_on, self.close = self._backend.built_on, self._backend.close
 
     def infer(self, image: NDArray[Any], /) -> dict[str, NDArray[Any]]:
-        time.sleep(self._pause_s)
+        self._clock.sleep(self._seconds)
         return self._backend.infer(image)
 
 
@@ -43,10 +44,16 @@ def model(exported: ExportedModels) -> Path:
 
 
 @pytest.mark.parametrize(("slow", "fast"), [("onnxruntime", "openvino"), ("openvino", "onnxruntime")])
-def test_the_faster_backend_is_built(model: Path, tmp_path: Path, slow: str, fast: str) -> None:
-    engine = tmp_path / "engine"
+def test_the_faster_backend_is_built(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: str, fast: str
+) -> None:
+    engine, clock = tmp_path / "engine", Clock()
+    monkeypatch.setattr(tuning, "time", clock)
     built = build(
-        model, engine, open_engine=lambda folder, manifest: Slowed(folder, manifest, slow), request=AUTO
+        model,
+        engine,
+        open_engine=lambda folder, manifest: Slowed(folder, manifest, slow, clock),
+        request=AUTO,
     )
     assert [entry.options["backend"] for entry in built.measured] == [fast, slow]
     assert built.manifest.backend == fast

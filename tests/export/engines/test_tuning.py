@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
+import pytest
+
+from edgeseg.export.engines import tuning
 from edgeseg.export.engines.tuning import MIN_ROUNDS, measure
+from tests.export.engines.clock import Clock
 
 
-def test_the_fastest_comes_first_and_all_are_called_in_turn() -> None:
+def test_the_fastest_comes_first_and_all_are_called_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(tuning, "time", clock)
     calls: list[str] = []
 
     def candidate(name: str, seconds: float) -> tuple[dict[str, str], Callable[[], None]]:
         def infer() -> None:
             calls.append(name)
-            time.sleep(seconds)
+            clock.sleep(seconds)
 
         return {"name": name}, infer
 
-    ranked = measure([candidate("slow", 0.02), candidate("fast", 0.0)])
+    ranked = measure([candidate("slow", 0.02), candidate("fast", 0.001)])
     assert [entry.options["name"] for entry in ranked] == ["fast", "slow"]
-    assert ranked[1].median_ms >= 20
+    assert [entry.median_ms for entry in ranked] == pytest.approx([1, 20])
     assert all(entry.samples >= MIN_ROUNDS for entry in ranked)
     assert calls[:6] == ["slow", "fast"] * 3  # the warm-up, then rounds
