@@ -114,6 +114,10 @@ class FakeCuda:
         self._check("stream", stream)
         self._queues[int(stream)].add(Work(do, frozenset(uses)))
 
+    def is_captured(self, stream: Any) -> bool:
+        """Whether what is queued on a stream is recorded."""
+        return self._queues[int(stream)].captured is not None
+
     def memory(self, address: int) -> NDArray[np.uint8]:
         """Give the bytes of a block on the GPU or of page-locked memory, which must be held."""
         if self.held.get(address) not in ("device memory", "host memory"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,6 +35,7 @@ class Context:
         self._cuda, self._engine = cuda, engine
         self._addresses: dict[str, int] = {}
         self._handle = cuda.take("context")
+        self._has_run = threading.Event()
 
     def __del__(self) -> None:
         self._cuda.give("context", self._handle)
@@ -48,8 +50,12 @@ class Context:
         cuda, shapes, addresses = self._cuda, self._engine.shapes, dict(self._addresses)
         if cuda.fails() or set(addresses) != set(shapes):
             return False
+        has_run = self._has_run
+        if cuda.is_captured(stream_handle) and not has_run.is_set():
+            return False  # the first run allocates, which a capture forbids
 
         def run() -> None:
+            has_run.set()
             image = cuda.memory(addresses["image"]).reshape(shapes["image"])
             for name, value in answer(image).items():
                 if name in addresses:
