@@ -21,7 +21,6 @@ PARITY_KEY = "edgeseg.parity"  # of the ONNX metadata: the parity report against
 GOLDEN_KEY = "edgeseg.golden"  # of the ONNX metadata: what PyTorch computed for generated images
 SOURCE_KEY = "edgeseg.source"  # of a node's metadata: file and line of the PyTorch code
 MODULE_KEY = "edgeseg.module"  # of a node's metadata: the submodule's name in its network
-DENSE_CRF = "dense_crf"  # the submodule that a graph's CRF comes from
 MANIFEST_NAME = "manifest.json"
 PARITY_NAME = "parity.json"
 PRECISION_NAME = "precision.json"  # of fp16 and int8 engines: what computes in which precision, and why

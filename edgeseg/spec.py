@@ -29,6 +29,7 @@ from edgeseg.reading import parse_json
 from edgeseg.records import Range, Ranged, from_plain, to_plain
 
 SCHEMA_VERSION = 1
+DENSE_CRF = "dense_crf"  # the module that a graph's CRF comes from
 VOID_LABEL = 255  # of a pixel: no class, or "not sure"; in label maps to judge by: not counted
 MAX_CLASSES = VOID_LABEL  # labels are uint8
 MAX_COLOUR = 255
@@ -121,6 +122,10 @@ class GraphSpec(Ranged):
     them (see `unit_scale`), so that they can be shown so. With a `crf_stride` the logits are refined by the
     fully connected CRF of the spec's parameters, its kernel between cells of so many pixels a side; None:
     there is no CRF.
+
+    `float32_modules` names the parts of the graph, by their modules, that must stay float32 in every
+    precision. The CRF is one: its squared distances are small differences of large products, row sums of its
+    kernel exceed 65504, and its smoothing matrices look like trained weights, but are none.
     """
 
     mean_rgb: tuple[Mean, Mean, Mean]
@@ -129,6 +134,15 @@ class GraphSpec(Ranged):
     network_channel_order: ChannelOrder = "rgb"
     divide_by_255: DivideBy255 = "before"
     crf_stride: Annotated[int, SIDE] | None = None
+    float32_modules: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the ranges, and add the CRF to the modules, which models written before do not name."""
+        super().__post_init__()
+        if not all(self.float32_modules):
+            raise SpecError("float32_modules must hold the names of modules, got an empty one")
+        if self.crf_stride is not None and DENSE_CRF not in self.float32_modules:
+            object.__setattr__(self, "float32_modules", (*self.float32_modules, DENSE_CRF))
 
 
 @dataclass(frozen=True)

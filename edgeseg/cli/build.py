@@ -117,7 +117,7 @@ def _write_ranges(
     calibration = ranges.read(model.spec)
     assert calibration is not None
     target = int8_target(model.spec, packed.request(), open_backend)
-    choice = choose_int8(model.proto, calibration, judge_of(model, calibration), target, say)
+    choice = choose_int8(model, calibration, judge_of(model, calibration), target, say)
     path.write_text(choice.to_json())
     print_precision(choice.report)
 

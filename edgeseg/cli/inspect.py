@@ -106,11 +106,11 @@ def inspect_model(path: Path) -> dict[str, Any]:
 
     model = PortableModel.read(path)
     spec = model.spec
-    operators = Counter(str(node.op_type) for node in model.proto.graph.node)
+    operators = Counter(node.op_type for node in model.model.graph)
     return {
         "kind": "portable model",
         "sha256": model.sha256,
-        "opset": next((entry.version for entry in model.proto.opset_import if entry.domain == ""), None),
+        "opset": model.model.opset_imports.get(""),
         **describe_spec(spec),
         "nodes": sum(operators.values()),
         "operators": dict(operators.most_common()),
@@ -122,7 +122,7 @@ def inspect_for(path: Path, target: str) -> dict[str, Any]:
     from edgeseg.export.preflight import preflight
     from edgeseg.graph.portable import PortableModel
 
-    findings = preflight(PortableModel.read(path).proto, target)
+    findings = preflight(PortableModel.read(path).model, target)
     refused = {f"{index}": str(finding) for index, finding in enumerate(findings, start=1)}
     return {"target": target, "refuses": len(findings), **refused}
 

@@ -28,7 +28,8 @@ from edgeseg.export.specification import Settings, check_head, check_settings, s
 from edgeseg.export.tracing import run_eagerly, trace
 from edgeseg.export.verify import portable_stages, settle, verify
 from edgeseg.files import staged_file
-from edgeseg.graph.passes.tidying import keep_outputs, tidy
+from edgeseg.graph.passes.outputs import KeepOutputs
+from edgeseg.graph.passes.tidying import Tidy
 from edgeseg.graph.portable import MAX_FILE_BYTES, PortableModel, graph_sha256
 from edgeseg.graph.running import open_run, reference_library
 from edgeseg.models.zoo import Network
@@ -149,9 +150,8 @@ def _prove(
         model = _trace(program, settings)
         on_step("comparing with ONNX Runtime")
         frames = np.concatenate([pictures(range(len(generated)), settings.size_hw), images])
-        graph = ir.to_proto(model)
         try:
-            run = open_run(_serialise(graph))
+            run = open_run(_serialise(ir.to_proto(model)))
         except EdgesegError:
             refuse_half_precision(network, frames[0])
             raise
@@ -167,7 +167,7 @@ def _prove(
         limit = settings.max_detections
         report = compare(reference, found, spec, tolerances=settings.tolerances, max_detections=limit)
         rules = rules_of(program, settings.size_hw)
-        report = settle(report, prover(program, graph, frames, settings, on_step))
+        report = settle(report, prover(program, model, frames, settings, on_step))
         stages = {seed: golden_stages(program, seed, settings) for seed in _golden_seeds(generated)}
         return _Proof(model, spec, generated, report, limit, rules, stages)
 
@@ -179,7 +179,7 @@ def _trace(program: Program, settings: Settings) -> ir.Model:
         program = StagedProgram(program.preprocessing, program.network).eval()
     example = torch.zeros((settings.batch, *settings.size_hw, 3), dtype=torch.uint8)
     traced = trace(program, example, getattr(program, "all_names", names), settings.lowering)
-    return keep_outputs(tidy(traced), names)
+    return KeepOutputs(names)(Tidy()(traced)).model
 
 
 def _run_on_pictures(program: Program, settings: Settings) -> list[Outputs]:
@@ -228,7 +228,7 @@ def _golden(proof: _Proof, digest: str) -> Golden:
 
 def _finish(proof: _Proof, report: ParityReport) -> tuple[onnx.ModelProto, Golden]:
     """Drop what served the gate alone, check the graph, and put spec, report and golden outputs into it."""
-    model: onnx.ModelProto = ir.to_proto(keep_outputs(proof.model, OUTPUT_NAMES[proof.spec.output_kind]))
+    model: onnx.ModelProto = ir.to_proto(KeepOutputs(OUTPUT_NAMES[proof.spec.output_kind])(proof.model).model)
     properties = {SPEC_KEY: proof.spec.to_json(), PARITY_KEY: report.to_json()}
     onnx.helper.set_model_props(model, properties)
     golden = _golden(proof, graph_sha256(model))

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import onnx_ir as ir
 
 from edgeseg.bundle import MODULE_KEY, SOURCE_KEY
 from edgeseg.engines.facts import Facts, GraphRules
 from edgeseg.engines.registry import facts_of
 from edgeseg.errors import EngineError
-
-if TYPE_CHECKING:
-    import onnx
 
 DENSE = "export with --lowering dense"
 FIXED = "export with a fixed --size and --batch"
@@ -49,22 +47,22 @@ class Finding:
         return f"{self.operator} {self.node}{place}: {self.problem}".lstrip()
 
 
-def preflight(model: onnx.ModelProto, backend: str) -> list[Finding]:
+def preflight(model: ir.Model, backend: str) -> list[Finding]:
     """List what the backend will refuse, by the rules that it gives of itself; empty if nothing.
 
     Args:
-        model: with or without inferred shapes.
+        model: with its types inferred, as far as they can be.
     """
     facts = facts_of(backend)
     rules, refused = facts.rules, _refused_operators(facts)
     findings = list(_dynamic_shapes(model)) if rules.fixed_shapes else []
     findings += _operators(model, refused, standard_only=rules.standard_operators_only)
     if rules.inputs or rules.outputs:
-        findings += _types_refused(model, _types(model), rules)
+        findings += _types_refused(model, rules)
     return findings
 
 
-def refuse_unfit(model: onnx.ModelProto, backend: str) -> None:
+def refuse_unfit(model: ir.Model, backend: str) -> None:
     """Raise EngineError with the first finding, and the number of others, if there is one."""
     findings = preflight(model, backend)
     if findings:
@@ -72,19 +70,10 @@ def refuse_unfit(model: onnx.ModelProto, backend: str) -> None:
         raise EngineError(f"{backend} will refuse {findings[0]}{more}")
 
 
-def origin_of(node: onnx.NodeProto) -> str:
+def origin_of(node: ir.Node) -> str:
     """Say where in PyTorch a node comes from: `models/unet.py:60, down1.maxpool_conv.1`, or nothing."""
-    noted = {entry.key: entry.value for entry in node.metadata_props}
+    noted = node.metadata_props
     return ", ".join(noted[key] for key in (SOURCE_KEY, MODULE_KEY) if key in noted)
-
-
-def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """Walk all nodes, those of loop and branch bodies included."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _nodes(attribute.g)
 
 
 def _refused_operators(facts: Facts) -> dict[str, str]:
@@ -96,50 +85,42 @@ def _refused_operators(facts: Facts) -> dict[str, str]:
     return refused
 
 
-def _operators(
-    model: onnx.ModelProto, refused: Mapping[str, str], *, standard_only: bool
-) -> Iterator[Finding]:
-    for node in _nodes(model.graph):
-        if node.domain not in ("", "ai.onnx"):
+def _operators(model: ir.Model, refused: Mapping[str, str], *, standard_only: bool) -> Iterator[Finding]:
+    for node in model.graph.all_nodes():
+        if node.domain:  # ONNX's own is empty here, however the file has it
             if standard_only:
                 problem = f"is of the domain {node.domain!r}, not of ONNX; {STANDARD}"
-                yield Finding(node.name, node.op_type, origin_of(node), problem)
+                yield Finding(node.name or "", node.op_type, origin_of(node), problem)
         elif node.op_type in refused:
-            yield Finding(node.name, node.op_type, origin_of(node), refused[node.op_type])
+            yield Finding(node.name or "", node.op_type, origin_of(node), refused[node.op_type])
 
 
-def _dynamic_shapes(model: onnx.ModelProto) -> Iterator[Finding]:
-    for value in model.graph.input:
-        sizes = [d.dim_value or d.dim_param or "?" for d in value.type.tensor_type.shape.dim]
+def _dynamic_shapes(model: ir.Model) -> Iterator[Finding]:
+    for value in model.graph.inputs:
+        sizes = [_size(side) for side in value.shape or ()]
         if not all(isinstance(size, int) for size in sizes):
             shape = "x".join(map(str, sizes))
-            yield Finding(value.name, "", "", f"the input's shape {shape} is not fixed; {FIXED}")
+            yield Finding(value.name or "", "", "", f"the input's shape {shape} is not fixed; {FIXED}")
 
 
-def _types_refused(model: onnx.ModelProto, known: Mapping[str, str], rules: GraphRules) -> Iterator[Finding]:
-    for node in _nodes(model.graph):
-        taken = known.get(node.input[0]) if node.input else None
+def _types_refused(model: ir.Model, rules: GraphRules) -> Iterator[Finding]:
+    for node in model.graph.all_nodes():
+        taken = _kind(node.inputs[0]) if node.inputs else ""
         for (operator, kind), problem in rules.inputs.items():
             if node.op_type == operator and taken == kind:
-                yield Finding(node.name, node.op_type, origin_of(node), problem)
-        for name in node.output:
+                yield Finding(node.name or "", node.op_type, origin_of(node), problem)
+        for value in node.outputs:
             for kind, mend in rules.outputs.items():
-                if known.get(name) == kind:
-                    yield Finding(node.name, node.op_type, origin_of(node), f"gives {kind}; {mend}")
+                if _kind(value) == kind:
+                    problem = f"gives {kind}; {mend}"
+                    yield Finding(node.name or "", node.op_type, origin_of(node), problem)
 
 
-def _types(model: onnx.ModelProto) -> dict[str, str]:
-    """Name the element type of every tensor that the graph declares, or that shape inference finds."""
-    from onnx import TensorProto, shape_inference
+def _size(side: int | ir.SymbolicDim) -> int | str:
+    """Give a size, or the file's name for one that is not fixed."""
+    return (side if isinstance(side, int) else side.value) or "?"
 
-    try:
-        inferred = shape_inference.infer_shapes(model).graph
-    except (
-        Exception
-    ):  # a graph that contradicts itself, or has names that are no text: what it declares is left
-        inferred = model.graph
-    values = (*inferred.input, *inferred.value_info, *inferred.output)
-    known = {value.name: value.type.tensor_type.elem_type for value in values}
-    known |= {tensor.name: tensor.data_type for tensor in inferred.initializer}
-    names = {number: name.lower() for name, number in TensorProto.DataType.items()}
-    return {tensor: names.get(number, "undefined") for tensor, number in known.items()}
+
+def _kind(value: ir.Value | None) -> str:
+    """Name the type of a tensor's elements as ONNX does, in small letters; nothing where it is not known."""
+    return "" if value is None or value.dtype is None else value.dtype.name.lower()

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgeseg.bundle import DENSE_CRF
 from edgeseg.errors import ExportError
 from edgeseg.export.head import Reading, labels_from, logits_from
 from edgeseg.export.specification import Settings, check_stride, crf_stride_of, output_kind_of
@@ -18,7 +17,7 @@ from edgeseg.models.in_graph_crf import InGraphCRF
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.network_outputs import tensor_at
 from edgeseg.models.zoo import Network
-from edgeseg.spec import GREY_FROM_RGB, WHITE, ChannelOrder
+from edgeseg.spec import DENSE_CRF, GREY_FROM_RGB, WHITE, ChannelOrder
 from edgeseg.stages import DETECTIONS, stage_names
 
 BINARY = 2  # classes

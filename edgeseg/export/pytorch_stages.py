@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import onnx
+import onnx_ir as ir
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -19,7 +19,9 @@ from edgeseg.export.specification import Settings
 from edgeseg.export.stage_proof import Reference, StageGate, StageProof, golden_numbers
 from edgeseg.export.tracing import run_eagerly
 from edgeseg.export.verify import AnyScore, ProveStages
-from edgeseg.graph.passes.stages import shown
+from edgeseg.graph.passes.sequence import changed
+from edgeseg.graph.passes.stages import ShowStages
+from edgeseg.graph.protos import to_bytes
 from edgeseg.graph.running import open_run
 from edgeseg.models import roi_heads, rpn
 from edgeseg.models.anchors import cell_anchors
@@ -83,7 +85,7 @@ def rules_of(program: InstanceProgram, size_hw: tuple[int, int]) -> Selection:
 
 def prover(
     program: InstanceProgram,
-    graph: onnx.ModelProto,
+    graph: ir.Model,
     frames: NDArray[np.uint8],
     settings: Settings,
     on_step: Callable[[str], None],
@@ -93,7 +95,7 @@ def prover(
     def prove(any_score: AnyScore) -> StageProof:
         on_step("comparing candidates of any score" if any_score else "comparing stage by stage")
         rules = rules_of(program, settings.size_hw)
-        run = open_run(shown(graph, any_score=any_score).SerializeToString())
+        run = open_run(to_bytes(changed(graph, ShowStages(any_score=any_score)).model))
         gate = StageGate(rules.of_any_score() if any_score else rules, settings.batch, settings.tolerances)
         return gate.prove(run, pytorch_reference(program), frames)
 

@@ -18,6 +18,7 @@ from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.zoo import Network
 from edgeseg.palette import Background, RGBColour, default_palette, with_background
 from edgeseg.spec import (
+    DENSE_CRF,
     LOGITS_HEAD,
     MAX_CLASSES,
     MAX_SIDE,
@@ -183,6 +184,7 @@ def specify(
             network_channel_order=network.channel_order,
             divide_by_255=network.divide_by_255,
             crf_stride=crf_stride_of(settings),
+            float32_modules=() if settings.crf is None else (DENSE_CRF,),
         ),
         output_kind=kind,
         outputs=tuple(_output(name, outputs, kind, settings) for name in OUTPUT_NAMES[kind]),

@@ -27,12 +27,16 @@ from numpy.typing import NDArray
 from edgeseg.export.parity import FP32, ParityReport, Run, Tolerances
 from edgeseg.export.selection import Selection, Shown, judge
 from edgeseg.export.underflow import underflows
-from edgeseg.graph.passes.stages import computed_from, detection_values
+from edgeseg.graph.passes.given import ComputeFrom
+from edgeseg.graph.passes.sequence import changed
+from edgeseg.graph.passes.stages import detection_values
+from edgeseg.graph.protos import to_bytes
 from edgeseg.graph.running import open_run
+from edgeseg.graph.view import name_of
 from edgeseg.stages import DETECTIONS
 
 if TYPE_CHECKING:
-    import onnx
+    import onnx_ir as ir
 
 NUMBERS = {  # by the stage's name, without its level
     "maps": "feature maps",
@@ -164,16 +168,16 @@ class StageGate:
             proof.ties += decisions.ties
 
 
-def portable_reference(model: onnx.ModelProto) -> Reference:
+def portable_reference(model: ir.Model) -> Reference:
     """Let a portable model compute the numbers, in ONNX Runtime."""
     names = dict(zip(DETECTIONS, detection_values(model), strict=True))
-    computed = {name for node in model.graph.node for name in node.output}
-    numbers = [name for name in computed if stage_of(name) in NUMBERS]
+    computed = {name_of(value) for node in model.graph for value in node.outputs}
+    numbers = sorted(name for name in computed if stage_of(name) in NUMBERS)
 
     def reference(images: NDArray[np.uint8], other: Shown) -> Shown:
         given = {names.get(name, name): other[name] for name in GIVEN}
-        graph = computed_from(model, given, sorted(numbers))
-        return open_run(graph.SerializeToString())(images)
+        graph = changed(model, ComputeFrom(given, numbers)).model
+        return open_run(to_bytes(graph))(images)
 
     return reference
 

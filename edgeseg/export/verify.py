@@ -15,8 +15,10 @@ from edgeseg.export.golden import Golden, sample_all
 from edgeseg.export.parity import FP32, Outputs, ParityReport, Run, Tolerances, compare, run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.stage_proof import StageGate, StageProof, portable_reference
-from edgeseg.graph.passes.stages import shown
+from edgeseg.graph.passes.sequence import changed
+from edgeseg.graph.passes.stages import ShowStages
 from edgeseg.graph.portable import PortableModel
+from edgeseg.graph.protos import to_bytes
 from edgeseg.graph.running import open_run
 from edgeseg.limits import refuse_above
 from edgeseg.reading import reading
@@ -116,8 +118,8 @@ def portable_stages(model: PortableModel, tolerances: Tolerances = FP32) -> Prov
         gate = StageGate(golden.rules.of_any_score() if any_score else golden.rules, batch, tolerances)
         try:
             return gate.prove_golden(
-                open_run(shown(model.proto, any_score=any_score).SerializeToString()),
-                portable_reference(model.proto),
+                open_run(to_bytes(changed(model.model, ShowStages(any_score=any_score)).model)),
+                portable_reference(model.model),
                 golden.stages,
                 pictures(golden.seeds, (model.spec.input.height, model.spec.input.width)),
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from edgeseg.spec import ModelSpec
 
 if TYPE_CHECKING:
     import onnx
+    import onnx_ir as ir
 
     from edgeseg.graph.view import GraphView
 
@@ -29,17 +31,24 @@ class PortableModel:
     """A model as its file has it, or as a graph in memory; each fact is computed once, when it is asked for.
 
     Whoever needs a model takes this object and no path: what is hashed, proven and built is then the same.
-    The graph must not be changed.
+    The graph must not be changed; passes change copies, which share the weights (`passes.sequence`).
 
     Attributes:
         name: what messages call the model, such as its path.
-        proto: the graph with its weights and its metadata.
     """
 
-    def __init__(self, proto: onnx.ModelProto, name: str, data: bytes | None = None) -> None:
-        self.proto = proto
+    def __init__(
+        self,
+        name: str,
+        *,
+        proto: onnx.ModelProto | None = None,
+        data: bytes | None = None,
+        model: ir.Model | None = None,
+    ) -> None:
         self.name = name
+        self._proto = proto
         self._data = data
+        self._model = model
 
     @classmethod
     def read(cls, path: Path | PortableModel) -> PortableModel:
@@ -73,16 +82,50 @@ class PortableModel:
             if not proto.graph.node:
                 raise ExportError(f"{path} is not an ONNX file, or an empty one")
             refuse_hostile(proto, str(path))
-        return cls(proto, str(path), data)
+        return cls(str(path), proto=proto, data=data)
 
     @classmethod
-    def of(cls, proto: onnx.ModelProto, name: str) -> PortableModel:
+    def of(cls, model: ir.Model, name: str) -> PortableModel:
         """Take a graph in memory."""
-        return cls(proto, name)
+        return cls(name, model=model)
 
     def to_bytes(self) -> bytes:
         """Give the model serialized: as its file has it, or with equal bytes for equal graphs."""
-        return self.proto.SerializeToString(deterministic=True) if self._data is None else self._data
+        if self._data is not None:
+            return self._data
+        from edgeseg.graph.protos import to_bytes
+
+        return to_bytes(self.model)
+
+    @cached_property
+    def proto(self) -> onnx.ModelProto:
+        """Give the graph with its weights and its metadata as ONNX's own message: what is hashed."""
+        if self._proto is not None:
+            return self._proto
+        from edgeseg.graph.protos import to_proto
+
+        return to_proto(self.model)
+
+    @cached_property
+    def model(self) -> ir.Model:
+        """Give the graph, its types inferred where it comes from a file.
+
+        Raises:
+            ExportError: if the graph is none, or contradicts itself.
+        """
+        if self._model is not None:
+            return self._model
+        from edgeseg.graph.passes.types import InferTypes
+        from edgeseg.graph.protos import from_proto
+
+        return InferTypes()(from_proto(self.proto, self.name)).model
+
+    @cached_property
+    def metadata(self) -> Mapping[str, str]:
+        """Give the metadata: the spec, what the export proved, and what it computed."""
+        if self._model is not None:
+            return self._model.metadata_props
+        return metadata_of(self.proto)
 
     @cached_property
     def sha256(self) -> str:
@@ -96,7 +139,7 @@ class PortableModel:
         Raises:
             ExportError: if the file was not made by `edgeseg export`.
         """
-        text = metadata_of(self.proto).get(SPEC_KEY)
+        text = self.metadata.get(SPEC_KEY)
         if text is None:
             raise ExportError(
                 f"{self.name} was not made by edgeseg; make one from the checkpoint with edgeseg export"
@@ -113,7 +156,7 @@ class PortableModel:
         Raises:
             ExportError: if there are none, or they are damaged.
         """
-        text = metadata_of(self.proto).get(GOLDEN_KEY)
+        text = self.metadata.get(GOLDEN_KEY)
         if text is None:
             raise ExportError(f"{self.name} has no golden outputs; export it again")
         try:
@@ -128,10 +171,14 @@ class PortableModel:
 
     @cached_property
     def view(self) -> GraphView:
-        """Look at the graph from its tensors."""
+        """Look at the graph as precision does.
+
+        Raises:
+            ExportError: as `model` and `spec`.
+        """
         from edgeseg.graph.view import GraphView
 
-        return GraphView(self.proto)
+        return GraphView(self.model, self.spec.graph.float32_modules)
 
 
 def metadata_of(model: onnx.ModelProto) -> dict[str, str]:

@@ -1,19 +1,18 @@
-"""Look at an ONNX graph from its tensors: who makes and who reads them, their types and their shapes."""
+"""Look at a graph as precision does: its layers, and which tensors have the type that a node computes in."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cache
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnx import numpy_helper
+import onnx_ir as ir
 
-from edgeseg.bundle import DENSE_CRF, MODULE_KEY
+from edgeseg.bundle import MODULE_KEY
 
-FLOAT = onnx.TensorProto.FLOAT
+FLOAT = ir.DataType.FLOAT
 CLAMPS = frozenset(("Clip", "Relu"))
 """Operators that engines fuse into the layer before them, also in int8."""
 
@@ -23,7 +22,7 @@ ACTIVATIONS = CLAMPS | {"HardSigmoid", "LeakyRelu", "Sigmoid", "Tanh"}
 HEAVY = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 """Operators that hold nearly all arithmetic, where their second input is a constant."""
 
-_WEIGHT = 1  # the input of a heavy node that holds its weights
+WEIGHT = 1  # the input of a heavy node that holds its weights
 _NETWORK_PREFIX = "network."  # of weights below an exported program
 _OPEN_TYPE = "tensor("  # a schema's input of this beginning has one type, of another it follows the node's
 
@@ -49,98 +48,73 @@ class Layer:
 class GraphView:
     """The main graph of a model, subgraphs seen as parts of their nodes. The model must not change meanwhile.
 
+    Args:
+        model: with its types inferred; see `passes.types`.
+        float32_modules: parts of the network that must stay float32; see `GraphSpec`.
+
     Attributes:
-        constants: initializers by name.
-        producers: node by the name of its output.
-        types: element types of all tensors that shape inference knows.
-        shapes: sizes, None where they depend on the data.
-        outer: names that somebody outside the main graph's nodes reads: outputs, and what subgraphs capture.
+        nodes: in the order of the graph.
     """
 
-    def __init__(self, model: onnx.ModelProto) -> None:
-        self.opset = next(entry.version for entry in model.opset_import if entry.domain == "")
-        inferred = onnx.shape_inference.infer_shapes(_without_weights(model)).graph
-        self.nodes = list(model.graph.node)
-        self.constants = {tensor.name: tensor for tensor in model.graph.initializer}
-        self.producers = {name: node for node in self.nodes for name in node.output if name}
-        self.consumers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
-        self.outer = {output.name for output in model.graph.output}
-        for node in self.nodes:
-            for name in node.input:
-                self.consumers[name].append(node)
-            self.outer.update(captured(node))
-        self.types = {name: tensor.data_type for name, tensor in self.constants.items()}
-        self.shapes: dict[str, tuple[int | None, ...]] = {}
-        for value in (*inferred.input, *inferred.value_info, *inferred.output):
-            tensor = value.type.tensor_type
-            self.types[value.name] = tensor.elem_type
-            if tensor.HasField("shape"):
-                self.shapes[value.name] = tuple(
-                    dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim
-                )
+    def __init__(self, model: ir.Model, float32_modules: Collection[str] = ()) -> None:
+        self.model = model
+        self.nodes = tuple(model.graph)
+        self._prefixes = tuple(f"{module}." for module in float32_modules)
 
-    def float_inputs(self, node: onnx.NodeProto) -> list[str]:
-        """Name the float32 inputs whose type follows the node's: not the scales of a Resize, for instance."""
-        schema = onnx.defs.get_schema(node.op_type, self.opset, node.domain)
-        last = len(schema.inputs) - 1  # stands for all further ones of a variadic operator
-        return [
-            name
-            for index, name in enumerate(node.input)
-            if self.types.get(name) == FLOAT
-            and not schema.inputs[min(index, last)].type_str.startswith(_OPEN_TYPE)
-        ]
+    def float_inputs(self, node: ir.Node) -> list[ir.Value]:
+        """Give the float32 inputs whose type follows the node's: not the scales of a Resize, for instance."""
+        return [value for index in float_places(node) if (value := node.inputs[index]) is not None]
 
-    def float_outputs(self, node: onnx.NodeProto) -> list[str]:
-        """Name the float32 outputs."""
-        return [name for name in node.output if self.types.get(name) == FLOAT]
+    def float_outputs(self, node: ir.Node) -> list[ir.Value]:
+        """Give the float32 outputs."""
+        return [value for value in node.outputs if value.dtype == FLOAT]
 
-    def constant(self, name: str) -> NDArray[np.generic]:
-        """Read an initializer."""
-        return numpy_helper.to_array(self.constants[name])
+    def computed_inputs(self, node: ir.Node) -> list[ir.Value]:
+        """Give those of `float_inputs` that are no constants."""
+        return [value for value in self.float_inputs(node) if not value.is_initializer()]
 
-    def is_heavy(self, node: onnx.NodeProto) -> bool:
+    def must_stay_float32(self, node: ir.Node) -> bool:
+        """Whether a node belongs to a part of the network all of which stays in float32."""
+        return f"{node.metadata_props.get(MODULE_KEY, '')}.".startswith(self._prefixes)
+
+    def is_heavy(self, node: ir.Node) -> bool:
         """Whether a node computes with trained weights."""
-        return (
-            node.op_type in HEAVY
-            and not is_dense_crf(node)
-            and node.input[_WEIGHT] in self.constants
-            and self.types[node.input[_WEIGHT]] == FLOAT
-        )
+        if node.op_type not in HEAVY or self.must_stay_float32(node):
+            return False
+        weight = node.inputs[WEIGHT]
+        return weight is not None and weight.is_initializer() and weight.dtype == FLOAT
 
-    def settled(self, node: onnx.NodeProto) -> str:
-        """Name a layer's output after the clamp that is fused into it, if there is one."""
+    def readers(self, value: ir.Value) -> list[ir.Node]:
+        """List the nodes of the main graph that read a value, twice if they read it twice."""
+        return [use.node for use in value.uses() if use.node.graph is self.model.graph]
+
+    def settled(self, node: ir.Node) -> ir.Value:
+        """Give a layer's output after the clamp that is fused into it, if there is one."""
         return self._after(node, CLAMPS)
 
-    def _after(self, node: onnx.NodeProto, fused: Collection[str]) -> str:
-        name: str = node.output[0]
-        consumers = self.consumers[name]
-        if len(consumers) == 1 and consumers[0].op_type in fused:
-            name = consumers[0].output[0]
-        return name
-
-    @staticmethod
-    def all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
-        """Walk nodes and those of their subgraphs."""
-        for node in nodes:
-            yield node
-            for attribute in node.attribute:
-                for graph in (attribute.g, *attribute.graphs):
-                    yield from GraphView.all_nodes(graph.node)
+    def _after(self, node: ir.Node, fused: Collection[str]) -> ir.Value:
+        value = node.outputs[0]
+        readers = self.readers(value)
+        if len(readers) == 1 and readers[0].op_type in fused:
+            value = readers[0].outputs[0]
+        return value
 
     def layers(self) -> list[Layer]:
         """Gather the heavy nodes by their weights, in the order of the graph."""
-        nodes: dict[str, list[onnx.NodeProto]] = defaultdict(list)
+        nodes: dict[str, list[ir.Node]] = defaultdict(list)
         for node in filter(self.is_heavy, self.nodes):
-            nodes[node.input[_WEIGHT]].append(node)
+            nodes[weight_of(node)].append(node)
         return [
             Layer(
-                _layer_name(weight),
+                weight.removeprefix(_NETWORK_PREFIX).removesuffix(".weight"),
                 users[0].op_type,
                 weight,
-                tuple(node.name for node in users),
+                tuple(node.name or "" for node in users),
                 tuple(
                     dict.fromkeys(
-                        name for node in users for name in (node.output[0], self._after(node, ACTIVATIONS))
+                        name_of(value)
+                        for node in users
+                        for value in (node.outputs[0], self._after(node, ACTIVATIONS))
                     )
                 ),
             )
@@ -148,45 +122,46 @@ class GraphView:
         ]
 
 
-def is_dense_crf(node: onnx.NodeProto) -> bool:
-    """Whether a node belongs to the graph's CRF, all of which stays in float32.
-
-    Its squared distances are small differences of large products, row sums of its kernel exceed 65504, and
-    its smoothing matrices look like trained weights, but are none.
-    """
-    module = next((entry.value for entry in node.metadata_props if entry.key == MODULE_KEY), "")
-    return module.split(".")[0] == DENSE_CRF
+def name_of(value: ir.Value | None) -> str:
+    """Name a value; "" stands for an input that is left out."""
+    return "" if value is None else value.name or ""
 
 
-def _layer_name(weight: str) -> str:
-    return weight.removeprefix(_NETWORK_PREFIX).removesuffix(".weight")
+def weight_of(node: ir.Node) -> str:
+    """Name the weights of a heavy node."""
+    return name_of(node.inputs[WEIGHT])
 
 
-def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Copy a model with its large initializers as inputs: shape inference would copy the weights about."""
-    bare = onnx.ModelProto()
-    bare.ir_version = model.ir_version
-    bare.opset_import.extend(model.opset_import)
-    bare.functions.extend(model.functions)
-    bare.graph.name = model.graph.name
-    bare.graph.node.extend(model.graph.node)
-    bare.graph.input.extend(model.graph.input)
-    bare.graph.output.extend(model.graph.output)
-    for tensor in model.graph.initializer:
-        if tensor.data_type == FLOAT:
-            bare.graph.input.append(
-                onnx.helper.make_tensor_value_info(tensor.name, FLOAT, tuple(tensor.dims))
-            )
+def float_places(node: ir.Node) -> list[int]:
+    """Number the float32 inputs of a main graph's node whose type follows the node's."""
+    assert node.graph is not None
+    follows = _follows_type(node.op_type, node.domain, node.graph.opset_imports[""])
+    last = len(follows) - 1  # stands for all further ones of a variadic operator
+    return [
+        index
+        for index, value in enumerate(node.inputs)
+        if value is not None and value.dtype == FLOAT and follows[min(index, last)]
+    ]
+
+
+@cache
+def _follows_type(op_type: str, domain: str, opset: int) -> tuple[bool, ...]:
+    """Say of each input of an operator whether its type follows the node's."""
+    schema = onnx.defs.get_schema(op_type, opset, domain)
+    return tuple(not formal.type_str.startswith(_OPEN_TYPE) for formal in schema.inputs)
+
+
+def captured(node: ir.Node) -> Iterator[ir.Value]:
+    """Give what a node's subgraphs read; their own values are among them, and do no harm."""
+    for attribute in node.attributes.values():
+        if attribute.type == ir.AttributeType.GRAPH:
+            graphs: tuple[ir.Graph, ...] = (attribute.as_graph(),)
+        elif attribute.type == ir.AttributeType.GRAPHS:
+            graphs = tuple(attribute.as_graphs())
         else:
-            bare.graph.initializer.append(tensor)
-    return bare
-
-
-def captured(node: onnx.NodeProto) -> Iterator[str]:
-    """Name what a node's subgraphs read; their own tensors are among them, and do no harm."""
-    for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            for inner in graph.node:
-                yield from inner.input
+            continue
+        for graph in graphs:
+            for inner in graph:
+                yield from (value for value in inner.inputs if value is not None)
                 yield from captured(inner)
-            yield from (output.name for output in graph.output)
+            yield from graph.outputs

@@ -70,11 +70,11 @@ def test_the_graph_refines_at_the_inputs_resolution(tmp_path: Path) -> None:
     assert report.figures["label_agreement"] == 1.0
     assert report.figures["mean_relative_logit_error"] < 1e-5
     portable = PortableModel.read(path)
-    model, spec = portable.proto, portable.spec
+    model, spec = portable.model, portable.spec
     assert (spec.graph.crf_stride, spec.crf) == (8, CRF)
     assert spec.outputs[0].shape == (2, 5, *SIZE_HW)
     assert not preflight(model, "tensorrt_rtx")
-    assert not {"Scatter", "ScatterElements", "ScatterND", "If", "Loop"} & operators(model.graph)
+    assert not {"Scatter", "ScatterElements", "ScatterND", "If", "Loop"} & operators(portable.proto.graph)
 
     images = pictures((5, 6), SIZE_HW)
     plain = tmp_path / "plain.onnx"

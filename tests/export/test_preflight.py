@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeseg.errors import EngineError
 from edgeseg.export.preflight import preflight, refuse_unfit
+from edgeseg.graph.passes.types import InferTypes
+from edgeseg.graph.portable import PortableModel
 from tests.export.small_networks import mask_rcnn
 from tests.exported_models import ExportedModels
 
@@ -24,10 +27,14 @@ def graph(
     )
 
 
+def typed(model: onnx.ModelProto) -> ir.Model:
+    return InferTypes()(ir.from_proto(model)).model
+
+
 def test_a_plain_graph_has_no_findings() -> None:
     model = graph([helper.make_node("Relu", ["image"], ["answer"])])
     for backend in ("onnxruntime", "tensorrt", "tensorrt_rtx"):
-        assert preflight(model, backend) == []
+        assert preflight(typed(model), backend) == []
 
 
 @pytest.mark.parametrize(
@@ -64,13 +71,15 @@ def test_a_plain_graph_has_no_findings() -> None:
 )
 def test_a_broken_graph_is_refused_with_the_mend(model: onnx.ModelProto, message: str) -> None:
     with pytest.raises(EngineError, match=f"tensorrt will refuse .*{message}"):
-        refuse_unfit(model, "tensorrt")
-    assert preflight(model, "onnxruntime") == []
+        refuse_unfit(typed(model), "tensorrt")
+    assert preflight(typed(model), "onnxruntime") == []
 
 
 def test_findings_name_the_line_of_pytorch_and_the_dense_lowering_has_none(exported: ExportedModels) -> None:
     findings = {
-        lowering: preflight(onnx.load(exported(mask_rcnn, lowering=lowering).path), "tensorrt_rtx")
+        lowering: preflight(
+            PortableModel.read(exported(mask_rcnn, lowering=lowering).path).model, "tensorrt_rtx"
+        )
         for lowering in ("onnx", "dense")
     }
     assert findings["dense"] == []

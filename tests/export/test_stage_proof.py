@@ -25,13 +25,15 @@ from edgeseg.export.parity import ParityReport
 from edgeseg.export.pictures import pictures
 from edgeseg.export.stage_proof import STAGES_PROVEN, StageProof
 from edgeseg.export.verify import portable_stages, verify, verify_model
-from edgeseg.graph.passes.stages import shown, stage_values
+from edgeseg.graph.passes.sequence import changed
+from edgeseg.graph.passes.stages import ShowStages, stage_values
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import open_run
 from edgeseg.models.zoo import Network
 from edgeseg.stages import stage_names
 from tests.export.small_networks import SIZE_HW, mask_rcnn
 from tests.exported_models import ExportedModels
+from tests.graph import small_graphs as graphs
 
 LOWERINGS = ("onnx", "dense")
 KEPT = {"score_threshold": 0.1, "max_detections": 20}
@@ -64,10 +66,10 @@ def test_the_note_says_that_decisions_tie_and_how_well_the_stages_agree(tied: Pa
 
 def test_the_stages_stay_inside_the_graph(tied: Path) -> None:
     portable = PortableModel.read(tied)
-    model, spec = portable.proto, portable.spec
-    assert [output.name for output in model.graph.output] == [output.name for output in spec.outputs]
+    model, spec = portable.model, portable.spec
+    assert [output.name for output in model.graph.outputs] == [output.name for output in spec.outputs]
     wanted = set(stage_names(levels=5))
-    found = set(stage_values(model))
+    found = {value.name for value in stage_values(model)}
     assert wanted - found in (set(), {name for name in wanted if name.startswith("detections.")})
     assert len(portable.golden.to_json()) < 80_000
 
@@ -253,10 +255,10 @@ def test_other_detections_without_a_tie_are_other_detections() -> None:
 
 
 def test_a_lowered_threshold_shows_candidates_of_any_score(golden_and_model: tuple[Path, Golden]) -> None:
-    model = PortableModel.read(golden_and_model[0]).proto
+    model = PortableModel.read(golden_and_model[0]).model
     images = pictures((0,), SIZE_HW)
     counts = [
-        len(open_run(shown(model, any_score=any_score).SerializeToString())(images)["scores"][0])
+        len(graphs.run(changed(model, ShowStages(any_score=any_score)).model, images)["scores"][0])
         for any_score in (False, True)
     ]
     assert counts[0] < counts[1] == 20

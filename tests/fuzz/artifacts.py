@@ -136,7 +136,7 @@ def onnx_file(portable: Path, rng: random.Random, at: Path) -> None:
     path = at / "model.onnx"
     path.write_bytes(mutated_bytes(portable.read_bytes(), rng))
     if rng.random() < 0.5:
-        preflight(PortableModel.read(path).proto, "tensorrt")
+        preflight(PortableModel.read(path).model, "tensorrt")
     else:
         verify_model(path)
 

@@ -100,9 +100,9 @@ def _note(notes: Any, name: str) -> Any:
 def _computes_in(capabilities: list[str], request: Request, *, keeps_float: bool) -> FloatType:
     """Decide what float layers are computed in; by itself OpenVINO takes bfloat16 for float32 where it can.
 
-    It is the whole graph that changes, and with it what an fp16 graph keeps in float32, such as boxes and the
-    CRF's distances. That loses detections and refinement, so that graphs with either (`keeps_float`) stay in
-    float32 where nothing else is asked for.
+    It is the whole graph that changes, and with it what an fp16 graph keeps in float32, such as boxes and
+    modules that must stay float32. That loses detections and refinement, so that graphs with either
+    (`keeps_float`) stay in float32 where nothing else is asked for.
 
     Raises:
         UsageError: if something else than float32 is asked of an fp32 engine.
@@ -117,7 +117,7 @@ def _computes_in(capabilities: list[str], request: Request, *, keeps_float: bool
 
 
 def _keeps_float(spec: ModelSpec) -> bool:
-    return spec.task == "instance" or spec.graph.crf_stride is not None
+    return spec.task == "instance" or bool(spec.graph.float32_modules)
 
 
 def _choices(device: str, hint: str, threads: int | None) -> list[dict[str, Any]]:

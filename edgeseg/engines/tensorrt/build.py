@@ -62,8 +62,8 @@ def serialized(
     network = _parse(library, builder, logger, job.model, title)
     config = _configured(library, builder, options)
     configure(library, config)
-    if job.spec.graph.crf_stride is not None:
-        config.clear_flag(library.BuilderFlag.TF32)  # 10 bits for the CRF's squared distances
+    if job.spec.graph.float32_modules:
+        config.clear_flag(library.BuilderFlag.TF32)  # it has the range of float32, and 10 bits of its 23
     plan: Any = builder.build_serialized_network(network, config)
     if plan is None:
         raise EngineError(f"{title} cannot build {job.model.name}: {logger.last_error()}")
@@ -116,7 +116,7 @@ def _parse(
     parser: trt.OnnxParser = library.OnnxParser(network, logger)
     if not parser.parse(model.to_bytes()):
         errors = [parser.get_error(i) for i in range(parser.num_errors)]
-        origins = {node.name: origin_of(node) for node in model.proto.graph.node}
+        origins = {node.name or "": origin_of(node) for node in model.model.graph}
         raise EngineError(f"{title} refuses {'; '.join(_parser_error(error, origins) for error in errors)}")
     return network
 

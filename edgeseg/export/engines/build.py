@@ -181,7 +181,7 @@ def _refuse_unfit(order: _Order) -> None:
     if model.graph_sha256 != model.golden.graph_sha256:
         raise ParityError(f"{model.name} was changed since it was exported and proven; export it again")
     if backend != AUTO:  # which compares those that take every graph
-        refuse_unfit(model.proto, backend)
+        refuse_unfit(model.model, backend)
 
 
 def _noted(staging: Path, examined: _Examined) -> Manifest:

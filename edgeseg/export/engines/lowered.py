@@ -153,15 +153,15 @@ def _in_int8(
     judge: Judge | None
     if isinstance(calibration, Calibration):
         judge = judge_of(model, calibration)
-        choice = choose_int8(model.proto, calibration, judge, target, on_step)
+        choice = choose_int8(model, calibration, judge, target, on_step)
     else:
         judge = None if images is None else Judge(open_run(model.to_bytes()), model.spec, images)
         choice = calibration
     narrow = target.saturates and not choice.wide
-    lowered = quantised(model.proto, choice, narrow=narrow)
+    lowered = quantised(model, choice, narrow=narrow)
     notes = (*choice.report.notes, WIDE) if target.saturates and choice.wide else choice.report.notes
     report = dataclasses.replace(choice.report, narrow=NARROW if narrow else None, notes=notes)
-    made = PortableModel.of(lowered, model.name)
+    made = PortableModel.of(lowered.model, model.name)
     return Lowered(made, report, model.view.layers(), judge, choice.max_drop)
 
 
@@ -180,9 +180,9 @@ def _in_fp16(
     judge = Judge(run, spec, calibration.images, calibration.labels)
     further = None if images is None else Further.computed(run, images, spec.input.batch)
     del run  # a session with all weights
-    lowered, report = to_fp16(model.proto, calibration, judge, on_step)
-    made = PortableModel.of(lowered, model.name)
-    return Lowered(made, report, model.view.layers(), judge, calibration.max_drop, further)
+    lowered = to_fp16(model, calibration, judge, on_step)
+    made = PortableModel.of(lowered.model, model.name)
+    return Lowered(made, lowered.report, model.view.layers(), judge, calibration.max_drop, further)
 
 
 def int8_target(spec: ModelSpec, request: Request, open_engine: OpenEngine) -> Target:

@@ -25,9 +25,12 @@ from edgeseg.export.golden import Golden
 from edgeseg.export.parity import Run, Tolerances
 from edgeseg.export.stage_proof import StageGate, StageProof, portable_reference
 from edgeseg.export.verify import portable_stages
-from edgeseg.graph.passes.stages import shown
+from edgeseg.graph.passes.sequence import changed
+from edgeseg.graph.passes.stages import ShowStages
 from edgeseg.graph.portable import PortableModel
+from edgeseg.graph.protos import to_bytes
 from edgeseg.graph.running import open_run
+from edgeseg.graph.view import name_of
 
 ONE_THREAD = 1  # spares measuring thread counts
 
@@ -65,18 +68,18 @@ class StagedEngine:
         return proof if proof.failures else proof.followed_by(self._prove_engine(any_score))
 
     def _prove_engine(self, any_score: bool) -> StageProof:
-        graph = shown(self.lowered.proto, any_score=any_score)
-        names = [output.name for output in graph.graph.output]
+        graph = changed(self.lowered.model, ShowStages(any_score=any_score)).model
+        names = [name_of(output) for output in graph.graph.outputs]
         assert self.golden.rules is not None
         rules = self.golden.rules.of_any_score() if any_score else self.golden.rules
         batch = self.manifest.spec.input.batch
 
         def proof_of(run: Run) -> StageProof:
-            reference = portable_reference(self.source.proto)
+            reference = portable_reference(self.source.model)
             return StageGate(rules, batch, self.tolerances).prove(run, reference, self.images)
 
         if self.open_engine is None:
-            return proof_of(open_run(graph.SerializeToString()))
+            return proof_of(open_run(to_bytes(graph)))
         with tempfile.TemporaryDirectory(prefix="edgeseg-") as folder:
             staging = Path(folder) / "engine"
             staging.mkdir()

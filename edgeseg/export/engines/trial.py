@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import numpy as np
-import onnx
+import onnx_ir as ir
 
 from edgeseg.engines.builders import write_files_of
 from edgeseg.engines.facts import CPU
@@ -28,9 +28,7 @@ def can_try(request: Request) -> bool:
 
 
 @contextmanager
-def trial(
-    model: onnx.ModelProto, spec: ModelSpec, request: Request, open_engine: OpenEngine
-) -> Iterator[list[Run]]:
+def trial(model: ir.Model, spec: ModelSpec, request: Request, open_engine: OpenEngine) -> Iterator[list[Run]]:
     """Open a graph in each backend that the request may end in: `auto` in any that is installed.
 
     Raises:

@@ -8,36 +8,34 @@ as a pool averages nothing but its input: zeros beyond the border are not moved,
 from __future__ import annotations
 
 import numpy as np
-import onnx
-from onnx import helper, numpy_helper
+import onnx_ir as ir
+
+from edgeseg.graph.passes.constants import constant
+from edgeseg.graph.view import name_of
 
 LEAST = float(np.finfo(np.float32).min)  # the larger of a number and this is the number
 
 
-def with_fixed_pools(
-    nodes: list[onnx.NodeProto],
-) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+class FixPaddedPools(ir.passes.InPlacePass):
     """Let average pools that count zeros beyond the border read their input through an operator that stays.
 
-    Args:
-        nodes: of a graph, in order; those of the pools are changed.
-
-    Returns:
-        All nodes, and the constants that the added ones read.
+    Requires:
+        pools that compute in float32, or read what is dequantised to it.
     """
-    made: list[onnx.NodeProto] = []
-    constants: list[onnx.TensorProto] = []
-    for node in nodes:
-        if node.op_type == "AveragePool" and _counts_padding(node):
-            name = f"{node.output[0]}.in_place"
-            constants.append(numpy_helper.from_array(np.array(LEAST, np.float32), f"{name}.least"))
-            made.append(helper.make_node("Max", [node.input[0], f"{name}.least"], [name], name=name))
-            node.input[0] = name
-        made.append(node)
-    return made, constants
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Put a Max before each such pool."""
+        pools = [node for node in model.graph if node.op_type == "AveragePool" and _counts_padding(node)]
+        for pool in pools:
+            name = f"{name_of(pool.outputs[0])}.in_place"
+            least = constant(model.graph, f"{name}.least", np.array(LEAST, np.float32))
+            kept = ir.Node("", "Max", [pool.inputs[0], least], outputs=[ir.Value(name=name)], name=name)
+            model.graph.insert_before(pool, kept)
+            pool.replace_input_with(0, kept.outputs[0])
+        return ir.passes.PassResult(model, bool(pools))
 
 
-def _counts_padding(pool: onnx.NodeProto) -> bool:
-    attributes = {entry.name: helper.get_attribute_value(entry) for entry in pool.attribute}
-    padded = any(attributes.get("pads", ())) or attributes.get("auto_pad", b"").startswith(b"SAME")
-    return bool(padded and attributes.get("count_include_pad", 0))
+def _counts_padding(pool: ir.Node) -> bool:
+    attributes = pool.attributes
+    padded = any(attributes.get_ints("pads", ())) or attributes.get_string("auto_pad", "").startswith("SAME")
+    return bool(padded and attributes.get_int("count_include_pad", 0))

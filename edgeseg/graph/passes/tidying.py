@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import onnx_ir as ir
@@ -25,33 +24,40 @@ _FOREIGN = re.compile(r"[/\\](torch|onnxscript)[/\\]")
 _NETWORK_PREFIX = "network."  # of modules below a program
 
 
-def tidy(model: ir.Model) -> ir.Model:
-    """Clean the graph in place and return it."""
-    origins = {node: _origin(node) for node in model.graph.all_nodes()}
-    common.ClearMetadataAndDocStringPass()(model)
-    for node, origin in origins.items():
-        node.metadata_props.update(origin)
-        for value in node.outputs:
+class Tidy(ir.passes.InPlacePass):
+    """Clean a graph as PyTorch's exporter leaves it.
+
+    Requires:
+        nothing.
+
+    Ensures:
+        no documentation, and no metadata but the origins.
+    """
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Note the origins, and clear everything else."""
+        origins = {node: _origin(node) for node in model.graph.all_nodes()}
+        common.ClearMetadataAndDocStringPass()(model)
+        for node, origin in origins.items():
+            node.metadata_props.update(origin)
+            for value in node.outputs:
+                value.metadata_props.clear()
+        for value in (*model.graph.inputs, *model.graph.initializers.values()):
             value.metadata_props.clear()
-    for value in (*model.graph.inputs, *model.graph.initializers.values()):
-        value.metadata_props.clear()
-        if value.const_value is not None:
-            value.const_value.metadata_props.clear()
-    model.metadata_props.clear()
-    model.graph.metadata_props.clear()
-    model.graph.name = "edgeseg"
-    model.producer_name, model.producer_version = "edgeseg", edgeseg.__version__
-    model.domain = model.doc_string = None
-    return model
+            if value.const_value is not None:
+                value.const_value.metadata_props.clear()
+        model.metadata_props.clear()
+        model.graph.metadata_props.clear()
+        model.graph.name = "edgeseg"
+        model.producer_name, model.producer_version = "edgeseg", edgeseg.__version__
+        model.domain = model.doc_string = None
+        return ir.passes.PassResult(model, True)
 
-
-def keep_outputs(model: ir.Model, names: Sequence[str]) -> ir.Model:
-    """Drop all graph outputs but these, and what only the dropped ones needed, in place."""
-    kept = [output for output in model.graph.outputs if output.name in names]
-    model.graph.outputs.clear()
-    model.graph.outputs.extend(kept)
-    common.RemoveUnusedNodesPass()(model)
-    return model
+    def ensures(self, model: ir.Model) -> None:
+        """Check what is noted on nodes."""
+        noted = {key for node in model.graph.all_nodes() for key in node.metadata_props}
+        if others := sorted(noted - {SOURCE_KEY, MODULE_KEY}):
+            raise ir.passes.PostconditionError(f"nodes still have metadata: {', '.join(others)}")
 
 
 def _origin(node: ir.Node) -> dict[str, str]:

@@ -8,15 +8,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
-import onnx
+import onnx_ir as ir
 
 from edgeseg.errors import EngineError, SpecError
 from edgeseg.export.parity import Run
-from edgeseg.graph.portable import graph_sha256
+from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.cache import Cache
 from edgeseg.graph.precision.convert import (
     DEFAULT_MAX_DROP,
     Calibration,
+    Converted,
     Say,
     finished,
     measured_on,
@@ -27,8 +28,8 @@ from edgeseg.graph.precision.quantise import plan, quantise
 from edgeseg.graph.precision.report import Kept, PrecisionReport
 from edgeseg.graph.precision.sensitivity import search
 from edgeseg.graph.precision.trials import Form, Trials
+from edgeseg.graph.protos import to_bytes
 from edgeseg.graph.running import REFERENCE, open_run
-from edgeseg.graph.view import GraphView
 from edgeseg.reading import parse_json
 from edgeseg.records import from_plain, to_plain
 from edgeseg.spec import CalibrationMethod, Int8Scheme, Magnitude
@@ -37,14 +38,14 @@ JUDGING_BUDGET_S = 240.0  # for all groups of layers once
 METHODS: tuple[CalibrationMethod, ...] = ("entropy", "percentile", "mse", "minmax")
 """In the order in which they are tried."""
 
-OpenTrial = Callable[[onnx.ModelProto], AbstractContextManager[Sequence[Run]]]
+OpenTrial = Callable[[ir.Model], AbstractContextManager[Sequence[Run]]]
 """Opens a graph as the engine will compute it; several runs, where it may end in one of several backends."""
 
 
 @contextmanager
-def in_reference(model: onnx.ModelProto) -> Iterator[list[Run]]:
+def in_reference(model: ir.Model) -> Iterator[list[Run]]:
     """Open a graph in ONNX Runtime, where the engine's own backend cannot be tried."""
-    yield [open_run(model.SerializeToString())]
+    yield [open_run(to_bytes(model))]
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Target:
 
 
 def choose_int8(
-    model: onnx.ModelProto,
+    model: PortableModel,
     calibration: Calibration,
     judge: Judge,
     target: Target,
@@ -118,7 +119,7 @@ def choose_int8(
     Raises:
         EngineError: if no layer can compute in int8.
     """
-    view = GraphView(model)
+    view = model.view
     scheme = target.scheme
     by_rule = plan(view, scheme).float_layers
     rules = {entry.name for entry in by_rule}
@@ -140,8 +141,8 @@ def choose_int8(
         } - rules
 
     def measure(form: Form, float_layers: Collection[str]) -> float:
-        candidate = quantise(model, view, ranges[form.method], scheme, float_layers, narrow=form.narrow)
-        with target.open_trial(candidate) as runs:
+        candidate = quantise(view, ranges[form.method], scheme, float_layers, narrow=form.narrow)
+        with target.open_trial(candidate.model) as runs:
             return max(judge.points_lost(run) for run in runs)
 
     trials = Trials(measure, Cache(calibration.cache), _key(model, judge, target))
@@ -184,11 +185,11 @@ def choose_int8(
     )
     wide = target.saturates and not form.narrow
     return Int8Choice(
-        graph_sha256(model), scheme, ranges[form.method], chosen, report, calibration.max_drop, wide
+        model.graph_sha256, scheme, ranges[form.method], chosen, report, calibration.max_drop, wide
     )
 
 
-def quantised(model: onnx.ModelProto, choice: Int8Choice, *, narrow: bool = False) -> onnx.ModelProto:
+def quantised(model: PortableModel, choice: Int8Choice, *, narrow: bool = False) -> Converted:
     """Convert a portable model to int8 as it was chosen for it.
 
     Args:
@@ -198,10 +199,10 @@ def quantised(model: onnx.ModelProto, choice: Int8Choice, *, narrow: bool = Fals
     Raises:
         EngineError: if it was chosen for another model.
     """
-    if choice.graph_sha256 != graph_sha256(model):
+    if choice.graph_sha256 != model.graph_sha256:
         raise EngineError("the int8 ranges are those of another model; calibrate again")
-    view = GraphView(model)
-    return finished(quantise(model, view, choice.ranges, choice.scheme, choice.float_layers, narrow=narrow))
+    int8 = quantise(model.view, choice.ranges, choice.scheme, choice.float_layers, narrow=narrow)
+    return Converted(finished(int8.model), int8.modified, choice.report)
 
 
 def _best_form(methods: Sequence[CalibrationMethod], trials: Trials, max_drop: float, target: Target) -> Form:
@@ -227,7 +228,7 @@ def _nothing_for_int8(by_rule: Sequence[Kept], target: Target) -> str:
     return f"nothing in this model can compute in int8: {found}; use --precision fp32 or fp16"
 
 
-def _key(model: onnx.ModelProto, judge: Judge, target: Target) -> str:
+def _key(model: PortableModel, judge: Judge, target: Target) -> str:
     """Say what candidates have in common: model, images, labels, and what runs them."""
     labels = b"" if judge.labels is None else judge.labels.tobytes()
     further = (target.scheme, target.backend, str(target.saturates), hashlib.sha256(labels).hexdigest())

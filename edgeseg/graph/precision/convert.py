@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
+import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edgeseg.bundle import SPEC_KEY
-from edgeseg.graph.portable import graph_sha256, metadata_of
+from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.cache import Cache
 from edgeseg.graph.precision.calibration import observe
 from edgeseg.graph.precision.half import half_candidates, half_layers, to_half
 from edgeseg.graph.precision.judge import Judge
 from edgeseg.graph.precision.ranges import threshold
 from edgeseg.graph.precision.report import PrecisionReport
+from edgeseg.graph.protos import check, to_bytes
 from edgeseg.graph.running import open_run
-from edgeseg.graph.view import GraphView
 from edgeseg.spec import CalibrationMethod, Precision
 
 DEFAULT_MAX_DROP = 0.5  # points
@@ -49,14 +49,29 @@ class Calibration:
     margin: float = 0.0
 
 
+@dataclass
+class Converted(ir.passes.PassResult):
+    """A model in another precision, and what was done to it.
+
+    Attributes:
+        report: what computes in which precision, and why.
+    """
+
+    report: PrecisionReport
+
+
 def to_fp16(
-    model: onnx.ModelProto, calibration: Calibration, judge: Judge, on_step: Say = lambda step: None
-) -> tuple[onnx.ModelProto, PrecisionReport]:
-    """Convert a portable model to float16 where that is safe; see `half`."""
-    view = GraphView(model)
+    model: PortableModel, calibration: Calibration, judge: Judge, on_step: Say = lambda step: None
+) -> Converted:
+    """Convert a portable model to float16 where that is safe; see `half`.
+
+    Args:
+        judge: of this model.
+    """
+    view = model.view
     on_step("measuring ranges")
     (peaks,) = ranges_of(model, half_candidates(view), calibration, judge.spec.input.batch, (None,))
-    converted, kept, operators = to_half(model, view, peaks)
+    half, kept, operators = to_half(view, peaks)
     on_step("comparing with float32")
     in_half = half_layers(view, kept)
     layers: dict[str, Precision] = {
@@ -66,17 +81,17 @@ def to_fp16(
         "fp16",
         len(calibration.images),
         tuple(kept),
-        judge.points_lost(open_run(converted.SerializeToString())),
+        judge.points_lost(open_run(to_bytes(half.model))),
         layers,
         metric=judge.metric,
         float_miou=judge.float_miou,
         operators=tuple(operators),
     )
-    return finished(converted), report
+    return Converted(finished(half.model), half.modified, report)
 
 
 def ranges_of(
-    model: onnx.ModelProto,
+    model: PortableModel,
     names: Sequence[str],
     calibration: Calibration,
     batch: int,
@@ -86,7 +101,7 @@ def ranges_of(
     cache = Cache(calibration.cache)
     keys = [measured_on(model, calibration.images, str(method)) for method in methods]
     if not all(set(names) <= set(cache.get(key)) for key in keys):
-        observed = observe(model, names, calibration.images, batch)
+        observed = observe(model.model, names, calibration.images, batch)
         for key, method in zip(keys, methods, strict=True):
             cache.add(
                 key,
@@ -95,15 +110,17 @@ def ranges_of(
     return [{name: cache.get(key)[name] for name in names} for key in keys]
 
 
-def measured_on(model: onnx.ModelProto, images: NDArray[np.uint8], *further: str) -> str:
+def measured_on(model: PortableModel, images: NDArray[np.uint8], *further: str) -> str:
     """Hash what a measurement is about: a key of the cache."""
-    digest = hashlib.sha256(" ".join((graph_sha256(model), str(images.shape), *further)).encode())
+    digest = hashlib.sha256(" ".join((model.graph_sha256, str(images.shape), *further)).encode())
     digest.update(np.ascontiguousarray(images).tobytes())
     return digest.hexdigest()
 
 
-def finished(model: onnx.ModelProto) -> onnx.ModelProto:
+def finished(model: ir.Model) -> ir.Model:
     """Keep the spec of the metadata alone: what else is there was measured on the float32 graph."""
-    onnx.helper.set_model_props(model, {SPEC_KEY: metadata_of(model)[SPEC_KEY]})
-    onnx.checker.check_model(model, full_check=True)
+    spec = model.metadata_props[SPEC_KEY]
+    model.metadata_props.clear()
+    model.metadata_props[SPEC_KEY] = spec
+    check(model)
     return model

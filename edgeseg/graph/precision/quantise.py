@@ -1,4 +1,4 @@
-"""Turn a float32 graph into one with QuantizeLinear and DequantizeLinear around what shall compute in int8.
+"""Choose what of a float32 graph computes in int8, and put QuantizeLinear and DequantizeLinear around it.
 
 Weights are int8, symmetric, with a scale for each output channel; activations int8, symmetric, with one
 scale; biases stay float (TensorRT refuses DequantizeLinear of int32). Quantised are the inputs of
@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import onnx
-from onnx import helper, numpy_helper
+import onnx_ir as ir
 
-from edgeseg.graph.passes.padded_pools import with_fixed_pools
+from edgeseg.graph.passes.constants import DropUnreadConstants
+from edgeseg.graph.passes.padded_pools import FixPaddedPools
+from edgeseg.graph.passes.quantised_tensors import QuantisedTensor, QuantiseTensors
+from edgeseg.graph.passes.quantised_weights import QuantisedWeight, QuantiseWeights
+from edgeseg.graph.passes.sequence import changed
 from edgeseg.graph.precision.ranges import LEVELS
 from edgeseg.graph.precision.report import Kept
 from edgeseg.graph.precision.weights import adds_pairs, quantised_weights
-from edgeseg.graph.view import CLAMPS, GraphView, is_dense_crf
+from edgeseg.graph.view import CLAMPS, WEIGHT, GraphView, name_of, weight_of
 from edgeseg.spec import Int8Scheme
 
 MOVES = frozenset(
@@ -43,7 +45,6 @@ BETWEEN = MOVES | CLAMPS | SMOOTH | JOINS
 
 KEEP_SIGN = MOVES | {"AveragePool", "Concat", "GlobalAveragePool", "ReduceMean", "Resize"}
 
-_ACTIVATION, _WEIGHT = 0, 1  # inputs of a heavy node
 _MIDDLE = 128  # the zero of unsigned tensors that hold negative values, too
 _LEVELS_UNSIGNED = 255  # of unsigned tensors that do not
 
@@ -53,13 +54,13 @@ class Plan:
     """What is quantised.
 
     Attributes:
-        readers: for each quantised tensor the nodes that read it so, by id.
+        readers: for each quantised tensor the nodes that read it so, each by the name of its first output.
         source: for each quantised tensor the one whose scale it has, often itself.
         weights: name and axis of the output channels.
         float_layers: why layers stay in float, besides those that were to.
     """
 
-    readers: Mapping[str, frozenset[int]]
+    readers: Mapping[str, frozenset[str]]
     source: Mapping[str, str]
     weights: Mapping[str, int]
     float_layers: tuple[Kept, ...]
@@ -77,15 +78,13 @@ def plan(view: GraphView, scheme: Int8Scheme, float_layers: Collection[str] = ()
     layer_of = {name: layer for layer in layers for name in layer.nodes}
     while True:
         int8 = {
-            id(node)
-            for node in view.nodes
-            if node.name in layer_of and layer_of[node.name].name not in in_float
+            node for node in view.nodes if node.name in layer_of and layer_of[node.name].name not in in_float
         }
         region = _region(view, int8)
         readers = _readers(view, int8, region, both_ends)
         if not both_ends:
             break
-        readers = {name: {id(node) for node in view.consumers[name]} for name in readers}
+        readers = {value: set(view.readers(value)) for value in readers}
         ends = [
             layer.name
             for layer in layers
@@ -97,38 +96,42 @@ def plan(view: GraphView, scheme: Int8Scheme, float_layers: Collection[str] = ()
         # what these read is to be quantised only where a layer in int8 computes it: plan without them
         kept += [Kept(name, "nothing that reads its output computes in int8") for name in ends]
         in_float.update(ends)
-    source = {name: name for name in readers}
+    source = {value: value for value in readers}
     for node in view.nodes:
-        if node.op_type in MOVES and id(node) in region and node.output[0] in readers:
-            source[node.output[0]] = source[node.input[0]]
+        if node.op_type in MOVES and node in region and node.outputs[0] in readers:
+            moved = node.inputs[0]
+            assert moved is not None
+            source[node.outputs[0]] = source[moved]
     return Plan(
-        {name: frozenset(ids) for name, ids in readers.items()},
-        source,
-        {node.input[_WEIGHT]: _channel_axis(view, node) for node in view.nodes if id(node) in int8},
+        {name_of(value): frozenset(map(_first_output, nodes)) for value, nodes in readers.items()},
+        {name_of(value): name_of(origin) for value, origin in source.items()},
+        {weight_of(node): _channel_axis(node) for node in view.nodes if node in int8},
         tuple(kept),
     )
 
 
-def _region(view: GraphView, int8: set[int]) -> set[int]:
+def _region(view: GraphView, int8: set[ir.Node]) -> set[ir.Node]:
     """Find the nodes that int8 comes from, or passes through."""
     region = set(int8)
     for node in view.nodes:
-        computed = _computed(view, node)
-        comes_from_int8 = bool(computed) and all(id(view.producers.get(name)) in region for name in computed)
-        if node.op_type in BETWEEN and not is_dense_crf(node) and comes_from_int8:
-            region.add(id(node))
+        computed = view.computed_inputs(node)
+        comes_from_int8 = bool(computed) and all(value.producer() in region for value in computed)
+        if node.op_type in BETWEEN and not view.must_stay_float32(node) and comes_from_int8:
+            region.add(node)
     return region
 
 
-def _readers(view: GraphView, int8: set[int], region: set[int], both_ends: bool) -> dict[str, set[int]]:
+def _readers(
+    view: GraphView, int8: set[ir.Node], region: set[ir.Node], both_ends: bool
+) -> dict[ir.Value, set[ir.Node]]:
     """Find, from the end, the tensors to quantise, and who reads them so."""
-    readers: dict[str, set[int]] = {}
-    wanted: set[str] = set()  # tensors that are quantised, or become so after a clamp
+    readers: dict[ir.Value, set[ir.Node]] = {}
+    wanted: set[ir.Value] = set()  # tensors that are quantised, or become so after a clamp
     for node in reversed(view.nodes):
-        computed = _computed(view, node)
-        follows = both_ends and view.is_heavy(node) and id(view.producers.get(computed[0])) in region
-        is_layer = id(node) in int8 or follows
-        is_between = id(node) in region and wanted.intersection(node.output)
+        computed = view.computed_inputs(node)
+        follows = both_ends and view.is_heavy(node) and computed[0].producer() in region
+        is_layer = node in int8 or follows
+        is_between = node in region and wanted.intersection(node.outputs)
         if not (is_layer or is_between):
             continue
         wanted.update(computed)
@@ -138,54 +141,64 @@ def _readers(view: GraphView, int8: set[int], region: set[int], both_ends: bool)
             or _is_join(view, node)
             or (both_ends and node.op_type not in CLAMPS)
         ):
-            for name in computed:
-                readers.setdefault(name, set()).add(id(node))
+            for value in computed:
+                readers.setdefault(value, set()).add(node)
     if both_ends:  # a join with a float layer must not make the int8 layer on its other side float, too
         for node in view.nodes:
-            settled = view.settled(node) if id(node) in int8 else ""
-            joins = {id(reader) for reader in view.consumers[settled] if _is_join(view, reader)}
-            if joins:
+            if node not in int8:
+                continue
+            settled = view.settled(node)
+            if joins := {reader for reader in view.readers(settled) if _is_join(view, reader)}:
                 readers.setdefault(settled, set()).update(joins)
     return readers
 
 
 def quantise(
-    model: onnx.ModelProto,
     view: GraphView,
     thresholds: Mapping[str, float],
     scheme: Int8Scheme = "symmetric",
     float_layers: Collection[str] = (),
     *,
     narrow: bool = False,
-) -> onnx.ModelProto:
-    """Convert a model; inputs, outputs and metadata stay what they are.
+) -> ir.passes.PassResult:
+    """Convert a model, which is not changed; inputs, outputs and metadata stay what they are.
 
     Args:
-        model: float32; it is not changed.
-        view: of the model.
+        view: of the float32 model.
         thresholds: largest magnitude to represent of each tensor in the `Plan` without `float_layers`.
         float_layers: names of layers to leave in float.
         narrow: no two products may overflow 16 bits, where a kernel adds two; see `weights`.
     """
     planned = plan(view, scheme, float_layers)
-    adding_pairs = {node.input[_WEIGHT] for node in view.nodes if _adds_pairs(view, node)}
-    nodes: list[onnx.NodeProto] = []
-    constants: list[onnx.TensorProto] = []
-    for weight, axis in planned.weights.items():
-        values, scales = quantised_weights(
-            view.constant(weight), axis, narrow=narrow and weight in adding_pairs
-        )
-        constants += [
-            numpy_helper.from_array(values, f"{weight}.int8"),
-            numpy_helper.from_array(scales, f"{weight}.scale"),
-            numpy_helper.from_array(np.zeros(len(scales), np.int8), f"{weight}.zero"),
-        ]
-        inputs = [f"{weight}.int8", f"{weight}.scale", f"{weight}.zero"]
-        nodes.append(_node("DequantizeLinear", inputs, f"{weight}.dq", axis=axis))
-    positive = _never_negative(view)
+    return changed(
+        view.model,
+        QuantiseWeights(_weights(view, planned, narrow=narrow)),
+        QuantiseTensors(_tensors(view, planned, thresholds, scheme)),
+        *([FixPaddedPools()] if scheme == "unsigned" else []),
+        DropUnreadConstants(),
+    )
 
-    def pair(name: str) -> list[onnx.NodeProto]:
-        """Round a tensor to its 8 bits, and make what they stand for."""
+
+def _weights(view: GraphView, planned: Plan, *, narrow: bool) -> dict[str, QuantisedWeight]:
+    """Quantise the weights of a plan."""
+    constants = view.model.graph.initializers
+    adding_pairs = {weight_of(node) for node in view.nodes if view.is_heavy(node) and adds_pairs(node)}
+    weights: dict[str, QuantisedWeight] = {}
+    for name, axis in planned.weights.items():
+        tensor = constants[name].const_value
+        assert tensor is not None
+        values, scales = quantised_weights(tensor.numpy(), axis, narrow=narrow and name in adding_pairs)
+        weights[name] = QuantisedWeight(values, scales, axis)
+    return weights
+
+
+def _tensors(
+    view: GraphView, planned: Plan, thresholds: Mapping[str, float], scheme: Int8Scheme
+) -> dict[str, QuantisedTensor]:
+    """Choose scale and zero of each tensor of a plan."""
+    positive = {name_of(value) for value in _never_negative(view)}
+    tensors: dict[str, QuantisedTensor] = {}
+    for name, readers in planned.readers.items():
         source = planned.source[name]
         levels, zero = LEVELS, np.array(0, np.int8)
         if scheme != "symmetric":
@@ -195,82 +208,46 @@ def quantise(
                 else (LEVELS, np.array(_MIDDLE, np.uint8))
             )
         scale = np.array(thresholds[source] / levels, np.float32)
-        constants.append(numpy_helper.from_array(scale, f"{name}.scale"))
-        constants.append(numpy_helper.from_array(zero, f"{name}.zero"))
-        return [
-            _node("QuantizeLinear", [name, f"{name}.scale", f"{name}.zero"], f"{name}.q"),
-            _node("DequantizeLinear", [f"{name}.q", f"{name}.scale", f"{name}.zero"], f"{name}.dq"),
-        ]
-
-    for old in view.nodes:
-        node = onnx.NodeProto()
-        node.CopyFrom(old)
-        for index, name in enumerate(node.input):
-            if id(old) in planned.readers.get(name, ()) or (index == _WEIGHT and name in planned.weights):
-                node.input[index] = f"{name}.dq"
-        nodes.append(node)
-        for name in node.output:
-            if name in planned.readers:
-                nodes += pair(name)
-    if scheme == "unsigned":
-        nodes, further = with_fixed_pools(nodes)
-        constants += further
-    return _assemble(model, nodes, constants)
+        tensors[name] = QuantisedTensor(scale, zero, readers)
+    return tensors
 
 
-def _adds_pairs(view: GraphView, node: onnx.NodeProto) -> bool:
-    return view.is_heavy(node) and adds_pairs(node, view.constants[node.input[_WEIGHT]])
-
-
-def _never_negative(view: GraphView) -> set[str]:
-    """Name the tensors that come from a ReLU or a ReLU6, perhaps by way of operators that keep the sign."""
-    positive: set[str] = set()
+def _never_negative(view: GraphView) -> set[ir.Value]:
+    """Find the tensors that come from a ReLU or a ReLU6, perhaps by way of operators that keep the sign."""
+    positive: set[ir.Value] = set()
     for node in view.nodes:
-        computed = _computed(view, node)
+        computed = view.computed_inputs(node)
         keeps = node.op_type in KEEP_SIGN and computed and positive.issuperset(computed)
-        if keeps or node.op_type in ("HardSigmoid", "Relu") or _clips_at_zero(view, node):
-            positive.update(node.output)
+        if keeps or node.op_type in ("HardSigmoid", "Relu") or _clips_at_zero(node):
+            positive.update(node.outputs)
     return positive
 
 
-def _clips_at_zero(view: GraphView, node: onnx.NodeProto) -> bool:
+def _clips_at_zero(node: ir.Node) -> bool:
     """Whether a node is a Clip whose least value is known and not negative, as ReLU6's."""
-    has_least = node.op_type == "Clip" and len(node.input) > 1 and node.input[1] in view.constants
-    return has_least and float(view.constant(node.input[1]).min()) >= 0.0
+    least = node.inputs[1] if node.op_type == "Clip" and len(node.inputs) > 1 else None
+    if least is None or not least.is_initializer() or least.const_value is None:
+        return False
+    return float(least.const_value.numpy().min()) >= 0.0
 
 
-def _is_join(view: GraphView, node: onnx.NodeProto) -> bool:
-    return node.op_type in JOINS and len(_computed(view, node)) > 1
+def _is_join(view: GraphView, node: ir.Node) -> bool:
+    return node.op_type in JOINS and len(view.computed_inputs(node)) > 1
 
 
-def _computed(view: GraphView, node: onnx.NodeProto) -> list[str]:
-    return [name for name in view.float_inputs(node) if name not in view.constants]
-
-
-def _channel_axis(view: GraphView, node: onnx.NodeProto) -> int:
+def _channel_axis(node: ir.Node) -> int:
     """Find the axis of a weight that its output channels are on."""
     if node.op_type == "Conv":
         return 0
     if node.op_type == "ConvTranspose":
         return 1
     if node.op_type == "Gemm":
-        return 0 if any(a.name == "transB" and a.i for a in node.attribute) else 1
-    return len(view.constants[node.input[_WEIGHT]].dims) - 1  # MatMul
+        return 0 if node.attributes.get_int("transB", 0) else 1
+    weight = node.inputs[WEIGHT]
+    assert weight is not None
+    assert weight.shape is not None
+    return len(weight.shape) - 1  # MatMul
 
 
-def _node(op_type: str, inputs: list[str], output: str, **attributes: Any) -> onnx.NodeProto:
-    return helper.make_node(op_type, inputs, [output], name=output, **attributes)
-
-
-def _assemble(
-    model: onnx.ModelProto, nodes: list[onnx.NodeProto], constants: list[onnx.TensorProto]
-) -> onnx.ModelProto:
-    """Put nodes and constants into a copy of the model, and drop the constants that nobody reads now."""
-    made = onnx.ModelProto()
-    made.CopyFrom(model)
-    del made.graph.node[:], made.graph.value_info[:], made.graph.initializer[:]
-    made.graph.node.extend(nodes)
-    read = {name for node in GraphView.all_nodes(nodes) for name in node.input}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
-    made.graph.initializer.extend([*kept, *constants])
-    return made
+def _first_output(node: ir.Node) -> str:
+    return name_of(node.outputs[0])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
+import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edgeseg.graph.precision.ranges import LEVELS
 from edgeseg.graph.precision.rounding import cancelling
+from edgeseg.graph.view import WEIGHT
 
 LARGEST_PAIR = 128
 """What two weights of one sign may add up to where a processor adds two products in 16 bits.
@@ -44,13 +45,15 @@ def quantised_weights(
     return np.ascontiguousarray(np.moveaxis(values, 0, axis)), scales
 
 
-def adds_pairs(node: onnx.NodeProto, weights: onnx.TensorProto) -> bool:
+def adds_pairs(node: ir.Node) -> bool:
     """Whether a layer sums products over input channels, as matrix products do.
 
     Depthwise convolutions have kernels of their own, which add in 32 bits.
     """
-    groups = next((a.i for a in node.attribute if a.name == "group"), 1)
-    return not (node.op_type == "Conv" and groups > 1 and weights.dims[1] == 1)
+    weight = node.inputs[WEIGHT]
+    assert weight is not None
+    assert weight.shape is not None
+    return not (node.op_type == "Conv" and node.attributes.get_int("group", 1) > 1 and weight.shape[1] == 1)
 
 
 def _largest_pair(rows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import onnx
+import onnx_ir as ir
 import pytest
 
 from edgeseg.bundle import read_manifest
@@ -13,13 +13,15 @@ from edgeseg.engines.request import Request
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.export.pictures import pictures
+from edgeseg.graph.passes.types import InferTypes
 from edgeseg.graph.precision.convert import Calibration
-from edgeseg.graph.view import GraphView, is_dense_crf
+from edgeseg.graph.view import GraphView
 from edgeseg.spec import CRFSpec, Int8Scheme, Precision
 from tests.export import small_networks
+from tests.graph import small_graphs as graphs
 from tests.graph.precision.conversions import in_fp16, in_int8
 
-HALF = onnx.TensorProto.FLOAT16
+HALF = ir.DataType.FLOAT16
 IMAGES = pictures(range(20, 24), small_networks.SIZE_HW)
 CALIBRATION = Calibration(IMAGES, "minmax", max_drop=100.0)  # random weights say nothing of accuracy
 
@@ -32,19 +34,20 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def types_in_the_crf(model: onnx.ModelProto) -> set[int]:
-    view = GraphView(model)
-    nodes = [node for node in view.nodes if is_dense_crf(node)]
+def types_in_the_crf(model: ir.Model) -> set[ir.DataType]:
+    view = GraphView(InferTypes()(model).model, ("dense_crf",))
+    nodes = [node for node in view.nodes if view.must_stay_float32(node)]
     assert {"Exp", "MatMul", "ReduceSum", "Softmax"} <= {node.op_type for node in nodes}
-    assert not any(name.endswith(".dq") for node in nodes for name in node.input)
-    return {view.types[name] for node in nodes for name in (*node.input, *node.output) if name in view.types}
+    assert not any(name.endswith(".dq") for node in nodes for name in graphs.inputs(node))
+    values = (value for node in nodes for value in (*node.inputs, *node.outputs) if value is not None)
+    return {value.dtype for value in values if value.dtype is not None}
 
 
 def test_fp16_keeps_the_crf_in_float32_and_says_so(model: Path) -> None:
     converted, report = in_fp16(model, CALIBRATION)
     assert HALF not in types_in_the_crf(converted)
     assert set(report.layers.values()) == {"fp16"}
-    (kept,) = (entry for entry in report.operators if entry.reason.startswith("the dense CRF"))
+    (kept,) = (entry for entry in report.operators if "must stay float32" in entry.reason)
     assert "1 Exp" in kept.name
     assert "MatMul" in kept.name
 
@@ -53,9 +56,9 @@ def test_fp16_keeps_the_crf_in_float32_and_says_so(model: Path) -> None:
 def test_int8_leaves_the_crf_alone(model: Path, scheme: Int8Scheme) -> None:
     converted, report = in_int8(model, CALIBRATION, scheme)
     assert types_in_the_crf(converted) <= {
-        onnx.TensorProto.FLOAT,
-        onnx.TensorProto.INT64,
-        onnx.TensorProto.UINT8,
+        ir.DataType.FLOAT,
+        ir.DataType.INT64,
+        ir.DataType.UINT8,
     }
     assert "int8" in report.layers.values()
     assert not any("dense_crf" in name for name in report.layers)  # smoothing matrices are no trained weights

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import onnx
+import onnx_ir as ir
 
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.choice import Target, choose_int8, quantised
@@ -15,17 +15,14 @@ from edgeseg.graph.running import open_run
 from edgeseg.spec import Int8Scheme
 
 
-def in_fp16(path: Path, calibration: Calibration) -> tuple[onnx.ModelProto, PrecisionReport]:
-    portable = PortableModel.read(path)
-    model, spec = portable.proto, portable.spec
-    return to_fp16(model, calibration, Judge(open_run(path), spec, calibration.images))
+def in_fp16(path: Path, calibration: Calibration) -> tuple[ir.Model, PrecisionReport]:
+    model = PortableModel.read(path)
+    made = to_fp16(model, calibration, Judge(open_run(path), model.spec, calibration.images))
+    return made.model, made.report
 
 
-def in_int8(
-    path: Path, calibration: Calibration, scheme: Int8Scheme
-) -> tuple[onnx.ModelProto, PrecisionReport]:
-    portable = PortableModel.read(path)
-    model, spec = portable.proto, portable.spec
-    judge = Judge(open_run(path), spec, calibration.images)
-    choice = choose_int8(model, calibration, judge, Target(scheme))
-    return quantised(model, choice), choice.report
+def in_int8(path: Path, calibration: Calibration, scheme: Int8Scheme) -> tuple[ir.Model, PrecisionReport]:
+    model = PortableModel.read(path)
+    judge = Judge(open_run(path), model.spec, calibration.images)
+    made = quantised(model, choose_int8(model, calibration, judge, Target(scheme)))
+    return made.model, made.report

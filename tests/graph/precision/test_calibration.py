@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import EngineError
+from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision import convert
 from edgeseg.graph.precision.cache import MOST_KEYS, Cache
 from edgeseg.graph.precision.calibration import SAMPLES, observe
@@ -57,14 +58,15 @@ def test_a_value_that_is_no_number_is_beyond_any_range() -> None:
 def test_a_cache_spares_the_run_for_the_same_model_images_and_method(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, runs = graphs.residual(), []
+    graph, runs = graphs.residual(), []
+    model = PortableModel.of(graph, "the residual block")
 
     def counted(*arguments: object) -> object:
         runs.append(arguments)
         return observe(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(convert, "observe", counted)
-    images = graphs.images(model)
+    images = graphs.images(graph)
 
     def ranges(*methods: CalibrationMethod, count: int = 4) -> list[dict[str, float]]:
         calibration = Calibration(images[:count], cache=tmp_path / "ranges.json")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
+import onnx_ir as ir
 
+from edgeseg.graph.passes.types import InferTypes
 from edgeseg.graph.precision.calibration import observe
 from edgeseg.graph.precision.half import half_candidates, half_layers, to_half
 from edgeseg.graph.precision.report import Kept
-from edgeseg.graph.running import open_run
+from edgeseg.graph.protos import check
 from edgeseg.graph.view import GraphView
 from tests.graph import small_graphs as graphs
 
-FLOAT, HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
+FLOAT, HALF = ir.DataType.FLOAT, ir.DataType.FLOAT16
 
 LOOP = """
 loop (uint8[1, 4, 4, 1] image) => (float[1, 1, 4, 4] total) {
@@ -31,23 +32,23 @@ loop (uint8[1, 4, 4, 1] image) => (float[1, 1, 4, 4] total) {
 """
 
 
-def converted(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[Kept], list[Kept]]:
+def converted(model: ir.Model) -> tuple[ir.Model, list[Kept], list[Kept]]:
     view = GraphView(model)
     seen = observe(model, half_candidates(view), graphs.images(model), 1)
-    result = to_half(model, view, {name: tensor.peak for name, tensor in seen.items()})
-    onnx.checker.check_model(result[0], full_check=True)
-    return result
+    result, kept, operators = to_half(view, {name: tensor.peak for name, tensor in seen.items()})
+    check(result.model)
+    return result.model, kept, operators
 
 
-def types(model: onnx.ModelProto) -> dict[str, int]:
-    return GraphView(model).types
+def types_around(node: ir.Node) -> set[ir.DataType | None]:
+    return {value.dtype for value in (*node.inputs, *node.outputs) if value is not None}
 
 
 def test_it_computes_the_same_to_three_digits() -> None:
     model = graphs.residual()
     half, _, _ = converted(model)
     image = graphs.images(model)[:1]
-    expected, found = (open_run(m.SerializeToString())(image)["scores"] for m in (model, half))
+    expected, found = (graphs.run(m, image)["scores"] for m in (model, half))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=2e-3)  # four layers of 2**-11 each
     assert not np.array_equal(found, expected)
@@ -55,12 +56,11 @@ def test_it_computes_the_same_to_three_digits() -> None:
 
 def test_layers_are_half_and_what_is_around_them_is_float() -> None:
     half, kept, operators = converted(graphs.residual())
-    known = types(half)
-    for node in half.graph.node:
+    for node in InferTypes()(half).model.graph:
         if node.op_type in ("Conv", "Relu", "Add"):
-            assert {known[name] for name in (*node.input, *node.output)} == {HALF}
+            assert types_around(node) == {HALF}
         if node.op_type in ("Mul", "Softmax"):
-            assert {known[name] for name in (*node.input, *node.output)} == {FLOAT}
+            assert types_around(node) == {FLOAT}
     assert not kept
     assert {entry.reason.split(":")[0] for entry in operators} == {
         "before the first layer",
@@ -72,7 +72,7 @@ def test_casts_stand_at_borders_only_and_weights_are_stored_once() -> None:
     model = graphs.residual()
     half, _, _ = converted(model)
     assert graphs.operators(half)["Cast"] - graphs.operators(model)["Cast"] == 2  # into the layers, and out
-    assert len(half.graph.initializer) == len(model.graph.initializer)
+    assert len(half.graph.initializers) == len(model.graph.initializers)
 
 
 def test_a_tensor_that_readers_of_both_kinds_share_is_cast_once() -> None:
@@ -81,7 +81,7 @@ def test_a_tensor_that_readers_of_both_kinds_share_is_cast_once() -> None:
     )
     model = graphs.residual(text=text)
     half, _, _ = converted(model)
-    casts = [node for node in half.graph.node if node.op_type == "Cast" and node.output[0] == "first_relu"]
+    casts = [node for node in half.graph if node.op_type == "Cast" and node.outputs[0].name == "first_relu"]
     assert len(casts) == 1
 
 
@@ -92,7 +92,7 @@ def test_a_tensor_beyond_the_range_stays_float_and_is_reported() -> None:
     assert "on the calibration images, float16 ends at 65504" in kept[0].reason
     assert half_layers(GraphView(model), kept) == set()  # the sum is as large, and every layer reads such
     image = graphs.images(model)[:1]
-    expected, found = (open_run(m.SerializeToString())(image)["scores"] for m in (model, half))
+    expected, found = (graphs.run(m, image)["scores"] for m in (model, half))
     np.testing.assert_allclose(found, expected, atol=2e-3)
 
 
@@ -108,5 +108,5 @@ def test_subgraphs_stay_float_and_read_what_is_cast_for_them() -> None:
     half, _, operators = converted(model)
     assert Kept("1 Loop", "a subgraph is left whole") in operators
     image = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1)
-    found = open_run(half.SerializeToString())(image)["total"]
+    found = graphs.run(half, image)["total"]
     np.testing.assert_array_equal(found.ravel(), 3.0 * np.arange(16))

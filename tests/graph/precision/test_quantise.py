@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
+import onnx_ir as ir
 import pytest
-from onnx import numpy_helper
 
 from edgeseg.graph.precision.calibration import observe
 from edgeseg.graph.precision.quantise import plan, quantise
-from edgeseg.graph.running import open_run
+from edgeseg.graph.protos import check
 from edgeseg.graph.view import GraphView
 from edgeseg.spec import Int8Scheme
 from tests.graph import small_graphs as graphs
@@ -29,23 +28,22 @@ pooled (uint8[1, 8, 8, 3] image) => (float[1, 4, 4, 4] logits) {
 
 
 def quantised(
-    model: onnx.ModelProto,
+    model: ir.Model,
     scheme: Int8Scheme = "symmetric",
     float_layers: tuple[str, ...] = (),
     *,
     narrow: bool = False,
-) -> onnx.ModelProto:
+) -> ir.Model:
     view = GraphView(model)
     names = list(plan(view, scheme).source)
     seen = observe(model, names, graphs.images(model), 1)
-    made = quantise(
-        model, view, {name: t.peak for name, t in seen.items()}, scheme, float_layers, narrow=narrow
-    )
-    onnx.checker.check_model(made, full_check=True)
+    peaks = {name: tensor.peak for name, tensor in seen.items()}
+    made = quantise(view, peaks, scheme, float_layers, narrow=narrow).model
+    check(made)
     return made
 
 
-def score_deviation(model: onnx.ModelProto, made: onnx.ModelProto, image: np.ndarray) -> float:
+def score_deviation(model: ir.Model, made: ir.Model, image: np.ndarray) -> float:
     """Propagate what rounding adds, by the arithmetic of the residual block: the scores' standard deviation.
 
     A value rounded to steps of s is off by s / sqrt(12) in the mean square, and errors of different values
@@ -53,8 +51,7 @@ def score_deviation(model: onnx.ModelProto, made: onnx.ModelProto, image: np.nda
     weights by its input. A score p moves by p (1 - p) <= 1/4 of what the difference of two logits does.
     """
     size = np.array([8, 8])
-    weights = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-    steps = {t.name: numpy_helper.to_array(t) for t in made.graph.initializer if t.name.endswith(".scale")}
+    weights, steps = graphs.constants(model), graphs.constants(made)
     pixels = image[0].transpose(2, 0, 1).astype(np.float64) / 255
 
     def convolved(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -92,8 +89,8 @@ def test_what_the_graph_means_is_the_network_up_to_rounding(scheme: Int8Scheme, 
     model = graphs.residual()
     image = graphs.images(model)[:1]
     made = quantised(model, scheme, narrow=narrow)
-    expected = open_run(model.SerializeToString())(image)["scores"]
-    found = open_run(made.SerializeToString(), as_written=True)(image)["scores"]
+    expected = graphs.run(model, image)["scores"]
+    found = graphs.run(made, image, as_written=True)["scores"]
     assert np.abs(found - expected).max() < 5 * score_deviation(model, made, image)  # 256 normal values
 
 
@@ -103,19 +100,17 @@ def test_kernels_compute_what_the_graph_means_on_any_processor(scheme: Int8Schem
     model = graphs.residual()
     image = graphs.images(model)[:1]
     made = quantised(model, scheme, narrow=True)
-    expected, found = (
-        open_run(made.SerializeToString(), as_written=exact)(image)["scores"] for exact in (True, False)
-    )
+    expected, found = (graphs.run(made, image, as_written=exact)["scores"] for exact in (True, False))
     # Where a value lies between two steps, float32 may round it to either: far fewer than rounding moves.
     assert np.abs(found - expected).max() < 2 * score_deviation(model, made, image)
 
 
 def test_the_portable_form_is_symmetric_int8_with_biases_in_float() -> None:
     made = quantised(graphs.residual())
-    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in made.graph.initializer}
-    for node in made.graph.node:
+    constants = graphs.constants(made)
+    for node in made.graph:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            zero = constants[node.input[2]]
+            zero = constants[graphs.inputs(node)[2]]
             assert zero.dtype == np.int8
             assert not zero.any()
     assert constants["bias"].dtype == np.float32
@@ -124,7 +119,7 @@ def test_the_portable_form_is_symmetric_int8_with_biases_in_float() -> None:
 
 def test_residual_inputs_are_quantised_and_preprocessing_and_softmax_are_not() -> None:
     made = quantised(graphs.residual())
-    inputs = {node.op_type: list(node.input) for node in made.graph.node}
+    inputs = {node.op_type: graphs.inputs(node) for node in made.graph}
     assert inputs["Add"] == ["second.dq", "first_relu.dq"]
     assert inputs["Mul"] == ["planes", "scale"]
     assert inputs["Softmax"] == ["logits"]
@@ -148,10 +143,10 @@ def test_what_is_only_moved_keeps_its_scale() -> None:
 
 def test_a_layer_left_in_float_reads_and_holds_floats() -> None:
     made = quantised(graphs.residual(), float_layers=("w_second",))
-    second = next(node for node in made.graph.node if node.output[0] == "second")
-    assert list(second.input) == ["first_relu", "w_second", "bias"]
-    add = next(node for node in made.graph.node if node.op_type == "Add")
-    assert list(add.input) == ["second", "first_relu"]
+    second = next(node for node in made.graph if node.outputs[0].name == "second")
+    assert graphs.inputs(second) == ["first_relu", "w_second", "bias"]
+    add = next(node for node in made.graph if node.op_type == "Add")
+    assert graphs.inputs(add) == ["second", "first_relu"]
 
 
 def test_for_onnx_runtime_a_relu_is_unsigned_and_the_last_layer_stays_float() -> None:
@@ -159,7 +154,7 @@ def test_for_onnx_runtime_a_relu_is_unsigned_and_the_last_layer_stays_float() ->
     planned = plan(GraphView(model), "unsigned_io")
     assert [kept.name for kept in planned.float_layers] == ["w_head"]
     made = quantised(model, "unsigned_io")
-    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in made.graph.initializer}
+    constants = graphs.constants(made)
     assert constants["first_relu.zero"] == np.uint8(0)
     assert constants["second.zero"] == np.uint8(128)
 
@@ -177,16 +172,15 @@ def test_for_onnx_runtime_nothing_is_rounded_where_nothing_computes_in_int8() ->
     made = quantised(model, "unsigned_io", ("w_first", "w_second"))
     assert graphs.operators(made) == graphs.operators(model)
     image = graphs.images(model)[:1]
-    expected, found = (open_run(m.SerializeToString())(image)["scores"] for m in (model, made))
+    expected, found = (graphs.run(m, image)["scores"] for m in (model, made))
     np.testing.assert_array_equal(found, expected)
 
 
 def test_a_relu6_is_unsigned_so_that_onnx_runtime_fuses_it() -> None:
-    constants = graphs.residual()
-    weights = {t.name: numpy_helper.to_array(t) for t in constants.graph.initializer}
+    weights = graphs.constants(graphs.residual())
     text = graphs.RESIDUAL.replace("Relu(first)", "Clip(first, least, most)")
     model = graphs.model(text, {**weights, "least": np.array(0.0), "most": np.array(6.0)})
     made = quantised(model, "unsigned_io")
-    zeros = {t.name: numpy_helper.to_array(t) for t in made.graph.initializer if t.name.endswith(".zero")}
+    zeros = graphs.constants(made)
     assert zeros["first_relu.zero"] == np.uint8(0)
     assert zeros["second.zero"] == np.uint8(128)

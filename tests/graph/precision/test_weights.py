@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from onnx import helper, numpy_helper
 
 from edgeseg.graph.precision.weights import LARGEST_PAIR, adds_pairs, quantised_weights
 
@@ -58,7 +58,6 @@ def test_no_two_products_with_narrow_weights_overflow_16_bits(weights: np.ndarra
 def test_depthwise_convolutions_add_in_32_bits(
     operator: str, shape: tuple[int, ...], groups: int, adds: bool
 ) -> None:
-    attributes = {"group": groups} if operator == "Conv" else {}
-    node = helper.make_node(operator, ["x", "w"], ["y"], **attributes)
-    weights = numpy_helper.from_array(np.zeros(shape, np.float32), "w")
-    assert adds_pairs(node, weights) == adds
+    attributes = [ir.AttrInt64("group", groups)] if operator == "Conv" else []
+    weights = ir.Value(name="w", shape=ir.Shape(shape))
+    assert adds_pairs(ir.Node("", operator, [ir.Value(name="x"), weights], attributes)) == adds

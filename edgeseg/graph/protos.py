@@ -1,0 +1,57 @@
+"""Turn ONNX's own messages into graphs and back, at the borders: files, engines, and ONNX's own checks."""
+
+from __future__ import annotations
+
+import onnx
+import onnx_ir as ir
+
+from edgeseg.errors import ExportError
+from edgeseg.reading import reason_of
+
+
+def from_proto(proto: onnx.ModelProto, name: str) -> ir.Model:
+    """Read a message; its weights are shared, not copied.
+
+    Args:
+        name: of the model, for messages.
+
+    Raises:
+        ExportError: if the graph is none, since it computes a tensor twice, for instance.
+    """
+    try:
+        return ir.from_proto(proto)
+    except Exception as error:  # whatever the library makes of messages that happen to parse
+        raise ExportError(f"{name} holds no graph ({reason_of(error)}); export the model again") from error
+
+
+def to_proto(model: ir.Model) -> onnx.ModelProto:
+    """Give a message of a model.
+
+    Types and shapes between the nodes are left out: whoever reads the graph infers them.
+    """
+    proto: onnx.ModelProto = ir.to_proto(model)
+    del proto.graph.value_info[:]
+    return proto
+
+
+def to_bytes(model: ir.Model) -> bytes:
+    """Give the content of a model's `.onnx` file; equal models give equal bytes."""
+    block: bytes = to_proto(model).SerializeToString(deterministic=True)
+    return block
+
+
+def check(model: ir.Model) -> None:
+    """Raise what ONNX's checker raises if the graph is none, or if its types contradict each other."""
+    onnx.checker.check_model(to_proto(model), full_check=True)
+
+
+def without_weights(model: ir.Model) -> onnx.ModelProto:
+    """Give a model's message with its float32 constants as inputs: shape inference would copy them about."""
+    bare = model.clone()
+    constants = bare.graph.initializers
+    for name, value in list(constants.items()):
+        if value.dtype == ir.DataType.FLOAT:
+            del constants[name]
+            if not value.is_graph_input():
+                bare.graph.inputs.append(value)
+    return to_proto(bare)
