@@ -38,7 +38,7 @@ COMMANDS = {
 EXTRA_OF = {
     "torch": "export",
     "onnx": "build",
-    "onnx_ir": "export",
+    "onnx_ir": "build",
     "onnxscript": "export",
     "safetensors": "export",
 }

@@ -44,7 +44,7 @@ def parts() -> tuple[Part, ...]:
     proofs = facts_of(DEFAULT).modules
     return (
         *(Part(one.purpose or one.title, one.modules, one.extra) for one in facts),
-        Part("build, verify", ("onnx", *proofs), "build"),
+        Part("build, verify", ("onnx", "onnx_ir", *proofs), "build"),
         Part("export, demo", ("torch", "onnx", "onnx_ir", "onnxscript", *proofs, "safetensors"), "export"),
     )
 

@@ -375,6 +375,7 @@ def test_doctor_installs_no_second_onnx_runtime() -> None:
     ("missing", "arguments", "extra"),
     [
         ("onnx", ["build", "m.onnx", "-o", "engine"], "build"),
+        ("onnx_ir", ["build", "m.onnx", "-o", "engine"], "build"),
         ("onnx", ["verify", "m.onnx"], "build"),
         ("onnx", ["inspect", "m.onnx"], "build"),
         ("onnx", ["export", "unet", "--weights", "w.pth", "--size", "64x64", "-o", "x.onnx"], "export"),

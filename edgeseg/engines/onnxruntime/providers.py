@@ -97,8 +97,8 @@ def left_over(session: Any, device: str) -> dict[str, list[str]] | None:
 def _options(provider: str, manifest: Manifest, threads: int) -> dict[str, str]:
     """Choose a provider's options: precision as the graph says, and a cache of what is compiled."""
     if provider == "CUDAExecutionProvider":
-        has_crf = manifest.spec.graph.crf_stride is not None  # TF32 has too few bits for its distances
-        return {"use_tf32": "0"} if manifest.precision == "fp32" or has_crf else {}
+        keeps_float32 = manifest.precision == "fp32" or manifest.spec.graph.float32_modules
+        return {"use_tf32": "0"} if keeps_float32 else {}  # TF32 has 10 bits of float32's 23
     if provider == "NvTensorRTRTXExecutionProvider":
         return {"nv_runtime_cache_path": str(cache_folder(manifest, provider))}
     if provider == "TensorrtExecutionProvider":

@@ -29,7 +29,7 @@ from tests.exported_models import ExportedModels
 BUILD = """
 import sys
 from pathlib import Path
-for name in ("torch", "onnxscript", "onnx_ir", "safetensors"):
+for name in ("torch", "onnxscript", "safetensors"):
     sys.modules[name] = None
 from edgeseg.cli import main
 main(["build", sys.argv[1], "-o", sys.argv[2], "--threads", "1"])
