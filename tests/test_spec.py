@@ -49,6 +49,17 @@ def test_a_spec_from_before_graphs_had_crfs_has_none() -> None:
     assert ModelSpec.from_json(with_crf.to_json()) == with_crf
 
 
+def test_a_crf_stays_float32_also_in_a_spec_that_does_not_name_the_modules_that_must() -> None:
+    assert SPEC.graph.float32_modules == ()
+    refined = dataclasses.replace(
+        SPEC, graph=dataclasses.replace(SPEC.graph, crf_stride=8, float32_modules=("head",)), crf=CRFSpec(64)
+    )
+    assert refined.graph.float32_modules == ("head", "dense_crf")
+    plain = json.loads(refined.to_json())
+    del plain["graph"]["float32_modules"]
+    assert ModelSpec.from_plain(plain).graph.float32_modules == ("dense_crf",)
+
+
 def test_a_spec_from_before_heads_has_logits_and_a_newer_one_is_refused() -> None:
     plain = json.loads(SPEC.to_json())
     del plain["head"]
@@ -72,6 +83,11 @@ def test_a_threshold_is_log_odds_and_within_what_the_graph_tells_apart() -> None
             HeadSpec("sigmoid", threshold)
     assert HeadSpec().shift == 0
     assert HeadSpec("sigmoid", 0.75).shift == pytest.approx(math.log(3))
+
+
+def test_a_module_without_a_name_is_refused() -> None:
+    with pytest.raises(SpecError, match="float32_modules must hold the names of modules, got an empty one"):
+        dataclasses.replace(SPEC.graph, float32_modules=("",))
 
 
 def test_palette_is_made_for_every_class_and_colours_differ() -> None:

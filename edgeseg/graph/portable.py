@@ -111,7 +111,7 @@ class PortableModel:
         """Give the graph, its types inferred where it comes from a file.
 
         Raises:
-            ExportError: if the graph is none, or contradicts itself.
+            ExportError: if the graph is none, or its types cannot be inferred.
         """
         if self._model is not None:
             return self._model

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 import onnx
 import onnx_ir as ir
 
 from edgeseg.errors import ExportError
+from edgeseg.graph.view import subgraphs
 from edgeseg.reading import reason_of
+
+logging.getLogger("onnx_ir").addHandler(logging.NullHandler())  # what it warns of on stderr is refused below
 
 
 def from_proto(proto: onnx.ModelProto, name: str) -> ir.Model:
@@ -16,12 +21,30 @@ def from_proto(proto: onnx.ModelProto, name: str) -> ir.Model:
         name: of the model, for messages.
 
     Raises:
-        ExportError: if the graph is none, since it computes a tensor twice, for instance.
+        ExportError: if the graph is none, since it computes a tensor twice, or too late, for instance.
     """
     try:
-        return ir.from_proto(proto)
+        model = ir.from_proto(proto)
+        _check_order(model.graph, frozenset())
+        return model
     except Exception as error:  # whatever the library makes of messages that happen to parse
-        raise ExportError(f"{name} holds no graph ({reason_of(error)}); export the model again") from error
+        reason = reason_of(error.__cause__ or error)  # the library wraps errors in where it was
+        raise ExportError(f"{name} holds no graph ({reason}); export the model again") from error
+
+
+def _check_order(graph: ir.Graph, outer: frozenset[ir.Value]) -> None:
+    """Raise ValueError if something is read that nothing before it computes, here or in subgraphs."""
+    known = {*outer, *graph.inputs, *graph.initializers.values()}
+    for node in graph:
+        for value in node.inputs:
+            if value is not None and value not in known:
+                raise ValueError(f"{node.op_type} reads {value.name!r}, which nothing before it computes")
+        for inner in subgraphs(node):
+            _check_order(inner, frozenset(known))
+        known.update(node.outputs)
+    for value in graph.outputs:
+        if value not in known:
+            raise ValueError(f"nothing computes the output {value.name!r}")
 
 
 def to_proto(model: ir.Model) -> onnx.ModelProto:

@@ -151,17 +151,19 @@ def _follows_type(op_type: str, domain: str, opset: int) -> tuple[bool, ...]:
     return tuple(not formal.type_str.startswith(_OPEN_TYPE) for formal in schema.inputs)
 
 
-def captured(node: ir.Node) -> Iterator[ir.Value]:
-    """Give what a node's subgraphs read; their own values are among them, and do no harm."""
+def subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
+    """Give the bodies of a loop or of branches."""
     for attribute in node.attributes.values():
         if attribute.type == ir.AttributeType.GRAPH:
-            graphs: tuple[ir.Graph, ...] = (attribute.as_graph(),)
+            yield attribute.as_graph()
         elif attribute.type == ir.AttributeType.GRAPHS:
-            graphs = tuple(attribute.as_graphs())
-        else:
-            continue
-        for graph in graphs:
-            for inner in graph:
-                yield from (value for value in inner.inputs if value is not None)
-                yield from captured(inner)
-            yield from graph.outputs
+            yield from attribute.as_graphs()
+
+
+def captured(node: ir.Node) -> Iterator[ir.Value]:
+    """Give what a node's subgraphs read; their own values are among them, and do no harm."""
+    for graph in subgraphs(node):
+        for inner in graph:
+            yield from (value for value in inner.inputs if value is not None)
+            yield from captured(inner)
+        yield from graph.outputs

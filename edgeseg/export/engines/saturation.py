@@ -25,7 +25,11 @@ BRIGHTEST = 255
 LEAST_SHARE = 0.9  # of the true sum; pairs that saturate give about half of it
 GRAPH = f"""
 <ir_version: 9, opset_import: ["" : 18]>
-saturation (uint8[1, {SIDE}, {SIDE}, 3] image) => (float[1, 2, {SIDE // BLOCK}, {SIDE // BLOCK}] logits) {{
+saturation (
+    uint8[1, {SIDE}, {SIDE}, 3] image,
+    float[{CHANNELS}, {CHANNELS}, {SIDE_KERNEL}, {SIDE_KERNEL}] first,
+    float[2, {CHANNELS}, 1, 1] head
+) => (float[1, 2, {SIDE // BLOCK}, {SIDE // BLOCK}] logits) {{
     pixels = Cast<to = 1>(image)
     planes = Transpose<perm = [0, 3, 1, 2]>(pixels)
     channels = SpaceToDepth<blocksize = {BLOCK}>(planes)
@@ -55,8 +59,10 @@ def _convolution() -> ir.Model:
     first = np.ones((CHANNELS, CHANNELS, SIDE_KERNEL, SIDE_KERNEL), np.float32)
     head = np.zeros((2, CHANNELS, 1, 1), np.float32)
     head[:, 0] = 1.0
-    weights = [ir.tensor(first, name="first"), ir.tensor(head, name="head")]
-    return InferTypes()(ir.from_onnx_text(GRAPH, weights)).model
+    model = ir.from_onnx_text(GRAPH, [ir.tensor(first, name="first"), ir.tensor(head, name="head")])
+    for _ in range(2):
+        model.graph.inputs.pop()  # the weights: declared for the parser, constants now
+    return InferTypes()(model).model
 
 
 def _spec() -> ModelSpec:

@@ -30,7 +30,7 @@ class InferTypes(ir.passes.InPlacePass):
             inferred = onnx.shape_inference.infer_shapes(without_weights(model)).graph
         except Exception as error:  # ONNX raises classes of its own without a common base
             raise UnfitGraphError(
-                f"the graph contradicts itself ({reason_of(error)}); export the model again"
+                f"the types of the graph cannot be inferred ({reason_of(error)}); export the model again"
             ) from error
         found = {value.name: ir.from_proto(value) for value in (*inferred.value_info, *inferred.output)}
         modified = False
