@@ -95,11 +95,15 @@ def unchanged(path: Path, error: type[EdgesegError]) -> Iterator[BinaryIO]:
         OSError: as `open_regular`.
     """
     with open_regular(path) as file:
-        before = os.fstat(file.fileno())
+        before = identity_of(os.fstat(file.fileno()))
         yield file
-        after = os.stat(path)
-        if any(getattr(before, name) != getattr(after, name) for name in _IDENTITY):
+        if identity_of(os.stat(path)) != before:
             raise error(f"{path} was changed while it was read; try again")
+
+
+def identity_of(status: os.stat_result) -> tuple[int, ...]:
+    """Tell a file and its content from every other: two equal ones are of a file that was not written to."""
+    return tuple(getattr(status, name) for name in _IDENTITY)
 
 
 def read_bytes(path: Path, *, follow: bool = True) -> bytes:

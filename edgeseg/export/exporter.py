@@ -28,9 +28,10 @@ from edgeseg.export.specification import Settings, check_head, check_settings, s
 from edgeseg.export.tracing import run_eagerly, trace
 from edgeseg.export.verify import portable_stages, settle, verify
 from edgeseg.files import staged_file
+from edgeseg.graph.content import MAX_FILE_BYTES
 from edgeseg.graph.passes.outputs import KeepOutputs
 from edgeseg.graph.passes.tidying import Tidy
-from edgeseg.graph.portable import MAX_FILE_BYTES, PortableModel, graph_sha256
+from edgeseg.graph.portable import PortableModel, graph_sha256
 from edgeseg.graph.running import open_run, reference_library
 from edgeseg.models.zoo import Network
 from edgeseg.spec import OUTPUT_NAMES, ModelSpec

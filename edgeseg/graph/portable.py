@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
-import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,8 @@ from edgeseg.bundle import GOLDEN_KEY, SPEC_KEY
 from edgeseg.errors import ExportError, SpecError
 from edgeseg.export.declared import refuse_hostile
 from edgeseg.export.golden import Golden
-from edgeseg.reading import open_regular, reading, reason_of
+from edgeseg.graph.content import Content
+from edgeseg.reading import reading, reason_of
 from edgeseg.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from edgeseg.graph.view import GraphView
-
-MAX_FILE_BYTES = 2**31 - 1  # of a protobuf message
 
 
 class PortableModel:
@@ -41,14 +40,15 @@ class PortableModel:
         self,
         name: str,
         *,
+        content: Content | None = None,
         proto: onnx.ModelProto | None = None,
-        data: bytes | None = None,
         model: ir.Model | None = None,
     ) -> None:
         self.name = name
+        self._content = content
         self._proto = proto
-        self._data = data
         self._model = model
+        self._view: GraphView | None = None
 
     @classmethod
     def read(cls, path: Path | PortableModel) -> PortableModel:
@@ -63,26 +63,13 @@ class PortableModel:
         """
         if isinstance(path, PortableModel):
             return path
-        import onnx
-
         with reading(path, ExportError, what="an ONNX file", mend="export it again"):
-            with open_regular(path) as file:
-                size = os.fstat(file.fileno()).st_size
-                if size > MAX_FILE_BYTES:
-                    raise ExportError(
-                        f"{path} has {size} bytes, an .onnx file holds at most {MAX_FILE_BYTES}"
-                    )
-                data = file.read()
-            try:
-                proto = onnx.load_model_from_string(data)
-            except (
-                Exception
-            ) as error:  # protobuf's own, and whatever onnx makes of bytes that happen to parse
-                raise ExportError(f"{path} is not an ONNX file, or a broken one") from error
+            content = Content.of_file(path)
+            proto = _parsed(content, str(path))
             if not proto.graph.node:
                 raise ExportError(f"{path} is not an ONNX file, or an empty one")
             refuse_hostile(proto, str(path))
-        return cls(str(path), proto=proto, data=data)
+        return cls(str(path), content=content, proto=proto)
 
     @classmethod
     def of(cls, model: ir.Model, name: str) -> PortableModel:
@@ -91,34 +78,59 @@ class PortableModel:
 
     def to_bytes(self) -> bytes:
         """Give the model serialized: as its file has it, or with equal bytes for equal graphs."""
-        if self._data is not None:
-            return self._data
+        if self._content is not None:
+            return self._content.read()
         from edgeseg.graph.protos import to_bytes
 
         return to_bytes(self.model)
 
-    @cached_property
+    def release(self) -> None:
+        """Let go of the graph, so that engines are measured with their own weights alone in memory.
+
+        All facts that were asked for stay. A graph that is asked for again is read from the same open file.
+        """
+        if self._content is None:
+            self._content = Content.of_bytes(self.to_bytes(), self.name)
+        self._proto = self._model = self._view = None
+        gc.collect()  # a graph's nodes and values name each other, and their weights are parts of the message
+
+    @property
     def proto(self) -> onnx.ModelProto:
         """Give the graph with its weights and its metadata as ONNX's own message: what is hashed."""
-        if self._proto is not None:
-            return self._proto
-        from edgeseg.graph.protos import to_proto
+        if self._proto is None and self._content is not None:
+            self._proto = _parsed(self._content, self.name)
+        elif self._proto is None:
+            from edgeseg.graph.protos import to_proto
 
-        return to_proto(self.model)
+            self._proto = to_proto(self.model)
+        return self._proto
 
-    @cached_property
+    @property
     def model(self) -> ir.Model:
         """Give the graph, its types inferred where it comes from a file.
 
         Raises:
             ExportError: if the graph is none, or its types cannot be inferred.
         """
-        if self._model is not None:
-            return self._model
-        from edgeseg.graph.passes.types import InferTypes
-        from edgeseg.graph.protos import from_proto
+        if self._model is None:
+            from edgeseg.graph.passes.types import InferTypes
+            from edgeseg.graph.protos import from_proto
 
-        return InferTypes()(from_proto(self.proto, self.name)).model
+            self._model = InferTypes()(from_proto(self.proto, self.name)).model
+        return self._model
+
+    @property
+    def view(self) -> GraphView:
+        """Look at the graph as precision does.
+
+        Raises:
+            ExportError: as `model` and `spec`.
+        """
+        if self._view is None:
+            from edgeseg.graph.view import GraphView
+
+            self._view = GraphView(self.model, self.spec.graph.float32_modules)
+        return self._view
 
     @cached_property
     def metadata(self) -> Mapping[str, str]:
@@ -130,6 +142,8 @@ class PortableModel:
     @cached_property
     def sha256(self) -> str:
         """Hash the serialized model."""
+        if self._content is not None:
+            return self._content.sha256()
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
     @cached_property
@@ -169,16 +183,15 @@ class PortableModel:
         """Hash the graph; see the function of this name."""
         return graph_sha256(self.proto)
 
-    @cached_property
-    def view(self) -> GraphView:
-        """Look at the graph as precision does.
 
-        Raises:
-            ExportError: as `model` and `spec`.
-        """
-        from edgeseg.graph.view import GraphView
+def _parsed(content: Content, name: str) -> onnx.ModelProto:
+    import onnx
 
-        return GraphView(self.model, self.spec.graph.float32_modules)
+    data = content.read()
+    try:
+        return onnx.load_model_from_string(data)
+    except Exception as error:  # whatever protobuf and onnx make of bytes that happen to parse
+        raise ExportError(f"{name} is not an ONNX file, or a broken one") from error
 
 
 def metadata_of(model: onnx.ModelProto) -> dict[str, str]:

@@ -139,6 +139,8 @@ def _built(order: _Order, folder: Path, chosen_by: ChosenBy) -> Built:
         lowered = in_precision(
             source, request, chosen_by, open_engine=order.open_engine, images=order.images, on_step=on_step
         )
+        source.release()
+        lowered.model.release()
         on_step("building, and measuring options")
         job = order.job(staging, lowered.model)
         manifest, measured = fill_engine(job)

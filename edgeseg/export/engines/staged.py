@@ -28,7 +28,6 @@ from edgeseg.export.verify import portable_stages
 from edgeseg.graph.passes.sequence import changed
 from edgeseg.graph.passes.stages import ShowStages
 from edgeseg.graph.portable import PortableModel
-from edgeseg.graph.protos import to_bytes
 from edgeseg.graph.running import open_run
 from edgeseg.graph.view import name_of
 
@@ -69,7 +68,11 @@ class StagedEngine:
 
     def _prove_engine(self, any_score: bool) -> StageProof:
         graph = changed(self.lowered.model, ShowStages(any_score=any_score)).model
+        model = PortableModel.of(graph, self.lowered.name)
         names = [name_of(output) for output in graph.graph.outputs]
+        del graph
+        model.release()
+        self.lowered.release()
         assert self.golden.rules is not None
         rules = self.golden.rules.of_any_score() if any_score else self.golden.rules
         batch = self.manifest.spec.input.batch
@@ -79,7 +82,7 @@ class StagedEngine:
             return StageGate(rules, batch, self.tolerances).prove(run, reference, self.images)
 
         if self.open_engine is None:
-            return proof_of(open_run(to_bytes(graph)))
+            return proof_of(open_run(model.to_bytes()))
         with tempfile.TemporaryDirectory(prefix="edgeseg-") as folder:
             staging = Path(folder) / "engine"
             staging.mkdir()
@@ -87,7 +90,6 @@ class StagedEngine:
                 self.request.of(self.manifest.backend), device=self.manifest.device, threads=ONE_THREAD
             )
             image = np.resize(self.images, (batch, *self.images.shape[1:]))
-            model = PortableModel.of(graph, self.lowered.name)
             sha256, spec = self.manifest.model_sha256, self.manifest.spec
             job = BuildJob(staging, model, sha256, spec, request, image, self.open_engine)
             manifest, _ = fill_engine(job)
