@@ -99,6 +99,7 @@ def test_q_and_escape_end_the_run(key: int, ends: int, windows: Windows, ended: 
 
 
 @pytest.mark.usefixtures("children_hear_signals")
+@pytest.mark.usefixtures("children_hear_signals")
 def test_a_run_shows_every_frame_and_q_ends_it_as_ctrl_c_does(
     windows: Windows, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
