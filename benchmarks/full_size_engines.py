@@ -24,8 +24,8 @@ from edgeseg.engines.request import Request
 from edgeseg.errors import EdgesegError
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.export.parity import Tolerances
 from edgeseg.export.pictures import picture
+from edgeseg.export.tolerances import Tolerances
 from edgeseg.graph.precision.convert import Calibration
 from edgeseg.models import zoo
 from edgeseg.models.loading import load_weights

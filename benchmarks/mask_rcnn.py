@@ -30,8 +30,8 @@ from edgeseg.engines.backend import open_backend
 from edgeseg.engines.request import Request
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.export.parity import Tolerances
 from edgeseg.export.pictures import picture
+from edgeseg.export.tolerances import Tolerances
 from edgeseg.metrics.object_agreement import Instances, match
 from edgeseg.models import zoo
 from edgeseg.models.loading import load_weights

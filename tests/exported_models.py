@@ -9,7 +9,7 @@ from typing import Any
 
 from edgeseg.bundle import sha256_of
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.export.parity import ParityReport
+from edgeseg.export.report import ParityReport
 from edgeseg.models.zoo import Network
 from tests.export.small_networks import SIZE_HW
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from edgeseg.export.engines.tuning import Measured
-    from edgeseg.export.parity import ParityReport
+    from edgeseg.export.report import ParityReport
     from edgeseg.graph.precision.report import PrecisionReport
     from edgeseg.runtime.timing import Summary
 

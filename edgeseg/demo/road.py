@@ -15,7 +15,7 @@ from edgeseg.demo import scenes
 from edgeseg.engines.backend import open_backend
 from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.export.parity import ParityReport
+from edgeseg.export.report import ParityReport
 from edgeseg.files import write_whole
 from edgeseg.metrics.average_precision import average_precision
 from edgeseg.metrics.confusion import confusion_matrix, mean_iou

@@ -17,11 +17,12 @@ from edgeseg.bundle import GOLDEN_KEY, PARITY_KEY, SPEC_KEY
 from edgeseg.errors import EdgesegError, ExportError, ShapeError
 from edgeseg.export.conditioning import check_own_error, refuse_half_precision
 from edgeseg.export.golden import Golden, sample_all
-from edgeseg.export.parity import Outputs, ParityReport, compare, run_all
+from edgeseg.export.parity import Outputs, compare, run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.program import InstanceProgram, Program, SemanticProgram, StagedProgram, open_program
 from edgeseg.export.pytorch_stages import golden_stages, prover, rules_of
 from edgeseg.export.reading import Read, check_labels, read
+from edgeseg.export.report import ParityReport
 from edgeseg.export.selection import Selection
 from edgeseg.export.semantic_proof import finish_all, with_meaning
 from edgeseg.export.specification import Settings, check_head, check_settings, specify

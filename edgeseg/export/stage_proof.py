@@ -24,8 +24,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.export.parity import FP32, ParityReport, Run, Tolerances
+from edgeseg.export.parity import Run
+from edgeseg.export.report import ParityReport
 from edgeseg.export.selection import Selection, Shown, judge
+from edgeseg.export.tolerances import FP32, Tolerances
 from edgeseg.export.underflow import underflows
 from edgeseg.graph.passes.given import ComputeFrom
 from edgeseg.graph.passes.sequence import changed

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import ExportError, ParityError
 from edgeseg.export.golden import Golden, sample_all
-from edgeseg.export.parity import FP32, Outputs, ParityReport, Run, Tolerances, compare, run_all
+from edgeseg.export.parity import Outputs, Run, compare, run_all
 from edgeseg.export.pictures import pictures
+from edgeseg.export.report import ParityReport
 from edgeseg.export.stage_proof import StageGate, StageProof, portable_reference
+from edgeseg.export.tolerances import FP32, Tolerances
 from edgeseg.graph.passes.sequence import changed
 from edgeseg.graph.passes.stages import ShowStages
 from edgeseg.graph.portable import PortableModel

@@ -21,8 +21,9 @@ from edgeseg.bundle import MODULE_KEY, SOURCE_KEY
 from edgeseg.errors import ExportError, ParityError, ShapeError, UsageError
 from edgeseg.export import lowering
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.export.parity import ParityReport, run_all
+from edgeseg.export.parity import run_all
 from edgeseg.export.pictures import pictures
+from edgeseg.export.report import ParityReport
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import open_run
 from edgeseg.models.unet import UNet

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import ParityError
-from edgeseg.export.parity import FP16, ParityReport, compare, run_all
+from edgeseg.export.parity import compare, run_all
+from edgeseg.export.report import ParityReport
+from edgeseg.export.tolerances import FP16
 from edgeseg.spec import OUTPUT_NAMES, GraphSpec, InputSpec, ModelSpec, OutputSpec, Provenance
 
 ZEROS, ONES = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)

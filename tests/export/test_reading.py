@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from edgeseg.errors import ExportError, UsageError
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.export.parity import ParityReport
 from edgeseg.export.pictures import picture
+from edgeseg.export.report import ParityReport
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import open_run
 from edgeseg.models.zoo import Network

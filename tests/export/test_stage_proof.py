@@ -21,8 +21,8 @@ from edgeseg.errors import ParityError
 from edgeseg.export.engines.build import build
 from edgeseg.export.engines.verification import verify_engine
 from edgeseg.export.golden import Golden
-from edgeseg.export.parity import ParityReport
 from edgeseg.export.pictures import pictures
+from edgeseg.export.report import ParityReport
 from edgeseg.export.stage_proof import STAGES_PROVEN, StageProof
 from edgeseg.export.verify import portable_stages, verify, verify_model
 from edgeseg.graph.passes.sequence import changed

@@ -26,10 +26,11 @@ from edgeseg.export.engines.proving import Comparison, compare_with
 from edgeseg.export.engines.trial import can_try
 from edgeseg.export.engines.tuning import Measured
 from edgeseg.export.golden import GOLDEN_NAME, Golden
-from edgeseg.export.parity import TOLERANCES, ParityReport, Tolerances
 from edgeseg.export.pictures import pictures
 from edgeseg.export.preflight import refuse_unfit
+from edgeseg.export.report import ParityReport
 from edgeseg.export.stage_proof import STAGES_PROVEN
+from edgeseg.export.tolerances import TOLERANCES, Tolerances
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.convert import Calibration, Say
 from edgeseg.graph.precision.report import PrecisionReport

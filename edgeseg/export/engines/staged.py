@@ -22,8 +22,9 @@ from edgeseg.engines.builders import fill_engine
 from edgeseg.engines.job import BuildJob, OpenEngine
 from edgeseg.engines.request import Request
 from edgeseg.export.golden import Golden
-from edgeseg.export.parity import Run, Tolerances
+from edgeseg.export.parity import Run
 from edgeseg.export.stage_proof import StageGate, StageProof, portable_reference
+from edgeseg.export.tolerances import Tolerances
 from edgeseg.export.verify import portable_stages
 from edgeseg.graph.passes.sequence import changed
 from edgeseg.graph.passes.stages import ShowStages

@@ -16,8 +16,10 @@ from edgeseg.errors import EngineError, ExportError, SpecError, UsageError
 from edgeseg.export.engines.lowered import FRESH_SEEDS
 from edgeseg.export.engines.staged import StagedEngine
 from edgeseg.export.golden import GOLDEN_NAME, Golden
-from edgeseg.export.parity import TOLERANCES, ParityReport, Run
+from edgeseg.export.parity import Run
 from edgeseg.export.pictures import pictures
+from edgeseg.export.report import ParityReport
+from edgeseg.export.tolerances import TOLERANCES
 from edgeseg.export.verify import Further, verify
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.judge import Judge
