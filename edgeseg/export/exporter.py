@@ -17,7 +17,7 @@ from edgeseg.bundle import GOLDEN_KEY, PARITY_KEY, SPEC_KEY
 from edgeseg.errors import EdgesegError, ExportError, ShapeError
 from edgeseg.export.conditioning import check_own_error, refuse_half_precision
 from edgeseg.export.golden import Golden, sample_all
-from edgeseg.export.parity import Outputs, compare, run_all
+from edgeseg.export.parity import compare
 from edgeseg.export.pictures import pictures
 from edgeseg.export.program import InstanceProgram, Program, SemanticProgram, StagedProgram, open_program
 from edgeseg.export.pytorch_stages import golden_stages, prover, rules_of
@@ -30,10 +30,11 @@ from edgeseg.export.tracing import run_eagerly, trace
 from edgeseg.export.verify import portable_stages, settle, verify
 from edgeseg.files import staged_file
 from edgeseg.graph.content import MAX_FILE_BYTES
+from edgeseg.graph.outputs import Outputs
 from edgeseg.graph.passes.outputs import KeepOutputs
 from edgeseg.graph.passes.tidying import Tidy
 from edgeseg.graph.portable import PortableModel, graph_sha256
-from edgeseg.graph.running import open_run, reference_library
+from edgeseg.graph.running import open_run, reference_library, run_all
 from edgeseg.models.zoo import Network
 from edgeseg.spec import OUTPUT_NAMES, ModelSpec
 

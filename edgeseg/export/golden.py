@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import SpecError, shown
 from edgeseg.export.archive import read_arrays
-from edgeseg.export.parity import Outputs
 from edgeseg.export.selection import Selection
+from edgeseg.graph.outputs import Outputs
 from edgeseg.reading import parse_json, reason_of
 from edgeseg.records import from_plain, to_plain
 

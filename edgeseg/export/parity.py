@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgeseg.export.report import ParityReport
 from edgeseg.export.tolerances import FP32, Tolerances
 from edgeseg.export.underflow import logits_underflow, sentence
+from edgeseg.graph.outputs import Outputs, instances_of, label_count, labels_of
 from edgeseg.metrics.label_agreement import LabelErrors
-from edgeseg.metrics.object_agreement import Instances, ObjectErrors
-from edgeseg.spec import LOGITS_HEAD, HeadSpec, ModelSpec
+from edgeseg.metrics.object_agreement import ObjectErrors
+from edgeseg.spec import ModelSpec
 
 LEAST_BORDERLINE = 2
-
-Outputs = Mapping[str, NDArray[Any]]
-"""Graph outputs for one image, without the batch axis."""
-
-Run = Callable[[NDArray[np.uint8]], Mapping[str, NDArray[Any]]]
-"""Runs an artifact on one batch: uint8 (N, H, W, 3) BGR -> outputs by name."""
 
 
 def compare(
@@ -59,61 +52,6 @@ def compare(
         notes=(*notes, *more_notes),
         tolerances=tolerances,
         comparable=not underflow,
-    )
-
-
-def run_all(run: Run, images: NDArray[np.uint8], batch: int) -> list[dict[str, NDArray[Any]]]:
-    """Run an artifact of a fixed batch size on any number of images.
-
-    Args:
-        images: (M, H, W, 3) uint8 BGR; the last batch is filled with its last image.
-
-    Returns:
-        The outputs of each image, without the batch axis.
-    """
-    results: list[dict[str, NDArray[Any]]] = []
-    for first in range(0, len(images), batch):
-        part = images[first : first + batch]
-        filled = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
-        outputs = run(filled)
-        results += [{name: array[i] for name, array in outputs.items()} for i in range(len(part))]
-    return results
-
-
-def labels_of(outputs: Outputs, has_labels: bool, head: HeadSpec = LOGITS_HEAD) -> NDArray[np.uint8]:
-    """Give one image's labels (H, W): its own, or those of its logits at their stride.
-
-    Classes that may overlap give a map each, one below the other, (C * H, W), of the class where it is and of
-    the number of classes where it is not; see `label_count`.
-    """
-    if has_labels:
-        labels: NDArray[np.uint8] = outputs["labels"]
-        return labels
-    logits: NDArray[np.float32] = outputs["logits"]
-    if head.kind == "multilabel":
-        classes = len(logits)
-        class_ids = np.arange(classes, dtype=np.uint8).reshape(-1, 1, 1)
-        maps: NDArray[np.uint8] = np.where(logits > 0, class_ids, np.uint8(classes))  # (C, h, w)
-        flat: NDArray[np.uint8] = maps.reshape(-1, logits.shape[2])
-        return flat
-    best: NDArray[np.uint8] = logits.argmax(axis=0).astype(np.uint8)
-    return best
-
-
-def label_count(spec: ModelSpec) -> int:
-    """Count the labels that `labels_of` gives, of a semantic spec."""
-    return max(len(spec.class_names) + (spec.head.kind == "multilabel"), 2)
-
-
-def instances_of(outputs: Outputs) -> Instances:
-    """Take the detections out of one image's outputs; score 0 is padding."""
-    found = ~(outputs["scores"] <= 0)
-    masks = outputs["masks"]
-    return Instances(
-        boxes=outputs["boxes"][found],
-        scores=outputs["scores"][found],
-        class_ids=outputs["class_ids"][found].astype(np.int64),
-        masks=masks[found[: len(masks)]],
     )
 
 

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgeseg.export.parity import Outputs
 from edgeseg.export.pictures import pictures
 from edgeseg.export.program import InstanceProgram, StagedProgram
 from edgeseg.export.selection import Selection, Shown
@@ -19,6 +18,7 @@ from edgeseg.export.specification import Settings
 from edgeseg.export.stage_proof import Reference, StageGate, StageProof, golden_numbers
 from edgeseg.export.tracing import run_eagerly
 from edgeseg.export.verify import AnyScore, ProveStages
+from edgeseg.graph.outputs import Outputs
 from edgeseg.graph.passes.sequence import changed
 from edgeseg.graph.passes.stages import ShowStages
 from edgeseg.graph.protos import to_bytes

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from edgeseg.errors import ExportError, ShapeError, UsageError
 from edgeseg.export.head import Reading, as_planes
 from edgeseg.export.meaning import decisions
-from edgeseg.export.parity import run_all
 from edgeseg.export.plausibility import Observed, observe, settle
 from edgeseg.export.program import RawProgram
 from edgeseg.export.tracing import run_eagerly
+from edgeseg.graph.running import run_all
 from edgeseg.models.network_outputs import Output, choose, listed, outputs_of
 from edgeseg.models.zoo import Network
 from edgeseg.spec import LOGITS_HEAD, Head, HeadSpec, ModelSpec

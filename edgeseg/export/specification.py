@@ -13,8 +13,8 @@ import torch
 import edgeseg
 from edgeseg.errors import ExportError, UsageError
 from edgeseg.export.crf import stride_of
-from edgeseg.export.parity import Outputs
 from edgeseg.export.tolerances import FP32, Tolerances
+from edgeseg.graph.outputs import Outputs
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.zoo import Network
 from edgeseg.palette import Background, RGBColour, default_palette, with_background

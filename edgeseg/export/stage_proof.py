@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.export.parity import Run
 from edgeseg.export.report import ParityReport
 from edgeseg.export.selection import Selection, Shown, judge
 from edgeseg.export.tolerances import FP32, Tolerances
@@ -33,7 +32,7 @@ from edgeseg.graph.passes.given import ComputeFrom
 from edgeseg.graph.passes.sequence import changed
 from edgeseg.graph.passes.stages import detection_values
 from edgeseg.graph.protos import to_bytes
-from edgeseg.graph.running import open_run
+from edgeseg.graph.running import Run, open_run
 from edgeseg.graph.view import name_of
 from edgeseg.stages import DETECTIONS
 

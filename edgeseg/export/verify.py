@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import ExportError, ParityError
 from edgeseg.export.golden import Golden, sample_all
-from edgeseg.export.parity import Outputs, Run, compare, run_all
+from edgeseg.export.parity import compare
 from edgeseg.export.pictures import pictures
 from edgeseg.export.report import ParityReport
 from edgeseg.export.stage_proof import StageGate, StageProof, portable_reference
 from edgeseg.export.tolerances import FP32, Tolerances
+from edgeseg.graph.outputs import Outputs
 from edgeseg.graph.passes.sequence import changed
 from edgeseg.graph.passes.stages import ShowStages
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.protos import to_bytes
-from edgeseg.graph.running import open_run
+from edgeseg.graph.running import Run, open_run, run_all
 from edgeseg.limits import refuse_above
 from edgeseg.reading import reading
 from edgeseg.spec import ModelSpec

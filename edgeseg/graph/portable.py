@@ -13,9 +13,9 @@ import numpy as np
 
 from edgeseg.bundle import GOLDEN_KEY, SPEC_KEY
 from edgeseg.errors import ExportError, SpecError
-from edgeseg.export.declared import refuse_hostile
 from edgeseg.export.golden import Golden
 from edgeseg.graph.content import Content
+from edgeseg.graph.declared import refuse_hostile
 from edgeseg.reading import reading, reason_of
 from edgeseg.spec import ModelSpec
 

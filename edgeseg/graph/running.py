@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import ExportError
-from edgeseg.export.parity import Run
 from edgeseg.extras import require
 from edgeseg.reading import reason_of
 
 REFERENCE = "onnxruntime"  # in which graphs run that engines are compared with
 LOG_FATAL_ONLY = 4  # errors are raised, too
+
+Run = Callable[[NDArray[np.uint8]], Mapping[str, NDArray[Any]]]
+"""Runs an artifact on one batch: uint8 (N, H, W, 3) BGR -> outputs by name."""
 
 
 def remembering(run: Run, images: NDArray[np.uint8]) -> Run:
@@ -82,3 +84,21 @@ def open_run(model: Path | bytes, *, as_written: bool = False) -> Run:
         return dict(zip(names, outputs, strict=True))
 
     return run
+
+
+def run_all(run: Run, images: NDArray[np.uint8], batch: int) -> list[dict[str, NDArray[Any]]]:
+    """Run an artifact of a fixed batch size on any number of images.
+
+    Args:
+        images: (M, H, W, 3) uint8 BGR; the last batch is filled with its last image.
+
+    Returns:
+        The outputs of each image, without the batch axis.
+    """
+    results: list[dict[str, NDArray[Any]]] = []
+    for first in range(0, len(images), batch):
+        part = images[first : first + batch]
+        filled = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
+        outputs = run(filled)
+        results += [{name: array[i] for name, array in outputs.items()} for i in range(len(part))]
+    return results

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torchvision.models.detection import MaskRCNN
 
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.export.parity import instances_of
 from edgeseg.export.pictures import picture
 from edgeseg.export.tolerances import FP32, Tolerances
+from edgeseg.graph.outputs import instances_of
 from edgeseg.metrics.object_agreement import Instances, ObjectErrors
 from edgeseg.models import zoo
 from edgeseg.models.loading import load_weights

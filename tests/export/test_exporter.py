@@ -21,11 +21,10 @@ from edgeseg.bundle import MODULE_KEY, SOURCE_KEY
 from edgeseg.errors import ExportError, ParityError, ShapeError, UsageError
 from edgeseg.export import lowering
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.export.parity import run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.report import ParityReport
 from edgeseg.graph.portable import PortableModel
-from edgeseg.graph.running import open_run
+from edgeseg.graph.running import open_run, run_all
 from edgeseg.models.unet import UNet
 from edgeseg.models.zoo import Network
 from edgeseg.spec import ModelSpec

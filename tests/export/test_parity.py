@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import ParityError
-from edgeseg.export.parity import compare, run_all
+from edgeseg.export.parity import compare
 from edgeseg.export.report import ParityReport
 from edgeseg.export.tolerances import FP16
+from edgeseg.graph.running import run_all
 from edgeseg.spec import OUTPUT_NAMES, GraphSpec, InputSpec, ModelSpec, OutputSpec, Provenance
 
 ZEROS, ONES = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)

@@ -21,7 +21,6 @@ from edgeseg.export.engines.verification import verify_engine
 from edgeseg.export.golden import GOLDEN_NAME, Golden, sample_all
 from edgeseg.export.package import MANIFEST_NAME as PACKAGE_MANIFEST
 from edgeseg.export.package import MODEL_NAME, Package, unpack
-from edgeseg.export.parity import run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.preflight import preflight
 from edgeseg.export.verify import verify_model
@@ -29,7 +28,7 @@ from edgeseg.graph.portable import PortableModel, graph_sha256
 from edgeseg.graph.precision.cache import Cache
 from edgeseg.graph.precision.choice import Int8Choice
 from edgeseg.graph.precision.report import CurvePoint, Kept, PrecisionReport
-from edgeseg.graph.running import open_run
+from edgeseg.graph.running import open_run, run_all
 from edgeseg.records import to_plain
 from edgeseg.runtime import Segmenter
 from edgeseg.spec import ModelSpec

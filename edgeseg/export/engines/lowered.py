@@ -18,7 +18,6 @@ from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError
 from edgeseg.export.engines.saturation import saturates
 from edgeseg.export.engines.trial import can_try, trial
-from edgeseg.export.parity import Run
 from edgeseg.export.pictures import pictures
 from edgeseg.export.verify import Further
 from edgeseg.graph.portable import PortableModel
@@ -27,7 +26,7 @@ from edgeseg.graph.precision.convert import DEFAULT_MAX_DROP, Calibration, to_fp
 from edgeseg.graph.precision.judge import Judge
 from edgeseg.graph.precision.report import PrecisionReport
 from edgeseg.graph.precision.sensitivity import MOST_GROUPS
-from edgeseg.graph.running import open_run, remembering
+from edgeseg.graph.running import Run, open_run, remembering
 from edgeseg.graph.view import Layer
 from edgeseg.spec import ModelSpec
 

@@ -15,14 +15,13 @@ from edgeseg.errors import NoDeviceError
 from edgeseg.export.engines.lowered import Lowered
 from edgeseg.export.engines.staged import StagedEngine
 from edgeseg.export.golden import Golden, sample_all
-from edgeseg.export.parity import Run, run_all
 from edgeseg.export.pictures import pictures
 from edgeseg.export.report import ParityReport
 from edgeseg.export.stage_proof import STAGES_PROVEN
 from edgeseg.export.tolerances import Tolerances
 from edgeseg.export.verify import Further, verify
 from edgeseg.graph.portable import PortableModel
-from edgeseg.graph.running import open_run
+from edgeseg.graph.running import Run, open_run, run_all
 
 STAGES_IN = ("fp32", "fp16")  # int8 moves numbers as far as a wrong graph does
 

@@ -22,14 +22,13 @@ from edgeseg.engines.builders import fill_engine
 from edgeseg.engines.job import BuildJob, OpenEngine
 from edgeseg.engines.request import Request
 from edgeseg.export.golden import Golden
-from edgeseg.export.parity import Run
 from edgeseg.export.stage_proof import StageGate, StageProof, portable_reference
 from edgeseg.export.tolerances import Tolerances
 from edgeseg.export.verify import portable_stages
 from edgeseg.graph.passes.sequence import changed
 from edgeseg.graph.passes.stages import ShowStages
 from edgeseg.graph.portable import PortableModel
-from edgeseg.graph.running import open_run
+from edgeseg.graph.running import Run, open_run
 from edgeseg.graph.view import name_of
 
 ONE_THREAD = 1  # spares measuring thread counts

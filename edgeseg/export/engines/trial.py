@@ -15,8 +15,8 @@ from edgeseg.engines.facts import CPU
 from edgeseg.engines.job import BuildJob, OpenEngine
 from edgeseg.engines.request import Request
 from edgeseg.errors import MissingExtraError
-from edgeseg.export.parity import Run
 from edgeseg.graph.portable import PortableModel
+from edgeseg.graph.running import Run
 from edgeseg.spec import ModelSpec
 
 _NAME = "the candidate"

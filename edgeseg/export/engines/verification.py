@@ -16,14 +16,13 @@ from edgeseg.errors import EngineError, ExportError, SpecError, UsageError
 from edgeseg.export.engines.lowered import FRESH_SEEDS
 from edgeseg.export.engines.staged import StagedEngine
 from edgeseg.export.golden import GOLDEN_NAME, Golden
-from edgeseg.export.parity import Run
 from edgeseg.export.pictures import pictures
 from edgeseg.export.report import ParityReport
 from edgeseg.export.tolerances import TOLERANCES
 from edgeseg.export.verify import Further, verify
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.judge import Judge
-from edgeseg.graph.running import open_run
+from edgeseg.graph.running import Run, open_run
 
 OWN_NOTE = (
     "detections prove little of this engine, so its stages were proven when it was built, and it is compared "

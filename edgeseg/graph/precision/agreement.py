@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.export.parity import Outputs, instances_of, label_count, labels_of
+from edgeseg.graph.outputs import Outputs, instances_of, label_count, labels_of
 from edgeseg.metrics.confusion import confusion_matrix, mean_iou
 from edgeseg.metrics.label_agreement import LabelErrors
 from edgeseg.metrics.object_agreement import score_weighted_f1

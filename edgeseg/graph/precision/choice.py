@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from edgeseg.errors import EngineError, SpecError
-from edgeseg.export.parity import Run
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.cache import Cache
 from edgeseg.graph.precision.convert import (
@@ -29,7 +28,7 @@ from edgeseg.graph.precision.report import Kept, PrecisionReport
 from edgeseg.graph.precision.sensitivity import search
 from edgeseg.graph.precision.trials import Form, Trials
 from edgeseg.graph.protos import to_bytes
-from edgeseg.graph.running import REFERENCE, open_run
+from edgeseg.graph.running import REFERENCE, Run, open_run
 from edgeseg.reading import parse_json
 from edgeseg.records import from_plain, to_plain
 from edgeseg.spec import CalibrationMethod, Int8Scheme, Magnitude

@@ -7,9 +7,10 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.export.parity import Outputs, Run, run_all
+from edgeseg.graph.outputs import Outputs
 from edgeseg.graph.precision.agreement import POINTS, labels_at, points_lost, true_miou
 from edgeseg.graph.precision.report import Metric
+from edgeseg.graph.running import Run, run_all
 from edgeseg.spec import ModelSpec
 
 LEAST_JUDGED = 4  # images
