@@ -13,7 +13,6 @@ from typing import Any, TextIO
 import click
 
 from edgeseg import __version__, interrupts, limits
-from edgeseg.engines.registry import extra_of
 from edgeseg.errors import EdgesegError, MissingExtraError, UsageError, one_line
 from edgeseg.interrupts import INTERRUPTED
 
@@ -190,6 +189,8 @@ def _run(arguments: list[str] | None) -> int:
         return app.main(args=arguments, prog_name="edgeseg", standalone_mode=False) or 0
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
+        from edgeseg.engines.registry import extra_of
+
         library = extra_of(package)
         if library is None and package not in EXTRA_OF:
             raise
