@@ -74,6 +74,7 @@ def open_run(model: Path | bytes, *, as_written: bool = False) -> Run:
         session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # ONNX Runtime raises classes of its own without a common base
         raise ExportError(f"ONNX Runtime refuses the graph: {reason_of(error)}") from error
+    vars(session).pop("_model_bytes", None)  # kept for the fallback alone: once more the size of the model
     names = [output.name for output in session.get_outputs()]
 
     def run(images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
