@@ -1,4 +1,4 @@
-"""Find the backends: each folder beside this file is one, and says of itself what it is.
+"""Find the backends: each folder beside this file that says of itself what it is, in `facts`, is one.
 
 A backend's folder holds four modules, of which only the one that is used is imported:
     facts    `FACTS`, a `Facts`
@@ -30,9 +30,8 @@ Part = Literal["facts", "options", "build", "open", "doctor"]
 
 def backends() -> tuple[str, ...]:
     """Name all backends, in the order of the alphabet."""
-    return tuple(
-        sorted(module.name for module in pkgutil.iter_modules(edgeseg.engines.__path__) if module.ispkg)
-    )
+    folders = (module.name for module in pkgutil.iter_modules(edgeseg.engines.__path__) if module.ispkg)
+    return tuple(sorted(name for name in folders if has_part(name, "facts")))
 
 
 def cpu_backends() -> tuple[str, ...]:
