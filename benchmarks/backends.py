@@ -14,15 +14,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from edgeseg.bundle import read_manifest
 from edgeseg.cli.tables import measured_lines
-from edgeseg.demo.road import CHECKPOINTS, NETWORKS, SHOWN_SCORE
-from edgeseg.demo.scenes import CLASS_NAMES, generate
+from edgeseg.demo.showcase import CHECKPOINTS, NETWORKS, SHOWN_SCORE
 from edgeseg.engines.backend import open_backend
+from edgeseg.engines.building.build import build
 from edgeseg.engines.request import Request
-from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.models.loading import open_network
+from edgeseg.manifest import read_manifest
+from edgeseg.models.checkpoints.loading import open_network
+from edgeseg.scenes.scene import CLASS_NAMES, generate
 
 BACKENDS: tuple[str, ...] = ("onnxruntime", "openvino")
 SETTLE_S = 0.05

@@ -13,16 +13,16 @@ import tempfile
 from itertools import islice
 from pathlib import Path
 
-from edgeseg.demo.road import CHECKPOINTS, SHOWN_SCORE
-from edgeseg.demo.scenes import CLASS_NAMES, animate
+from edgeseg.demo.showcase import CHECKPOINTS, SHOWN_SCORE
 from edgeseg.engines.backend import open_backend
-from edgeseg.export.engines.build import build
+from edgeseg.engines.building.build import build
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.models.loading import open_network
+from edgeseg.models.checkpoints.loading import open_network
 from edgeseg.runtime import Segmenter
 from edgeseg.runtime.overlay import draw
+from edgeseg.runtime.profiling.timing import StageTimes
 from edgeseg.runtime.steps import segment
-from edgeseg.runtime.timing import StageTimes
+from edgeseg.scenes.scene import CLASS_NAMES, animate
 
 FRAME_HW = (480, 640)
 STAGES = ("preprocess", "infer", "postprocess", "render")

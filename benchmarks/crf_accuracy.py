@@ -18,11 +18,11 @@ import cv2
 import numpy as np
 
 from edgeseg.cli import status_of
-from edgeseg.demo.road import CHECKPOINTS
-from edgeseg.demo.scenes import CLASS_NAMES, generate
+from edgeseg.demo.showcase import CHECKPOINTS
 from edgeseg.runtime import Segmenter
 from edgeseg.runtime.crf import fit
 from edgeseg.runtime.crf.refinement import DEFAULT
+from edgeseg.scenes.scene import CLASS_NAMES, generate
 
 SIZE_HW = (240, 320)
 STRIDE = 8

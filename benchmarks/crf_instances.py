@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.crf_accuracy import demo_engine
-from edgeseg.demo.road import LOWEST_SCORE
-from edgeseg.demo.scenes import Scene, generate
+from edgeseg.demo.showcase import LOWEST_SCORE
 from edgeseg.metrics.average_precision import average_precision
 from edgeseg.runtime import InstanceResult, Segmenter
 from edgeseg.runtime.crf import instances, refinement
+from edgeseg.scenes.scene import Scene, generate
 from edgeseg.spec import CRFSpec
 
 JUDGE_SEED = 800_000  # the network has not seen them

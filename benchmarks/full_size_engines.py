@@ -18,17 +18,17 @@ import numpy as np
 import onnx
 import torch
 
-from edgeseg.bundle import read_manifest
 from edgeseg.engines.backend import open_backend
+from edgeseg.engines.building.build import build
 from edgeseg.engines.request import Request
 from edgeseg.errors import EdgesegError
-from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.export.pictures import picture
-from edgeseg.export.tolerances import Tolerances
 from edgeseg.graph.precision.convert import Calibration
+from edgeseg.manifest import read_manifest
 from edgeseg.models import zoo
-from edgeseg.models.loading import load_weights
+from edgeseg.models.checkpoints.loading import load_weights
+from edgeseg.proof.tolerances import Tolerances
+from edgeseg.scenes.pictures import picture
 from edgeseg.spec import Precision
 from tests.models.torchvision_weights import arranged
 

@@ -27,16 +27,16 @@ from numpy.typing import NDArray
 from torchvision.models.detection import MaskRCNN
 
 from edgeseg.engines.backend import open_backend
+from edgeseg.engines.building.build import build
 from edgeseg.engines.request import Request
-from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.export.pictures import picture
-from edgeseg.export.tolerances import Tolerances
 from edgeseg.metrics.object_agreement import Instances, match
 from edgeseg.models import zoo
-from edgeseg.models.loading import load_weights
+from edgeseg.models.checkpoints.loading import load_weights
+from edgeseg.proof.tolerances import Tolerances
 from edgeseg.runtime import Segmenter
 from edgeseg.runtime.results import InstanceResult
+from edgeseg.scenes.pictures import picture
 from tests.models.torchvision_weights import arranged
 
 FRAME_HW = (480, 640)

@@ -17,17 +17,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.bundle import read_manifest
-from edgeseg.demo.road import CHECKPOINTS, NETWORKS, judge
-from edgeseg.demo.scenes import CLASS_NAMES, DEFAULT_SIZE_HW, Scene, generate
+from edgeseg.demo.showcase import CHECKPOINTS, NETWORKS, judge
 from edgeseg.engines.backend import open_backend
+from edgeseg.engines.building.build import build
 from edgeseg.engines.request import Request
 from edgeseg.errors import EdgesegError
-from edgeseg.export.engines.build import build
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.graph.precision.convert import Calibration
-from edgeseg.models.loading import open_network
+from edgeseg.manifest import read_manifest
+from edgeseg.models.checkpoints.loading import open_network
 from edgeseg.runtime import Segmenter
+from edgeseg.scenes.scene import CLASS_NAMES, DEFAULT_SIZE_HW, Scene, generate
 from edgeseg.spec import Precision
 
 BACKENDS: tuple[str, ...] = ("onnxruntime", "openvino", "tensorrt_rtx")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeseg.bundle import sha256_of
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.export.report import ParityReport
+from edgeseg.manifest import sha256_of
 from edgeseg.models.zoo import Network
+from edgeseg.proof.report import ParityReport
 from tests.export.small_networks import SIZE_HW
 
 READ_ONLY = 0o444

@@ -73,8 +73,8 @@ def command(
     only after it has computed what PyTorch computed; fp16 and int8 engines within wider tolerances, and with
     a report of what computes in which precision (edgeseg inspect ENGINE).
     """
+    from edgeseg.engines.building.package import MODEL_NAME, RANGES_NAME, is_package, pack, unpack
     from edgeseg.engines.packed import PackedRequest
-    from edgeseg.export.package import MODEL_NAME, RANGES_NAME, is_package, pack, unpack
     from edgeseg.graph.portable import PortableModel
 
     ranges = Ranges(**{name: choices.pop(name) for name in RANGE_FLAGS})
@@ -109,7 +109,7 @@ def _write_ranges(
 ) -> None:
     """Measure int8 ranges here, which spares the device doing it."""
     from edgeseg.engines.backend import open_backend
-    from edgeseg.export.engines.lowered import int8_target, judge_of
+    from edgeseg.engines.building.lowered import int8_target, judge_of
     from edgeseg.graph.precision.choice import choose_int8
 
     if packed.precision != "int8" or packed.backend in (None, AUTO):
@@ -124,7 +124,7 @@ def _write_ranges(
 
 def _build(model: Path, output: Path, request: Request, *, images: Path | None, ranges: Ranges) -> None:
     from edgeseg.engines.backend import open_backend, remarks_on
-    from edgeseg.export.engines.build import NO_CALIBRATION, build
+    from edgeseg.engines.building.build import NO_CALIBRATION, build
     from edgeseg.graph.portable import PortableModel
 
     if request.precision == "int8" and ranges.calibration is None and ranges.packed is None:

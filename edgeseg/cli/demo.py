@@ -15,7 +15,7 @@ from edgeseg.cli.tables import console, print_times
 
 if TYPE_CHECKING:
     from edgeseg.demo.crf_picture import Refined
-    from edgeseg.demo.road import Walked
+    from edgeseg.demo.showcase import Walked
 
 DEFAULT_FRAMES = 120
 DEFAULT_FOLDER = Path("demo-output")
@@ -38,7 +38,7 @@ def command(*, frames: int, json_path: Path | None, output: Path) -> None:
     ground truth is known. A picture shows what a CRF makes of DeepLab's labels.
     """
     from edgeseg.demo.crf_picture import NETWORK, show_crf
-    from edgeseg.demo.road import NETWORKS, overview, walk
+    from edgeseg.demo.showcase import NETWORKS, overview, walk
 
     check_report(json_path)
     output.mkdir(parents=True, exist_ok=True)

@@ -270,7 +270,7 @@ def open_weights(
 ) -> tuple[Network, str | None]:
     """Make the network and load its weights; only a user's own function may bring its own."""
     from edgeseg.models import zoo
-    from edgeseg.models.loading import open_network
+    from edgeseg.models.checkpoints.loading import open_network
     from edgeseg.models.network_name import split_name
     from edgeseg.models.normalisation import set_norm_eps
 

@@ -42,7 +42,7 @@ def command(
     those the engine has, are not kept. A label of 255 is not counted; mIoU is that of PASCAL VOC and
     Cityscapes.
     """
-    from edgeseg.bundle import replace_manifest
+    from edgeseg.manifest import replace_manifest
     from edgeseg.runtime import Segmenter
     from edgeseg.runtime.crf import fit as search
     from edgeseg.runtime.crf.refinement import DEFAULT

@@ -10,7 +10,11 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from edgeseg.bundle import (
+from edgeseg.cli.options import PATH, normalisation, write_json
+from edgeseg.cli.tables import console
+from edgeseg.engines.registry import backends
+from edgeseg.errors import EngineError, UsageError, one_line
+from edgeseg.manifest import (
     BUILD_AGAIN,
     MANIFEST_NAME,
     PARITY_NAME,
@@ -19,10 +23,6 @@ from edgeseg.bundle import (
     read_file,
     read_manifest,
 )
-from edgeseg.cli.options import PATH, normalisation, write_json
-from edgeseg.cli.tables import console
-from edgeseg.engines.registry import backends
-from edgeseg.errors import EngineError, UsageError, one_line
 from edgeseg.reading import parse_json, reading
 from edgeseg.records import from_plain, to_plain
 from edgeseg.spec import ModelSpec
@@ -119,7 +119,7 @@ def inspect_model(path: Path) -> dict[str, Any]:
 
 def inspect_for(path: Path, target: str) -> dict[str, Any]:
     """Describe what a backend would refuse of any .onnx file."""
-    from edgeseg.export.preflight import preflight
+    from edgeseg.engines.preflight import preflight
     from edgeseg.graph.portable import PortableModel
 
     findings = preflight(PortableModel.read(path).model, target)
@@ -129,9 +129,9 @@ def inspect_for(path: Path, target: str) -> dict[str, Any]:
 
 def inspect_checkpoint(path: Path) -> dict[str, Any]:
     """Describe trained weights: parameters, classes, and the network that they fit."""
-    from edgeseg.models.checkpoint import num_classes_of, read_checkpoint
-    from edgeseg.models.detector_anchors import describe_anchors
-    from edgeseg.models.nearest import nearest_network, part_of
+    from edgeseg.models.checkpoints.checkpoint import num_classes_of, read_checkpoint
+    from edgeseg.models.checkpoints.detector_anchors import describe_anchors
+    from edgeseg.models.checkpoints.nearest import nearest_network, part_of
 
     checkpoint = read_checkpoint(path)
     nearest = nearest_network(checkpoint.weights)

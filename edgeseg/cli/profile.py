@@ -58,7 +58,7 @@ def command(
     own pixels. Inference alone begins with the prepared input and ends with the outputs, both in host memory.
     """
     from edgeseg.runtime import Segmenter
-    from edgeseg.runtime.profile import profile
+    from edgeseg.runtime.profiling.profile import profile
     from edgeseg.runtime.sources import open_source
 
     check_crf(crf, budget_ms)

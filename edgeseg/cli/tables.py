@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from edgeseg.export.engines.tuning import Measured
-    from edgeseg.export.report import ParityReport
+    from edgeseg.engines.tuning import Measured
     from edgeseg.graph.precision.report import PrecisionReport
-    from edgeseg.runtime.timing import Summary
+    from edgeseg.proof.report import ParityReport
+    from edgeseg.runtime.profiling.timing import Summary
 
 PLAIN_WIDTH = 120  # characters, where no terminal says otherwise
 

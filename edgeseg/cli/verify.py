@@ -22,10 +22,10 @@ def command(*, artifact: Path, reference: Path | None, images: Path | None) -> N
     Both carry what PyTorch computed for generated images when the model was exported. With --reference an
     engine is compared with its portable model too, on --images or on generated ones.
     """
-    from edgeseg.bundle import read_manifest
     from edgeseg.engines.backend import open_backend
-    from edgeseg.export.engines.verification import verify_engine
-    from edgeseg.export.verify import verify_model
+    from edgeseg.engines.building.verification import verify_engine
+    from edgeseg.manifest import read_manifest
+    from edgeseg.proof.verify import verify_model
 
     if not artifact.is_dir():
         if reference is not None or images is not None:

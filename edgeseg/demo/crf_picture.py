@@ -12,8 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.demo import scenes
-from edgeseg.demo.road import FIRST_UNSEEN_SEED
+from edgeseg.demo.showcase import FIRST_UNSEEN_SEED
 from edgeseg.files import write_whole
 from edgeseg.metrics.scores import Scores, ScoreSheet
 from edgeseg.runtime.crf.refinement import Refinement
@@ -22,6 +21,7 @@ from edgeseg.runtime.overlay import draw
 from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.sinks.base import encode_image
+from edgeseg.scenes import scene as scenes
 from edgeseg.spec import CRFSpec, ModelSpec
 
 NETWORK = "deeplab"  # the road exports it with logits

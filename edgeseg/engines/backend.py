@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.bundle import BUILD_AGAIN, MANIFEST_NAME, Manifest
 from edgeseg.engines import registry
 from edgeseg.errors import EngineError, SpecError, shown
+from edgeseg.manifest import BUILD_AGAIN, MANIFEST_NAME, Manifest
 from edgeseg.records import from_plain, to_plain
 
 Options = TypeVar("Options")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from edgeseg.bundle import Manifest
 from edgeseg.errors import EngineError
+from edgeseg.manifest import Manifest
 
 
 def cache_folder(manifest: Manifest, owner: str) -> Path:

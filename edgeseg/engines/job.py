@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.bundle import Manifest
 from edgeseg.engines.backend import Backend
 from edgeseg.engines.request import Request
-from edgeseg.export.engines.tuning import Measured
+from edgeseg.engines.tuning import Measured
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.view import Layer
+from edgeseg.manifest import Manifest
 from edgeseg.spec import ModelSpec
 
 OpenEngine = Callable[[Path, Manifest], Backend]

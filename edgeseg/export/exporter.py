@@ -13,29 +13,29 @@ import onnx_ir as ir
 import torch
 from numpy.typing import NDArray
 
-from edgeseg.bundle import GOLDEN_KEY, PARITY_KEY, SPEC_KEY
 from edgeseg.errors import EdgesegError, ExportError, ShapeError
 from edgeseg.export.conditioning import check_own_error, refuse_half_precision
-from edgeseg.export.golden import Golden, sample_all
-from edgeseg.export.parity import compare
-from edgeseg.export.pictures import pictures
 from edgeseg.export.program import InstanceProgram, Program, SemanticProgram, StagedProgram, open_program
 from edgeseg.export.pytorch_stages import golden_stages, prover, rules_of
 from edgeseg.export.reading import Read, check_labels, read
-from edgeseg.export.report import ParityReport
-from edgeseg.export.selection import Selection
 from edgeseg.export.semantic_proof import finish_all, with_meaning
 from edgeseg.export.specification import Settings, check_head, check_settings, specify
 from edgeseg.export.tracing import run_eagerly, trace
-from edgeseg.export.verify import portable_stages, settle, verify
 from edgeseg.files import staged_file
 from edgeseg.graph.content import MAX_FILE_BYTES
+from edgeseg.graph.golden.golden import Golden, sample_all
+from edgeseg.graph.golden.selection import Selection
 from edgeseg.graph.outputs import Outputs
 from edgeseg.graph.passes.outputs import KeepOutputs
 from edgeseg.graph.passes.tidying import Tidy
 from edgeseg.graph.portable import PortableModel, graph_sha256
 from edgeseg.graph.running import open_run, reference_library, run_all
+from edgeseg.manifest import GOLDEN_KEY, PARITY_KEY, SPEC_KEY
 from edgeseg.models.zoo import Network
+from edgeseg.proof.parity import compare
+from edgeseg.proof.report import ParityReport
+from edgeseg.proof.verify import portable_stages, settle, verify
+from edgeseg.scenes.pictures import pictures
 from edgeseg.spec import OUTPUT_NAMES, ModelSpec
 
 __all__ = ["Settings", "export_network"]
@@ -111,7 +111,7 @@ def _check_weights(network: Network) -> None:
 
 
 def _scenes(size_hw: tuple[int, int]) -> NDArray[np.uint8]:
-    from edgeseg.demo.scenes import generate
+    from edgeseg.scenes.scene import generate
 
     return np.stack([generate(seed, size_hw).image for seed in SCENE_SEEDS])
 

@@ -11,13 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgeseg.export.pictures import pictures
 from edgeseg.export.program import InstanceProgram, StagedProgram
-from edgeseg.export.selection import Selection, Shown
 from edgeseg.export.specification import Settings
-from edgeseg.export.stage_proof import Reference, StageGate, StageProof, golden_numbers
 from edgeseg.export.tracing import run_eagerly
-from edgeseg.export.verify import AnyScore, ProveStages
+from edgeseg.graph.golden.selection import Selection, Shown
 from edgeseg.graph.outputs import Outputs
 from edgeseg.graph.passes.sequence import changed
 from edgeseg.graph.passes.stages import ShowStages
@@ -26,6 +23,9 @@ from edgeseg.graph.running import open_run
 from edgeseg.models import roi_heads, rpn
 from edgeseg.models.anchors import cell_anchors
 from edgeseg.models.boxes import MAX_LOG_SCALE
+from edgeseg.proof.stage_proof import Reference, StageGate, StageProof, golden_numbers
+from edgeseg.proof.verify import AnyScore, ProveStages
+from edgeseg.scenes.pictures import pictures
 
 
 def pytorch_reference(program: InstanceProgram) -> Reference:

@@ -13,11 +13,11 @@ import torch
 import edgeseg
 from edgeseg.errors import ExportError, UsageError
 from edgeseg.export.crf import stride_of
-from edgeseg.export.tolerances import FP32, Tolerances
 from edgeseg.graph.outputs import Outputs
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.zoo import Network
 from edgeseg.palette import Background, RGBColour, default_palette, with_background
+from edgeseg.proof.tolerances import FP32, Tolerances
 from edgeseg.spec import (
     DENSE_CRF,
     LOGITS_HEAD,

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeseg.bundle import GOLDEN_KEY, SPEC_KEY
 from edgeseg.errors import ExportError, SpecError
-from edgeseg.export.golden import Golden
 from edgeseg.graph.content import Content
 from edgeseg.graph.declared import refuse_hostile
+from edgeseg.graph.golden.golden import Golden
+from edgeseg.manifest import GOLDEN_KEY, SPEC_KEY
 from edgeseg.reading import reading, reason_of
 from edgeseg.spec import ModelSpec
 

@@ -10,7 +10,7 @@ from functools import cache
 import onnx
 import onnx_ir as ir
 
-from edgeseg.bundle import MODULE_KEY
+from edgeseg.manifest import MODULE_KEY
 
 FLOAT = ir.DataType.FLOAT
 CLAMPS = frozenset(("Clip", "Relu"))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from torch import nn
 
 from edgeseg.errors import UsageError
-from edgeseg.models.weight_names import NORM_COUNTER
+from edgeseg.models.checkpoints.weight_names import NORM_COUNTER
 
 FROZEN = "FrozenBatchNorm2d"  # torchvision's, detectron2's
 

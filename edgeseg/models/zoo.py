@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from edgeseg.errors import EdgesegError, UsageError, shown
 from edgeseg.models import class_names, unet
-from edgeseg.models.checkpoint import num_classes_of
+from edgeseg.models.checkpoints.checkpoint import num_classes_of
 from edgeseg.models.deeplab import (
     deeplabv3_mobilenet_v3_large,
     deeplabv3_resnet,

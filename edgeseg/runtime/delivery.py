@@ -8,8 +8,8 @@ from types import TracebackType
 
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.overlay import draw
+from edgeseg.runtime.profiling.timing import StageTimes
 from edgeseg.runtime.sinks.base import Result, Sink
-from edgeseg.runtime.timing import StageTimes
 from edgeseg.spec import ModelSpec
 
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.bundle import Manifest, read_manifest
 from edgeseg.cores import usable_cores
 from edgeseg.engines.backend import Backend, Tensor, open_backend
 from edgeseg.engines.pool import CLOSED
 from edgeseg.errors import EngineError, ShapeError, UsageError
 from edgeseg.forks import tell_of_forks
+from edgeseg.manifest import Manifest, read_manifest
 from edgeseg.runtime.batches import Batches
 from edgeseg.spec import ModelSpec
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.bundle import Manifest
 from edgeseg.engines.backend import Tensor
 from edgeseg.engines.pool import CLOSED, FORKED
 from edgeseg.errors import EngineError, ShapeError
+from edgeseg.manifest import Manifest
 from edgeseg.runtime.engine import INPUT_NAME, Engine, fits
 from edgeseg.spec import ModelSpec
 

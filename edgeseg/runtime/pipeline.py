@@ -12,12 +12,12 @@ from typing import Union
 
 from edgeseg.runtime.delivery import Delivery
 from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.profiling.timing import WINDOW, StageTimes, Summary, summarize
 from edgeseg.runtime.reader import LatestReader, Losses, Policy, Reader, open_reader, stopped
 from edgeseg.runtime.sinks.base import Result, Sink
 from edgeseg.runtime.sources import open_source
 from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.steps import Steps, segment
-from edgeseg.runtime.timing import WINDOW, StageTimes, Summary, summarize
 
 SourceLike = Union[Source, str, "os.PathLike[str]"]
 

@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple, TypeVar
 
 from edgeseg.errors import SourceError
 from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.profiling.timing import StageTimes
 from edgeseg.runtime.sources.base import Source
-from edgeseg.runtime.timing import StageTimes
 
 Policy = Literal["latest", "every"]
 

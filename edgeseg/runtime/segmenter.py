@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.bundle import Manifest
 from edgeseg.errors import UsageError
+from edgeseg.manifest import Manifest
 from edgeseg.runtime.crf import instances, refinement
 from edgeseg.runtime.crf.instances import InstanceRefinement
 from edgeseg.runtime.crf.refinement import Refinement

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from edgeseg.runtime.geometry import Placement
 from edgeseg.runtime.preprocess import Prepared
+from edgeseg.runtime.profiling.timing import StageTimes
 from edgeseg.runtime.sinks.base import Result
-from edgeseg.runtime.timing import StageTimes
 from edgeseg.spec import ModelSpec
 
 FinishStage = Literal["postprocess", "crf"]

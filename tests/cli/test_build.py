@@ -10,19 +10,19 @@ import pytest
 import torch
 from torch import nn
 
-from edgeseg.bundle import read_manifest, sha256_of
 from edgeseg.cli import status_of
 from edgeseg.cli.tables import beside_float_lines, measured_lines
 from edgeseg.engines.backend import open_backend
-from edgeseg.export.engines.tuning import Measured
-from edgeseg.export.engines.verification import verify_engine
+from edgeseg.engines.building.verification import verify_engine
+from edgeseg.engines.tuning import Measured
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.export.pictures import picture
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.agreement import labels_at
 from edgeseg.graph.precision.judge import Judge
 from edgeseg.graph.running import open_run
+from edgeseg.manifest import read_manifest, sha256_of
 from edgeseg.models.zoo import Network
+from edgeseg.scenes.pictures import picture
 from tests.export import small_networks
 from tests.exported_models import ExportedModels
 

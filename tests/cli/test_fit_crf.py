@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeseg.bundle import read_manifest, replace_manifest
 from edgeseg.cli import status_of
+from edgeseg.manifest import read_manifest, replace_manifest
 from edgeseg.runtime.crf import fit
 from edgeseg.runtime.crf.refinement import DEFAULT
 from edgeseg.spec import CRFSpec

@@ -63,7 +63,7 @@ def test_profile_looks_at_its_report_before_it_measures(
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("measured")
 
-    monkeypatch.setattr("edgeseg.runtime.profile.profile", fail)
+    monkeypatch.setattr("edgeseg.runtime.profiling.profile.profile", fail)
     for path, status, message in [
         (image, 2, "would be overwritten"),
         (tmp_path, 2, "is a folder"),

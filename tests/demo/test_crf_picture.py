@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgeseg.demo import scenes
 from edgeseg.demo.crf_picture import ENLARGED, TITLE_PX, WHITE, WINDOW_HW, View, most_changed, picture_of
+from edgeseg.scenes import scene as scenes
 from edgeseg.spec import GraphSpec, InputSpec, ModelSpec, OutputSpec, Provenance
 
 HEIGHT, WIDTH = scenes.DEFAULT_SIZE_HW

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import cv2
 
-from edgeseg.bundle import read_manifest
 from edgeseg.graph.portable import PortableModel
+from edgeseg.manifest import read_manifest
 
 FRAMES = 6  # of street.mp4, and of every other source of the pages
 

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 
 from edgeseg.cli import status_of
-from edgeseg.demo.scenes import generate
-from edgeseg.export.pictures import picture
 from edgeseg.runtime.sources import open_source
+from edgeseg.scenes.pictures import picture
+from edgeseg.scenes.scene import generate
 from tests.docs.produced import FRAMES
 
 CHECKPOINTS = Path(__file__).parents[2] / "edgeseg" / "demo" / "checkpoints"

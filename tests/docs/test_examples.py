@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from edgeseg.bundle import read_manifest
-from edgeseg.demo.scenes import CLASS_NAMES
+from edgeseg.manifest import read_manifest
+from edgeseg.scenes.scene import CLASS_NAMES
 from tests.docs.blocks import ROOT
 from tests.docs.supplies import SCENES, SIZE_HW, Supplies
 

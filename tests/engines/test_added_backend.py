@@ -16,8 +16,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgeseg.bundle import read_manifest
 from edgeseg.export.exporter import Settings, export_network
+from edgeseg.manifest import read_manifest
 from tests.export import small_networks
 
 FOLDER = Path(__file__).parent / "toy_backend"

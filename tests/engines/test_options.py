@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from edgeseg.bundle import MANIFEST_NAME
 from edgeseg.cli import status_of
 from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, UsageError
+from edgeseg.manifest import MANIFEST_NAME
 from edgeseg.runtime import Segmenter
 from tests.runtime.tiny_models import labels_engine
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from torchvision.models.detection import MaskRCNN
 
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.export.pictures import picture
-from edgeseg.export.tolerances import FP32, Tolerances
 from edgeseg.graph.outputs import instances_of
 from edgeseg.metrics.object_agreement import Instances, ObjectErrors
 from edgeseg.models import zoo
-from edgeseg.models.loading import load_weights
+from edgeseg.models.checkpoints.loading import load_weights
+from edgeseg.proof.tolerances import FP32, Tolerances
+from edgeseg.scenes.pictures import picture
 from tests.models.torchvision_weights import arranged
 
 NAME = "maskrcnn_resnet50_fpn"

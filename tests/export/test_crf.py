@@ -11,16 +11,16 @@ import pytest
 import torch
 from torch import nn
 
+from edgeseg.engines.preflight import preflight
 from edgeseg.errors import ExportError, UsageError
 from edgeseg.export.crf import stride_of
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.export.parity import compare
-from edgeseg.export.pictures import pictures
-from edgeseg.export.preflight import preflight
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import open_run, run_all
 from edgeseg.models.in_graph_crf import InGraphCRF
 from edgeseg.models.zoo import Network
+from edgeseg.proof.parity import compare
+from edgeseg.scenes.pictures import pictures
 from edgeseg.spec import CRFSpec
 
 from .small_networks import SIZE_HW, deeplab, mask_rcnn, unet

@@ -17,16 +17,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgeseg.bundle import MODULE_KEY, SOURCE_KEY
 from edgeseg.errors import ExportError, ParityError, ShapeError, UsageError
 from edgeseg.export import lowering
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.export.pictures import pictures
-from edgeseg.export.report import ParityReport
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import open_run, run_all
+from edgeseg.manifest import MODULE_KEY, SOURCE_KEY
 from edgeseg.models.unet import UNet
 from edgeseg.models.zoo import Network
+from edgeseg.proof.report import ParityReport
+from edgeseg.scenes.pictures import pictures
 from edgeseg.spec import ModelSpec
 from tests import exported_models
 from tests.export.small_networks import SIZE_HW, deeplab, mask_rcnn, unet

@@ -13,24 +13,24 @@ from typing import Any
 import numpy as np
 import onnx
 
-from edgeseg.bundle import GOLDEN_KEY, MANIFEST_NAME, PARITY_KEY, PRECISION_NAME, SPEC_KEY, read_manifest
 from edgeseg.cli.inspect import inspect_engine, inspect_model
 from edgeseg.engines.backend import open_backend
+from edgeseg.engines.building.package import MANIFEST_NAME as PACKAGE_MANIFEST
+from edgeseg.engines.building.package import MODEL_NAME, Package, unpack
+from edgeseg.engines.building.verification import verify_engine
 from edgeseg.engines.packed import PackedRequest
-from edgeseg.export.engines.verification import verify_engine
-from edgeseg.export.golden import GOLDEN_NAME, Golden, sample_all
-from edgeseg.export.package import MANIFEST_NAME as PACKAGE_MANIFEST
-from edgeseg.export.package import MODEL_NAME, Package, unpack
-from edgeseg.export.pictures import pictures
-from edgeseg.export.preflight import preflight
-from edgeseg.export.verify import verify_model
+from edgeseg.engines.preflight import preflight
+from edgeseg.graph.golden.golden import GOLDEN_NAME, Golden, sample_all
 from edgeseg.graph.portable import PortableModel, graph_sha256
 from edgeseg.graph.precision.cache import Cache
 from edgeseg.graph.precision.choice import Int8Choice
 from edgeseg.graph.precision.report import CurvePoint, Kept, PrecisionReport
 from edgeseg.graph.running import open_run, run_all
+from edgeseg.manifest import GOLDEN_KEY, MANIFEST_NAME, PARITY_KEY, PRECISION_NAME, SPEC_KEY, read_manifest
+from edgeseg.proof.verify import verify_model
 from edgeseg.records import to_plain
 from edgeseg.runtime import Segmenter
+from edgeseg.scenes.pictures import pictures
 from edgeseg.spec import ModelSpec
 from tests.fuzz.mutations import mutated_bytes, mutated_json, mutated_json_text
 from tests.runtime.tiny_models import MODEL_FILE

@@ -15,8 +15,8 @@ import torch
 
 from edgeseg.cli.options import read_class_names
 from edgeseg.cli.palette_options import read_palette
-from edgeseg.models.checkpoint import read_checkpoint
-from edgeseg.models.loading import open_network
+from edgeseg.models.checkpoints.checkpoint import read_checkpoint
+from edgeseg.models.checkpoints.loading import open_network
 from edgeseg.models.unet import UNet
 from edgeseg.runtime.sources import open_source
 from edgeseg.runtime.sources.image_file import read_stored

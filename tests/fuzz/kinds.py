@@ -19,13 +19,13 @@ from typing import Any
 import click
 import torch
 
-from edgeseg.bundle import MANIFEST_NAME
 from edgeseg.cli import status_of
 from edgeseg.cli.crf_options import CRFParameter
 from edgeseg.cli.options import Number, Size, Triple
 from edgeseg.cli.palette_options import BackgroundClass
 from edgeseg.errors import EdgesegError
 from edgeseg.limits import parse
+from edgeseg.manifest import MANIFEST_NAME
 from edgeseg.runtime.sources import open_source
 from tests.fuzz import artifacts, files
 from tests.fuzz.mutations import TEXTS, mutated_bytes, mutated_json_text

@@ -15,10 +15,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeseg.bundle import GOLDEN_KEY, SPEC_KEY
 from edgeseg.errors import ExportError
-from edgeseg.export.verify import verify_model
 from edgeseg.graph.portable import PortableModel
+from edgeseg.manifest import GOLDEN_KEY, SPEC_KEY
+from edgeseg.proof.verify import verify_model
 from tests.export import small_networks
 from tests.exported_models import ExportedModels
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import onnx_ir as ir
 import pytest
 
-from edgeseg.bundle import MODULE_KEY
 from edgeseg.graph.precision.half import half_candidates, half_layers, to_half
 from edgeseg.graph.precision.quantise import plan, quantise
 from edgeseg.graph.view import GraphView
+from edgeseg.manifest import MODULE_KEY
 from edgeseg.spec import Int8Scheme
 from tests.graph import small_graphs as graphs
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from pycocotools import mask as rle
 
-from edgeseg.demo.scenes import Scene, scene_from_instances
 from edgeseg.errors import UsageError
 from edgeseg.metrics.average_precision import average_precision
+from edgeseg.scenes.scene import Scene, scene_from_instances
 
 
 def _two_balls() -> Scene:

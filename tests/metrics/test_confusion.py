@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edgeseg.demo.scenes import generate
 from edgeseg.errors import ShapeError, UsageError
 from edgeseg.metrics.confusion import class_iou, confusion_matrix, mean_iou
+from edgeseg.scenes.scene import generate
 
 TRUTH = np.array([[0, 0, 1], [0, 2, 1]], np.uint8)
 FOUND = np.array([[0, 1, 1], [0, 1, 1]], np.uint8)

@@ -9,9 +9,9 @@ import pytest
 
 from edgeseg.errors import SourceError
 from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.profiling.timing import StageTimes
 from edgeseg.runtime.reader import LatestReader, ReadAhead, no_frames, open_reader
 from edgeseg.runtime.sources.base import Source
-from edgeseg.runtime.timing import StageTimes
 
 from .fakes import GreyFrames
 

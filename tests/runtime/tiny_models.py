@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeseg.bundle import Manifest, engine_folder, seal
+from edgeseg.manifest import Manifest, engine_folder, seal
 from edgeseg.spec import ModelSpec
 
 from .specs import SIZE_HW, STRIDE, instances_spec, labels_spec, logits_spec

@@ -23,9 +23,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from edgeseg.demo.scenes import CLASS_NAMES, Scene, generate
 from edgeseg.files import staged_file
 from edgeseg.models import zoo
+from edgeseg.scenes.scene import CLASS_NAMES, Scene, generate
 from tools.training.datasets import training_scenes
 from tools.training.fitting import Schedule
 from tools.training.instance_network import trainable_mask_rcnn

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgeseg.demo.scenes import Scene, generate
 from edgeseg.models.zoo import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
+from edgeseg.scenes.scene import Scene, generate
 
 TRAINING_SIZE_HW = (160, 224)  # smaller than a full frame; the objects are as large in pixels
 TRAINING_CROWDING = 2.5  # more to learn from in each image

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN
 
-from edgeseg.demo.scenes import Scene
+from edgeseg.scenes.scene import Scene
 from tools.training.datasets import instance_batches
 from tools.training.fitting import Schedule, fit
 from tools.training.instance_network import FPN_CHANNELS

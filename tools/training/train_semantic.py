@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgeseg.demo.scenes import Scene
+from edgeseg.scenes.scene import Scene
 from tools.training.datasets import semantic_batches
 from tools.training.fitting import Schedule, fit, mixed_precision
 

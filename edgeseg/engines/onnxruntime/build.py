@@ -10,18 +10,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from edgeseg.bundle import Manifest
 from edgeseg.engines.backend import written
+from edgeseg.engines.candidates import measure_options, thread_counts
 from edgeseg.engines.facts import CPU
 from edgeseg.engines.job import BuildJob
 from edgeseg.engines.onnxruntime.facts import FACTS
 from edgeseg.engines.onnxruntime.options import EngineOptions
+from edgeseg.engines.tuning import Measured
 from edgeseg.errors import EngineError
-from edgeseg.export.engines.candidates import measure_options, thread_counts
-from edgeseg.export.engines.tuning import Measured
 from edgeseg.extras import require
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.view import Layer
+from edgeseg.manifest import Manifest
 
 MODEL_FILE = EngineOptions.model_file
 ON_CPU = (CPU, "openvino")

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.bundle import Manifest, read_file
 from edgeseg.cores import usable_cores
 from edgeseg.engines.backend import Tensor, read_options, refuse_if_moved
 from edgeseg.engines.facts import CPU
@@ -28,6 +27,7 @@ from edgeseg.engines.pool import CLOSED, FORKED
 from edgeseg.errors import EngineError
 from edgeseg.extras import require
 from edgeseg.forks import never_free, tell_of_forks
+from edgeseg.manifest import Manifest, read_file
 
 NOWHERE = os.path.join(os.devnull, "external-data")  # no folder can be within a device
 _LOG_ERRORS_ONLY = 3  # warnings concern the graph's makers; what fails is raised

@@ -10,12 +10,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from edgeseg.bundle import Manifest
 from edgeseg.engines import cuda
 from edgeseg.engines.cache import cache_folder
 from edgeseg.engines.facts import CPU
 from edgeseg.errors import EngineError, MissingExtraError, NoDeviceError, UsageError
 from edgeseg.machine import processor
+from edgeseg.manifest import Manifest
 
 PROVIDERS: Mapping[str, tuple[str, ...]] = {
     CPU: ("CPUExecutionProvider",),

@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeseg.bundle import Manifest
 from edgeseg.cores import usable_cores
 from edgeseg.engines.backend import written
+from edgeseg.engines.candidates import measure_options, thread_counts
 from edgeseg.engines.facts import CPU
 from edgeseg.engines.job import BuildJob
 from edgeseg.engines.openvino.facts import FACTS
 from edgeseg.engines.openvino.options import BuildOptions, EngineOptions, FloatType
 from edgeseg.engines.request import Request
+from edgeseg.engines.tuning import Measured
 from edgeseg.errors import EngineError, UsageError
-from edgeseg.export.engines.candidates import measure_options, thread_counts
-from edgeseg.export.engines.tuning import Measured
 from edgeseg.extras import require
 from edgeseg.graph.view import Layer
+from edgeseg.manifest import Manifest
 from edgeseg.spec import ModelSpec
 
 MODEL_FILE = EngineOptions.model_file

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.bundle import Manifest, read_file
 from edgeseg.cores import usable_cores
 from edgeseg.engines.backend import Tensor, read_options, refuse_if_moved
 from edgeseg.engines.facts import CPU
@@ -20,6 +19,7 @@ from edgeseg.errors import EngineError, UsageError
 from edgeseg.extras import require
 from edgeseg.forks import never_free, tell_of_forks
 from edgeseg.machine import processor
+from edgeseg.manifest import Manifest, read_file
 
 
 class OpenVINOBackend:

@@ -10,20 +10,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeseg.bundle import Manifest
 from edgeseg.engines.backend import written
 from edgeseg.engines.job import BuildJob
+from edgeseg.engines.preflight import origin_of
 from edgeseg.engines.registry import facts_of
 from edgeseg.engines.tensorrt.facts import GPU
 from edgeseg.engines.tensorrt.inspector import precisions_of
 from edgeseg.engines.tensorrt.library import import_library, quiet_logger
 from edgeseg.engines.tensorrt.options import BuildOptions, EngineOptions, SharedOptions
+from edgeseg.engines.tuning import Measured
 from edgeseg.errors import EngineError, NoDeviceError
-from edgeseg.export.engines.tuning import Measured
-from edgeseg.export.preflight import origin_of
 from edgeseg.files import write_whole
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.view import Layer
+from edgeseg.manifest import Manifest
 from edgeseg.reading import read_bytes, reading
 
 if TYPE_CHECKING:

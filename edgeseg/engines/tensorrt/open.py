@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.bundle import Manifest, read_file
 from edgeseg.engines import cuda
 from edgeseg.engines.backend import Tensor, read_options, refuse_if_moved
 from edgeseg.engines.pool import FORKED, Pool
@@ -24,6 +23,7 @@ from edgeseg.engines.tensorrt.library import import_library, quiet_logger
 from edgeseg.engines.tensorrt.options import EngineOptions
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.forks import never_free, tell_of_forks
+from edgeseg.manifest import Manifest, read_file
 
 if TYPE_CHECKING:
     import tensorrt as trt

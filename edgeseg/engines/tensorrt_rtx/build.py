@@ -10,12 +10,12 @@ import dataclasses
 from functools import partial
 from typing import Any
 
-from edgeseg.bundle import Manifest
 from edgeseg.engines.job import BuildJob
 from edgeseg.engines.tensorrt.build import layer_precisions, serialized
 from edgeseg.engines.tensorrt_rtx.options import BuildOptions
+from edgeseg.engines.tuning import Measured
 from edgeseg.errors import UsageError
-from edgeseg.export.engines.tuning import Measured
+from edgeseg.manifest import Manifest
 
 __all__ = ["fill_engine", "layer_precisions"]
 

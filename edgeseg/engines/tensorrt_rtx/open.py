@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeseg.bundle import Manifest
 from edgeseg.engines.cache import cache_folder
 from edgeseg.engines.tensorrt.open import TensorRTBackend, deserialized
 from edgeseg.engines.tensorrt_rtx.kernel_cache import KernelCache
+from edgeseg.manifest import Manifest
 
 KERNELS_FILE = "kernels.bin"
 

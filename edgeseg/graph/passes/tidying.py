@@ -14,7 +14,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 import edgeseg
-from edgeseg.bundle import MODULE_KEY, SOURCE_KEY
+from edgeseg.manifest import MODULE_KEY, SOURCE_KEY
 
 PACKAGE_FOLDER = Path(edgeseg.__file__).parent
 _STACK_KEY = "pkg.torch.onnx.stack_trace"

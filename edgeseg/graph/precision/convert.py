@@ -11,7 +11,6 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from edgeseg.bundle import SPEC_KEY
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.cache import Cache
 from edgeseg.graph.precision.calibration import observe
@@ -21,6 +20,7 @@ from edgeseg.graph.precision.ranges import threshold
 from edgeseg.graph.precision.report import PrecisionReport
 from edgeseg.graph.protos import check, to_bytes
 from edgeseg.graph.running import open_run
+from edgeseg.manifest import SPEC_KEY
 from edgeseg.spec import CalibrationMethod, Precision
 
 DEFAULT_MAX_DROP = 0.5  # points

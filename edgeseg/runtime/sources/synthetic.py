@@ -13,7 +13,7 @@ from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.sources.base import Source
 
 if TYPE_CHECKING:
-    from edgeseg.demo.scenes import Scene
+    from edgeseg.scenes.scene import Scene
 
 SCHEME = "synthetic:"
 FORM = "synthetic:WIDTHxHEIGHT?seed=N&frames=N"
@@ -32,7 +32,7 @@ class SyntheticSource(Source):
         self, size_hw: tuple[int, int] = DEFAULT_SIZE_HW, *, seed: int = 0, frame_count: int | None = None
     ) -> None:
         super().__init__()
-        from edgeseg.demo.scenes import animate
+        from edgeseg.scenes.scene import animate
 
         self.frame_count = frame_count
         self._scenes: Iterator[Scene] = animate(seed, size_hw)

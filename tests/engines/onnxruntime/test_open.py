@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 import pytest
 
-from edgeseg.bundle import Manifest, read_manifest
 from edgeseg.engines.backend import Tensor, open_backend
 from edgeseg.errors import EngineError, MissingExtraError
+from edgeseg.manifest import Manifest, read_manifest
 from edgeseg.runtime import Segmenter
 from edgeseg.spec import OutputSpec
 from tests.runtime.tiny_models import MODEL_FILE, labels_engine, logits_engine, write_tiny_engine

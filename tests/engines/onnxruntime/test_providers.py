@@ -16,12 +16,12 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from edgeseg.bundle import Manifest, read_manifest
 from edgeseg.engines import cuda
 from edgeseg.engines.backend import open_backend
 from edgeseg.engines.onnxruntime.open import BoundBackend
 from edgeseg.engines.onnxruntime.providers import LIBRARY, PROVIDERS, built_on, left_over, providers_for
 from edgeseg.errors import EngineError, NoDeviceError, UsageError
+from edgeseg.manifest import Manifest, read_manifest
 from edgeseg.spec import CRFSpec, Precision
 from tests.runtime.tiny_models import BRIGHT, labels_engine, logits_engine
 

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeseg.bundle import Manifest
 from edgeseg.engines.backend import open_backend
+from edgeseg.engines.building.build import build
+from edgeseg.engines.building.verification import verify_engine
 from edgeseg.engines.openvino.build import _computes_in
 from edgeseg.engines.openvino.open import OpenVINOBackend
 from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, ParityError, UsageError
-from edgeseg.export.engines.build import build
-from edgeseg.export.engines.verification import verify_engine
-from edgeseg.export.pictures import pictures
+from edgeseg.manifest import Manifest
 from edgeseg.runtime import Engine
+from edgeseg.scenes.pictures import pictures
 from tests.export import small_networks
 from tests.exported_models import ExportedModels
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeseg.bundle import engine_folder, read_manifest, seal
 from edgeseg.engines.backend import Tensor, open_backend
 from edgeseg.errors import EngineError, MissingExtraError, UsageError
+from edgeseg.manifest import engine_folder, read_manifest, seal
 from edgeseg.runtime import Segmenter
 from tests.runtime.tiny_models import MODEL_FILE, instance_engine, labels_engine, logits_engine
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.bundle import Manifest, engine_folder, seal
+from edgeseg.manifest import Manifest, engine_folder, seal
 from tests.runtime.specs import labels_spec
 
 from .fake_cuda import FakeCuda

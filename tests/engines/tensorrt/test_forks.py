@@ -13,7 +13,7 @@ HANGS_S = 60.0
 PROGRAM = """
 import gc, os, sys
 import numpy as np
-from edgeseg.bundle import read_manifest
+from edgeseg.manifest import read_manifest
 from edgeseg.engines.backend import open_backend
 from edgeseg.errors import EngineError
 from pathlib import Path

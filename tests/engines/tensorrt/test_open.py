@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeseg.bundle import read_manifest, sha256_of
 from edgeseg.engines.backend import Backend, open_backend
 from edgeseg.engines.tensorrt.buffers import Stream
 from edgeseg.engines.tensorrt.open import TensorRTBackend
 from edgeseg.errors import EngineError, NoDeviceError, UsageError
+from edgeseg.manifest import read_manifest, sha256_of
 from edgeseg.runtime import Segmenter
 
 from .fake_cuda import FakeCuda

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from edgeseg.bundle import read_manifest
 from edgeseg.engines import cuda
 from edgeseg.engines.backend import open_backend
+from edgeseg.engines.building.build import build
+from edgeseg.engines.building.verification import verify_engine
 from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, MissingExtraError, NoDeviceError, UsageError
-from edgeseg.export.engines.build import build
-from edgeseg.export.engines.verification import verify_engine
+from edgeseg.manifest import read_manifest
 from edgeseg.models.zoo import Network
 from edgeseg.runtime import Segmenter
 from tests.export.small_networks import deeplab, mask_rcnn, unet

@@ -12,8 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from edgeseg.demo.scenes import CLASS_NAMES, Scene, generate
 from edgeseg.models import zoo
+from edgeseg.scenes.scene import CLASS_NAMES, Scene, generate
 from tools.training.__main__ import TRAININGS, half_precision, make_checkpoint
 from tools.training.datasets import instance_batches, semantic_batches
 from tools.training.fitting import Schedule, fit, rate_share

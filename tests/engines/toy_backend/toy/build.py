@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from edgeseg.bundle import Manifest
 from edgeseg.engines.backend import written
 from edgeseg.engines.job import BuildJob
+from edgeseg.manifest import Manifest
 
 from .options import BuildOptions, EngineOptions
 

@@ -9,8 +9,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from edgeseg.bundle import Manifest, read_file
 from edgeseg.engines.backend import Tensor, read_options
+from edgeseg.manifest import Manifest, read_file
 
 from .options import EngineOptions
 

@@ -1,0 +1,209 @@
+"""Turn a portable model into an engine folder that is proven to compute the same, or is not made."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.engines.building.builders import fill_engine
+from edgeseg.engines.building.comparison import beside_float
+from edgeseg.engines.building.lowered import Lowered, in_precision
+from edgeseg.engines.building.margin import ChosenBy, within_bound
+from edgeseg.engines.building.proving import Comparison, compare_with
+from edgeseg.engines.building.trial import can_try
+from edgeseg.engines.job import BuildJob, OpenEngine
+from edgeseg.engines.preflight import refuse_unfit
+from edgeseg.engines.registry import AUTO
+from edgeseg.engines.request import Request
+from edgeseg.engines.tuning import Measured
+from edgeseg.errors import NoDeviceError, ParityError, UsageError
+from edgeseg.graph.golden.golden import GOLDEN_NAME, Golden
+from edgeseg.graph.portable import PortableModel
+from edgeseg.graph.precision.convert import Calibration, Say
+from edgeseg.graph.precision.report import PrecisionReport
+from edgeseg.graph.running import remembering
+from edgeseg.manifest import PARITY_NAME, PRECISION_NAME, Manifest, engine_folder, seal
+from edgeseg.proof.report import ParityReport
+from edgeseg.proof.stage_proof import STAGES_PROVEN
+from edgeseg.proof.tolerances import TOLERANCES, Tolerances
+from edgeseg.scenes.pictures import pictures
+from edgeseg.spec import ModelSpec
+
+FOR_THIS_CPU = Request()
+NO_CALIBRATION = "int8 needs images to measure ranges on; give --calibration, a folder of typical ones"
+PROOF_IMAGES = 8  # of the calibration's: enough to prove parity
+
+
+@dataclass(frozen=True)
+class Built:
+    """An engine that was made: what it is, what proves it, and what its options were chosen from.
+
+    Attributes:
+        precision: what computes in which precision, and why; None for fp32.
+        beside_float: times of an int8 engine and of one in fp32, fastest first; empty off the processor.
+    """
+
+    manifest: Manifest
+    parity: ParityReport
+    measured: tuple[Measured, ...]
+    precision: PrecisionReport | None = None
+    beside_float: tuple[Measured, ...] = ()
+
+
+def build(
+    model: Path | PortableModel,
+    folder: Path,
+    *,
+    open_engine: OpenEngine,
+    request: Request = FOR_THIS_CPU,
+    tolerances: Tolerances | None = None,
+    images: NDArray[np.uint8] | None = None,
+    calibration: ChosenBy = None,
+    on_step: Say = lambda step: None,
+) -> Built:
+    """Build an engine for this machine.
+
+    Args:
+        model: a portable model, or its path.
+        folder: where the engine goes; written as a whole, after the proof.
+        open_engine: opens an engine, as the device will: `engines.backend.open_backend`.
+        request: backend, precision, device and options.
+        tolerances: how far the engine may be from PyTorch; what fits the precision by default.
+        images: (M, H, W, 3) uint8 BGR of the model's size; compared and measured on, besides generated ones.
+            By default the first ones of the calibration.
+        calibration: what int8 is chosen by, or what was chosen before. fp16 takes its images too, for ranges;
+            generated ones by default.
+        on_step: told what happens next, for a progress display.
+
+    Raises:
+        ExportError: if `model` is no portable model.
+        ParityError: if `model` was changed since its export, if the engine does not compute what PyTorch
+            computed, or if there was nothing to compare because nothing is found in the images.
+        EngineError: if the engine cannot be built, opened or written, or would be int8 in name only.
+        UsageError: if int8 is asked for without a calibration.
+    """
+    if request.precision == "int8" and calibration is None:
+        raise UsageError(NO_CALIBRATION)
+    if images is None and isinstance(calibration, Calibration):
+        images = calibration.images[:PROOF_IMAGES]
+    source = PortableModel.read(model)
+    limits = tolerances or TOLERANCES[request.precision]
+    order = _Order(source, source.spec, request, open_engine, images, limits, on_step)
+    _refuse_unfit(order)
+    return within_bound(calibration, partial(_built, order, folder), on_step)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What is built, as `build` was asked."""
+
+    source: PortableModel
+    spec: ModelSpec
+    request: Request
+    open_engine: OpenEngine
+    images: NDArray[np.uint8] | None
+    tolerances: Tolerances
+    on_step: Say
+
+    def job(self, staging: Path, lowered: PortableModel) -> BuildJob:
+        """Say what a backend makes an engine from; it measures on the first images to prove on."""
+        source, size, frames = self.source, self.spec.input, self.images
+        if frames is None:
+            frames = pictures(source.golden.seeds, (size.height, size.width))
+        image = np.resize(frames, (size.batch, *frames.shape[1:]))
+        return BuildJob(staging, lowered, source.sha256, self.spec, self.request, image, self.open_engine)
+
+
+@dataclass(frozen=True)
+class _Examined:
+    """An engine that was opened: what ties and proves it, and what its precision costs."""
+
+    manifest: Manifest
+    parity: ParityReport
+    golden: Golden
+    precision: PrecisionReport | None
+    beside_float: Sequence[Measured] = ()
+
+
+def _built(order: _Order, folder: Path, chosen_by: ChosenBy) -> Built:
+    """Make one engine, by one choice of int8: lower, build, open, measure, prove, write."""
+    source, request, on_step = order.source, order.request, order.on_step
+    with engine_folder(folder) as staging:
+        lowered = in_precision(
+            source, request, chosen_by, open_engine=order.open_engine, images=order.images, on_step=on_step
+        )
+        source.release()
+        lowered.model.release()
+        on_step("building, and measuring options")
+        job = order.job(staging, lowered.model)
+        manifest, measured = fill_engine(job)
+        lowered = lowered.built(staging, manifest)
+        on_step("comparing with PyTorch")
+        comparison = compare_with(source, lowered, request, order.images, order.tolerances)
+        examined = _examined(job, lowered, comparison, manifest, on_step)
+        examined.parity.raise_if_failed(f"the engine of {source.name}")
+        _refuse_empty_proof(examined.parity, source.name)
+        manifest = seal(staging, _noted(staging, examined))
+    return Built(manifest, examined.parity, tuple(measured), examined.precision, tuple(examined.beside_float))
+
+
+def _examined(
+    job: BuildJob, lowered: Lowered, comparison: Comparison, manifest: Manifest, on_step: Say
+) -> _Examined:
+    """Open an engine, prove it and measure what its precision costs; without its device, prove its graph."""
+    try:
+        engine = job.open_engine(job.staging, manifest)
+    except NoDeviceError as missing:
+        parity = comparison.prove_graph(manifest, missing)
+        manifest = dataclasses.replace(manifest, proven=False)
+        return _Examined(manifest, parity, comparison.golden, lowered.report)
+    manifest = dataclasses.replace(manifest, built_on=engine.built_on)
+    with closing(engine):
+        run = remembering(engine.infer, comparison.frames)
+        parity = comparison.prove(run, manifest, job.open_engine)
+        golden = comparison.golden_for(parity, run)
+        precision = lowered.judged(run, manifest.backend)
+        beside: Sequence[Measured] = ()
+        if job.request.precision == "int8" and can_try(job.request):
+            on_step("comparing with fp32 for speed")
+            beside = beside_float(job, comparison.source, manifest, engine)
+    return _Examined(manifest, parity, golden, precision, beside)
+
+
+def _refuse_unfit(order: _Order) -> None:
+    """Refuse a portable model that was changed, or that the backend cannot build."""
+    model, backend = order.source, order.request.backend
+    if model.graph_sha256 != model.golden.graph_sha256:
+        raise ParityError(f"{model.name} was changed since it was exported and proven; export it again")
+    if backend != AUTO:  # which compares those that take every graph
+        refuse_unfit(model.model, backend)
+
+
+def _noted(staging: Path, examined: _Examined) -> Manifest:
+    """Write reports beside an engine's own files, and name them among them."""
+    texts = {
+        PARITY_NAME: json.dumps(examined.parity.to_plain(), indent=2, sort_keys=True) + "\n",
+        GOLDEN_NAME: examined.golden.to_json() + "\n",
+    }
+    if examined.precision is not None:
+        texts[PRECISION_NAME] = examined.precision.to_json()
+    for name, text in texts.items():
+        (staging / name).write_text(text)
+    manifest = examined.manifest
+    return dataclasses.replace(manifest, files={**manifest.files, **dict.fromkeys(texts, "")})
+
+
+def _refuse_empty_proof(report: ParityReport, name: str) -> None:
+    if report.task == "instance" and not report.figures["matched"] and STAGES_PROVEN not in report.figures:
+        raise ParityError(
+            f"{name} finds nothing in the generated pictures, so the engine cannot be proven by them; give "
+            "--images, a folder of pictures in which it finds something"
+        )

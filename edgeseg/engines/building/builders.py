@@ -1,0 +1,33 @@
+"""Find what makes a backend's engines, and what its `build` module can do besides."""
+
+from __future__ import annotations
+
+from edgeseg.engines.building import auto
+from edgeseg.engines.job import BuildJob, FillEngine, LayerPrecisions, WriteFiles
+from edgeseg.engines.registry import AUTO, part_of
+from edgeseg.engines.tuning import Measured
+from edgeseg.manifest import Manifest
+
+
+def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
+    """Make an engine of the backend that a job asks for; see `FillEngine`."""
+    if job.request.backend == AUTO:
+        return auto.fill_engine(job, fill_engine)
+    fill: FillEngine | None = getattr(part_of(job.request.backend, "build"), "fill_engine", None)
+    if fill is not None:
+        return fill(job)
+    write = write_files_of(job.request.backend)
+    assert write is not None  # a backend's `build` has one of the two
+    return write(job), []
+
+
+def write_files_of(backend: str) -> WriteFiles | None:
+    """Give what makes a backend's engines at once, options as they come; None where that takes time."""
+    write: WriteFiles | None = getattr(part_of(backend, "build"), "write_files", None)
+    return write
+
+
+def layer_precisions_of(backend: str) -> LayerPrecisions | None:
+    """Give what reads the precision of layers from a backend's engines; None where nothing can."""
+    read: LayerPrecisions | None = getattr(part_of(backend, "build"), "layer_precisions", None)
+    return read

@@ -1,0 +1,115 @@
+"""Turn an engine under construction into the proof that it computes what it must."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.engines.building.lowered import Lowered
+from edgeseg.engines.building.staged import StagedEngine
+from edgeseg.engines.job import OpenEngine
+from edgeseg.engines.request import Request
+from edgeseg.errors import NoDeviceError
+from edgeseg.graph.golden.golden import Golden, sample_all
+from edgeseg.graph.portable import PortableModel
+from edgeseg.graph.running import Run, open_run, run_all
+from edgeseg.manifest import Manifest
+from edgeseg.proof.report import ParityReport
+from edgeseg.proof.stage_proof import STAGES_PROVEN
+from edgeseg.proof.tolerances import Tolerances
+from edgeseg.proof.verify import Further, verify
+from edgeseg.scenes.pictures import pictures
+
+STAGES_IN = ("fp32", "fp16")  # int8 moves numbers as far as a wrong graph does
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What an engine is compared with, and what it takes to build it again with stages.
+
+    Attributes:
+        source: the portable model.
+        lowered: it in the engine's precision.
+        request: that the engine is built by.
+        golden: what the engine must compute of generated pictures.
+        further: images to compare on besides, and what it must compute of them.
+        tolerances: how far it may be from that.
+    """
+
+    source: PortableModel
+    lowered: PortableModel
+    request: Request
+    golden: Golden
+    further: Further | None
+    tolerances: Tolerances
+
+    @property
+    def generated(self) -> NDArray[np.uint8]:
+        """Draw the golden pictures (M, H, W, 3)."""
+        return pictures(self.golden.seeds, (self.source.spec.input.height, self.source.spec.input.width))
+
+    @property
+    def frames(self) -> NDArray[np.uint8]:
+        """Give all that is compared on (M, H, W, 3): the golden pictures, and further images after them."""
+        generated = self.generated
+        return generated if self.further is None else np.concatenate([generated, self.further.images])
+
+    def prove(self, run: Run, manifest: Manifest, open_engine: OpenEngine | None) -> ParityReport:
+        """Judge what `run` computes: an engine, or its graph where `open_engine` is None."""
+        stages = StagedEngine(
+            source=self.source,
+            lowered=self.lowered,
+            manifest=manifest,
+            request=self.request,
+            open_engine=open_engine,
+            golden=self.golden,
+            images=self.frames,
+            tolerances=self.tolerances,
+        )
+        return verify(
+            run,
+            self.source.spec,
+            self.golden,
+            further=self.further,
+            tolerances=self.tolerances,
+            prove=stages.prove if self.request.precision in STAGES_IN else None,
+        )
+
+    def prove_graph(self, manifest: Manifest, missing: NoDeviceError) -> ParityReport:
+        """Judge the graph in ONNX Runtime, where the engine's device is missing."""
+        report = self.prove(open_run(self.lowered.to_bytes()), manifest, None)
+        note = f"{missing}; the graph was proven in ONNX Runtime, the engine has not run yet"
+        return dataclasses.replace(report, notes=(*report.notes, note))
+
+    def golden_for(self, report: ParityReport, run: Run) -> Golden:
+        """Give what the engine is verified by later: its own outputs, where its stages proved them."""
+        if STAGES_PROVEN not in report.figures:
+            return self.golden
+        found = run_all(run, self.generated, self.source.spec.input.batch)
+        return self.source.golden.of_engine(sample_all(found))
+
+
+def compare_with(
+    source: PortableModel,
+    lowered: Lowered,
+    request: Request,
+    images: NDArray[np.uint8] | None,
+    tolerances: Tolerances,
+) -> Comparison:
+    """Choose what an engine must compute: of the export's pictures, and of images (M, H, W, 3) if given.
+
+    That of fp32 and fp16 is what PyTorch computes. That of int8 is what its graph means: a wrong kernel
+    shows there, while what int8 costs the task is the user's to allow, and is judged by itself.
+    """
+    golden, further, batch = source.golden, lowered.further, source.spec.input.batch
+    if request.precision == "int8":
+        exact = open_run(lowered.model.to_bytes(), as_written=True)
+        frames = pictures(golden.seeds, (source.spec.input.height, source.spec.input.width))
+        golden = dataclasses.replace(golden, outputs=sample_all(run_all(exact, frames, batch)))
+        further = None if images is None else Further.computed(exact, images, batch)
+    elif further is None and images is not None:
+        further = Further.computed(open_run(source.to_bytes()), images, batch)
+    return Comparison(source, lowered.model, request, golden, further, tolerances)

@@ -1,0 +1,102 @@
+"""Turn the model of a detector's engine into the proof of that engine's stages, in the backend itself.
+
+An engine tells its detections alone. Where those prove nothing, since decisions tie or nothing is found, the
+same backend builds the same graph once more with the stages as outputs, and that engine is held against the
+portable model in ONNX Runtime, which is held against PyTorch. It is thrown away afterwards.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.engines.building.builders import fill_engine
+from edgeseg.engines.job import BuildJob, OpenEngine
+from edgeseg.engines.request import Request
+from edgeseg.graph.golden.golden import Golden
+from edgeseg.graph.passes.sequence import changed
+from edgeseg.graph.passes.stages import ShowStages
+from edgeseg.graph.portable import PortableModel
+from edgeseg.graph.running import Run, open_run
+from edgeseg.graph.view import name_of
+from edgeseg.manifest import Manifest
+from edgeseg.proof.stage_proof import StageGate, StageProof, portable_reference
+from edgeseg.proof.tolerances import Tolerances
+from edgeseg.proof.verify import portable_stages
+
+ONE_THREAD = 1  # spares measuring thread counts
+
+
+@dataclass(frozen=True)
+class StagedEngine:
+    """What it takes to build an engine that shows its stages.
+
+    Attributes:
+        source: the portable model that it is held against.
+        lowered: the model in the engine's precision.
+        manifest: of the engine.
+        request: that it was built by.
+        open_engine: None where the device is not there: the graph runs in ONNX Runtime then.
+        golden: of the portable model, with the rules by which it decides.
+        images: (M, H, W, 3) uint8 BGR to prove on.
+    """
+
+    source: PortableModel
+    lowered: PortableModel
+    manifest: Manifest
+    request: Request
+    open_engine: OpenEngine | None
+    golden: Golden
+    images: NDArray[np.uint8]
+    tolerances: Tolerances
+
+    def prove(self, any_score: bool) -> StageProof:
+        """Prove the portable model's stages by PyTorch's, then the engine's by the portable model's.
+
+        Args:
+            any_score: lower the score threshold to 0.
+        """
+        proof = portable_stages(self.source)(any_score)
+        return proof if proof.failures else proof.followed_by(self._prove_engine(any_score))
+
+    def _prove_engine(self, any_score: bool) -> StageProof:
+        graph = changed(self.lowered.model, ShowStages(any_score=any_score)).model
+        model = PortableModel.of(graph, self.lowered.name)
+        names = [name_of(output) for output in graph.graph.outputs]
+        del graph
+        model.release()
+        self.lowered.release()
+        assert self.golden.rules is not None
+        rules = self.golden.rules.of_any_score() if any_score else self.golden.rules
+        batch = self.manifest.spec.input.batch
+
+        def proof_of(run: Run) -> StageProof:
+            reference = portable_reference(self.source.model)
+            return StageGate(rules, batch, self.tolerances).prove(run, reference, self.images)
+
+        if self.open_engine is None:
+            return proof_of(open_run(model.to_bytes()))
+        with tempfile.TemporaryDirectory(prefix="edgeseg-") as folder:
+            staging = Path(folder) / "engine"
+            staging.mkdir()
+            request = dataclasses.replace(
+                self.request.of(self.manifest.backend), device=self.manifest.device, threads=ONE_THREAD
+            )
+            image = np.resize(self.images, (batch, *self.images.shape[1:]))
+            sha256, spec = self.manifest.model_sha256, self.manifest.spec
+            job = BuildJob(staging, model, sha256, spec, request, image, self.open_engine)
+            manifest, _ = fill_engine(job)
+            with closing(self.open_engine(staging, manifest)) as engine:
+                return proof_of(lambda images: _named(engine.infer(images), names))
+
+
+def _named(outputs: dict[str, NDArray[Any]], names: list[str]) -> dict[str, NDArray[Any]]:
+    """Name outputs as the graph does: a library may know a tensor by another name, but keeps their order."""
+    return outputs if set(outputs) == set(names) else dict(zip(names, outputs.values(), strict=True))

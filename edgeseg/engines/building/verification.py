@@ -1,0 +1,116 @@
+"""Turn a finished engine into a verdict: is it what was built, and does it still compute the same?"""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.engines.building.lowered import FRESH_SEEDS
+from edgeseg.engines.building.staged import StagedEngine
+from edgeseg.engines.job import OpenEngine
+from edgeseg.engines.request import Request
+from edgeseg.errors import EngineError, ExportError, SpecError, UsageError
+from edgeseg.graph.golden.golden import GOLDEN_NAME, Golden
+from edgeseg.graph.portable import PortableModel
+from edgeseg.graph.precision.judge import Judge
+from edgeseg.graph.running import Run, open_run
+from edgeseg.manifest import Manifest, read_file, read_manifest
+from edgeseg.proof.report import ParityReport
+from edgeseg.proof.tolerances import TOLERANCES
+from edgeseg.proof.verify import Further, verify
+from edgeseg.scenes.pictures import pictures
+
+OWN_NOTE = (
+    "detections prove little of this engine, so its stages were proven when it was built, and it is compared "
+    "with what it found then"
+)
+
+
+def verify_engine(
+    folder: Path,
+    *,
+    open_engine: OpenEngine,
+    reference: Path | PortableModel | None = None,
+    images: NDArray[np.uint8] | None = None,
+) -> ParityReport:
+    """Prove an engine again: its files are those that were built, and it gives the golden outputs.
+
+    Args:
+        open_engine: opens an engine, as the device will: `engines.backend.open_backend`.
+        reference: the portable model that it was built from, or its path, to be run on `images` beside the
+            engine.
+        images: (M, H, W, 3) uint8 BGR of the model's size; generated ones by default.
+
+    Raises:
+        EngineError: if there is no engine, or it was changed or does not open.
+        UsageError: if `reference` is not the model that the engine was built from.
+    """
+    manifest = read_manifest(folder, check_files=True)
+    model = None if reference is None else _reference(reference, folder, manifest)
+    golden = _golden(folder, manifest)
+    with closing(open_engine(folder, manifest)) as engine:
+        if model is None:
+            report = verify(engine.infer, manifest.spec, golden, tolerances=TOLERANCES[manifest.precision])
+        else:
+            if images is None:
+                images = pictures(FRESH_SEEDS, (manifest.spec.input.height, manifest.spec.input.width))
+            report = _verify_beside(
+                model, engine.infer, manifest, golden, images=images, open_engine=open_engine
+            )
+    return dataclasses.replace(report, notes=(*report.notes, OWN_NOTE)) if golden.own else report
+
+
+def _reference(path: Path | PortableModel, folder: Path, manifest: Manifest) -> PortableModel:
+    """Read the portable model, and refuse another than the engine was built from."""
+    try:
+        model = PortableModel.read(path)
+    except ExportError as error:
+        raise UsageError(str(error)) from error
+    if model.sha256 != manifest.model_sha256:
+        raise UsageError(
+            f"{folder} was not built from {model.name} (its sha256 differs); give the model that it was "
+            "built from, or build the engine again"
+        )
+    return model
+
+
+def _golden(folder: Path, manifest: Manifest) -> Golden:
+    try:
+        return Golden.from_json(read_file(folder, manifest, GOLDEN_NAME).decode())
+    except (UnicodeDecodeError, SpecError) as error:
+        raise EngineError(f"{folder} has no golden outputs ({error}); build the engine again") from error
+
+
+def _verify_beside(
+    model: PortableModel,
+    run: Run,
+    manifest: Manifest,
+    golden: Golden,
+    *,
+    images: NDArray[np.uint8],
+    open_engine: OpenEngine,
+) -> ParityReport:
+    """Judge an engine by its golden outputs, and by what its portable model computes of images."""
+    spec, tolerances = manifest.spec, TOLERANCES[manifest.precision]
+    reference = open_run(model.to_bytes())
+    if manifest.precision == "int8":  # far from fp32 or not, as its user allowed; its kernels are proven
+        report = verify(run, spec, golden, tolerances=tolerances)
+        lost = Judge(reference, spec, images).points_lost(run)
+        note = f"int8 is {lost:.2f} points from fp32 on {len(images)} images, which is not judged here"
+        return dataclasses.replace(report, notes=(*report.notes, note))
+    further = Further.computed(reference, images, spec.input.batch)
+    del reference  # a session with all weights
+    request = Request(manifest.backend, device=manifest.device)
+    stages = StagedEngine(model, model, manifest, request, open_engine, golden, images, tolerances)
+    return verify(
+        run,
+        spec,
+        golden,
+        further=further,
+        tolerances=tolerances,
+        prove=stages.prove if manifest.precision == "fp32" else None,
+    )

@@ -1,0 +1,1 @@
+"""How long an engine takes: each stage, and capture to result."""
