@@ -24,9 +24,9 @@ def fill_engine(job: BuildJob, fill: FillEngine) -> tuple[Manifest, list[Measure
     Returns:
         The manifest of the fastest, and the time of each with the best of its own options.
     """
-    taking = [name for name in job.request.backends if not preflight(job.model.proto, name)]
+    taking = [name for name in job.request.backends if not preflight(job.model.model, name)]
     if not taking:
-        refuse_unfit(job.model.proto, job.request.backends[0])
+        refuse_unfit(job.model.model, job.request.backends[0])
     made: dict[str, tuple[Path, Manifest]] = {}
     missing: MissingExtraError | None = None
     for backend in taking:
