@@ -52,9 +52,8 @@ if TYPE_CHECKING:
 @click.option("--images", type=PATH, help="Images to prove and measure on, besides generated ones.")
 @calibration_flags
 @backend_flags
-@click.option(
-    "--portable", is_flag=True, help="Write one file that a device builds from, with these options."
-)
+@click.option("--package", is_flag=True, help="Write one file that a device builds from, with these options.")
+@click.option("--portable", is_flag=True, hidden=True)  # what --package was called before
 @click.option(
     "-o", "--output", type=PATH, required=True, metavar="ENGINE", help="The folder, or package, to write."
 )
@@ -63,11 +62,12 @@ def command(
     model: Path,
     threads: int | None,
     images: Path | None,
+    package: bool,
     portable: bool,
     output: Path,
     **choices: Any,
 ) -> None:
-    """Turn MODEL into an engine for this machine: a portable model, or a package made with --portable.
+    """Turn MODEL into an engine for this machine: a portable model, or a package made with --package.
 
     Options such as the number of threads are chosen by measuring a few of them here. The engine is written
     only after it has computed what PyTorch computed; fp16 and int8 engines within wider tolerances, and with
@@ -79,9 +79,9 @@ def command(
 
     ranges = Ranges(**{name: choices.pop(name) for name in RANGE_FLAGS})
     asked = PackedRequest(options=given(choices), **choices)
-    if portable:
+    if package or portable:
         if is_package(model) or threads or images:
-            raise UsageError("--portable packs an .onnx; --threads and --images are for the device's build")
+            raise UsageError("--package packs an .onnx; --threads and --images are for the device's build")
         packed, files = asked.detached()
         with status(f"packing {model}") as say, tempfile.TemporaryDirectory() as folder:
             source = PortableModel.read(model)
@@ -97,9 +97,9 @@ def command(
         return
     with tempfile.TemporaryDirectory() as unpacked:
         contents = Path(unpacked)
-        package = unpack(model, contents)
-        request = package.request.but(asked).attached(package.files, contents).request(threads)
-        if RANGES_NAME in package.files and request.precision == "int8" and ranges.calibration is None:
+        opened = unpack(model, contents)
+        request = opened.request.but(asked).attached(opened.files, contents).request(threads)
+        if RANGES_NAME in opened.files and request.precision == "int8" and ranges.calibration is None:
             ranges = dataclasses.replace(ranges, packed=contents / RANGES_NAME)
         _build(contents / MODEL_NAME, output, request, images=images, ranges=ranges)
 
@@ -113,7 +113,7 @@ def _write_ranges(
     from edgeseg.graph.precision.choice import choose_int8
 
     if packed.precision != "int8" or packed.backend in (None, AUTO):
-        raise UsageError("--calibration with --portable is for --precision int8 and one --backend")
+        raise UsageError("--calibration with --package is for --precision int8 and one --backend")
     calibration = ranges.read(model.spec)
     assert calibration is not None
     target = int8_target(model.spec, packed.request(), open_backend)

@@ -73,14 +73,14 @@ def test_a_package_is_built_as_it_was_packed_unless_the_device_says_otherwise(
 ) -> None:
     pytest.importorskip("openvino")
     package = str(tmp_path / "unet.edgeseg")
-    assert status_of(["build", str(model), "--portable", "--backend", "openvino", "-o", package]) == 0
+    assert status_of(["build", str(model), "--package", "--backend", "openvino", "-o", package]) == 0
     for options, backend in ([], "openvino"), (["--backend", "onnxruntime"], "onnxruntime"):
         engine = tmp_path / backend
         assert status_of(["build", package, *options, "--threads", "1", "-o", str(engine)]) == 0
         manifest = read_manifest(engine)
         assert manifest.backend == backend
         assert manifest.model_sha256 == sha256_of(model)
-    assert status_of(["build", package, "--portable", "-o", str(tmp_path / "again.edgeseg")]) == 2
+    assert status_of(["build", package, "--package", "-o", str(tmp_path / "again.edgeseg")]) == 2
 
 
 def test_a_package_of_int8_builds_the_same_engine_without_images(model: Path, tmp_path: Path) -> None:
@@ -91,13 +91,27 @@ def test_a_package_of_int8_builds_the_same_engine_without_images(model: Path, tm
     int8 = ["--backend", "onnxruntime", "--precision", "int8", "--max-drop", "100"]
     calibrated = [*int8, "--calibration", str(images)]
     package, direct, packed = (str(tmp_path / name) for name in ("unet.edgeseg", "direct", "packed"))
-    assert status_of(["build", str(model), "--portable", *calibrated, "-o", package]) == 0
+    assert status_of(["build", str(model), "--package", *calibrated, "-o", package]) == 0
     assert status_of(["build", package, "--threads", "1", "-o", packed]) == 0
     assert status_of(["build", str(model), *calibrated, "--threads", "1", "-o", direct]) == 0
     models = [read_manifest(Path(engine)).files["model.onnx"] for engine in (packed, direct)]
     assert models[0] == models[1]
     timed = ["--backend", "auto", "--precision", "int8", "--calibration", str(images)]
-    assert status_of(["build", str(model), "--portable", *timed, "-o", package]) == 2
+    assert status_of(["build", str(model), "--package", *timed, "-o", package]) == 2
+
+
+def test_packing_has_one_name_in_the_help_and_keeps_its_first_one(
+    model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    packages = [tmp_path / f"{name}.edgeseg" for name in ("package", "portable")]
+    for path in packages:
+        assert status_of(["build", str(model), f"--{path.stem}", "-o", str(path)]) == 0
+    assert packages[0].read_bytes() == packages[1].read_bytes()
+    capfd.readouterr()
+    assert status_of(["build", "--help"]) == 0
+    help_text = capfd.readouterr().out
+    assert "--package" in help_text
+    assert "--portable" not in help_text
 
 
 class Scores(nn.Module):

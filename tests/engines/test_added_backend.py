@@ -149,7 +149,7 @@ def test_auto_measures_it_beside_the_others(folder: Path) -> None:
 def test_a_package_carries_its_options_and_files(folder: Path) -> None:
     packed, built, quieter, other = said(
         folder,
-        "build unet.onnx --portable --backend toy --loudness 4 --song la.txt -o unet.edgeseg",
+        "build unet.onnx --package --backend toy --loudness 4 --song la.txt -o unet.edgeseg",
         "build unet.edgeseg -o unpacked",
         "build unet.edgeseg --loudness 2 -o quieter",
         "build unet.edgeseg --backend onnxruntime --threads 1 -o other",

@@ -31,7 +31,7 @@ MANIFEST_NAME = "package.json"
 MODEL_NAME = "model.onnx"
 RANGES_NAME = "int8.json"  # ranges, and layers left in float
 ZIP_MAGIC = b"PK\x03\x04"
-MAKE_AGAIN = "make it with edgeseg build --portable"
+MAKE_AGAIN = "make it with edgeseg build --package"
 _CHUNK_BYTES = 1 << 20
 
 
