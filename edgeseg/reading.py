@@ -45,10 +45,11 @@ def reading(
 
     Raises:
         EdgesegError: `error`; those that the readers raise themselves pass.
+        ImportError: if a reader is not installed, which is no fault of the file.
     """
     try:
         yield
-    except EdgesegError:
+    except (EdgesegError, ImportError):
         raise
     except OSError as problem:
         advice = f"; {missing}" if missing and isinstance(problem, FileNotFoundError) else ""
