@@ -109,7 +109,7 @@ def _write_ranges(
 ) -> None:
     """Measure int8 ranges here, which spares the device doing it."""
     from edgeseg.engines.backend import open_backend
-    from edgeseg.engines.building.lowered import int8_target, judge_of
+    from edgeseg.engines.building.conversion import int8_target, judge_of
     from edgeseg.graph.precision.choice import choose_int8
 
     if packed.precision != "int8" or packed.backend in (None, AUTO):

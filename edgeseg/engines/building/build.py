@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgeseg.engines.building.builders import fill_engine
 from edgeseg.engines.building.comparison import beside_float
-from edgeseg.engines.building.lowered import Lowered, in_precision
+from edgeseg.engines.building.conversion import Converted, in_precision
 from edgeseg.engines.building.margin import ChosenBy, within_bound
 from edgeseg.engines.building.proving import Comparison, compare_with
 from edgeseg.engines.building.trial import can_try
@@ -113,13 +113,13 @@ class _Order:
     tolerances: Tolerances
     on_step: Say
 
-    def job(self, staging: Path, lowered: PortableModel) -> BuildJob:
+    def job(self, staging: Path, converted: PortableModel) -> BuildJob:
         """Say what a backend makes an engine from; it measures on the first images to prove on."""
         source, size, frames = self.source, self.spec.input, self.images
         if frames is None:
             frames = pictures(source.golden.seeds, (size.height, size.width))
         image = np.resize(frames, (size.batch, *frames.shape[1:]))
-        return BuildJob(staging, lowered, source.sha256, self.spec, self.request, image, self.open_engine)
+        return BuildJob(staging, converted, source.sha256, self.spec, self.request, image, self.open_engine)
 
 
 @dataclass(frozen=True)
@@ -137,18 +137,18 @@ def _built(order: _Order, folder: Path, chosen_by: ChosenBy) -> Built:
     """Make one engine, by one choice of int8: lower, build, open, measure, prove, write."""
     source, request, on_step = order.source, order.request, order.on_step
     with engine_folder(folder) as staging:
-        lowered = in_precision(
+        converted = in_precision(
             source, request, chosen_by, open_engine=order.open_engine, images=order.images, on_step=on_step
         )
         source.release()
-        lowered.model.release()
+        converted.model.release()
         on_step("building, and measuring options")
-        job = order.job(staging, lowered.model)
+        job = order.job(staging, converted.model)
         manifest, measured = fill_engine(job)
-        lowered = lowered.built(staging, manifest)
+        converted = converted.built(staging, manifest)
         on_step("comparing with PyTorch")
-        comparison = compare_with(source, lowered, request, order.images, order.tolerances)
-        examined = _examined(job, lowered, comparison, manifest, on_step)
+        comparison = compare_with(source, converted, request, order.images, order.tolerances)
+        examined = _examined(job, converted, comparison, manifest, on_step)
         examined.parity.raise_if_failed(f"the engine of {source.name}")
         _refuse_empty_proof(examined.parity, source.name)
         manifest = seal(staging, _noted(staging, examined))
@@ -156,7 +156,7 @@ def _built(order: _Order, folder: Path, chosen_by: ChosenBy) -> Built:
 
 
 def _examined(
-    job: BuildJob, lowered: Lowered, comparison: Comparison, manifest: Manifest, on_step: Say
+    job: BuildJob, converted: Converted, comparison: Comparison, manifest: Manifest, on_step: Say
 ) -> _Examined:
     """Open an engine, prove it and measure what its precision costs; without its device, prove its graph."""
     try:
@@ -164,13 +164,13 @@ def _examined(
     except NoDeviceError as missing:
         parity = comparison.prove_graph(manifest, missing)
         manifest = dataclasses.replace(manifest, proven=False)
-        return _Examined(manifest, parity, comparison.golden, lowered.report)
+        return _Examined(manifest, parity, comparison.golden, converted.report)
     manifest = dataclasses.replace(manifest, built_on=engine.built_on)
     with closing(engine):
         run = remembering(engine.infer, comparison.frames)
         parity = comparison.prove(run, manifest, job.open_engine)
         golden = comparison.golden_for(parity, run)
-        precision = lowered.judged(run, manifest.backend)
+        precision = converted.judged(run, manifest.backend)
         beside: Sequence[Measured] = ()
         if job.request.precision == "int8" and can_try(job.request):
             on_step("comparing with fp32 for speed")

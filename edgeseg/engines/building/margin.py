@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from edgeseg.engines.building.lowered import LosesMoreError
+from edgeseg.engines.building.conversion import LosesMoreError
 from edgeseg.graph.precision.choice import Int8Choice
 from edgeseg.graph.precision.convert import Calibration, Say
 

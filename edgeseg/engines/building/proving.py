@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.engines.building.lowered import Lowered
+from edgeseg.engines.building.conversion import Converted
 from edgeseg.engines.building.staged import StagedEngine
 from edgeseg.engines.job import OpenEngine
 from edgeseg.engines.request import Request
@@ -32,7 +32,7 @@ class Comparison:
 
     Attributes:
         source: the portable model.
-        lowered: it in the engine's precision.
+        converted: it in the engine's precision.
         request: that the engine is built by.
         golden: what the engine must compute of generated pictures.
         further: images to compare on besides, and what it must compute of them.
@@ -40,7 +40,7 @@ class Comparison:
     """
 
     source: PortableModel
-    lowered: PortableModel
+    converted: PortableModel
     request: Request
     golden: Golden
     further: Further | None
@@ -61,7 +61,7 @@ class Comparison:
         """Judge what `run` computes: an engine, or its graph where `open_engine` is None."""
         stages = StagedEngine(
             source=self.source,
-            lowered=self.lowered,
+            converted=self.converted,
             manifest=manifest,
             request=self.request,
             open_engine=open_engine,
@@ -80,7 +80,7 @@ class Comparison:
 
     def prove_graph(self, manifest: Manifest, missing: NoDeviceError) -> ParityReport:
         """Judge the graph in ONNX Runtime, where the engine's device is missing."""
-        report = self.prove(open_run(self.lowered.to_bytes()), manifest, None)
+        report = self.prove(open_run(self.converted.to_bytes()), manifest, None)
         note = f"{missing}; the graph was proven in ONNX Runtime, the engine has not run yet"
         return dataclasses.replace(report, notes=(*report.notes, note))
 
@@ -94,7 +94,7 @@ class Comparison:
 
 def compare_with(
     source: PortableModel,
-    lowered: Lowered,
+    converted: Converted,
     request: Request,
     images: NDArray[np.uint8] | None,
     tolerances: Tolerances,
@@ -104,12 +104,12 @@ def compare_with(
     That of fp32 and fp16 is what PyTorch computes. That of int8 is what its graph means: a wrong kernel
     shows there, while what int8 costs the task is the user's to allow, and is judged by itself.
     """
-    golden, further, batch = source.golden, lowered.further, source.spec.input.batch
+    golden, further, batch = source.golden, converted.further, source.spec.input.batch
     if request.precision == "int8":
-        exact = open_run(lowered.model.to_bytes(), as_written=True)
+        exact = open_run(converted.model.to_bytes(), as_written=True)
         frames = pictures(golden.seeds, (source.spec.input.height, source.spec.input.width))
         golden = dataclasses.replace(golden, outputs=sample_all(run_all(exact, frames, batch)))
         further = None if images is None else Further.computed(exact, images, batch)
     elif further is None and images is not None:
         further = Further.computed(open_run(source.to_bytes()), images, batch)
-    return Comparison(source, lowered.model, request, golden, further, tolerances)
+    return Comparison(source, converted.model, request, golden, further, tolerances)

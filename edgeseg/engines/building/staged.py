@@ -40,7 +40,7 @@ class StagedEngine:
 
     Attributes:
         source: the portable model that it is held against.
-        lowered: the model in the engine's precision.
+        converted: the model in the engine's precision.
         manifest: of the engine.
         request: that it was built by.
         open_engine: None where the device is not there: the graph runs in ONNX Runtime then.
@@ -49,7 +49,7 @@ class StagedEngine:
     """
 
     source: PortableModel
-    lowered: PortableModel
+    converted: PortableModel
     manifest: Manifest
     request: Request
     open_engine: OpenEngine | None
@@ -67,12 +67,12 @@ class StagedEngine:
         return proof if proof.failures else proof.followed_by(self._prove_engine(any_score))
 
     def _prove_engine(self, any_score: bool) -> StageProof:
-        graph = changed(self.lowered.model, ShowStages(any_score=any_score)).model
-        model = PortableModel.of(graph, self.lowered.name)
+        graph = changed(self.converted.model, ShowStages(any_score=any_score)).model
+        model = PortableModel.of(graph, self.converted.name)
         names = [name_of(output) for output in graph.graph.outputs]
         del graph
         model.release()
-        self.lowered.release()
+        self.converted.release()
         assert self.golden.rules is not None
         rules = self.golden.rules.of_any_score() if any_score else self.golden.rules
         batch = self.manifest.spec.input.batch

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.engines.building.lowered import FRESH_SEEDS
+from edgeseg.engines.building.conversion import FRESH_SEEDS
 from edgeseg.engines.building.staged import StagedEngine
 from edgeseg.engines.job import OpenEngine
 from edgeseg.engines.request import Request

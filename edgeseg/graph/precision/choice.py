@@ -16,7 +16,7 @@ from edgeseg.graph.precision.cache import Cache
 from edgeseg.graph.precision.convert import (
     DEFAULT_MAX_DROP,
     Calibration,
-    Converted,
+    ConversionResult,
     Say,
     finished,
     measured_on,
@@ -188,7 +188,7 @@ def choose_int8(
     )
 
 
-def quantised(model: PortableModel, choice: Int8Choice, *, narrow: bool = False) -> Converted:
+def quantised(model: PortableModel, choice: Int8Choice, *, narrow: bool = False) -> ConversionResult:
     """Convert a portable model to int8 as it was chosen for it.
 
     Args:
@@ -201,7 +201,7 @@ def quantised(model: PortableModel, choice: Int8Choice, *, narrow: bool = False)
     if choice.graph_sha256 != model.graph_sha256:
         raise EngineError("the int8 ranges are those of another model; calibrate again")
     int8 = quantise(model.view, choice.ranges, choice.scheme, choice.float_layers, narrow=narrow)
-    return Converted(finished(int8.model), int8.modified, choice.report)
+    return ConversionResult(finished(int8.model), int8.modified, choice.report)
 
 
 def _best_form(methods: Sequence[CalibrationMethod], trials: Trials, max_drop: float, target: Target) -> Form:

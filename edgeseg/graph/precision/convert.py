@@ -50,7 +50,7 @@ class Calibration:
 
 
 @dataclass
-class Converted(ir.passes.PassResult):
+class ConversionResult(ir.passes.PassResult):
     """A model in another precision, and what was done to it.
 
     Attributes:
@@ -62,7 +62,7 @@ class Converted(ir.passes.PassResult):
 
 def to_fp16(
     model: PortableModel, calibration: Calibration, judge: Judge, on_step: Say = lambda step: None
-) -> Converted:
+) -> ConversionResult:
     """Convert a portable model to float16 where that is safe; see `half`.
 
     Args:
@@ -87,7 +87,7 @@ def to_fp16(
         float_miou=judge.float_miou,
         operators=tuple(operators),
     )
-    return Converted(finished(half.model), half.modified, report)
+    return ConversionResult(finished(half.model), half.modified, report)
 
 
 def ranges_of(

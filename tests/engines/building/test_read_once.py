@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeseg.engines.backend import open_backend
-from edgeseg.engines.building import lowered
+from edgeseg.engines.building import conversion
 from edgeseg.engines.building.build import build
 from edgeseg.engines.job import Request
 from edgeseg.graph import portable
@@ -80,7 +80,7 @@ def test_a_build_reads_hashes_and_infers_once(
 ) -> None:
     model = exported(small_networks.unet).path
     counts = Counts(monkeypatch)
-    monkeypatch.setattr(lowered, "saturates", lambda request, open_engine: False)  # by a graph of its own
+    monkeypatch.setattr(conversion, "saturates", lambda request, open_engine: False)  # by a graph of its own
     calibration = Calibration(IMAGES, "minmax", max_drop=100.0)
     build(
         model,

@@ -9,8 +9,8 @@ import pytest
 from onnx import numpy_helper
 
 from edgeseg.engines.backend import open_backend
-from edgeseg.engines.building import lowered
-from edgeseg.engines.building.lowered import in_precision
+from edgeseg.engines.building import conversion
+from edgeseg.engines.building.conversion import in_precision
 from edgeseg.engines.building.saturation import saturates
 from edgeseg.engines.request import Request
 from edgeseg.graph.portable import PortableModel
@@ -67,7 +67,7 @@ def test_weights_are_narrow_where_kernels_saturate_and_it_helps_and_the_report_s
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Losses are those of narrow weights, and of 8 bits."""
-    monkeypatch.setattr(lowered, "saturates", lambda request, open_engine: found)
+    monkeypatch.setattr(conversion, "saturates", lambda request, open_engine: found)
     told = iter(losses)
     monkeypatch.setattr(Judge, "points_lost", lambda judge, run: next(told))
     path = exported(small_networks.unet).path
@@ -75,7 +75,7 @@ def test_weights_are_narrow_where_kernels_saturate_and_it_helps_and_the_report_s
     made = in_precision(PortableModel.read(path), INT8, calibration, open_engine=open_backend)
     assert made.report is not None
     assert (made.report.narrow is not None) == narrow
-    assert (lowered.WIDE in made.report.notes) == (found and not narrow)
+    assert (conversion.WIDE in made.report.notes) == (found and not narrow)
     assert made.report.drop_points == min(losses)
     tensors = made.model.proto.graph.initializer
     pairs = [

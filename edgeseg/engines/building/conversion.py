@@ -49,7 +49,7 @@ class LosesMoreError(EngineError):
 
 
 @dataclass(frozen=True)
-class Lowered:
+class Converted:
     """A model in the precision asked for.
 
     Attributes:
@@ -68,7 +68,7 @@ class Lowered:
     max_drop: float = DEFAULT_MAX_DROP
     further: Further | None = None
 
-    def built(self, folder: Path, manifest: Manifest) -> Lowered:
+    def built(self, folder: Path, manifest: Manifest) -> Converted:
         """Say in the report what an engine made of the model.
 
         Raises:
@@ -122,7 +122,7 @@ def in_precision(
     open_engine: OpenEngine,
     images: NDArray[np.uint8] | None = None,
     on_step: Callable[[str], None] = lambda step: None,
-) -> Lowered:
+) -> Converted:
     """Give the model in the precision that is asked for.
 
     Args:
@@ -131,7 +131,7 @@ def in_precision(
         images: (M, H, W, 3) to judge an engine on whose choice was made before.
     """
     if request.precision == "fp32":
-        return Lowered(model)
+        return Converted(model)
     if request.precision == "fp16":
         return _in_fp16(model, calibration, images, on_step)
     assert calibration is not None  # `build` refuses int8 without
@@ -147,7 +147,7 @@ def _in_int8(
     target: Target,
     images: NDArray[np.uint8] | None,
     on_step: Callable[[str], None],
-) -> Lowered:
+) -> Converted:
     """Choose what computes in int8, unless that was done before, and convert the model."""
     judge: Judge | None
     if isinstance(calibration, Calibration):
@@ -157,11 +157,11 @@ def _in_int8(
         judge = None if images is None else Judge(open_run(model.to_bytes()), model.spec, images)
         choice = calibration
     narrow = target.saturates and not choice.wide
-    lowered = quantised(model, choice, narrow=narrow)
+    converted = quantised(model, choice, narrow=narrow)
     notes = (*choice.report.notes, WIDE) if target.saturates and choice.wide else choice.report.notes
     report = dataclasses.replace(choice.report, narrow=NARROW if narrow else None, notes=notes)
-    made = PortableModel.of(lowered.model, model.name)
-    return Lowered(made, report, model.view.layers(), judge, choice.max_drop)
+    made = PortableModel.of(converted.model, model.name)
+    return Converted(made, report, model.view.layers(), judge, choice.max_drop)
 
 
 def _in_fp16(
@@ -169,7 +169,7 @@ def _in_fp16(
     calibration: Calibration | Int8Choice | None,
     images: NDArray[np.uint8] | None,
     on_step: Callable[[str], None],
-) -> Lowered:
+) -> Converted:
     """Convert the model to float16 where that is safe, judged on images or generated pictures."""
     spec = model.spec
     if not isinstance(calibration, Calibration):
@@ -179,9 +179,9 @@ def _in_fp16(
     judge = Judge(run, spec, calibration.images, calibration.labels)
     further = None if images is None else Further.computed(run, images, spec.input.batch)
     del run  # a session with all weights
-    lowered = to_fp16(model, calibration, judge, on_step)
-    made = PortableModel.of(lowered.model, model.name)
-    return Lowered(made, lowered.report, model.view.layers(), judge, calibration.max_drop, further)
+    converted = to_fp16(model, calibration, judge, on_step)
+    made = PortableModel.of(converted.model, model.name)
+    return Converted(made, converted.report, model.view.layers(), judge, calibration.max_drop, further)
 
 
 def int8_target(spec: ModelSpec, request: Request, open_engine: OpenEngine) -> Target:

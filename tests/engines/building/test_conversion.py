@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 from edgeseg.engines.backend import open_backend
-from edgeseg.engines.building import lowered
+from edgeseg.engines.building import conversion
 from edgeseg.engines.building.build import Built, build
 from edgeseg.engines.building.verification import verify_engine
 from edgeseg.engines.onnxruntime import facts
@@ -95,12 +95,12 @@ def test_detectors_keep_their_contract(detector: Path, tmp_path: Path, precision
     else:
         made, report = in_int8(detector, CALIBRATION, "symmetric")
     assert list(report.layers.values()).count(precision) == len(report.layers)
-    lowered_path = tmp_path / "lowered.onnx"
-    lowered_path.write_bytes(to_bytes(made))
-    lowered_proto = onnx.load(lowered_path)
-    assert lowered_proto.graph.input == proto.graph.input
-    assert lowered_proto.graph.output == proto.graph.output
-    assert PortableModel.read(lowered_path).spec == spec
+    path = tmp_path / "converted.onnx"
+    path.write_bytes(to_bytes(made))
+    converted = onnx.load(path)
+    assert converted.graph.input == proto.graph.input
+    assert converted.graph.output == proto.graph.output
+    assert PortableModel.read(path).spec == spec
 
 
 def test_a_detector_in_fp16_finds_nearly_the_same(detector: Path, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_openvino_computes_every_layer_in_int8(
 def test_an_engine_that_loses_more_than_its_graph_is_refused(
     unet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lowered, "can_try", lambda request: False)  # candidates run in ONNX Runtime, right
+    monkeypatch.setattr(conversion, "can_try", lambda request: False)  # candidates run in ONNX Runtime, right
 
     class Shifted:
         """An engine with every label off by one."""
@@ -178,7 +178,7 @@ def test_where_the_finished_engine_loses_too_much_the_search_goes_on(
     unet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first ranges lose 0.4 in the graph and 0.6 in the engine, so the next may lose 0.3 in the graph."""
-    monkeypatch.setattr(lowered, "saturates", lambda request, open_engine: False)
+    monkeypatch.setattr(conversion, "saturates", lambda request, open_engine: False)
     losses = iter([0.4, 0.6, 0.25, 0.45])
     monkeypatch.setattr(Judge, "points_lost", lambda judge, run: next(losses))
     said: list[str] = []
@@ -200,7 +200,7 @@ def test_where_the_finished_engine_loses_too_much_the_search_goes_on(
 def test_an_engine_that_loses_too_much_again_and_again_is_refused(
     unet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lowered, "saturates", lambda request, open_engine: False)
+    monkeypatch.setattr(conversion, "saturates", lambda request, open_engine: False)
     losses = iter([0.4, 0.6, 0.25, 0.55])  # no margin is left then
     monkeypatch.setattr(Judge, "points_lost", lambda judge, run: next(losses))
     with pytest.raises(EngineError, match=r"finished int8 engine of onnxruntime loses 0\.55 points"):
