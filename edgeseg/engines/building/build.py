@@ -134,7 +134,7 @@ class _Examined:
 
 
 def _built(order: _Order, folder: Path, chosen_by: ChosenBy) -> Built:
-    """Make one engine, by one choice of int8: lower, build, open, measure, prove, write."""
+    """Make one engine, by one choice of int8: convert, build, open, measure, prove, write."""
     source, request, on_step = order.source, order.request, order.on_step
     with engine_folder(folder) as staging:
         converted = in_precision(
