@@ -13,7 +13,7 @@ from typing import Annotated, Any, BinaryIO
 from edgeseg.errors import EngineError, SpecError, shown
 from edgeseg.files import is_passing, staged_folder, write_whole
 from edgeseg.reading import hash_of, open_regular, parse_json, read_text, reading
-from edgeseg.records import Range, Ranged, from_plain, to_plain
+from edgeseg.records import Range, Ranged, from_json_value, to_json_value
 from edgeseg.spec import ModelSpec, Precision
 
 SPEC_KEY = "edgeseg.spec"  # of the ONNX metadata: the ModelSpec as JSON
@@ -83,9 +83,9 @@ def engine_folder(folder: Path) -> Iterator[Path]:
 
 def seal(folder: Path, manifest: Manifest) -> Manifest:
     """Write an engine's manifest beside the files that it names, with their hashes, and read it back."""
-    plain = to_plain(manifest)
-    plain["files"] = {name: sha256_of(folder / name) for name in sorted(manifest.files)}
-    (folder / MANIFEST_NAME).write_text(_text_of(plain))
+    values = to_json_value(manifest)
+    values["files"] = {name: sha256_of(folder / name) for name in sorted(manifest.files)}
+    (folder / MANIFEST_NAME).write_text(_text_of(values))
     return read_manifest(folder)
 
 
@@ -97,11 +97,11 @@ def replace_manifest(folder: Path, manifest: Manifest) -> None:
     """
     if read_manifest(folder).files != manifest.files:
         raise EngineError(f"{folder} has been built again meanwhile; its new manifest stays as it is")
-    write_whole(folder / MANIFEST_NAME, _text_of(to_plain(manifest)).encode(), EngineError)
+    write_whole(folder / MANIFEST_NAME, _text_of(to_json_value(manifest)).encode(), EngineError)
 
 
-def _text_of(plain: Any) -> str:
-    return json.dumps(plain, indent=2, sort_keys=True) + "\n"
+def _text_of(values: Any) -> str:
+    return json.dumps(values, indent=2, sort_keys=True) + "\n"
 
 
 def _may_be_replaced(folder: Path) -> bool:
@@ -109,8 +109,8 @@ def _may_be_replaced(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     try:
-        plain = parse_json(read_text(folder / MANIFEST_NAME, EngineError), EngineError, MANIFEST_NAME)
-        own = {MANIFEST_NAME, *plain["files"]} if {"backend", "spec"} <= set(plain) else set()
+        parsed = parse_json(read_text(folder / MANIFEST_NAME, EngineError), EngineError, MANIFEST_NAME)
+        own = {MANIFEST_NAME, *parsed["files"]} if {"backend", "spec"} <= set(parsed) else set()
     except (OSError, ValueError, KeyError, TypeError, EngineError):
         own = set()
     return {path.name for path in folder.iterdir() if not is_passing(path.name)} <= own
@@ -128,22 +128,22 @@ def read_manifest(folder: Path, *, check_files: bool = False) -> Manifest:
     path = folder / MANIFEST_NAME
     try:
         with reading(path, EngineError, what="a manifest", mend=BUILD_AGAIN):
-            plain = parse_json(read_text(path, EngineError, follow=False), EngineError, str(path))
+            parsed = parse_json(read_text(path, EngineError, follow=False), EngineError, str(path))
     except EngineError as error:
         if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
             raise EngineError(
                 f"{folder} is not an engine: it has no {MANIFEST_NAME}; make one with edgeseg build"
             ) from None
         raise
-    version = plain.get("schema_version") if isinstance(plain, dict) else None
+    version = parsed.get("schema_version") if isinstance(parsed, dict) else None
     if version != MANIFEST_VERSION:
         raise EngineError(
             f"{path} has schema version {shown(version)}, this edgeseg reads {MANIFEST_VERSION}; "
             f"{BUILD_AGAIN}"
         )
     try:
-        spec = ModelSpec.from_plain(plain.get("spec"))
-        manifest = from_plain(Manifest, {**plain, "spec": to_plain(spec)})
+        spec = ModelSpec.from_json_value(parsed.get("spec"))
+        manifest = from_json_value(Manifest, {**parsed, "spec": to_json_value(spec)})
     except SpecError as error:
         raise EngineError(f"{path} is not a manifest: {error}; {BUILD_AGAIN}") from error
     for name, sha256 in manifest.files.items():

@@ -39,18 +39,18 @@ class Range:
         return f"above {low} and at most {high}" if self.above else f"{low} to {high}"
 
 
-def to_plain(value: Any) -> Any:
+def to_json_value(value: Any) -> Any:
     """Turn a dataclass (nested, with tuples and mappings inside) into dicts, lists and scalars."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: to_json_value(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): to_plain(item) for key, item in value.items()}
+        return {str(key): to_json_value(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [to_plain(item) for item in value]
+        return [to_json_value(item) for item in value]
     return value
 
 
-def from_plain(record: type[Record], value: Any, *, where: str = "") -> Record:
+def from_json_value(record: type[Record], value: Any, *, where: str = "") -> Record:
     """Build the dataclass `record` from what `json.loads` returned.
 
     Args:
@@ -126,7 +126,7 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
             raise SpecError(f"{path} must be {allowed}, got {_value(value)}")
         return converted
     if dataclasses.is_dataclass(hint):
-        return from_plain(hint, value, where=path)  # type: ignore[arg-type]
+        return from_json_value(hint, value, where=path)  # type: ignore[arg-type]
     if origin is Literal:
         if any(value == parameter and type(value) is type(parameter) for parameter in parameters):
             return value

@@ -26,7 +26,7 @@ from edgeseg.errors import RangeError, SpecError, shown
 from edgeseg.limits import refuse_above
 from edgeseg.palette import default_palette
 from edgeseg.reading import parse_json
-from edgeseg.records import Range, Ranged, from_plain, to_plain
+from edgeseg.records import Range, Ranged, from_json_value, to_json_value
 
 SCHEMA_VERSION = 1
 DENSE_CRF = "dense_crf"  # the module that a graph's CRF comes from
@@ -291,7 +291,7 @@ class ModelSpec(Ranged):
 
     def to_json(self) -> str:
         """Return the spec as JSON with sorted keys: equal specs give equal bytes."""
-        return json.dumps(to_plain(self), sort_keys=True, ensure_ascii=False)
+        return json.dumps(to_json_value(self), sort_keys=True, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> ModelSpec:
@@ -304,10 +304,10 @@ class ModelSpec(Ranged):
             value = parse_json(text, SpecError, "the spec")
         except ValueError as error:  # no JSON, or no text
             raise SpecError(f"the spec is not JSON: {error}") from error
-        return cls.from_plain(value)
+        return cls.from_json_value(value)
 
     @classmethod
-    def from_plain(cls, value: Any) -> ModelSpec:
+    def from_json_value(cls, value: Any) -> ModelSpec:
         """Read what `json.loads` made of a spec; raises as `from_json`."""
         version = value.get("schema_version") if isinstance(value, Mapping) else None
         if version != SCHEMA_VERSION:
@@ -320,7 +320,7 @@ class ModelSpec(Ranged):
                 f"the spec has the unknown fields {shown(', '.join(unknown))}; a newer edgeseg has written "
                 "it: install that one here, or export the model again"
             )
-        return from_plain(cls, value)
+        return from_json_value(cls, value)
 
 
 def unit_scale(mean: RGB, std: RGB, divide_by_255: DivideBy255) -> tuple[RGB, RGB]:

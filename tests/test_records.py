@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from edgeseg.errors import SpecError
-from edgeseg.records import from_plain, to_plain
+from edgeseg.records import from_json_value, to_json_value
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ GOOD = {
 
 def test_round_trip_through_json() -> None:
     outer = Outer("b", (3, 0.5), Inner("n", (1, None)), (Inner("m"),), {"threads": 2})
-    assert from_plain(Outer, json.loads(json.dumps(to_plain(outer)))) == outer
+    assert from_json_value(Outer, json.loads(json.dumps(to_json_value(outer)))) == outer
 
 
 def test_missing_defaults_and_whole_numbers_are_filled_in() -> None:
-    outer = from_plain(Outer, GOOD)
+    outer = from_json_value(Outer, GOOD)
     assert outer.pair == (1, 2.0)
     assert isinstance(outer.pair[1], float)
     assert outer.many == (Inner("y", ()),)
@@ -65,4 +65,4 @@ def test_missing_defaults_and_whole_numbers_are_filled_in() -> None:
 )
 def test_wrong_fields_are_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError, match=message):
-        from_plain(Outer, {**GOOD, **change})
+        from_json_value(Outer, {**GOOD, **change})

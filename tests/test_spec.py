@@ -11,7 +11,7 @@ import pytest
 
 from edgeseg.errors import RangeError, SpecError
 from edgeseg.palette import default_palette
-from edgeseg.records import from_plain
+from edgeseg.records import from_json_value
 from edgeseg.spec import (
     CRFSpec,
     GraphSpec,
@@ -40,9 +40,9 @@ def test_json_round_trip_is_exact_and_deterministic() -> None:
 
 
 def test_a_spec_from_before_graphs_had_crfs_has_none() -> None:
-    plain = json.loads(SPEC.to_json())
-    del plain["graph"]["crf_stride"]
-    assert ModelSpec.from_plain(plain) == SPEC
+    parsed = json.loads(SPEC.to_json())
+    del parsed["graph"]["crf_stride"]
+    assert ModelSpec.from_json_value(parsed) == SPEC
     with_crf = dataclasses.replace(
         SPEC, graph=dataclasses.replace(SPEC.graph, crf_stride=8), crf=CRFSpec(64, iterations=3)
     )
@@ -55,15 +55,15 @@ def test_a_crf_stays_float32_also_in_a_spec_that_does_not_name_the_modules_that_
         SPEC, graph=dataclasses.replace(SPEC.graph, crf_stride=8, float32_modules=("head",)), crf=CRFSpec(64)
     )
     assert refined.graph.float32_modules == ("head", "dense_crf")
-    plain = json.loads(refined.to_json())
-    del plain["graph"]["float32_modules"]
-    assert ModelSpec.from_plain(plain).graph.float32_modules == ("dense_crf",)
+    parsed = json.loads(refined.to_json())
+    del parsed["graph"]["float32_modules"]
+    assert ModelSpec.from_json_value(parsed).graph.float32_modules == ("dense_crf",)
 
 
 def test_a_spec_from_before_heads_has_logits_and_a_newer_one_is_refused() -> None:
-    plain = json.loads(SPEC.to_json())
-    del plain["head"]
-    assert ModelSpec.from_plain(plain).head == HeadSpec("logits", 0.5)
+    parsed = json.loads(SPEC.to_json())
+    del parsed["head"]
+    assert ModelSpec.from_json_value(parsed).head == HeadSpec("logits", 0.5)
     multilabel = dataclasses.replace(
         SPEC,
         output_kind="logits",
@@ -72,9 +72,9 @@ def test_a_spec_from_before_heads_has_logits_and_a_newer_one_is_refused() -> Non
     )
     assert ModelSpec.from_json(multilabel.to_json()) == multilabel
     with pytest.raises(SpecError, match="unknown fields 'depth'; a newer edgeseg has written it"):
-        ModelSpec.from_plain({**plain, "depth": 3})
+        ModelSpec.from_json_value({**parsed, "depth": 3})
     with pytest.raises(SpecError, match=r"head\.kind must be one of .*'multilabel', got 'panoptic'"):
-        ModelSpec.from_plain({**plain, "head": {"kind": "panoptic", "threshold": 0.5}})
+        ModelSpec.from_json_value({**parsed, "head": {"kind": "panoptic", "threshold": 0.5}})
 
 
 def test_a_threshold_is_log_odds_and_within_what_the_graph_tells_apart() -> None:
@@ -158,9 +158,9 @@ def test_numbers_out_of_range_are_refused_wherever_they_come_from(
 ) -> None:
     with pytest.raises(RangeError, match=message):
         record(**values)
-    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    parsed = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
     with pytest.raises(SpecError):
-        from_plain(record, plain)
+        from_json_value(record, parsed)
 
 
 def test_an_input_is_held_to_the_limit_of_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,9 +171,9 @@ def test_an_input_is_held_to_the_limit_of_pixels(monkeypatch: pytest.MonkeyPatch
 
 
 def test_text_that_utf8_cannot_hold_is_refused() -> None:
-    plain = json.loads(SPEC.to_json())
+    parsed = json.loads(SPEC.to_json())
     with pytest.raises(SpecError, match=r"class_names\[1\] must be text"):
-        ModelSpec.from_plain({**plain, "class_names": ["a", "b\udcff"]})
+        ModelSpec.from_json_value({**parsed, "class_names": ["a", "b\udcff"]})
 
 
 def test_other_schema_and_garbage_are_refused() -> None:

@@ -58,7 +58,7 @@ def _flags() -> list[Callable[[Command], Command]]:
 def _flag(name: str, asked: Asked, hint: Any, *, title: str) -> Callable[[Command], Command]:
     names = (flag_of(name, asked), name)
     help_text = f"{title}: {asked.help}"
-    kind = _plain(hint)
+    kind = _without_none(hint)
     if kind is bool:
         return click.option(*names, is_flag=True, default=None, help=help_text)
     multiple = get_origin(kind) is tuple
@@ -68,7 +68,7 @@ def _flag(name: str, asked: Asked, hint: Any, *, title: str) -> Callable[[Comman
     )
 
 
-def _plain(hint: Any) -> Any:
+def _without_none(hint: Any) -> Any:
     """Take off `| None`."""
     if get_origin(hint) in (Union, UnionType):
         (hint,) = (kind for kind in get_args(hint) if kind is not type(None))

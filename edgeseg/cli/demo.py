@@ -52,7 +52,7 @@ def command(*, frames: int, json_path: Path | None, output: Path) -> None:
     with status(f"{NETWORK}: labels without and with the CRF"):
         refined = show_crf(engines[NETWORK], output / CRF_PICTURE)
     if json_path is not None:
-        write_json(json_path, [one.to_plain() for one in walked])
+        write_json(json_path, [one.to_json_value() for one in walked])
     if str(json_path) == "-":
         return
     for one in walked:

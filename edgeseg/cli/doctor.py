@@ -22,7 +22,7 @@ from edgeseg.engines import cuda
 from edgeseg.engines.registry import DEFAULT, backends, extra_of, facts_of, has_part, part_of
 from edgeseg.errors import EdgesegError
 from edgeseg.machine import this_machine
-from edgeseg.records import to_plain
+from edgeseg.records import to_json_value
 from edgeseg.runtime.crf import kernel
 
 
@@ -79,11 +79,11 @@ def command(json_path: Path | None) -> None:
 
 
 def examine() -> dict[str, Any]:
-    """Collect what `doctor` prints, as plain values."""
+    """Collect what `doctor` prints, as values that JSON holds."""
     return {
         "edgeseg": __version__,
         "python": platform.python_version(),
-        "machine": to_plain(this_machine()),
+        "machine": to_json_value(this_machine()),
         "parts": [
             {
                 "purpose": part.purpose,

@@ -79,8 +79,8 @@ def command(
         spec = dataclasses.replace(manifest.spec, crf=chosen)
         replace_manifest(engine, dataclasses.replace(manifest, spec=spec))
     if json_path is not None:
-        plain = {name: found._asdict() for name, found in figures.items()}
-        write_json(json_path, {"held_out": plain, "kept": kept, "crf": dataclasses.asdict(chosen)})
+        scores = {name: found._asdict() for name, found in figures.items()}
+        write_json(json_path, {"held_out": scores, "kept": kept, "crf": dataclasses.asdict(chosen)})
     if str(json_path) == "-":
         return
     click.echo(f"{len(fitted_on)} images to fit, {len(held_out)} held out:")

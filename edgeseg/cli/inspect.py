@@ -24,7 +24,7 @@ from edgeseg.manifest import (
     read_manifest,
 )
 from edgeseg.reading import parse_json, reading
-from edgeseg.records import from_plain, to_plain
+from edgeseg.records import from_json_value, to_json_value
 from edgeseg.spec import ModelSpec
 
 SHOWN_NAMES = 12  # class names on a line before "and N more"
@@ -81,8 +81,8 @@ def _describe_precision(folder: Path, manifest: Manifest) -> dict[str, Any]:
     from edgeseg.graph.precision.report import PrecisionReport
 
     with reading(folder / PRECISION_NAME, EngineError, what="a precision report", mend=BUILD_AGAIN):
-        plain = parse_json(read_file(folder, manifest, PRECISION_NAME), EngineError, PRECISION_NAME)
-    report = from_plain(PrecisionReport, plain, where=PRECISION_NAME)
+        parsed = parse_json(read_file(folder, manifest, PRECISION_NAME), EngineError, PRECISION_NAME)
+    report = from_json_value(PrecisionReport, parsed, where=PRECISION_NAME)
     return {
         "calibration": f"{report.images} images" + (f", {report.method}" if report.method else ""),
         "points_of": report.metric,
@@ -170,7 +170,7 @@ def describe_spec(spec: ModelSpec) -> dict[str, Any]:
         "head": spec.head.kind if spec.task == "semantic" else None,
         "lowering": spec.graph.lowering,
         "crf": _describe_crf(spec),
-        "thresholds": to_plain(spec.thresholds),
+        "thresholds": to_json_value(spec.thresholds),
         "checkpoint_sha256": spec.source.checkpoint_sha256,
         "made_with": dict(spec.source.tools),
     }

@@ -80,7 +80,7 @@ def command(
                 on_frame=advance,
             )
     if json_path is not None:
-        write_json(json_path, report.to_plain())
+        write_json(json_path, report.to_json_value())
     if str(json_path) == "-":
         return
     machine = report.machine

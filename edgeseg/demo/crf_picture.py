@@ -91,8 +91,8 @@ def show_crf(engine: Path, picture: Path) -> Refined:
     """
     judged = [scenes.generate(FIRST_UNSEEN_SEED + i) for i in range(JUDGED_SCENES)]
     with Engine.open(engine) as opened:
-        plain, refined = Segmenter(opened), Segmenter(opened, refinement=Refinement(FITTED))
-        views = [_view(plain, refined, scene) for scene in judged]
+        without_crf, with_crf = Segmenter(opened), Segmenter(opened, refinement=Refinement(FITTED))
+        views = [_view(without_crf, with_crf, scene) for scene in judged]
         changes = [_change([view]) for view in views]
         gains = [change.after.boundary_f - change.before.boundary_f for change in changes]
         typical = gains.index(statistics.median_low(gains))
@@ -138,12 +138,12 @@ def picture_of(view: View, window: Window, spec: ModelSpec) -> NDArray[np.uint8]
     return np.vstack([strip, np.hstack(whole), np.hstack(parts)])
 
 
-def _view(plain: Segmenter, refined: Segmenter, scene: scenes.Scene) -> View:
+def _view(without_crf: Segmenter, with_crf: Segmenter, scene: scenes.Scene) -> View:
     """Label a scene without the CRF and with it, from the same logits."""
-    prepared = plain.preprocess(scene.image)
-    outputs = plain.infer(prepared)
-    before = plain.finish(outputs, prepared.placement, scene.image)
-    after = refined.finish(outputs, prepared.placement, scene.image)
+    prepared = without_crf.preprocess(scene.image)
+    outputs = without_crf.infer(prepared)
+    before = without_crf.finish(outputs, prepared.placement, scene.image)
+    after = with_crf.finish(outputs, prepared.placement, scene.image)
     assert isinstance(before, SemanticResult)
     assert isinstance(after, SemanticResult)
     return View(scene.image, before.labels, after.labels, scene.labels)

@@ -19,7 +19,7 @@ from edgeseg.metrics.average_precision import average_precision
 from edgeseg.metrics.confusion import confusion_matrix, mean_iou
 from edgeseg.models.checkpoints.loading import open_network
 from edgeseg.proof.report import ParityReport
-from edgeseg.records import to_plain
+from edgeseg.records import to_json_value
 from edgeseg.runtime.engine import Engine
 from edgeseg.runtime.pipeline import RunReport, run
 from edgeseg.runtime.profiling.profile import Profile, profile
@@ -62,7 +62,7 @@ class Walked:
     profile: Profile
     files: dict[str, Path]
 
-    def to_plain(self) -> dict[str, Any]:
+    def to_json_value(self) -> dict[str, Any]:
         """Give what `edgeseg demo --json` writes for one network."""
         return {
             "network": self.network,
@@ -74,10 +74,10 @@ class Walked:
                 "portable_model": dict(self.export_parity.figures),
                 "engine": dict(self.engine_parity.figures),
             },
-            "latency_ms": to_plain(self.profile.latency_ms),
-            "infer_ms": to_plain(self.profile.infer_ms),
+            "latency_ms": to_json_value(self.profile.latency_ms),
+            "infer_ms": to_json_value(self.profile.infer_ms),
             "fps": self.run.fps,
-            "stages": to_plain(self.run.stages),
+            "stages": to_json_value(self.run.stages),
             "files": {name: str(path) for name, path in self.files.items()},
         }
 

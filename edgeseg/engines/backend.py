@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgeseg.engines import registry
 from edgeseg.errors import EngineError, SpecError, shown
 from edgeseg.manifest import BUILD_AGAIN, MANIFEST_NAME, Manifest
-from edgeseg.records import from_plain, to_plain
+from edgeseg.records import from_json_value, to_json_value
 
 Options = TypeVar("Options")
 
@@ -95,7 +95,7 @@ def read_options(kind: type[Options], folder: Path, manifest: Manifest) -> Optio
         EngineError: naming the option that is unknown, of another type or out of its range.
     """
     try:
-        return from_plain(kind, manifest.options, where="options")
+        return from_json_value(kind, manifest.options, where="options")
     except SpecError as error:
         raise EngineError(f"{folder / MANIFEST_NAME} is not a manifest: {error}; {BUILD_AGAIN}") from error
 
@@ -106,9 +106,9 @@ def written(kind: type[Any], **options: Any) -> dict[str, Any]:
     Raises:
         SpecError: if there is no such option, or it cannot have that value.
     """
-    plain: dict[str, Any] = to_plain(options)
-    from_plain(kind, plain)
-    return plain
+    value: dict[str, Any] = to_json_value(options)
+    from_json_value(kind, value)
+    return value
 
 
 def remarks_on(folder: Path, manifest: Manifest) -> list[str]:

@@ -11,7 +11,7 @@ from edgeseg.engines.asked import Asked, fields_of, flag_of
 from edgeseg.engines.facts import CPU, Facts
 from edgeseg.engines.registry import AUTO, DEFAULT, backends, cpu_backends, facts_of, part_of
 from edgeseg.errors import EngineError, SpecError, UsageError, shown
-from edgeseg.records import Range, Ranged, from_plain
+from edgeseg.records import Range, Ranged, from_json_value
 from edgeseg.spec import MAX_THREADS, Int8Scheme, Precision
 
 Options = TypeVar("Options")
@@ -89,7 +89,7 @@ class Request(Ranged):
         """
         known = fields_of(kind)
         try:
-            return from_plain(kind, {name: v for name, v in self.options.items() if name in known})
+            return from_json_value(kind, {name: v for name, v in self.options.items() if name in known})
         except SpecError as error:
             raise UsageError(str(error)) from error
 

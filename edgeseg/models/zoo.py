@@ -35,8 +35,8 @@ from edgeseg.spec import RGB, ChannelOrder, DivideBy255, Head, ResizePolicy, Tas
 
 IMAGENET_MEAN_RGB: RGB = (0.485, 0.456, 0.406)
 IMAGENET_STD_RGB: RGB = (0.229, 0.224, 0.225)
-PLAIN_MEAN_RGB: RGB = (0.0, 0.0, 0.0)
-PLAIN_STD_RGB: RGB = (1.0, 1.0, 1.0)
+ZERO_MEAN_RGB: RGB = (0.0, 0.0, 0.0)
+UNIT_STD_RGB: RGB = (1.0, 1.0, 1.0)
 
 COCO_V1_NETWORK = "maskrcnn_resnet50_fpn"
 TORCHVISION_COCO_V1_SHA256 = "bf2d0c1e"
@@ -147,7 +147,7 @@ _DEMO = partial(_Kind, default_names=class_names.DEMO, default_size_hw=(240, 320
 UNET_CLASSES = 2  # milesial's Carvana weights: car and background
 
 _KINDS: Mapping[str, _Kind] = {
-    "unet": _Kind(unet.UNet, None, mean_rgb=PLAIN_MEAN_RGB, std_rgb=PLAIN_STD_RGB),
+    "unet": _Kind(unet.UNet, None, mean_rgb=ZERO_MEAN_RGB, std_rgb=UNIT_STD_RGB),
     "deeplabv3_resnet50": _SEGMENTER(partial(deeplabv3_resnet, "resnet50")),
     "deeplabv3_resnet101": _SEGMENTER(partial(deeplabv3_resnet, "resnet101")),
     "deeplabv3_mobilenet_v3_large": _SEGMENTER(deeplabv3_mobilenet_v3_large),
@@ -311,7 +311,7 @@ def _user_network(place: str, parameters: Mapping[str, Any]) -> Network:
     if isinstance(made, nn.Module):
         made.eval()
         if _channel_order(made) == "grey":  # ImageNet has no grey mean
-            return Network(made, "semantic", PLAIN_MEAN_RGB, PLAIN_STD_RGB, channel_order="grey")
+            return Network(made, "semantic", ZERO_MEAN_RGB, UNIT_STD_RGB, channel_order="grey")
         return Network(made, "semantic")
     raise UsageError(f"{place} must return an nn.Module with semantic logits, got {type(made).__name__}")
 

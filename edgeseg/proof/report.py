@@ -9,7 +9,7 @@ from typing import Any
 
 from edgeseg.errors import ParityError
 from edgeseg.proof.tolerances import FP32, Tolerances
-from edgeseg.records import to_plain
+from edgeseg.records import to_json_value
 from edgeseg.spec import Task
 
 
@@ -35,14 +35,14 @@ class ParityReport:
     tolerances: Tolerances = FP32
     comparable: bool = True
 
-    def to_plain(self) -> dict[str, Any]:
+    def to_json_value(self) -> dict[str, Any]:
         """Give the report as JSON values."""
-        plain: dict[str, Any] = to_plain(self)
-        return plain
+        value: dict[str, Any] = to_json_value(self)
+        return value
 
     def to_json(self) -> str:
         """Write as JSON with sorted keys: equal reports give equal bytes."""
-        return json.dumps(self.to_plain(), sort_keys=True)
+        return json.dumps(self.to_json_value(), sort_keys=True)
 
     def raise_if_failed(self, what: str) -> None:
         """Raise ParityError with the failures on one line, as the answer to "`what` ..."."""

@@ -132,8 +132,8 @@ def test_its_engine_is_built_proven_opened_and_run(folder: Path) -> None:
 def test_a_manifest_is_checked_by_its_options(folder: Path) -> None:
     said(folder, "build unet.onnx --backend toy -o changed")
     path = folder / "changed" / "manifest.json"
-    plain: dict[str, Any] = json.loads(path.read_text())
-    path.write_text(json.dumps({**plain, "options": {**plain["options"], "volume": 11}}))
+    parsed: dict[str, Any] = json.loads(path.read_text())
+    path.write_text(json.dumps({**parsed, "options": {**parsed["options"], "volume": 11}}))
     (ran,) = said(folder, "run changed synthetic:64x48 --frames 1")
     assert ran.status == 1
     assert "is not a manifest: options.volume must be 1 to 9, got 11; build the engine again" in ran.err

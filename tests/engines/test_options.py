@@ -18,8 +18,8 @@ from tests.runtime.tiny_models import labels_engine
 
 def _changed(folder: Path, backend: str, options: dict[str, Any]) -> Path:
     path = labels_engine(folder) / MANIFEST_NAME
-    plain = json.loads(path.read_text())
-    path.write_text(json.dumps({**plain, "backend": backend, "options": options}))
+    parsed = json.loads(path.read_text())
+    path.write_text(json.dumps({**parsed, "backend": backend, "options": options}))
     return folder
 
 

@@ -28,7 +28,7 @@ from edgeseg.graph.precision.report import CurvePoint, Kept, PrecisionReport
 from edgeseg.graph.running import open_run, run_all
 from edgeseg.manifest import GOLDEN_KEY, MANIFEST_NAME, PARITY_KEY, PRECISION_NAME, SPEC_KEY, read_manifest
 from edgeseg.proof.verify import verify_model
-from edgeseg.records import to_plain
+from edgeseg.records import to_json_value
 from edgeseg.runtime import Segmenter
 from edgeseg.scenes.pictures import pictures
 from edgeseg.spec import ModelSpec
@@ -58,9 +58,9 @@ def with_reports(engine: Path) -> Path:
     return engine
 
 
-def _rehash(engine: Path, plain: Any, names: list[str]) -> None:
-    plain["files"] = {name: hashlib.sha256((engine / name).read_bytes()).hexdigest() for name in names}
-    (engine / MANIFEST_NAME).write_text(json.dumps(plain))
+def _rehash(engine: Path, value: Any, names: list[str]) -> None:
+    value["files"] = {name: hashlib.sha256((engine / name).read_bytes()).hexdigest() for name in names}
+    (engine / MANIFEST_NAME).write_text(json.dumps(value))
 
 
 def _golden(model: Path) -> Golden:
@@ -95,34 +95,34 @@ def _use(engine: Path) -> None:
 
 def manifest(engine: Path, rng: random.Random, at: Path) -> None:
     copy = copied(engine, at / "engine")
-    plain = json.loads((engine / MANIFEST_NAME).read_text())
-    (copy / MANIFEST_NAME).write_bytes(mutated_json_text(plain, rng))
+    value = json.loads((engine / MANIFEST_NAME).read_text())
+    (copy / MANIFEST_NAME).write_bytes(mutated_json_text(value, rng))
     rng.choice((_use, inspect_engine))(copy)
 
 
 def options(engine: Path, rng: random.Random, at: Path) -> None:
     engine = copied(engine, at / "engine")
-    plain = json.loads((engine / MANIFEST_NAME).read_text())
-    plain["options"] = mutated_json(
+    value = json.loads((engine / MANIFEST_NAME).read_text())
+    value["options"] = mutated_json(
         {"model_file": MODEL_FILE, "intra_op_threads": 1, "execution_mode": "parallel"}, rng
     )
     if rng.random() < 0.3:
-        plain["backend"] = "openvino"
-        plain["options"] = mutated_json({"streams": 1, "threads": 1, "pinned": False}, rng)
-    (engine / MANIFEST_NAME).write_text(json.dumps(plain))
+        value["backend"] = "openvino"
+        value["options"] = mutated_json({"streams": 1, "threads": 1, "pinned": False}, rng)
+    (engine / MANIFEST_NAME).write_text(json.dumps(value))
     _use(engine)
 
 
 def engine_file(engine: Path, rng: random.Random, at: Path) -> None:
     copy = copied(engine, at / "engine")
-    plain = json.loads((copy / MANIFEST_NAME).read_text())
-    name = rng.choice([*plain["files"]])
+    value = json.loads((copy / MANIFEST_NAME).read_text())
+    name = rng.choice([*value["files"]])
     path = copy / name
     if name.endswith(".json"):
         path.write_bytes(mutated_json_text(json.loads(path.read_text()), rng))
     else:
         path.write_bytes(mutated_bytes(path.read_bytes(), rng))
-    _rehash(copy, plain, [*plain["files"]])
+    _rehash(copy, value, [*value["files"]])
     if name == MODEL_FILE:
         _use(copy)
     elif name == PRECISION_NAME:
@@ -151,7 +151,7 @@ def metadata(portable: Path, rng: random.Random, at: Path) -> None:
 
 
 def spec(engine: Path, rng: random.Random, at: Path) -> None:
-    ModelSpec.from_json(mutated_json_text(to_plain(read_manifest(engine).spec), rng))
+    ModelSpec.from_json(mutated_json_text(to_json_value(read_manifest(engine).spec), rng))
 
 
 def package(portable: Path, rng: random.Random, at: Path) -> None:
@@ -159,10 +159,10 @@ def package(portable: Path, rng: random.Random, at: Path) -> None:
     described = ModelSpec.from_json(
         next(e.value for e in onnx.load(portable).metadata_props if e.key == SPEC_KEY)
     )
-    plain = to_plain(
+    value = to_json_value(
         Package(PackedRequest("onnxruntime"), described, {MODEL_NAME: hashlib.sha256(model).hexdigest()})
     )
-    text = mutated_json_text(plain, rng) if rng.random() < 0.5 else json.dumps(plain).encode()
+    text = mutated_json_text(value, rng) if rng.random() < 0.5 else json.dumps(value).encode()
     block = io.BytesIO()
     with zipfile.ZipFile(block, "w", rng.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED))) as archive:
         archive.writestr(PACKAGE_MANIFEST, text)
@@ -175,7 +175,7 @@ def package(portable: Path, rng: random.Random, at: Path) -> None:
 
 def int8_ranges(rng: random.Random, at: Path) -> None:
     choice = Int8Choice("ab", "onnxruntime", {"x": 1.5, "y": 2.0}, ("conv",), _report())
-    Int8Choice.from_json(mutated_json_text(to_plain(choice), rng).decode(errors="replace"))
+    Int8Choice.from_json(mutated_json_text(to_json_value(choice), rng).decode(errors="replace"))
 
 
 def calibration_cache(rng: random.Random, at: Path) -> None:

@@ -116,8 +116,8 @@ def _command(engine: Path, portable: Path, rng: random.Random, at: Path) -> None
         words = [rng.choice(("inspect", "verify")), str(model)]
     elif way == 1:
         copy = artifacts.copied(engine, hostile)
-        plain = json.loads((engine / MANIFEST_NAME).read_text())
-        (copy / MANIFEST_NAME).write_bytes(mutated_json_text(plain, rng))
+        parsed = json.loads((engine / MANIFEST_NAME).read_text())
+        (copy / MANIFEST_NAME).write_bytes(mutated_json_text(parsed, rng))
         words = rng.choice((["inspect", str(copy)], ["run", str(copy), "synthetic:64x48", "--frames", "1"]))
     elif way == 2:
         output = _mutated_text(rng.choice(OUTPUTS), rng).replace("/", "").replace("..", "")

@@ -129,18 +129,18 @@ def _archive(shape: tuple[int, ...], values: int) -> str:
     ("change", "message"),
     [
         (
-            lambda plain: {**plain, "arrays": _archive((HUGE, HUGE), 0)},
+            lambda parsed: {**parsed, "arrays": _archive((HUGE, HUGE), 0)},
             r"\(100000, 100000\) in 0 bytes",
         ),
         (
-            lambda plain: {**plain, "arrays": _archive((5 << 20,), 20 << 20)},
+            lambda parsed: {**parsed, "arrays": _archive((5 << 20,), 20 << 20)},
             "takes 20 MiB, at most 16",
         ),
-        (lambda plain: {**plain, "seeds": list(range(10**5))}, "1 to 64 seeds"),
-        (lambda plain: {**plain, "seeds": [-1]}, "1 to 64 seeds, each 0 or more"),
-        (lambda plain: {**plain, "max_detections": 10**20}, "golden outputs cannot be read"),
-        (lambda plain: {**plain, "graph_sha256": 3}, "golden outputs cannot be read"),
-        (lambda plain: {**plain, "version": "x" * 10**6}, "have version 'x"),
+        (lambda parsed: {**parsed, "seeds": list(range(10**5))}, "1 to 64 seeds"),
+        (lambda parsed: {**parsed, "seeds": [-1]}, "1 to 64 seeds, each 0 or more"),
+        (lambda parsed: {**parsed, "max_detections": 10**20}, "golden outputs cannot be read"),
+        (lambda parsed: {**parsed, "graph_sha256": 3}, "golden outputs cannot be read"),
+        (lambda parsed: {**parsed, "version": "x" * 10**6}, "have version 'x"),
     ],
 )
 def test_golden_outputs_are_not_believed(

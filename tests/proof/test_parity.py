@@ -101,10 +101,10 @@ def test_the_report_says_when_nothing_was_found() -> None:
 
 def test_report_is_json() -> None:
     report = compare([detections(1)], [detections(1)], spec("instances"))
-    plain = json.loads(report.to_json())
-    assert plain["passed"] is True
-    assert plain["figures"]["matched"] == 1
-    assert set(plain) == {field.name for field in dataclasses.fields(ParityReport)}
+    parsed = json.loads(report.to_json())
+    assert parsed["passed"] is True
+    assert parsed["figures"]["matched"] == 1
+    assert set(parsed) == {field.name for field in dataclasses.fields(ParityReport)}
 
 
 def test_run_all_fills_the_last_batch_and_drops_what_filled_it() -> None:

@@ -190,7 +190,7 @@ def _refuse_unfit(order: _Order) -> None:
 def _noted(staging: Path, examined: _Examined) -> Manifest:
     """Write reports beside an engine's own files, and name them among them."""
     texts = {
-        PARITY_NAME: json.dumps(examined.parity.to_plain(), indent=2, sort_keys=True) + "\n",
+        PARITY_NAME: json.dumps(examined.parity.to_json_value(), indent=2, sort_keys=True) + "\n",
         GOLDEN_NAME: examined.golden.to_json() + "\n",
     }
     if examined.precision is not None:

@@ -32,9 +32,9 @@ def beside_float(job: BuildJob, model: PortableModel, manifest: Manifest, engine
     request = dataclasses.replace(job.request.of(manifest.backend), precision="fp32", options={})
     with tempfile.TemporaryDirectory(prefix="edgeseg-") as folder:
         own = dataclasses.replace(job, staging=Path(folder), model=model, request=request)
-        plain = write(own)
-        plain = dataclasses.replace(plain, options={**manifest.options, **plain.options})
-        with closing(job.open_engine(own.staging, plain)) as in_float:
+        written = write(own)
+        float_manifest = dataclasses.replace(written, options={**manifest.options, **written.options})
+        with closing(job.open_engine(own.staging, float_manifest)) as in_float:
             return measure(
                 [
                     ({"precision": manifest.precision}, lambda: engine.infer(job.image)),

@@ -22,7 +22,7 @@ from edgeseg.graph.portable import PortableModel
 from edgeseg.limits import refuse_above
 from edgeseg.proof.verify import verify_model
 from edgeseg.reading import open_regular, parse_json, read_bytes, reading, refuse_zip_bomb
-from edgeseg.records import Range, Ranged, from_plain, to_plain
+from edgeseg.records import Range, Ranged, from_json_value, to_json_value
 from edgeseg.spec import ModelSpec
 
 PACKAGE_VERSION = 2
@@ -79,7 +79,7 @@ def pack(
         contents[MODEL_NAME] = model.to_bytes()
         hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())}
         package = Package(request, model.spec, hashes)
-        _write(staged, to_plain(package), contents)
+        _write(staged, to_json_value(package), contents)
     return package
 
 
@@ -129,12 +129,12 @@ def _unpacked(archive: zipfile.ZipFile, name: str, folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _read_manifest(plain: Any) -> Package:
-    version = plain.get("schema_version") if isinstance(plain, dict) else None
+def _read_manifest(parsed: Any) -> Package:
+    version = parsed.get("schema_version") if isinstance(parsed, dict) else None
     if version != PACKAGE_VERSION:
         raise SpecError(f"it has schema version {shown(version)}, this edgeseg reads {PACKAGE_VERSION}")
-    spec = ModelSpec.from_plain(plain.get("spec"))
-    package = from_plain(Package, {**plain, "spec": to_plain(spec)})
+    spec = ModelSpec.from_json_value(parsed.get("spec"))
+    package = from_json_value(Package, {**parsed, "spec": to_json_value(spec)})
     try:
         package.request.request()
     except UsageError as error:

@@ -22,7 +22,7 @@ from edgeseg.graph.golden.archive import read_arrays
 from edgeseg.graph.golden.selection import Selection
 from edgeseg.graph.outputs import Outputs
 from edgeseg.reading import parse_json, reason_of
-from edgeseg.records import from_plain, to_plain
+from edgeseg.records import from_json_value, to_json_value
 
 GOLDEN_NAME = "golden.json"
 """In an engine: what PyTorch computed, so that the engine can be proven without the portable model."""
@@ -83,7 +83,7 @@ class Golden:
                 "graph_sha256": self.graph_sha256,
                 "max_detections": self.max_detections,
                 "own": self.own,
-                "rules": None if self.rules is None else to_plain(self.rules),
+                "rules": None if self.rules is None else to_json_value(self.rules),
                 "arrays": base64.b64encode(buffer.getvalue()).decode(),
             },
             sort_keys=True,
@@ -97,26 +97,26 @@ class Golden:
             SpecError: if the text is something else or of another version.
         """
         try:
-            plain = parse_json(text, SpecError, "the golden outputs")
-            if plain["version"] != GOLDEN_VERSION:
+            parsed = parse_json(text, SpecError, "the golden outputs")
+            if parsed["version"] != GOLDEN_VERSION:
                 raise SpecError(
-                    f"the golden outputs have version {shown(plain['version'])}, this edgeseg reads "
+                    f"the golden outputs have version {shown(parsed['version'])}, this edgeseg reads "
                     f"{GOLDEN_VERSION}; export the model again"
                 )
-            _check_frame(plain)
-            arrays = _read_arrays(base64.b64decode(plain["arrays"]), len(plain["seeds"]))
+            _check_frame(parsed)
+            arrays = _read_arrays(base64.b64decode(parsed["arrays"]), len(parsed["seeds"]))
             stages = tuple(image[STAGE] for image in arrays)
-            rules = None if plain.get("rules") is None else from_plain(Selection, plain["rules"])
+            rules = None if parsed.get("rules") is None else from_json_value(Selection, parsed["rules"])
             if rules is not None:
                 _check_stages(stages)
             return cls(
-                seeds=tuple(plain["seeds"]),
+                seeds=tuple(parsed["seeds"]),
                 outputs=tuple(image[""] for image in arrays),
-                graph_sha256=plain["graph_sha256"],
-                max_detections=plain["max_detections"],
+                graph_sha256=parsed["graph_sha256"],
+                max_detections=parsed["max_detections"],
                 stages=stages if any(stages) else (),
                 rules=rules,
-                own=plain.get("own", False) is True,
+                own=parsed.get("own", False) is True,
             )
         except SpecError:
             raise
@@ -168,11 +168,11 @@ def _check_stages(stages: Sequence[Outputs]) -> None:
             raise ValueError("samples of stages are floats")
 
 
-def _check_frame(plain: Any) -> None:
+def _check_frame(parsed: Any) -> None:
     """Raise ValueError for numbers that no export writes: pictures are drawn for each seed."""
-    seeds, most = plain["seeds"], plain["max_detections"]
+    seeds, most = parsed["seeds"], parsed["max_detections"]
     whole = [*seeds, *([] if most is None else [most])]
-    if not isinstance(plain["graph_sha256"], str) or not all(type(number) is int for number in whole):
+    if not isinstance(parsed["graph_sha256"], str) or not all(type(number) is int for number in whole):
         raise ValueError("seeds and detections are whole numbers, the sha256 a text")
     if not 1 <= len(seeds) <= MOST_SEEDS or not all(0 <= number < 2**31 for number in whole):
         raise ValueError(f"1 to {MOST_SEEDS} seeds, each 0 or more")

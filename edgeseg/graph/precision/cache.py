@@ -10,7 +10,7 @@ from pathlib import Path
 from edgeseg.errors import EngineError, SpecError
 from edgeseg.files import write_whole
 from edgeseg.reading import parse_json, read_bytes, reading
-from edgeseg.records import from_plain
+from edgeseg.records import from_json_value
 from edgeseg.spec import Magnitude
 
 CACHE_VERSION = 2
@@ -57,7 +57,7 @@ def _read(path: Path) -> dict[str, dict[str, float]]:
     with reading(path, EngineError, what="a calibration cache", mend=""):
         data = read_bytes(path)
     try:
-        stored = from_plain(_Stored, parse_json(data, SpecError, str(path)))
+        stored = from_json_value(_Stored, parse_json(data, SpecError, str(path)))
     except (ValueError, SpecError):
         return {}
     if stored.version != CACHE_VERSION:

@@ -30,7 +30,7 @@ from edgeseg.graph.precision.trials import Form, Trials
 from edgeseg.graph.protos import to_bytes
 from edgeseg.graph.running import REFERENCE, Run, open_run
 from edgeseg.reading import parse_json
-from edgeseg.records import from_plain, to_plain
+from edgeseg.records import from_json_value, to_json_value
 from edgeseg.spec import CalibrationMethod, Int8Scheme, Magnitude
 
 JUDGING_BUDGET_S = 240.0  # for all groups of layers once
@@ -71,7 +71,7 @@ class Int8Choice:
 
     def to_json(self) -> str:
         """Write as JSON with sorted keys."""
-        return json.dumps(to_plain(self), indent=1, sort_keys=True) + "\n"
+        return json.dumps(to_json_value(self), indent=1, sort_keys=True) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Int8Choice:
@@ -81,7 +81,7 @@ class Int8Choice:
             SpecError: if the text is something else.
         """
         try:
-            return from_plain(cls, parse_json(text, SpecError, "the int8 ranges"))
+            return from_json_value(cls, parse_json(text, SpecError, "the int8 ranges"))
         except ValueError as error:
             raise SpecError(f"the int8 ranges are not JSON: {error}") from error
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from edgeseg.records import to_plain
+from edgeseg.records import to_json_value
 from edgeseg.spec import Precision
 
 
@@ -84,4 +84,4 @@ class PrecisionReport:
 
     def to_json(self) -> str:
         """Write as JSON with sorted keys."""
-        return json.dumps(to_plain(self), indent=2, sort_keys=True) + "\n"
+        return json.dumps(to_json_value(self), indent=2, sort_keys=True) + "\n"

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from edgeseg.errors import SourceError
 from edgeseg.machine import Machine, this_machine
 from edgeseg.manifest import Manifest
-from edgeseg.records import to_plain
+from edgeseg.records import to_json_value
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.profiling.timing import StageTimes, Summary, summarize
 from edgeseg.runtime.reader import LatestReader, no_frames
@@ -71,10 +71,10 @@ class Profile:
     started_at: str
     machine: Machine
 
-    def to_plain(self) -> dict[str, Any]:
+    def to_json_value(self) -> dict[str, Any]:
         """Give the report as dicts, lists and scalars, ready for JSON."""
-        plain: dict[str, Any] = to_plain(self)
-        return plain
+        value: dict[str, Any] = to_json_value(self)
+        return value
 
 
 class Profiled(Steps, Protocol):

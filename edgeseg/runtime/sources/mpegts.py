@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 SYNC = b"\x47"
-PLAIN = 188
+PACKET_BYTES = 188
 # Bytes from packet to packet, and before the first: plain, behind a time of arrival, before a checksum.
-FORMS = ((PLAIN, 0), (192, 4), (192, 0), (204, 0))
+FORMS = ((PACKET_BYTES, 0), (192, 4), (192, 0), (204, 0))
 LONGEST_LOOK = 1 << 26  # bytes of a gap that are looked at; they take 0.1 s
 COUNTERS = 16
 NULL_PID = 0x1FFF
@@ -64,7 +64,7 @@ def is_broken(path: Path, begin: int, end: int | None, pid: int) -> bool:
         return True
     size, at = forms[0]
     data = data[at:] + bytes(at)
-    heads = np.frombuffer(data[: len(data) // size * size], np.uint8).reshape(-1, size)[:, :PLAIN]
+    heads = np.frombuffer(data[: len(data) // size * size], np.uint8).reshape(-1, size)[:, :PACKET_BYTES]
     if (heads[:, 0] != SYNC[0]).any() or (heads[:, 1] & 0x80).any():
         return True
     pids = (heads[:, 1] & 0x1F).astype(np.int32) << 8 | heads[:, 2]
@@ -79,6 +79,6 @@ def is_broken(path: Path, begin: int, end: int | None, pid: int) -> bool:
     begins = (pids == pid) & (heads[:, 1] & 0x40 > 0) & (field & 0x10 > 0)
     for packet in heads[begins]:
         content = 4 + (1 + int(packet[4]) if packet[3] & 0x20 else 0)
-        if packet[content : content + 3].tobytes() != b"\0\0\1"[: max(PLAIN - content, 0)]:
+        if packet[content : content + 3].tobytes() != b"\0\0\1"[: max(PACKET_BYTES - content, 0)]:
             return True
     return False

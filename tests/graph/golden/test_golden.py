@@ -38,9 +38,9 @@ def test_broken_json_is_refused(text: str) -> None:
 
 
 def test_another_version_is_refused() -> None:
-    plain = json.loads(golden().to_json())
+    parsed = json.loads(golden().to_json())
     with pytest.raises(SpecError, match="have version 9"):
-        Golden.from_json(json.dumps({**plain, "version": 9}))
+        Golden.from_json(json.dumps({**parsed, "version": 9}))
 
 
 def test_sampling_takes_a_grid_of_pixels_and_the_first_masks() -> None:
@@ -115,10 +115,10 @@ def test_an_engines_own_outputs_say_so() -> None:
     ],
 )
 def test_rules_out_of_range_are_refused_before_they_are_used(field: str, value: object) -> None:
-    plain = json.loads(staged(np.ones((2, 4), np.float32)).to_json())
-    plain["rules"][field] = value
+    parsed = json.loads(staged(np.ones((2, 4), np.float32)).to_json())
+    parsed["rules"][field] = value
     with pytest.raises(SpecError, match=field):
-        Golden.from_json(json.dumps(plain))
+        Golden.from_json(json.dumps(parsed))
 
 
 @pytest.mark.parametrize(

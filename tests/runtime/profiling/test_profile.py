@@ -17,23 +17,23 @@ def test_the_report_holds_what_was_promised() -> None:
     backend = FakeBackend(SEMANTIC)
     with open_source("synthetic:64x48") as source:
         report = profile(Segmenter(backend.engine()), source, warmup=2, frames=30, load_ms=12.0)
-    plain = json.loads(json.dumps(report.to_plain()))
+    value = json.loads(json.dumps(report.to_json_value()))
     for name in ("latency_ms", "infer_ms"):
-        assert plain[name]["samples"] == 30
-        assert plain[name]["p50"] <= plain[name]["p90"] <= plain[name]["p99"]
-    assert {name: stage["samples"] for name, stage in plain["stages"].items()} == {
+        assert value[name]["samples"] == 30
+        assert value[name]["p50"] <= value[name]["p90"] <= value[name]["p99"]
+    assert {name: stage["samples"] for name, stage in value["stages"].items()} == {
         "capture": DISTINCT_FRAMES,
         "preprocess": 30,
         "infer": 30,
         "postprocess": 30,
     }
-    assert plain["throughput_fps"] > 0
-    assert plain["load_ms"] == 12.0
-    assert 1 < plain["peak_rss_mb"] < 1e6
-    assert plain["frame_hw"] == [48, 64]
-    assert plain["source"] == "synthetic:"
-    assert (plain["backend"], plain["precision"], plain["model_sha256"]) == ("fake", "fp32", "0" * 64)
-    assert plain["machine"]["logical_cores"] >= 1
+    assert value["throughput_fps"] > 0
+    assert value["load_ms"] == 12.0
+    assert 1 < value["peak_rss_mb"] < 1e6
+    assert value["frame_hw"] == [48, 64]
+    assert value["source"] == "synthetic:"
+    assert (value["backend"], value["precision"], value["model_sha256"]) == ("fake", "fp32", "0" * 64)
+    assert value["machine"]["logical_cores"] >= 1
     assert backend.calls == 2 * (2 + 30)  # warm-up and samples, in both loops
 
 
