@@ -17,7 +17,7 @@ from pathlib import Path
 from edgeseg.cli.tables import measured_lines
 from edgeseg.demo.showcase import CHECKPOINTS, NETWORKS, SHOWN_SCORE
 from edgeseg.engines.backend import open_backend
-from edgeseg.engines.building.build import build
+from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.request import Request
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.manifest import read_manifest
@@ -57,7 +57,7 @@ def measure(
     settings = Settings(network, size_hw, class_names=CLASS_NAMES, score_threshold=SHOWN_SCORE)
     export_network(trained, model, settings)
     for backend in BACKENDS:
-        built = build(model, folder / backend, open_engine=open_backend, request=Request(backend))
+        built = build_engine(model, folder / backend, request=Request(backend))
         print(f"  {network}, {backend}: {'; '.join(measured_lines(built.measured))}", flush=True)
     image = generate(1, size_hw).image[None]
     infer: dict[str, list[float]] = {backend: [] for backend in BACKENDS}

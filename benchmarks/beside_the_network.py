@@ -14,8 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from edgeseg.demo.showcase import CHECKPOINTS, SHOWN_SCORE
-from edgeseg.engines.backend import open_backend
-from edgeseg.engines.building.build import build
+from edgeseg.engines.building.build import build_engine
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.models.checkpoints.loading import open_network
 from edgeseg.runtime import Segmenter
@@ -70,7 +69,7 @@ def measure(
         network, size_hw, output_kind=kind, class_names=CLASS_NAMES, score_threshold=SHOWN_SCORE
     )
     export_network(trained, model, settings)
-    build(model, folder / "engine", open_engine=open_backend)
+    build_engine(model, folder / "engine")
     scenes = list(islice(animate(1, FRAME_HW), WARMUP + frames))
     times = StageTimes()
     with Segmenter.open(folder / "engine") as segmenter:

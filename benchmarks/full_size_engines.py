@@ -18,8 +18,7 @@ import numpy as np
 import onnx
 import torch
 
-from edgeseg.engines.backend import open_backend
-from edgeseg.engines.building.build import build
+from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.request import Request
 from edgeseg.errors import EdgesegError
 from edgeseg.export.exporter import Settings, export_network
@@ -117,10 +116,9 @@ def measure(model: Path, engine: Path, precision: Precision, capability: str) ->
     calibration = None if precision == "fp32" else Calibration(images, "minmax", None, ALL_POINTS)
     started = time.perf_counter()
     try:
-        build(
+        build_engine(
             model,
             engine,
-            open_engine=open_backend,
             request=Request("tensorrt_rtx", precision, options=options),
             calibration=calibration,
             images=images[:1],

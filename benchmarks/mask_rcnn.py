@@ -26,8 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torchvision.models.detection import MaskRCNN
 
-from edgeseg.engines.backend import open_backend
-from edgeseg.engines.building.build import build
+from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.request import Request
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.metrics.object_agreement import Instances, match
@@ -104,10 +103,9 @@ def our_engine(model: torch.nn.Module, size: int, folder: Path) -> Segmenter:
     settings = Settings(NAME, size_hw, score_threshold=THRESHOLD, tolerances=ANY_DIFFERENCE)
     export_network(network, folder / "ours.onnx", settings)
     request = Request(threads=THREADS)
-    build(
+    build_engine(
         folder / "ours.onnx",
         folder / "engine",
-        open_engine=open_backend,
         request=request,
         tolerances=ANY_DIFFERENCE,
     )

@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.demo.showcase import CHECKPOINTS, NETWORKS, judge
-from edgeseg.engines.backend import open_backend
-from edgeseg.engines.building.build import build
+from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.request import Request
 from edgeseg.errors import EdgesegError
 from edgeseg.export.exporter import Settings, export_network
@@ -92,7 +91,7 @@ def measure(
     calibration = None if request.precision == "fp32" else Calibration(images, "entropy", None, MAX_DROP)
     started = time.perf_counter()
     try:
-        built = build(model, engine, open_engine=open_backend, request=request, calibration=calibration)
+        built = build_engine(model, engine, request=request, calibration=calibration)
     except EdgesegError as error:
         return None, f"not built: {error}"
     took = time.perf_counter() - started

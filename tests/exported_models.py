@@ -42,7 +42,7 @@ class ExportedModels:
         key = f"{make.__module__}.{make.__qualname__}{arguments} {wanted}"
         if key not in self._made:
             path = self._folder / f"{make.__name__}-{len(self._made)}.onnx"
-            report = export_network(make(*arguments), path, wanted)
+            report = export_network(make(*arguments), path, wanted).parity
             path.chmod(READ_ONLY)
             self._made[key] = Exported(path, report)
             self._hashes[path] = sha256_of(path)

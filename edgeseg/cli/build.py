@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -26,8 +25,8 @@ from edgeseg.interrupts import INTERRUPTED
 from edgeseg.spec import Precision
 
 if TYPE_CHECKING:
+    from edgeseg.engines.building.package import ToBuild
     from edgeseg.engines.packed import PackedRequest
-    from edgeseg.engines.request import Request
     from edgeseg.graph.portable import PortableModel
 
 
@@ -73,7 +72,7 @@ def command(
     only after it has computed what PyTorch computed; fp16 and int8 engines within wider tolerances, and with
     a report of what computes in which precision (edgeseg inspect ENGINE).
     """
-    from edgeseg.engines.building.package import MODEL_NAME, RANGES_NAME, is_package, pack, unpack
+    from edgeseg.engines.building.package import RANGES_NAME, is_package, pack, to_build
     from edgeseg.engines.packed import PackedRequest
     from edgeseg.graph.portable import PortableModel
 
@@ -92,23 +91,14 @@ def command(
             pack(source, output, packed, attachments=attachments)
         click.echo(f"{output}: next, on the device: edgeseg build {output} -o ENGINE")
         return
-    if not is_package(model):
-        _build(model, output, asked.request(threads), images=images, ranges=ranges)
-        return
-    with tempfile.TemporaryDirectory() as unpacked:
-        contents = Path(unpacked)
-        opened = unpack(model, contents)
-        request = opened.request.but(asked).attached(opened.files, contents).request(threads)
-        if RANGES_NAME in opened.files and request.precision == "int8" and ranges.calibration is None:
-            ranges = dataclasses.replace(ranges, packed=contents / RANGES_NAME)
-        _build(contents / MODEL_NAME, output, request, images=images, ranges=ranges)
+    with to_build(model, asked, threads) as wanted:
+        _build(wanted, output, images=images, ranges=ranges)
 
 
 def _write_ranges(
     path: Path, model: PortableModel, packed: PackedRequest, ranges: Ranges, say: Callable[[str], None]
 ) -> None:
     """Measure int8 ranges here, which spares the device doing it."""
-    from edgeseg.engines.backend import open_backend
     from edgeseg.engines.building.conversion import int8_target, judge_of
     from edgeseg.graph.precision.choice import choose_int8
 
@@ -116,32 +106,29 @@ def _write_ranges(
         raise UsageError("--calibration with --package is for --precision int8 and one --backend")
     calibration = ranges.read(model.spec)
     assert calibration is not None
-    target = int8_target(model.spec, packed.request(), open_backend)
+    target = int8_target(model.spec, packed.request())
     choice = choose_int8(model, calibration, judge_of(model, calibration), target, say)
     path.write_text(choice.to_json())
     print_precision(choice.report)
 
 
-def _build(model: Path, output: Path, request: Request, *, images: Path | None, ranges: Ranges) -> None:
-    from edgeseg.engines.backend import open_backend, remarks_on
-    from edgeseg.engines.building.build import NO_CALIBRATION, build
-    from edgeseg.graph.portable import PortableModel
+def _build(wanted: ToBuild, output: Path, *, images: Path | None, ranges: Ranges) -> None:
+    from edgeseg.engines.backend import remarks_on
+    from edgeseg.engines.building.build import NO_CALIBRATION, build_engine
 
-    if request.precision == "int8" and ranges.calibration is None and ranges.packed is None:
+    request, spec = wanted.request, wanted.model.spec
+    if request.precision == "int8" and ranges.calibration is None and wanted.choice is None:
         raise UsageError(NO_CALIBRATION)
     if request.precision == "fp32" and ranges.calibration is not None:
         raise UsageError("--calibration is for fp16 and int8; to prove fp32 on images, use --images")
-    portable = PortableModel.read(model)
-    spec = portable.spec
     frames = None if images is None else read_images(images, spec.input)
     with status(f"building {output} for {request.backend}") as say:
-        built = build(
-            portable,
+        built = build_engine(
+            wanted.model,
             output,
-            open_engine=open_backend,
             request=request,
             images=frames,
-            calibration=ranges.read_packed() or ranges.read(spec),
+            calibration=ranges.read(spec) or wanted.choice,
             on_step=say,
         )
     for line in (*measured_lines(built.measured), *remarks_on(output, built.manifest)):

@@ -12,12 +12,10 @@ import click
 from edgeseg.cli.images import CALIBRATION_IMAGES, read_images
 from edgeseg.cli.label_maps import read_labelled
 from edgeseg.cli.options import PATH, Number
-from edgeseg.errors import EngineError, UsageError
-from edgeseg.reading import read_text, reading
+from edgeseg.errors import UsageError
 from edgeseg.spec import CalibrationMethod, ModelSpec
 
 if TYPE_CHECKING:
-    from edgeseg.graph.precision.choice import Int8Choice
     from edgeseg.graph.precision.convert import Calibration
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -26,27 +24,13 @@ RANGE_FLAGS = ("calibration", "labels", "calibration_method", "calibration_cache
 
 @dataclass(frozen=True)
 class Ranges:
-    """What the user says of calibration; each field but `packed` is a flag of the same name.
-
-    Attributes:
-        packed: a file of ranges that came with a package.
-    """
+    """What the user says of calibration; each field is a flag of the same name."""
 
     calibration: Path | None
     labels: Path | None
     calibration_method: CalibrationMethod | None
     calibration_cache: Path | None
     max_drop: float
-    packed: Path | None = None
-
-    def read_packed(self) -> Int8Choice | None:
-        """Read the ranges of a package; None where there are none."""
-        from edgeseg.graph.precision.choice import Int8Choice
-
-        if self.packed is None:
-            return None
-        with reading(self.packed, EngineError, what="int8 ranges", mend="make the package again"):
-            return Int8Choice.from_json(read_text(self.packed, EngineError))
 
     def read(self, spec: ModelSpec) -> Calibration | None:
         """Read the images, and their label maps; None where there are none to read.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import click
 
@@ -29,9 +28,6 @@ from edgeseg.errors import UsageError
 from edgeseg.palette import Background
 from edgeseg.spec import RGB, THRESHOLD, ChannelOrder, DivideBy255, Head, Lowering, ResizePolicy
 
-if TYPE_CHECKING:
-    from edgeseg.models.zoo import Network
-
 OF_PIXELS_HELP = (
     "one number a channel in the network's own order (red first, or blue first with bgr), or one for all."
 )
@@ -43,10 +39,6 @@ NORM_EPS_HELP = (
     "Epsilon of every batch normalisation, which weights do not hold. Needed as 0 for torchvision's COCO_V1 "
     "weights of maskrcnn_resnet50_fpn saved again, and for weights trained further from them; the published "
     "file itself is known."
-)
-NORM_EPS_NOTE = (
-    "if these weights stem from torchvision's COCO_V1 weights, they want --norm-eps 0; "
-    "without it, the network's own epsilon is taken"
 )
 
 
@@ -181,33 +173,32 @@ def command(
     The file is written only after ONNX Runtime has computed from it what PyTorch computes.
     """
     check_model_output(output, reads=(weights, classes_path, palette_path))
+    from edgeseg.export.entry import describe, size_of
     from edgeseg.export.exporter import Settings, export_network
+    from edgeseg.export.opening import open_trained
     from edgeseg.export.specification import check_settings, describe_input
 
     names = None if classes_path is None else read_class_names(classes_path)
     if output_index is not None and output_key is not None:
         raise UsageError("an output is named by --output-index or by --output-key, not by both")
-    try:
-        network, sha256 = open_weights(
-            model, weights, ema=ema, prefix=prefix, num_classes=num_classes, norm_eps=norm_eps
-        )
-    except UsageError:
-        if head != "labels" or num_classes is None:
-            raise
-        network, sha256 = open_weights(  # it only counts the labels
-            model, weights, ema=ema, prefix=prefix, norm_eps=norm_eps
-        )
-    network = dataclasses.replace(
-        network,
-        resize=resize or network.resize,
-        head=head or network.head,
-        head_threshold=network.head_threshold if head_threshold is None else head_threshold,
-        output=next((given for given in (output_index, output_key) if given is not None), network.output),
+    opened = open_trained(
+        model, weights, ema=ema, prefix=prefix, num_classes=num_classes, norm_eps=norm_eps, head=head
     )
-    network = set_pixels(network, channel_order, mean, std, divide_by_255)
-    size_hw = size_hw or network.default_size_hw
-    if size_hw is None:
-        raise UsageError(f"{model} has no size of its own: give --size, such as --size 512x512")
+    for note in opened.notes:
+        click.echo(f"note: {note}", err=True)
+    order = channel_order or opened.network.channel_order
+    network = describe(
+        opened.network,
+        mean_rgb=mean and in_network_order(mean, order),
+        std_rgb=std and in_network_order(std, order),
+        divide_by_255=divide_by_255,
+        channel_order=channel_order,
+        resize=resize,
+        head=head,
+        head_threshold=head_threshold,
+        output=output_key if output_index is None else output_index,
+    )
+    size_hw = size_of(network, model, size_hw)
     if crf_parameters and not with_crf:
         raise UsageError("--crf-parameter was given, but no CRF asked for; add --crf")
     settings = Settings(
@@ -220,7 +211,7 @@ def command(
         max_detections=max_detections,
         class_names=names,
         num_classes=num_classes,
-        checkpoint_sha256=sha256,
+        checkpoint_sha256=opened.checkpoint_sha256,
         palette_rgb=() if palette_path is None else read_palette(palette_path),
         background="named" if background is None else background,
         crf=crf_of(size_hw, crf_parameters) if with_crf else None,
@@ -230,64 +221,6 @@ def command(
     frames = None if images is None else read_images(images, describe_input(network, settings))
     pixels = normalisation(*network.unit_scale(), network.channel_order, network.divide_by_255)
     with status(f"exporting {model} at {size_hw[0]}x{size_hw[1]}; pixels: {pixels}") as say:
-        report = export_network(network, output, settings, images=frames, on_step=say)
-    print_parity(report)
+        exported = export_network(network, output, settings, images=frames, on_step=say)
+    print_parity(exported.parity)
     click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB; next: edgeseg build {output} -o ENGINE")
-
-
-def set_pixels(
-    network: Network,
-    channel_order: ChannelOrder | None,
-    mean: RGB | None,
-    std: RGB | None,
-    divide_by_255: DivideBy255 | None,
-) -> Network:
-    """Say of a network what pixels it takes, as far as the command line does.
-
-    Raises:
-        UsageError: if the form of the normalisation is given, but not its numbers.
-    """
-    order = channel_order or network.channel_order
-    if divide_by_255 not in (None, network.divide_by_255) and (mean is None or std is None):
-        raise UsageError(f"--divide-by-255 {divide_by_255} says what --mean and --std are of: give both")
-    return dataclasses.replace(
-        network,
-        channel_order=order,
-        mean_rgb=network.mean_rgb if mean is None else in_network_order(mean, order),
-        std_rgb=network.std_rgb if std is None else in_network_order(std, order),
-        divide_by_255=divide_by_255 or network.divide_by_255,
-    )
-
-
-def open_weights(
-    model: str,
-    weights: Path | None,
-    *,
-    ema: bool = False,
-    prefix: str | None = None,
-    num_classes: int | None = None,
-    norm_eps: float | None = None,
-) -> tuple[Network, str | None]:
-    """Make the network and load its weights; only a user's own function may bring its own."""
-    from edgeseg.models import zoo
-    from edgeseg.models.checkpoints.loading import open_network
-    from edgeseg.models.network_name import split_name
-    from edgeseg.models.normalisation import set_norm_eps
-
-    place, _ = split_name(model)
-    sha256 = None
-    if weights is not None:
-        network, checkpoint = open_network(model, weights, num_classes=num_classes, ema=ema, prefix=prefix)
-        sha256 = checkpoint.sha256
-        notes = list(checkpoint.notes)
-        if norm_eps is None and zoo.may_need_norm_eps(place, checkpoint.weights, sha256=sha256):
-            notes.append(NORM_EPS_NOTE)
-        for note in notes:
-            click.echo(f"note: {note}", err=True)
-    elif place in zoo.names():
-        raise UsageError(f"{model} needs trained weights: give --weights FILE")
-    else:
-        network = zoo.create(model, num_classes=num_classes)
-    if norm_eps is not None:
-        set_norm_eps(network.module, norm_eps)
-    return network, sha256

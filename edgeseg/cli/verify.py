@@ -22,23 +22,20 @@ def command(*, artifact: Path, reference: Path | None, images: Path | None) -> N
     Both carry what PyTorch computed for generated images when the model was exported. With --reference an
     engine is compared with its portable model too, on --images or on generated ones.
     """
-    from edgeseg.engines.backend import open_backend
-    from edgeseg.engines.building.verification import verify_engine
+    from edgeseg.engines import verify
     from edgeseg.manifest import read_manifest
-    from edgeseg.proof.verify import verify_model
 
+    frames = None
     if not artifact.is_dir():
         if reference is not None or images is not None:
             raise UsageError(
                 "--reference and --images are for engines; an .onnx is proven by what it carries"
             )
-        with status(f"verifying {artifact}"):
-            report = verify_model(artifact)
-    else:
-        if images is not None and reference is None:
+    elif images is not None:
+        if reference is None:
             raise UsageError("--images needs --reference model.onnx, the model that they are compared with")
-        frames = None if images is None else read_images(images, read_manifest(artifact).spec.input)
-        with status(f"verifying {artifact}"):
-            report = verify_engine(artifact, open_engine=open_backend, reference=reference, images=frames)
+        frames = read_images(images, read_manifest(artifact).spec.input)
+    with status(f"verifying {artifact}"):
+        report = verify(artifact, reference=reference, images=frames)
     print_parity(report)
     report.raise_if_failed(str(artifact))

@@ -10,8 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edgeseg.engines.backend import open_backend
-from edgeseg.engines.building.build import build
+from edgeseg.engines.building.build import build_engine
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.files import write_whole
 from edgeseg.manifest import Manifest
@@ -95,7 +94,7 @@ def walk(network: str, folder: Path, *, frames: int, on_step: Callable[[str], No
     on_step("checkpoint to portable model, compared with PyTorch")
     export_parity = _export(network, model)
     on_step("portable model to engine, session options measured")
-    built = build(model, engine, open_engine=open_backend)
+    built = build_engine(model, engine)
     on_step(f"accuracy on {TEST_SCENES} unseen scenes")
     truth = [scenes.generate(FIRST_UNSEEN_SEED + i) for i in range(TEST_SCENES)]
     shown = SHOWN_SCORE if built.manifest.spec.task == "instance" else None
@@ -124,7 +123,7 @@ def _export(network: str, model: Path) -> ParityReport:
         palette_rgb=scenes.PALETTE_RGB,
         checkpoint_sha256=checkpoint.sha256,
     )
-    return export_network(trained, model, settings)
+    return export_network(trained, model, settings).parity
 
 
 def _film(segmenter: Segmenter, frames: int, paths: Sequence[Path]) -> RunReport:

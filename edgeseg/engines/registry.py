@@ -16,7 +16,6 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Literal
 
-import edgeseg.engines
 from edgeseg.engines.facts import CPU, Facts
 
 DEFAULT = "onnxruntime"
@@ -25,12 +24,14 @@ DEFAULT = "onnxruntime"
 AUTO = "auto"
 """What stands for the fastest of those backends that run on this processor."""
 
+_PACKAGE = import_module("edgeseg.engines")  # at run time: its public names lie above this module
+
 Part = Literal["facts", "options", "build", "open", "doctor"]
 
 
 def backends() -> tuple[str, ...]:
     """Name all backends, in the order of the alphabet."""
-    folders = (module.name for module in pkgutil.iter_modules(edgeseg.engines.__path__) if module.ispkg)
+    folders = (module.name for module in pkgutil.iter_modules(_PACKAGE.__path__) if module.ispkg)
     return tuple(sorted(name for name in folders if has_part(name, "facts")))
 
 

@@ -13,7 +13,7 @@ import onnx_ir as ir
 import torch
 from numpy.typing import NDArray
 
-from edgeseg.errors import EdgesegError, ExportError, ShapeError
+from edgeseg.errors import EdgesegError, ExportError
 from edgeseg.export.conditioning import check_own_error, refuse_half_precision
 from edgeseg.export.program import InstanceProgram, Program, SemanticProgram, StagedProgram, open_program
 from edgeseg.export.pytorch_stages import golden_stages, prover, rules_of
@@ -29,7 +29,7 @@ from edgeseg.graph.outputs import Outputs
 from edgeseg.graph.passes.outputs import KeepOutputs
 from edgeseg.graph.passes.tidying import Tidy
 from edgeseg.graph.portable import PortableModel, graph_sha256
-from edgeseg.graph.running import open_run, reference_library, run_all
+from edgeseg.graph.running import check_frames, open_run, reference_library, run_all
 from edgeseg.manifest import GOLDEN_KEY, PARITY_KEY, SPEC_KEY
 from edgeseg.models.zoo import Network
 from edgeseg.proof.parity import compare
@@ -38,12 +38,29 @@ from edgeseg.proof.verify import portable_stages, settle, verify
 from edgeseg.scenes.pictures import pictures
 from edgeseg.spec import OUTPUT_NAMES, ModelSpec
 
-__all__ = ["Settings", "export_network"]
+__all__ = ["Exported", "Settings", "export_network"]
 
 SCENE_SEEDS = (0, 1)  # of the demo's generator, compared on when no images are given
 GOLDEN_PICTURES = 2  # generated pictures whose outputs are kept in the file
 TRIED_PICTURES = {"semantic": 2, "instance": 4}  # generated ones the gate runs on; the best are kept
 MOST_TRIED = 16  # as many are tried, step by step, until a detector finds something
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """A portable model that was written.
+
+    Attributes:
+        path: of the `.onnx` file.
+        spec: what a runtime must know of the graph; it is also in the file.
+        parity: the proof that the file computes what PyTorch computes; also in the file.
+        notes: what a user should know of the weights: what was left out, or assumed.
+    """
+
+    path: Path
+    spec: ModelSpec
+    parity: ParityReport
+    notes: tuple[str, ...] = ()
 
 
 def export_network(
@@ -53,7 +70,7 @@ def export_network(
     *,
     images: NDArray[np.uint8] | None = None,
     on_step: Callable[[str], None] = lambda step: None,
-) -> ParityReport:
+) -> Exported:
     """Trace a network to ONNX, compare the graph with PyTorch, and write it if they agree.
 
     The same network gives the same bytes.
@@ -64,9 +81,6 @@ def export_network(
         images: (M, H, W, 3) uint8 BGR of the settings' size, prepared as the runtime prepares frames, to
             compare on besides generated ones; synthetic scenes by default.
         on_step: told what happens next, for a progress display.
-
-    Returns:
-        The report that is also in the file's metadata.
 
     Raises:
         ExportError: if the network fails, cannot be traced, or computes numbers that float32 does not hold,
@@ -79,11 +93,9 @@ def export_network(
     check_settings(network, settings)
     _check_weights(network)
     reference_library()  # the gate needs it, minutes later
+    check_frames(images, settings.size_hw)
     if images is None:
         images = _scenes(settings.size_hw)
-    elif images.dtype != np.uint8 or images.shape[1:] != (*settings.size_hw, 3):
-        wanted = f"(M, {settings.size_hw[0]}, {settings.size_hw[1]}, 3) uint8"
-        raise ShapeError(f"images must be {wanted}, got {images.shape} {images.dtype}")
     with staged_file(output, ExportError) as staging:
         proof = _prove(network, settings, images, on_step)
         report = proof.report
@@ -100,7 +112,7 @@ def export_network(
             prove=portable_stages(model, settings.tolerances),
         )
         written.raise_if_failed(f"the written graph of {settings.name}")
-    return report
+    return Exported(output, proof.spec, report)
 
 
 def _check_weights(network: Network) -> None:

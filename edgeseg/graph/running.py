@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import ExportError
+from edgeseg.errors import ExportError, ShapeError
 from edgeseg.extras import require
 from edgeseg.reading import reason_of
 
@@ -85,6 +85,13 @@ def open_run(model: Path | bytes, *, as_written: bool = False) -> Run:
         return dict(zip(names, outputs, strict=True))
 
     return run
+
+
+def check_frames(frames: NDArray[np.uint8] | None, size_hw: tuple[int, int]) -> None:
+    """Refuse what is no (M, H, W, 3) uint8 of a model's size. Raises ShapeError."""
+    if frames is not None and (frames.dtype != np.uint8 or frames.shape[1:] != (*size_hw, 3)):
+        wanted = f"(M, {size_hw[0]}, {size_hw[1]}, 3) uint8"
+        raise ShapeError(f"images must be {wanted}, got {frames.shape} {frames.dtype}")
 
 
 def run_all(run: Run, images: NDArray[np.uint8], batch: int) -> list[dict[str, NDArray[Any]]]:

@@ -202,7 +202,7 @@ def create(name: str, *, num_classes: int | None = None, **parameters: Any) -> N
     if num_classes is not None:
         parameters["num_classes"] = num_classes
     if ":" in name:
-        return _user_network(name, parameters)
+        return network_of(call_user_function(name, parameters), name)
     if name.endswith(".py"):
         raise UsageError(f"{name} names no function: write {name}:FUNCTION, one that returns the network")
     if name not in _KINDS:
@@ -230,6 +230,30 @@ def create(name: str, *, num_classes: int | None = None, **parameters: Any) -> N
         channel_order=_channel_order(module),
         head="logits" if kind.task == "semantic" else None,
     )
+
+
+def network_of(made: object, place: str) -> Network:
+    """Say what a user's network expects as far as its type tells, and put it into evaluation mode.
+
+    Args:
+        made: a `Network`, which says it all; a `MaskRCNN`; or a module with semantic output, whose pixels are
+            taken for normalised by ImageNet's mean and deviation.
+        place: where it is from, for messages.
+
+    Raises:
+        UsageError: if it is none of these.
+    """
+    if isinstance(made, Network):
+        made.module.eval()
+        return made
+    if isinstance(made, MaskRCNN):
+        return Network(made.eval(), "instance", resize="shortest_edge")
+    if isinstance(made, nn.Module):
+        made.eval()
+        if _channel_order(made) == "grey":  # ImageNet has no grey mean
+            return Network(made, "semantic", ZERO_MEAN_RGB, UNIT_STD_RGB, channel_order="grey")
+        return Network(made, "semantic")
+    raise UsageError(f"{place} must return an nn.Module with semantic logits, got {type(made).__name__}")
 
 
 def read_parameters(name: str, weights: Mapping[str, Tensor], *, sha256: str = "") -> dict[str, Any]:
@@ -299,21 +323,6 @@ def _parameters_of(kind: _Kind) -> str:
         if parameter.kind != parameter.VAR_KEYWORD and name != "backbone"
     }
     return ", ".join(found)
-
-
-def _user_network(place: str, parameters: Mapping[str, Any]) -> Network:
-    made = call_user_function(place, parameters)
-    if isinstance(made, Network):
-        made.module.eval()
-        return made
-    if isinstance(made, MaskRCNN):
-        return Network(made.eval(), "instance", resize="shortest_edge")
-    if isinstance(made, nn.Module):
-        made.eval()
-        if _channel_order(made) == "grey":  # ImageNet has no grey mean
-            return Network(made, "semantic", ZERO_MEAN_RGB, UNIT_STD_RGB, channel_order="grey")
-        return Network(made, "semantic")
-    raise UsageError(f"{place} must return an nn.Module with semantic logits, got {type(made).__name__}")
 
 
 def _channel_order(module: nn.Module) -> ChannelOrder:

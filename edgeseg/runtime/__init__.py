@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from edgeseg.lazy import public_names
 
 if TYPE_CHECKING:
     from edgeseg.runtime.crf.instances import InstanceRefinement
@@ -15,15 +16,15 @@ if TYPE_CHECKING:
     from edgeseg.runtime.segmenter import Segmenter
 
 _HOMES = {
-    "Engine": "engine",
-    "FakeBackend": "fake",
-    "InstanceRefinement": "crf.instances",
-    "InstanceResult": "results",
-    "MaskCrop": "results",
-    "Refinement": "crf.refinement",
-    "Segmenter": "segmenter",
-    "SemanticResult": "results",
-    "stream": "pipeline",
+    "Engine": "edgeseg.runtime.engine",
+    "FakeBackend": "edgeseg.runtime.fake",
+    "InstanceRefinement": "edgeseg.runtime.crf.instances",
+    "InstanceResult": "edgeseg.runtime.results",
+    "MaskCrop": "edgeseg.runtime.results",
+    "Refinement": "edgeseg.runtime.crf.refinement",
+    "Segmenter": "edgeseg.runtime.segmenter",
+    "SemanticResult": "edgeseg.runtime.results",
+    "stream": "edgeseg.runtime.pipeline",
 }
 __all__ = [
     "Engine",
@@ -37,9 +38,4 @@ __all__ = [
     "stream",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name at its first use, so that this package alone loads neither cv2 nor an engine."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = public_names(__name__, _HOMES)

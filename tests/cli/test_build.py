@@ -12,7 +12,6 @@ from torch import nn
 
 from edgeseg.cli import status_of
 from edgeseg.cli.tables import beside_float_lines, measured_lines
-from edgeseg.engines.backend import open_backend
 from edgeseg.engines.building.verification import verify_engine
 from edgeseg.engines.tuning import Measured
 from edgeseg.export.exporter import Settings, export_network
@@ -213,7 +212,7 @@ def test_an_interrupted_search_leaves_the_best_engine_so_far_and_the_next_build_
     told = capsys.readouterr()
     assert "Ctrl-C keeps the best so far" in told.err
     assert "the search was interrupted: fewer layers in float may do" in told.out
-    assert verify_engine(engine, open_engine=open_backend).passed
+    assert verify_engine(engine).passed
     losses = iter([3.0, KeyboardInterrupt(), 0.1])  # what was measured is not measured again
     assert status_of(arguments) == 130
     assert list(losses) == []

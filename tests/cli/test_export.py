@@ -173,25 +173,6 @@ def test_images_are_seen_as_the_runtime_sees_them(tmp_path: Path, monkeypatch: p
     assert (images[0, :, :8] == 51).all()  # the bars have the mean's colour
 
 
-def test_the_epsilon_is_set_and_asked_for_where_the_file_cannot_tell(
-    tmp_path: Path, own: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    from edgeseg.cli.export import open_weights
-    from edgeseg.models import zoo
-
-    network, _ = open_weights(f"{own}:build", None, norm_eps=0.25)
-    assert network.module[1].eps == 0.25
-
-    monkeypatch.setattr(zoo, "COCO_V1_NETWORK", "demo_maskrcnn")
-    weights = zoo.create("demo_maskrcnn").module.state_dict()
-    frozen = {key: value for key, value in weights.items() if not key.endswith("num_batches_tracked")}
-    torch.save(frozen, tmp_path / "w.pth")
-    for eps, noted in ((None, True), (0.0, False)):
-        network, _ = open_weights("demo_maskrcnn", tmp_path / "w.pth", norm_eps=eps)
-        assert ("--norm-eps 0" in capfd.readouterr().err) == noted
-    assert network.module.backbone.body.bn1.eps == 0.0
-
-
 def test_build_takes_a_folder_to_calibrate_on(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     weights, model, engine = save_unet(tmp_path / "unet.pth"), tmp_path / "unet.onnx", tmp_path / "engine"
     assert status_of(["export", "unet", "--weights", str(weights), *SMALL, "-o", str(model)]) == 0

@@ -66,7 +66,7 @@ def test_the_graph_refines_at_the_inputs_resolution(tmp_path: Path) -> None:
     """DeepLab's logits are coarse: they are upsampled, and refined with the image that the graph is given."""
     network, path = deeplab(), tmp_path / "model.onnx"
     settings = Settings("tiny", SIZE_HW, output_kind="logits", batch=2, crf=CRF, crf_stride=8)
-    report = export_network(network, path, settings)
+    report = export_network(network, path, settings).parity
     assert report.figures["label_agreement"] == 1.0
     assert report.figures["mean_relative_logit_error"] < 1e-5
     portable = PortableModel.read(path)
@@ -88,7 +88,7 @@ def test_the_graph_refines_at_the_inputs_resolution(tmp_path: Path) -> None:
 def test_labels_of_a_binary_network(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     settings = Settings("tiny", SIZE_HW, output_kind="labels", crf=CRF)
-    report = export_network(unet(num_classes=1), path, settings)
+    report = export_network(unet(num_classes=1), path, settings).parity
     assert report.figures["label_agreement"] == 1.0
     spec = PortableModel.read(path).spec
     assert (spec.graph.crf_stride, spec.class_names) == (4, ("background", "class 1"))

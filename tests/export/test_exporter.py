@@ -52,7 +52,7 @@ def read(made: exported_models.Exported) -> Exported:
 
 def export(folder: Path, network: Network, **settings: Any) -> Exported:
     path = folder / "model.onnx"
-    report = export_network(network, path, Settings("tiny", SIZE_HW, **settings))
+    report = export_network(network, path, Settings("tiny", SIZE_HW, **settings)).parity
     return read(exported_models.Exported(path, report))
 
 
@@ -297,7 +297,7 @@ def test_settings_that_cannot_be_met(settings: dict[str, Any], message: str, tmp
 def test_given_images_are_compared_and_must_have_the_networks_size(tmp_path: Path) -> None:
     images = pictures(range(50, 53), SIZE_HW)
     path = tmp_path / "model.onnx"
-    report = export_network(unet(), path, Settings("tiny", SIZE_HW), images=images)
+    report = export_network(unet(), path, Settings("tiny", SIZE_HW), images=images).parity
     assert report.images == 5  # two generated ones, three given
     with pytest.raises(ShapeError, match=r"images must be \(M, 64, 96, 3\) uint8, got \(3, 64, 90, 3\)"):
         export_network(unet(), path, Settings("tiny", SIZE_HW), images=images[:, :, 6:])

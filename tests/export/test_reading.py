@@ -55,7 +55,7 @@ def export(
     own = {name: value for name, value in rest.items() if name in fields}
     settings = {name: value for name, value in rest.items() if name not in fields}
     network = Network(Computed(function), "semantic", *PLAIN, head=head, **own)
-    return export_network(network, path, Settings("computed", SIZE_HW, **settings))
+    return export_network(network, path, Settings("computed", SIZE_HW, **settings)).parity
 
 
 def segment(path: Path, image: np.ndarray, *, confidence: bool = False) -> SemanticResult:

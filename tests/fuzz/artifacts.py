@@ -14,7 +14,6 @@ import numpy as np
 import onnx
 
 from edgeseg.cli.inspect import inspect_engine, inspect_model
-from edgeseg.engines.backend import open_backend
 from edgeseg.engines.building.package import MANIFEST_NAME as PACKAGE_MANIFEST
 from edgeseg.engines.building.package import MODEL_NAME, Package, unpack
 from edgeseg.engines.building.verification import verify_engine
@@ -128,7 +127,7 @@ def engine_file(engine: Path, rng: random.Random, at: Path) -> None:
     elif name == PRECISION_NAME:
         inspect_engine(copy)
     else:
-        verify_engine(copy, open_engine=open_backend)
+        verify_engine(copy)
 
 
 def onnx_file(portable: Path, rng: random.Random, at: Path) -> None:

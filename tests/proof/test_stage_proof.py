@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from edgeseg.engines.backend import Backend, open_backend
-from edgeseg.engines.building.build import build
+from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.building.verification import verify_engine
 from edgeseg.engines.request import Request
 from edgeseg.errors import ParityError
@@ -78,14 +78,14 @@ def test_the_stages_stay_inside_the_graph(tied: Path) -> None:
 def test_an_engine_of_it_is_built_and_proves_itself_later(tied: Path, backend: str, tmp_path: Path) -> None:
     pytest.importorskip(backend)
     folder = tmp_path / "engine"
-    built = build(tied, folder, open_engine=open_backend, request=Request(backend=backend, threads=1))
+    built = build_engine(tied, folder, request=Request(backend=backend, threads=1))
     assert built.parity.passed
     assert STAGES_PROVEN in built.parity.figures
-    again = verify_engine(folder, open_engine=open_backend)
+    again = verify_engine(folder)
     assert again.passed
     assert again.figures["matched"] == again.figures["detections"] > 0
     assert "stages were proven when it was built" in again.notes[-1]
-    assert verify_engine(folder, open_engine=open_backend, reference=tied).passed
+    assert verify_engine(folder, reference=tied).passed
 
 
 class Blurred:
@@ -108,7 +108,7 @@ def test_a_wrong_engine_of_it_is_refused_by_the_stage_that_differs(tied: Path, t
         return Blurred(open_backend(folder, manifest))
 
     with pytest.raises(ParityError, match=r"the masks of the same boxes differ by 0\.\d+ of the largest"):
-        build(tied, tmp_path / "engine", open_engine=open_blurred, request=ONE_THREAD)
+        build_engine(tied, tmp_path / "engine", open_engine=open_blurred, request=ONE_THREAD)
     assert not list(tmp_path.iterdir())
 
 

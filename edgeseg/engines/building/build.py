@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.engines.backend import open_backend
 from edgeseg.engines.building.builders import fill_engine
 from edgeseg.engines.building.comparison import beside_float
 from edgeseg.engines.building.conversion import Converted, in_precision
@@ -29,7 +30,7 @@ from edgeseg.graph.golden.golden import GOLDEN_NAME, Golden
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.convert import Calibration, Say
 from edgeseg.graph.precision.report import PrecisionReport
-from edgeseg.graph.running import remembering
+from edgeseg.graph.running import check_frames, remembering
 from edgeseg.manifest import PARITY_NAME, PRECISION_NAME, Manifest, engine_folder, seal
 from edgeseg.proof.report import ParityReport
 from edgeseg.proof.stage_proof import STAGES_PROVEN
@@ -58,11 +59,11 @@ class Built:
     beside_float: tuple[Measured, ...] = ()
 
 
-def build(
+def build_engine(
     model: Path | PortableModel,
     folder: Path,
     *,
-    open_engine: OpenEngine,
+    open_engine: OpenEngine = open_backend,
     request: Request = FOR_THIS_CPU,
     tolerances: Tolerances | None = None,
     images: NDArray[np.uint8] | None = None,
@@ -74,7 +75,7 @@ def build(
     Args:
         model: a portable model, or its path.
         folder: where the engine goes; written as a whole, after the proof.
-        open_engine: opens an engine, as the device will: `engines.backend.open_backend`.
+        open_engine: opens an engine; as the device will by default.
         request: backend, precision, device and options.
         tolerances: how far the engine may be from PyTorch; what fits the precision by default.
         images: (M, H, W, 3) uint8 BGR of the model's size; compared and measured on, besides generated ones.
@@ -85,6 +86,7 @@ def build(
 
     Raises:
         ExportError: if `model` is no portable model.
+        ShapeError: if images are of another shape or type.
         ParityError: if `model` was changed since its export, if the engine does not compute what PyTorch
             computed, or if there was nothing to compare because nothing is found in the images.
         EngineError: if the engine cannot be built, opened or written, or would be int8 in name only.
@@ -95,6 +97,10 @@ def build(
     if images is None and isinstance(calibration, Calibration):
         images = calibration.images[:PROOF_IMAGES]
     source = PortableModel.read(model)
+    size_hw = (source.spec.input.height, source.spec.input.width)
+    check_frames(images, size_hw)
+    if isinstance(calibration, Calibration):
+        check_frames(calibration.images, size_hw)
     limits = tolerances or TOLERANCES[request.precision]
     order = _Order(source, source.spec, request, open_engine, images, limits, on_step)
     _refuse_unfit(order)
@@ -103,7 +109,7 @@ def build(
 
 @dataclass(frozen=True)
 class _Order:
-    """What is built, as `build` was asked."""
+    """What is built, as `build_engine` was asked."""
 
     source: PortableModel
     spec: ModelSpec

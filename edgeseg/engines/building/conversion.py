@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.engines.backend import open_backend
 from edgeseg.engines.building.builders import layer_precisions_of
 from edgeseg.engines.building.saturation import saturates
 from edgeseg.engines.building.trial import can_try, trial
@@ -119,7 +120,7 @@ def in_precision(
     request: Request,
     calibration: Calibration | Int8Choice | None,
     *,
-    open_engine: OpenEngine,
+    open_engine: OpenEngine = open_backend,
     images: NDArray[np.uint8] | None = None,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Converted:
@@ -134,7 +135,7 @@ def in_precision(
         return Converted(model)
     if request.precision == "fp16":
         return _in_fp16(model, calibration, images, on_step)
-    assert calibration is not None  # `build` refuses int8 without
+    assert calibration is not None  # `build_engine` refuses int8 without
     target = int8_target(model.spec, request, open_engine)
     if isinstance(calibration, Int8Choice) and calibration.scheme != target.scheme:
         raise EngineError(f"the int8 ranges were chosen for another backend than {request.backend}")
@@ -184,7 +185,7 @@ def _in_fp16(
     return Converted(made, converted.report, model.view.layers(), judge, calibration.max_drop, further)
 
 
-def int8_target(spec: ModelSpec, request: Request, open_engine: OpenEngine) -> Target:
+def int8_target(spec: ModelSpec, request: Request, open_engine: OpenEngine = open_backend) -> Target:
     """Find out what the int8 of a request is, and how its candidates are tried.
 
     Raises:

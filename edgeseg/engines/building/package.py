@@ -9,19 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from edgeseg.engines.packed import PackedRequest
+from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, SpecError, UsageError, shown
 from edgeseg.files import staged_file
 from edgeseg.graph.portable import PortableModel
+from edgeseg.graph.precision.choice import Int8Choice
 from edgeseg.limits import refuse_above
 from edgeseg.proof.verify import verify_model
-from edgeseg.reading import open_regular, parse_json, read_bytes, reading, refuse_zip_bomb
+from edgeseg.reading import open_regular, parse_json, read_bytes, read_text, reading, refuse_zip_bomb
 from edgeseg.records import Range, Ranged, from_json_value, to_json_value
 from edgeseg.spec import ModelSpec
 
@@ -117,6 +121,50 @@ def unpack(source: Path, folder: Path) -> Package:
             if _unpacked(archive, name, folder) != expected:
                 raise EngineError(f"{source}: {shown(name)} is not what was packed; copy the package again")
     return package
+
+
+@dataclass(frozen=True)
+class ToBuild:
+    """What is built.
+
+    Attributes:
+        choice: of int8, where it came with a package.
+    """
+
+    model: PortableModel
+    request: Request
+    choice: Int8Choice | None = None
+
+
+@contextmanager
+def to_build(
+    model: Path | PortableModel, asked: PackedRequest, threads: int | None = None
+) -> Iterator[ToBuild]:
+    """Open a portable model, or a package of one, whose request holds where nothing else is asked.
+
+    The files of a package are there as long as the context.
+
+    Raises:
+        EngineError: as `unpack`, or if the package's int8 ranges are none.
+        ExportError: if `model` is neither a package nor a portable model.
+        UsageError: if no backend can do what is asked.
+    """
+    if isinstance(model, PortableModel) or not is_package(model):
+        request = asked.request(threads)
+        yield ToBuild(PortableModel.read(model), request)
+        return
+    with tempfile.TemporaryDirectory(prefix="edgeseg-") as unpacked:
+        folder = Path(unpacked)
+        package = unpack(model, folder)
+        request = package.request.but(asked).attached(package.files, folder).request(threads)
+        packed = RANGES_NAME in package.files and request.precision == "int8"
+        choice = _read_choice(folder / RANGES_NAME) if packed else None
+        yield ToBuild(PortableModel.read(folder / MODEL_NAME), request, choice)
+
+
+def _read_choice(path: Path) -> Int8Choice:
+    with reading(path, EngineError, what="int8 ranges", mend="make the package again"):
+        return Int8Choice.from_json(read_text(path, EngineError))
 
 
 def _unpacked(archive: zipfile.ZipFile, name: str, folder: Path) -> str:

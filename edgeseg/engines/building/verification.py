@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.engines.backend import open_backend
 from edgeseg.engines.building.conversion import FRESH_SEEDS
 from edgeseg.engines.building.staged import StagedEngine
 from edgeseg.engines.job import OpenEngine
@@ -17,7 +18,7 @@ from edgeseg.errors import EngineError, ExportError, SpecError, UsageError
 from edgeseg.graph.golden.golden import GOLDEN_NAME, Golden
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.judge import Judge
-from edgeseg.graph.running import Run, open_run
+from edgeseg.graph.running import Run, check_frames, open_run
 from edgeseg.manifest import Manifest, read_file, read_manifest
 from edgeseg.proof.report import ParityReport
 from edgeseg.proof.tolerances import TOLERANCES
@@ -33,24 +34,26 @@ OWN_NOTE = (
 def verify_engine(
     folder: Path,
     *,
-    open_engine: OpenEngine,
+    open_engine: OpenEngine = open_backend,
     reference: Path | PortableModel | None = None,
     images: NDArray[np.uint8] | None = None,
 ) -> ParityReport:
     """Prove an engine again: its files are those that were built, and it gives the golden outputs.
 
     Args:
-        open_engine: opens an engine, as the device will: `engines.backend.open_backend`.
+        open_engine: opens an engine; as the device will by default.
         reference: the portable model that it was built from, or its path, to be run on `images` beside the
             engine.
         images: (M, H, W, 3) uint8 BGR of the model's size; generated ones by default.
 
     Raises:
         EngineError: if there is no engine, or it was changed or does not open.
+        ShapeError: if images are of another shape or type.
         UsageError: if `reference` is not the model that the engine was built from.
     """
     manifest = read_manifest(folder, check_files=True)
     model = None if reference is None else _reference(reference, folder, manifest)
+    check_frames(images, (manifest.spec.input.height, manifest.spec.input.width))
     golden = _golden(folder, manifest)
     with closing(open_engine(folder, manifest)) as engine:
         if model is None:

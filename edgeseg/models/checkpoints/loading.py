@@ -81,6 +81,20 @@ def open_network(
     return network, dataclasses.replace(checkpoint, notes=(*checkpoint.notes, *map(one_line, notes)))
 
 
+def load_checkpoint(
+    module: nn.Module, path: Path, *, name: str = "", ema: bool = False, prefix: str | None = None
+) -> Checkpoint:
+    """Load the weights of a file into a module, into all of it; arguments and errors as of `open_network`.
+
+    Returns:
+        The checkpoint with notes on what was left out.
+    """
+    checkpoint = read_checkpoint(path, ema=ema)
+    prefix = None if prefix is None else _existing(prefix, checkpoint)
+    notes = load_weights(module, checkpoint.weights, source=str(path), name=name, prefix=prefix)
+    return dataclasses.replace(checkpoint, notes=(*checkpoint.notes, *map(one_line, notes)))
+
+
 def load_weights(
     module: nn.Module,
     weights: Mapping[str, Tensor],

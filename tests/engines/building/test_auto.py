@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeseg.engines import tuning
 from edgeseg.engines.backend import open_backend
-from edgeseg.engines.building.build import build
+from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.building.verification import verify_engine
 from edgeseg.engines.request import Request
 from edgeseg.errors import MissingExtraError, UsageError
@@ -49,7 +49,7 @@ def test_the_faster_backend_is_built(
 ) -> None:
     engine, clock = tmp_path / "engine", Clock()
     monkeypatch.setattr(tuning, "time", clock)
-    built = build(
+    built = build_engine(
         model,
         engine,
         open_engine=lambda folder, manifest: Slowed(folder, manifest, slow, clock),
@@ -59,14 +59,14 @@ def test_the_faster_backend_is_built(
     assert built.manifest.backend == fast
     assert fast in built.manifest.built_on
     assert {path.name for path in engine.iterdir()} == {*built.manifest.files, "manifest.json"}
-    assert verify_engine(engine, open_engine=open_backend).passed
+    assert verify_engine(engine).passed
 
 
 def test_what_is_not_installed_is_not_compared(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    built = build(model, tmp_path / "engine", open_engine=open_backend, request=AUTO)
+    built = build_engine(model, tmp_path / "engine", request=AUTO)
     assert built.manifest.backend == "onnxruntime"
     assert len(built.measured) == 1
 
@@ -77,9 +77,9 @@ def test_nothing_installed_says_what_to_install(
     for name in ("openvino", "onnxruntime"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtraError, match=r"edgeseg\[cpu\]"):
-        build(model, tmp_path / "engine", open_engine=open_backend, request=AUTO)
+        build_engine(model, tmp_path / "engine", request=AUTO)
 
 
 def test_it_is_for_the_processor(model: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="for cuda, name a --backend"):
-        build(model, tmp_path / "engine", open_engine=open_backend, request=Request("auto", device="cuda"))
+        build_engine(model, tmp_path / "engine", request=Request("auto", device="cuda"))

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeseg.engines.backend import open_backend
-from edgeseg.engines.building.build import build
+from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.request import Request
 from edgeseg.models.zoo import Network
 from edgeseg.runtime import InstanceResult, Segmenter
@@ -34,7 +33,7 @@ def test_networks_of_all_kinds_give_the_results_of_batch_1(
     for batch in (1, THREADS):
         model = exported(network, lowering="dense", batch=batch, max_detections=20).path
         folder = tmp_path / str(batch)
-        build(model, folder, open_engine=open_backend, request=Request("onnxruntime", threads=1))
+        build_engine(model, folder, request=Request("onnxruntime", threads=1))
         with Segmenter.open(folder) as segment, ThreadPoolExecutor(THREADS) as pool:
             results.append(list(pool.map(segment, FRAMES)))
     for alone, together in zip(*results, strict=True):

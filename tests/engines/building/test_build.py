@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeseg.engines.backend import Backend, open_backend
-from edgeseg.engines.building.build import build
+from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.building.verification import verify_engine
 from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, ExportError, ParityError, UsageError
@@ -62,12 +62,12 @@ def model(exported: ExportedModels) -> Path:
 @pytest.fixture(scope="module")
 def engine(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("engine") / "unet"
-    build(model, folder, open_engine=open_backend)
+    build_engine(model, folder)
     return folder
 
 
 def test_options_are_the_fastest_of_those_measured(model: Path, tmp_path: Path) -> None:
-    built = build(model, tmp_path / "engine", open_engine=open_backend)
+    built = build_engine(model, tmp_path / "engine")
     assert built.manifest.options == built.measured[0].options
     medians = [entry.median_ms for entry in built.measured]
     assert medians == sorted(medians)
@@ -75,21 +75,21 @@ def test_options_are_the_fastest_of_those_measured(model: Path, tmp_path: Path) 
 
 
 def test_threads_are_taken_as_given(model: Path, tmp_path: Path) -> None:
-    built = build(model, tmp_path / "engine", open_engine=open_backend, request=Request(threads=1))
+    built = build_engine(model, tmp_path / "engine", request=Request(threads=1))
     assert {entry.options["intra_op_threads"] for entry in built.measured} == {1}
 
 
 def test_the_engine_carries_its_proof_and_opens_without_the_model(engine: Path) -> None:
     assert json.loads((engine / PARITY_NAME).read_text())["passed"]
-    assert verify_engine(engine, open_engine=open_backend).passed
+    assert verify_engine(engine).passed
     with Segmenter.open(engine) as segment:
         assert segment(picture(0, (100, 120))).labels.shape == (100, 120)
 
 
 def test_the_engine_agrees_with_its_portable_model_on_other_images(engine: Path, model: Path) -> None:
-    assert verify_engine(engine, open_engine=open_backend, reference=model).images == 6
+    assert verify_engine(engine, reference=model).images == 6
     images = np.stack([picture(7, small_networks.SIZE_HW)])
-    assert verify_engine(engine, open_engine=open_backend, reference=model, images=images).images == 3
+    assert verify_engine(engine, reference=model, images=images).images == 3
 
 
 def test_a_model_changed_after_its_export_is_not_built(model: Path, tmp_path: Path) -> None:
@@ -97,14 +97,14 @@ def test_a_model_changed_after_its_export_is_not_built(model: Path, tmp_path: Pa
     next(node for node in changed.graph.node if node.op_type == "Relu").op_type = "LeakyRelu"
     onnx.save(changed, tmp_path / "changed.onnx")
     with pytest.raises(ParityError, match="was changed since it was exported and proven"):
-        build(tmp_path / "changed.onnx", tmp_path / "engine", open_engine=open_backend)
+        build_engine(tmp_path / "changed.onnx", tmp_path / "engine")
 
 
 def test_another_model_is_no_reference(engine: Path, exported: ExportedModels, tmp_path: Path) -> None:
     other = exported(small_networks.unet, 1, output_kind="logits").path
     for reference in (other, engine / "model.onnx", tmp_path / "none.onnx"):
         with pytest.raises(UsageError, match=r"was not built from|cannot be read"):
-            verify_engine(engine, open_engine=open_backend, reference=reference)
+            verify_engine(engine, reference=reference)
 
 
 @pytest.mark.parametrize("key", ["onnxruntime", "cpu", "vector_units"])
@@ -125,10 +125,10 @@ def test_a_detector_that_finds_nothing_is_proven_by_candidates_of_any_score(
     quiet: Path, tmp_path: Path
 ) -> None:
     engine = tmp_path / "engine"
-    report = build(quiet, engine, open_engine=open_backend, request=Request(threads=1)).parity
+    report = build_engine(quiet, engine, request=Request(threads=1)).parity
     assert report.figures["detections"] == 0
     assert "candidates of any score were compared: every stage agrees" in report.notes[-1]
-    assert verify_engine(engine, open_engine=open_backend).passed
+    assert verify_engine(engine).passed
 
 
 def test_without_golden_stages_a_detector_that_finds_nothing_is_proven_by_images(
@@ -142,12 +142,12 @@ def test_without_golden_stages_a_detector_that_finds_nothing_is_proven_by_images
     entry.value = dataclasses.replace(golden, stages=(), rules=None).to_json()
     onnx.save(proto, model)
     with pytest.raises(ParityError, match="give --images, a folder of pictures in which it finds something"):
-        build(model, tmp_path / "engine", open_engine=open_backend, request=Request(threads=1))
+        build_engine(model, tmp_path / "engine", request=Request(threads=1))
 
 
 def test_a_wrong_engine_is_not_made(model: Path, tmp_path: Path) -> None:
     with pytest.raises(ParityError, match="does not compute what PyTorch computes"):
-        build(model, tmp_path / "engine", open_engine=open_wrong)
+        build_engine(model, tmp_path / "engine", open_engine=open_wrong)
     assert not list(tmp_path.iterdir())
 
 
@@ -156,16 +156,16 @@ def test_a_wrong_engine_does_not_verify(engine: Path) -> None:
 
 
 def test_an_engine_without_golden_outputs_says_so(model: Path, tmp_path: Path) -> None:
-    build(model, tmp_path / "engine", open_engine=open_backend, request=Request(threads=1))
+    build_engine(model, tmp_path / "engine", request=Request(threads=1))
     (tmp_path / "engine" / GOLDEN_NAME).unlink()
     with pytest.raises(EngineError, match=r"golden.json cannot be read.*build the engine again"):
-        verify_engine(tmp_path / "engine", open_engine=open_backend)
+        verify_engine(tmp_path / "engine")
 
 
 def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.onnx").write_text("not a model")
     with pytest.raises(ExportError, match="is not an ONNX file"):
-        build(tmp_path / "notes.onnx", tmp_path / "engine", open_engine=open_backend)
+        build_engine(tmp_path / "notes.onnx", tmp_path / "engine")
 
 
 def test_an_absent_provider_is_named_with_its_extra(model: Path, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_an_absent_provider_is_named_with_its_extra(model: Path, tmp_path: Path)
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this ONNX Runtime has CUDA")
     with pytest.raises(EngineError, match=r"no CUDAExecutionProvider.*edgeseg\[gpu\]"):
-        build(model, tmp_path / "engine", open_engine=open_backend, request=Request(device="cuda"))
+        build_engine(model, tmp_path / "engine", request=Request(device="cuda"))
     assert not list(tmp_path.iterdir())
 
 
@@ -185,9 +185,7 @@ def test_a_gpu_engine_computes_the_same(model: Path, tmp_path: Path, device: str
 
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         pytest.skip("needs onnxruntime-gpu and a GPU")
-    assert build(
-        model, tmp_path / "engine", open_engine=open_backend, request=Request(device=device)
-    ).parity.passed
+    assert build_engine(model, tmp_path / "engine", request=Request(device=device)).parity.passed
 
 
 def test_building_needs_nothing_of_the_training_side(model: Path, tmp_path: Path) -> None:

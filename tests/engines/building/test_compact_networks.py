@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from edgeseg.engines.backend import open_backend
-from edgeseg.engines.building.build import build
+from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.request import Request
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.graph.precision.convert import Calibration
@@ -40,10 +39,9 @@ def test_most_layers_compute_in_int8_and_the_engine_computes_what_its_graph_mean
     model: Path, tmp_path: Path, backend: str
 ) -> None:
     pytest.importorskip(backend)
-    made = build(
+    made = build_engine(
         model,
         tmp_path / "engine",
-        open_engine=open_backend,
         request=Request(backend, "int8", threads=1),
         # random weights say nothing of accuracy; all that the user allows is allowed
         calibration=Calibration(pictures(range(4), SIZE_HW), method="minmax", max_drop=100.0),
@@ -65,10 +63,9 @@ def test_a_loss_within_the_users_bound_is_refused_by_no_other(
 
     monkeypatch.setattr(convert, "threshold", lambda seen, method: max(seen.peak, 1e-3) / 1000)
     calibration = Calibration(pictures(range(4), SIZE_HW), method="minmax", max_drop=100.0)
-    made = build(
+    made = build_engine(
         model,
         tmp_path / "engine",
-        open_engine=open_backend,
         request=Request("onnxruntime", "int8", threads=1),
         calibration=calibration,
     )

@@ -12,7 +12,7 @@ import pytest
 
 from edgeseg.engines.backend import open_backend
 from edgeseg.engines.building import conversion
-from edgeseg.engines.building.build import Built, build
+from edgeseg.engines.building.build import Built, build_engine
 from edgeseg.engines.building.verification import verify_engine
 from edgeseg.engines.onnxruntime import facts
 from edgeseg.engines.request import Request
@@ -53,7 +53,7 @@ def built(
     backend: str = "onnxruntime",
 ) -> Built:
     request = Request(backend, precision, threads=1)
-    return build(model, folder, open_engine=open_backend, request=request, calibration=calibration)
+    return build_engine(model, folder, request=request, calibration=calibration)
 
 
 def test_fp16_needs_no_images_and_is_half_the_size(unet: Path, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_int8_computes_in_int8_and_says_what_does_not(unet: Path, tmp_path: Path
     assert list(made.precision.layers.values()).count("int8") == 10
     stored = json.loads((tmp_path / "engine" / PRECISION_NAME).read_text())
     assert stored["layers"] == made.precision.layers
-    assert verify_engine(tmp_path / "engine", open_engine=open_backend, reference=unet).passed
+    assert verify_engine(tmp_path / "engine", reference=unet).passed
     with Segmenter.open(tmp_path / "engine") as segment:
         assert segment(IMAGES[0]).labels.shape == small_networks.SIZE_HW
 
@@ -120,7 +120,7 @@ def test_int8_in_name_only_is_no_engine(unet: Path, tmp_path: Path, monkeypatch:
 def test_int8_on_a_provider_without_it_is_refused(unet: Path, tmp_path: Path) -> None:
     request = Request(precision="int8", device="cuda")
     with pytest.raises(EngineError, match="int8 convolutions in float32 on cuda; use --device tensorrt"):
-        build(unet, tmp_path / "engine", open_engine=open_backend, request=request, calibration=CALIBRATION)
+        build_engine(unet, tmp_path / "engine", request=request, calibration=CALIBRATION)
 
 
 def test_int8_without_images_is_refused(unet: Path, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_an_engine_that_loses_more_than_its_graph_is_refused(
 
     calibration = Calibration(IMAGES, max_drop=60.0)
     with pytest.raises(EngineError, match=r"engine of onnxruntime loses [0-9.]+ points, 60 are allowed"):
-        build(
+        build_engine(
             unet,
             tmp_path / "engine",
             open_engine=Shifted,
@@ -182,10 +182,9 @@ def test_where_the_finished_engine_loses_too_much_the_search_goes_on(
     losses = iter([0.4, 0.6, 0.25, 0.45])
     monkeypatch.setattr(Judge, "points_lost", lambda judge, run: next(losses))
     said: list[str] = []
-    made = build(
+    made = build_engine(
         unet,
         tmp_path / "engine",
-        open_engine=open_backend,
         request=Request(precision="int8", threads=1),
         calibration=Calibration(IMAGES, max_drop=0.5),
         on_step=said.append,

@@ -7,8 +7,7 @@ from pathlib import Path
 import onnx_ir as ir
 import pytest
 
-from edgeseg.engines.backend import open_backend
-from edgeseg.engines.building.build import build
+from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.request import Request
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.graph.passes.types import InferTypes
@@ -68,10 +67,9 @@ def test_int8_leaves_the_crf_alone(model: Path, scheme: Int8Scheme) -> None:
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
 def test_cpu_engines_are_proven(model: Path, tmp_path: Path, backend: str, precision: Precision) -> None:
     pytest.importorskip(backend)
-    built = build(
+    built = build_engine(
         model,
         tmp_path / "engine",
-        open_engine=open_backend,
         request=Request(backend, precision, threads=1),
         calibration=None if precision == "fp32" else CALIBRATION,
     )
@@ -84,10 +82,9 @@ def test_cpu_engines_are_proven(model: Path, tmp_path: Path, backend: str, preci
 def test_tensorrt_for_rtx_builds_without_a_gpu(model: Path, tmp_path: Path, precision: Precision) -> None:
     pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed")
     options = {"compute_capabilities": ("8.6",)}
-    build(
+    build_engine(
         model,
         tmp_path / "engine",
-        open_engine=open_backend,
         request=Request("tensorrt_rtx", precision, options=options),
         calibration=None if precision == "fp32" else CALIBRATION,
     )

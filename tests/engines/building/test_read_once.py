@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgeseg.engines.backend import open_backend
 from edgeseg.engines.building import conversion
-from edgeseg.engines.building.build import build
+from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.job import Request
 from edgeseg.graph import portable
 from edgeseg.graph.content import Content
@@ -82,7 +82,7 @@ def test_a_build_reads_hashes_and_infers_once(
     counts = Counts(monkeypatch)
     monkeypatch.setattr(conversion, "saturates", lambda request, open_engine: False)  # by a graph of its own
     calibration = Calibration(IMAGES, "minmax", max_drop=100.0)
-    build(
+    build_engine(
         model,
         tmp_path / "engine",
         open_engine=counts.open_engine,

@@ -72,7 +72,7 @@ def test_weights_are_narrow_where_kernels_saturate_and_it_helps_and_the_report_s
     monkeypatch.setattr(Judge, "points_lost", lambda judge, run: next(told))
     path = exported(small_networks.unet).path
     calibration = Calibration(pictures(range(4), small_networks.SIZE_HW), max_drop=0.5)
-    made = in_precision(PortableModel.read(path), INT8, calibration, open_engine=open_backend)
+    made = in_precision(PortableModel.read(path), INT8, calibration)
     assert made.report is not None
     assert (made.report.narrow is not None) == narrow
     assert (conversion.WIDE in made.report.notes) == (found and not narrow)

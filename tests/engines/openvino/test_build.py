@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgeseg.engines.backend import open_backend
-from edgeseg.engines.building.build import build
+from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.building.verification import verify_engine
 from edgeseg.engines.openvino.build import _computes_in
 from edgeseg.engines.openvino.open import OpenVINOBackend
@@ -38,11 +38,11 @@ def test_networks_of_all_kinds_are_built_and_proven(
     settings: dict[str, Any], exported: ExportedModels, tmp_path: Path
 ) -> None:
     path = exported(small_networks.mask_rcnn, **settings).path
-    built = build(path, tmp_path / "engine", open_engine=open_backend, request=ONE_THREAD)
+    built = build_engine(path, tmp_path / "engine", request=ONE_THREAD)
     assert built.parity.passed
     assert built.manifest.backend == "openvino"
     assert set(built.manifest.built_on) == {"openvino", "cpu", "vector_units"}
-    assert verify_engine(tmp_path / "engine", open_engine=open_backend).passed
+    assert verify_engine(tmp_path / "engine").passed
     images = pictures(range(30, 30 + built.manifest.spec.input.batch), small_networks.SIZE_HW)
     with Engine.open(tmp_path / "engine") as engine:
         together = engine.infer(images)
@@ -52,14 +52,14 @@ def test_networks_of_all_kinds_are_built_and_proven(
 
 
 def test_options_are_the_fastest_of_those_measured(model: Path, tmp_path: Path) -> None:
-    built = build(model, tmp_path / "engine", open_engine=open_backend, request=Request("openvino"))
+    built = build_engine(model, tmp_path / "engine", request=Request("openvino"))
     assert built.manifest.options == built.measured[0].options
     assert {entry.options["pinned"] for entry in built.measured} == {True, False}
 
 
 def test_throughput_runs_several_images_side_by_side(model: Path, tmp_path: Path) -> None:
     request = Request("openvino", options={"hint": "throughput"})
-    built = build(model, tmp_path / "engine", open_engine=open_backend, request=request)
+    built = build_engine(model, tmp_path / "engine", request=request)
     assert {entry.options["streams"] for entry in built.measured} >= {1}
     backend = open_backend(tmp_path / "engine", built.manifest)
     assert isinstance(backend, OpenVINOBackend)
@@ -88,7 +88,7 @@ def test_a_wrong_engine_is_not_made(model: Path, tmp_path: Path) -> None:
             self.infer = lambda image: {n: (a + 1) % 3 for n, a in backend.infer(image).items()}
 
     with pytest.raises(ParityError, match="does not compute what PyTorch computes"):
-        build(model, tmp_path / "engine", open_engine=Wrong, request=ONE_THREAD)
+        build_engine(model, tmp_path / "engine", open_engine=Wrong, request=ONE_THREAD)
     assert not list(tmp_path.iterdir())
 
 
@@ -98,5 +98,5 @@ def test_an_absent_device_is_one_line(model: Path, tmp_path: Path) -> None:
     if "GPU" in openvino.Core().available_devices:
         pytest.skip("this machine has an Intel GPU")
     with pytest.raises(EngineError, match=r"OpenVINO refuses .* on gpu") as caught:
-        build(model, tmp_path / "engine", open_engine=open_backend, request=Request("openvino", device="gpu"))
+        build_engine(model, tmp_path / "engine", request=Request("openvino", device="gpu"))
     assert "\n" not in str(caught.value)

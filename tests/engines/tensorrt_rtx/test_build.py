@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from edgeseg.engines import cuda
-from edgeseg.engines.backend import open_backend
-from edgeseg.engines.building.build import build
+from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.building.verification import verify_engine
 from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, MissingExtraError, NoDeviceError, UsageError
@@ -42,7 +41,7 @@ def model(exported: ExportedModels) -> Path:
 @pytest.fixture(scope="module")
 def engine(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("engine") / "unet"
-    build(model, folder, open_engine=open_backend, request=RTX)
+    build_engine(model, folder, request=RTX)
     return folder
 
 
@@ -59,7 +58,7 @@ def test_opening_it_without_a_gpu_is_one_clear_line(engine: Path) -> None:
     with pytest.raises(NoDeviceError, match=r"^no NVIDIA GPU can be used here \(.*\); see nvidia-smi"):
         Segmenter.open(engine)
     with pytest.raises(NoDeviceError):
-        verify_engine(engine, open_engine=open_backend)
+        verify_engine(engine)
 
 
 def test_it_runs_on_no_cpu(engine: Path) -> None:
@@ -80,7 +79,7 @@ def test_every_network_parses_and_builds(
     network: Callable[[], Network], settings: dict[str, Any], exported: ExportedModels, tmp_path: Path
 ) -> None:
     path = exported(network, **settings).path
-    assert build(path, tmp_path / "engine", open_engine=open_backend, request=RTX).parity.passed
+    assert build_engine(path, tmp_path / "engine", request=RTX).parity.passed
 
 
 def test_a_graph_that_it_cannot_take_is_refused_before_it_is_asked(
@@ -90,7 +89,7 @@ def test_a_graph_that_it_cannot_take_is_refused_before_it_is_asked(
     with pytest.raises(
         EngineError, match=r"will refuse Non.*\(models/.*export with --lowering dense; \d+ more"
     ):
-        build(path, tmp_path / "engine", open_engine=open_backend, request=RTX)
+        build_engine(path, tmp_path / "engine", request=RTX)
     assert not (tmp_path / "engine").exists()
 
 
@@ -115,10 +114,9 @@ def test_options_of_the_other_library_are_refused(
     backend: str, options: dict, message: str, model: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        build(
+        build_engine(
             model,
             tmp_path / "engine",
-            open_engine=open_backend,
             request=Request(backend, options=options),
         )
 
@@ -130,7 +128,7 @@ def test_an_engine_on_a_gpu_computes_the_same(
     network: Callable[[], Network], exported: ExportedModels, tmp_path: Path
 ) -> None:
     path = exported(network, lowering="dense").path
-    built = build(path, tmp_path / "engine", open_engine=open_backend, request=Request("tensorrt_rtx"))
+    built = build_engine(path, tmp_path / "engine", request=Request("tensorrt_rtx"))
     assert built.manifest.proven
     assert built.parity.passed
-    assert verify_engine(tmp_path / "engine", open_engine=open_backend, reference=path).passed
+    assert verify_engine(tmp_path / "engine", reference=path).passed
