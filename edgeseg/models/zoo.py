@@ -131,11 +131,12 @@ _DETECTOR = partial(
 DEMO_DETECTOR = "demo_maskrcnn"
 DEMO_MASK_RCNN: Mapping[str, Any] = {
     "width": 32,
+    "widest": 96,  # channels; most of a network's weights are in its deepest stages
     "pyramid_channels": 64,
     "anchor_sizes": ((24,), (40,), (64,), (92,), (128,)),  # pixels; P2 .. P5 and "pool"
     "rpn_pre_nms": 200,
     "rpn_post_nms": 100,
-    "representation_size": 256,
+    "representation_size": 96,
     "mask_channels": (64, 64),
     "mask_hidden_channels": 64,
     "detections_per_image": 20,
@@ -159,12 +160,13 @@ _KINDS: Mapping[str, _Kind] = {
     "maskrcnn_resnet50_fpn_v2": _DETECTOR(mask_rcnn_resnet50_fpn_v2),
     "maskrcnn_mobilenet_v3_large_fpn": _DETECTOR(mask_rcnn_mobilenet_v3_large_fpn),
     # The demo's networks, small enough to train on a CPU.
-    "demo_unet": _DEMO(partial(unet.UNet, width=16)),
+    "demo_unet": _DEMO(partial(unet.UNet, width=16, depth=3)),
     "demo_deeplab": _DEMO(
         partial(
             deeplabv3plus_resnet,
             "resnet18",
             width=32,
+            widest=96,
             rates=(2, 4, 6),  # 6 cells are 96 pixels; the largest object has 90
             aspp_channels=64,
             low_level_channels=24,

@@ -1,12 +1,18 @@
 """Turn synthetic scenes into the demo's checkpoints: `python -m tools.training [NETWORK]`.
 
-NETWORK is `unet`, `maskrcnn`, `deeplab` or `all`. DeepLab starts from the backbone of the Mask R-CNN in the
-same folder, where there is one. Needs the extras `export` and `dev` (Mask R-CNN's losses are torchvision's).
-The weights are rounded to half precision, measured as such on unseen scenes, and written with what was
-measured in the file's metadata.
+NETWORK is `unet`, `maskrcnn`, `deeplab` or `all`. The shipped networks were cut from wider ones, which taught
+them:
 
-The shipped files were trained in several runs, as `steps` in their metadata tells, the later ones with scenes
-drawn in the order of seed 1; a run of this module is one run, and gives other weights.
+    python -m tools.training --wide -o wide/
+    python -m tools.training --teachers wide/
+
+Without `--teachers` a network is trained from random weights. DeepLab starts from what fits of the backbone
+of the Mask R-CNN in the same folder, where there is one. Needs the extras `export` and `dev` (Mask R-CNN's
+losses are torchvision's). The weights are rounded to half precision, measured as such on unseen scenes, and
+written with what was measured in the file's metadata.
+
+The shipped files were trained in several runs, as `steps` in their metadata tells; a run of this module is
+one run, and gives other weights.
 """
 
 from __future__ import annotations
@@ -14,79 +20,25 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from edgeseg.files import staged_file
-from edgeseg.models import zoo
 from edgeseg.scenes.scene import CLASS_NAMES, Scene, generate
 from tools.training.datasets import training_scenes
 from tools.training.fitting import Schedule
-from tools.training.instance_network import trainable_mask_rcnn
-from tools.training.measure import instance_accuracy, semantic_accuracy
-from tools.training.train_instance import train_mask_rcnn
-from tools.training.train_semantic import train_semantic
+from tools.training.trainings import TRAININGS, start, taught
 
 CHECKPOINTS = Path(__file__).parents[2] / "edgeseg" / "demo" / "checkpoints"
 SEED = 0
 TRAINING_SCENES = 3000
 UNSEEN_SCENES = 200  # seeds 0, 1, ..: below every training seed
 REPORT_EVERY = 50  # steps
-
-
-@dataclass(frozen=True)
-class Training:
-    """How a network of the demo is made.
-
-    Attributes:
-        schedule: how long to train, at most.
-        build: makes it, untrained; the argument is the folder of the checkpoints.
-        train: gives it its weights.
-        measure: of the trained network, on unseen scenes.
-    """
-
-    schedule: Schedule
-    build: Callable[[Path], nn.Module]
-    train: Callable[[nn.Module, list[Scene], Schedule, int, Callable[[int, float], None]], nn.Module]
-    measure: Callable[[nn.Module, list[Scene]], dict[str, float]]
-
-
-def _deeplab(folder: Path) -> nn.Module:
-    network = zoo.create("demo_deeplab", num_classes=len(CLASS_NAMES)).module
-    donor = folder / "maskrcnn.safetensors"
-    if donor.exists():
-        prefix = "backbone.body."
-        body = {key.removeprefix(prefix): w for key, w in load_file(donor).items() if key.startswith(prefix)}
-        network.get_submodule("backbone").load_state_dict(body)
-    return network
-
-
-TRAININGS = {
-    "unet": Training(
-        Schedule(steps=2500, minutes=60.0, batch=8, peak_rate=2e-3),
-        lambda _: zoo.create("demo_unet", num_classes=len(CLASS_NAMES)).module,
-        train_semantic,
-        semantic_accuracy,
-    ),
-    "maskrcnn": Training(
-        Schedule(steps=2500, minutes=60.0, batch=8, peak_rate=2e-3),
-        lambda _: trainable_mask_rcnn(len(CLASS_NAMES)),
-        train_mask_rcnn,
-        instance_accuracy,
-    ),
-    "deeplab": Training(
-        Schedule(steps=1700, minutes=60.0, batch=8, peak_rate=2e-3),
-        _deeplab,
-        train_semantic,
-        semantic_accuracy,
-    ),
-}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -100,8 +52,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--scenes", type=int, default=TRAINING_SCENES, help="scenes to train on")
     parser.add_argument("--unseen", type=int, default=UNSEEN_SCENES, help="scenes to measure on")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of PyTorch")
+    parser.add_argument("--wide", action="store_true", help="train the networks that the demo's are cut from")
+    parser.add_argument("--teachers", type=Path, help="folder of wide checkpoints to start and to learn from")
     parser.add_argument("-o", "--output", type=Path, default=CHECKPOINTS, help="folder of the checkpoints")
     options = parser.parse_args(arguments)
+    if options.wide and (options.teachers or options.output == CHECKPOINTS):
+        parser.error("--wide takes no --teachers, and needs a folder of its own: --output FOLDER")
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(options.threads)
     names = list(TRAININGS) if options.network == "all" else [options.network]
@@ -114,22 +70,39 @@ def main(arguments: list[str] | None = None) -> None:
         schedule = replace(
             TRAININGS[name].schedule, **{key: value for key, value in changes.items() if value is not None}
         )
-        make_checkpoint(name, schedule, scenes, unseen, options.output / f"{name}.safetensors")
+        path = options.output / f"{name}.safetensors"
+        teacher = None if options.teachers is None else options.teachers / path.name
+        make_checkpoint(name, schedule, scenes, unseen, path, wide=options.wide, teacher=teacher)
 
 
 def make_checkpoint(
-    name: str, schedule: Schedule, scenes: list[Scene], unseen: list[Scene], path: Path
+    name: str,
+    schedule: Schedule,
+    scenes: list[Scene],
+    unseen: list[Scene],
+    path: Path,
+    *,
+    wide: bool = False,
+    teacher: Path | None = None,
 ) -> dict[str, float]:
     """Train one network, measure it, and write its checkpoint.
+
+    Args:
+        wide: make the network that the demo's is cut from.
+        teacher: checkpoint of the wide network; None trains from random weights.
 
     Returns:
         The accuracy of the written weights on the unseen scenes.
     """
     training = TRAININGS[name]
     torch.manual_seed(SEED)
-    network = training.build(path.parent)
+    teaching = None
+    if teacher is None:
+        network = start(training, path.parent, wide=wide)
+    else:
+        network, teaching = taught(training, teacher)
     progress = _Progress(name, schedule)
-    network = training.train(network, scenes, schedule, SEED, progress)
+    network = training.train(network, scenes, schedule, SEED, progress, teacher=teaching)
     return write_checkpoint(name, network, unseen, path, steps=progress.steps)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgeseg.scenes.scene import Scene
 from tools.training.datasets import semantic_batches
 from tools.training.fitting import Schedule, fit, mixed_precision
+from tools.training.teaching import soft_labels_loss
 
 DICE_WEIGHT = 0.5
 DICE_SMOOTHING = 50.0  # pixels; an absent class costs little
@@ -21,6 +23,8 @@ def train_semantic(
     schedule: Schedule,
     seed: int,
     on_step: Callable[[int, float], None],
+    *,
+    teacher: nn.Module | None = None,
 ) -> nn.Module:
     """Train a network that turns (N, 3, H, W) into logits (N, C, h, w).
 
@@ -30,9 +34,10 @@ def train_semantic(
         schedule: when to stop.
         seed: of the order and augmentation.
         on_step: called after each step.
+        teacher: gives logits of the same size, whose soft labels count as much as the true ones.
     """
     network.train()
-    fit(network, _losses(network, semantic_batches(scenes, schedule.batch, seed)), schedule, on_step)
+    fit(network, _losses(network, semantic_batches(scenes, schedule.batch, seed), teacher), schedule, on_step)
     return network.eval()
 
 
@@ -53,8 +58,15 @@ def semantic_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits, labels) + DICE_WEIGHT * (1.0 - dice.mean())
 
 
-def _losses(network: nn.Module, batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[Tensor]:
+def _losses(
+    network: nn.Module, batches: Iterator[tuple[Tensor, Tensor]], teacher: nn.Module | None
+) -> Iterator[Tensor]:
     for images, labels in batches:
         with mixed_precision():
             logits = network(images)
-        yield semantic_loss(logits.float(), labels)
+        loss = semantic_loss(logits.float(), labels)
+        if teacher is not None:
+            with torch.no_grad(), mixed_precision():
+                taught = teacher(images)
+            loss = loss + soft_labels_loss(logits.float(), taught.float())
+        yield loss

@@ -14,10 +14,11 @@ from torch import nn
 
 from edgeseg.models import zoo
 from edgeseg.scenes.scene import CLASS_NAMES, Scene, generate
-from tools.training.__main__ import TRAININGS, half_precision, make_checkpoint
+from tools.training.__main__ import half_precision, make_checkpoint
 from tools.training.datasets import instance_batches, semantic_batches
 from tools.training.fitting import Schedule, fit, rate_share
 from tools.training.train_semantic import semantic_loss
+from tools.training.trainings import TRAININGS, start
 
 
 @pytest.fixture(scope="module")
@@ -43,17 +44,32 @@ def test_a_step_of_training_makes_a_checkpoint_the_zoo_takes(
     assert metadata["steps"] == "1"
 
 
+@pytest.mark.parametrize("name", list(TRAININGS))
+def test_a_network_starts_from_its_teacher_and_learns_from_it(
+    name: str, scenes: list[Scene], tmp_path: Path
+) -> None:
+    teacher = start(TRAININGS[name], tmp_path, wide=True)
+    save_file(half_precision(teacher.state_dict()), tmp_path / "wide.safetensors")
+    schedule = Schedule(steps=1, minutes=5.0, batch=2, peak_rate=1e-3)
+    path = tmp_path / f"{name}.safetensors"
+    make_checkpoint(name, schedule, scenes, scenes[:1], path, teacher=tmp_path / "wide.safetensors")
+    zoo.create(f"demo_{name}").module.load_state_dict(load_file(path), strict=True)
+    assert path.stat().st_size < (tmp_path / "wide.safetensors").stat().st_size / 2
+
+
 def test_mask_rcnn_trains_and_measures_at_the_frames_own_size() -> None:
-    network = TRAININGS["maskrcnn"].build(Path())
+    network = TRAININGS["maskrcnn"].build()
     images, _ = network.transform([torch.zeros(3, 96, 128)])
     assert images.image_sizes == [(96, 128)]
 
 
 def test_deeplab_starts_from_the_backbone_of_mask_rcnn(tmp_path: Path) -> None:
-    donor = TRAININGS["maskrcnn"].build(tmp_path).state_dict()
-    save_file(donor, tmp_path / "maskrcnn.safetensors")
-    heir = TRAININGS["deeplab"].build(tmp_path).state_dict()
-    assert torch.equal(heir["backbone.layer4.1.conv2.weight"], donor["backbone.body.layer4.1.conv2.weight"])
+    for wide in (False, True):
+        donor = start(TRAININGS["maskrcnn"], tmp_path, wide=wide).state_dict()
+        save_file(donor, tmp_path / "maskrcnn.safetensors")
+        heir = start(TRAININGS["deeplab"], tmp_path, wide=wide).state_dict()
+        for layer in ("layer1.0.conv1.weight", "layer4.1.conv2.weight"):
+            assert torch.equal(heir[f"backbone.{layer}"], donor[f"backbone.body.{layer}"])
 
 
 def test_fitting_lowers_the_loss_and_stops_at_its_last_step() -> None:
