@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
+import numpy as np
 import pytest
 
 from edgeseg.cli import status_of
 from edgeseg.demo.crf_picture import TITLE_PX
-from edgeseg.demo.showcase import CHECKPOINTS, NETWORKS
+from edgeseg.demo.showcase import CHECKPOINTS, NETWORKS, overview
+from edgeseg.errors import SinkError
 from edgeseg.manifest import read_manifest
 from edgeseg.scenes.scene import PALETTE_RGB
 
-MAX_BYTES = 20_000_000  # of all checkpoints
+MAX_BYTES = 6_000_000  # of all checkpoints, which travel in the wheel of every device
 LEAST = {"miou": 0.85, "box_ap50": 0.75, "mask_ap50": 0.70}
 FRAMES = 6
 REFINED = re.compile(r"DeepLab, 20 scenes: mIoU (.+) -> (.+), boundary F \(2 px\) (.+) -> (.+) with the CRF")
@@ -24,6 +27,16 @@ LEAST_GAIN = {"miou": 1.5, "boundary_f": 2.0}  # points; 2.4 and 3.1 were found
 
 def test_the_checkpoints_are_small() -> None:
     assert sum((CHECKPOINTS / f"{name}.safetensors").stat().st_size for name in NETWORKS) <= MAX_BYTES
+
+
+def test_an_overview_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    picture = tmp_path / "unet.png"
+    cv2.imwrite(str(picture), np.zeros((240, 320, 3), np.uint8))
+    walked = SimpleNamespace(files={"picture": picture})
+    overview([walked], tmp_path / "overview.png")
+    assert cv2.imread(str(tmp_path / "overview.png")).shape == (240, 640, 3)
+    with pytest.raises(SinkError, match="cannot write"):
+        overview([walked], picture / "overview.png")
 
 
 @pytest.mark.slow

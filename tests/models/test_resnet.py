@@ -55,6 +55,12 @@ def test_maps_have_the_announced_channels_and_strides(
     assert [tuple(m.shape) for m in maps] == expected
 
 
+def test_no_stage_is_wider_than_the_widest() -> None:
+    assert resnet.resnet18(width=8, widest=24).channels == (8, 16, 24, 24)
+    assert resnet.resnet50(width=8, widest=24).channels == (32, 64, 96, 96)  # four times, as ever
+    assert resnet.resnet18(width=8, widest=1000).channels == (8, 16, 32, 64)
+
+
 def test_atrous_stage_keeps_the_dilation_of_the_stage_before_in_its_first_block() -> None:
     net = resnet.resnet18(width=4, replace_stride_with_dilation=(False, False, True))
 
