@@ -136,7 +136,7 @@ DEMO_MASK_RCNN: Mapping[str, Any] = {
     "anchor_sizes": ((24,), (40,), (64,), (92,), (128,)),  # pixels; P2 .. P5 and "pool"
     "rpn_pre_nms": 200,
     "rpn_post_nms": 100,
-    "representation_size": 96,
+    "representation_size": 80,
     "mask_channels": (64, 64),
     "mask_hidden_channels": 64,
     "detections_per_image": 20,
