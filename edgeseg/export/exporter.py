@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import EdgesegError, ExportError
 from edgeseg.export.conditioning import check_own_error, refuse_half_precision
-from edgeseg.export.program import InstanceProgram, Program, SemanticProgram, StagedProgram, open_program
-from edgeseg.export.pytorch_stages import golden_stages, prover, rules_of
+from edgeseg.export.program import InstanceProgram, ProbedProgram, Program, SemanticProgram, open_program
+from edgeseg.export.pytorch_intermediates import golden_intermediates, prover, rules_of
 from edgeseg.export.reading import Read, check_labels, read
 from edgeseg.export.semantic_proof import finish_all, with_meaning
 from edgeseg.export.specification import Settings, check_head, check_settings, specify
@@ -34,7 +34,7 @@ from edgeseg.manifest import GOLDEN_KEY, PARITY_KEY, SPEC_KEY
 from edgeseg.models.zoo import Network
 from edgeseg.proof.parity import compare
 from edgeseg.proof.report import ParityReport
-from edgeseg.proof.verify import portable_stages, settle, verify
+from edgeseg.proof.verify import intermediates_prover, settle, verify
 from edgeseg.scenes.pictures import pictures
 from edgeseg.spec import OUTPUT_NAMES, ModelSpec
 
@@ -109,7 +109,7 @@ def export_network(
             proof.spec,
             golden,
             tolerances=settings.tolerances,
-            prove=portable_stages(model, settings.tolerances),
+            prove=intermediates_prover(model, settings.tolerances),
         )
         written.raise_if_failed(f"the written graph of {settings.name}")
     return Exported(output, proof.spec, report)
@@ -136,7 +136,7 @@ class _Proof:
     report: ParityReport
     max_detections: int | None = None
     rules: Selection | None = None  # of a detector
-    stages: Mapping[int, Outputs] = dataclasses.field(default_factory=dict)  # golden numbers, by picture
+    intermediates: Mapping[int, Outputs] = dataclasses.field(default_factory=dict)  # samples, by picture
 
 
 def _prove(
@@ -183,15 +183,17 @@ def _prove(
         report = compare(reference, found, spec, tolerances=settings.tolerances, max_detections=limit)
         rules = rules_of(program, settings.size_hw)
         report = settle(report, prover(program, model, frames, settings, on_step))
-        stages = {seed: golden_stages(program, seed, settings) for seed in _golden_seeds(generated)}
-        return _Proof(model, spec, generated, report, limit, rules, stages)
+        intermediates = {
+            seed: golden_intermediates(program, seed, settings) for seed in _golden_seeds(generated)
+        }
+        return _Proof(model, spec, generated, report, limit, rules, intermediates)
 
 
 def _trace(program: Program, settings: Settings) -> ir.Model:
-    """Trace a program; a detector's graph names the stages, whose values stay inside it."""
+    """Trace a program; a detector's graph names the intermediate values, which stay inside it."""
     names = program.output_names
     if isinstance(program, InstanceProgram):
-        program = StagedProgram(program.preprocessing, program.network).eval()
+        program = ProbedProgram(program.preprocessing, program.network).eval()
     example = torch.zeros((settings.batch, *settings.size_hw, 3), dtype=torch.uint8)
     traced = trace(program, example, getattr(program, "all_names", names), settings.lowering)
     return KeepOutputs(names)(Tidy()(traced)).model
@@ -237,8 +239,8 @@ def _golden(proof: _Proof, digest: str) -> Golden:
     seeds = _golden_seeds(proof.generated)
     names = OUTPUT_NAMES[proof.spec.output_kind]
     kept = [{name: proof.generated[seed][name] for name in names} for seed in seeds]
-    stages = tuple(proof.stages[seed] for seed in seeds if proof.stages)
-    return Golden(seeds, sample_all(kept), digest, proof.max_detections, stages, proof.rules)
+    intermediates = tuple(proof.intermediates[seed] for seed in seeds if proof.intermediates)
+    return Golden(seeds, sample_all(kept), digest, proof.max_detections, intermediates, proof.rules)
 
 
 def _finish(proof: _Proof, report: ParityReport) -> tuple[onnx.ModelProto, Golden]:

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from edgeseg.errors import ExportError
 from edgeseg.export.head import Reading, labels_from, logits_from
 from edgeseg.export.specification import Settings, check_stride, crf_stride_of, output_kind_of
+from edgeseg.intermediates import DETECTIONS, intermediate_names
 from edgeseg.models.in_graph_crf import InGraphCRF
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.network_outputs import tensor_at
 from edgeseg.models.zoo import Network
 from edgeseg.spec import DENSE_CRF, GREY_FROM_RGB, WHITE, ChannelOrder
-from edgeseg.stages import DETECTIONS, stage_names
 
 BINARY = 2  # classes
 
@@ -154,25 +154,25 @@ class InstanceProgram(nn.Module):
         return tuple(self.network(self.preprocessing(image)))
 
 
-class StagedProgram(InstanceProgram):
-    """Camera image to detections, and after them all stages that led there (`edgeseg.stages`).
+class ProbedProgram(InstanceProgram):
+    """Camera image to detections, and after them all intermediate values, see `edgeseg.intermediates`.
 
-    Tracing it gives the stages' names to values of the graph, by which a proof finds them.
+    Tracing it gives their names to values of the graph, by which a proof finds them.
     """
 
     def __init__(self, preprocessing: Preprocessing, network: MaskRCNN) -> None:
         super().__init__(preprocessing, network)
         # In a padded network the outputs are the detections themselves, and have a name already.
         doubled = DETECTIONS if network.padded else ()
-        stages = stage_names(len(network.rpn.anchor_sizes))
-        self.all_names = (*self.output_names, *(name for name in stages if name not in doubled))
+        intermediates = intermediate_names(len(network.rpn.anchor_sizes))
+        self.all_names = (*self.output_names, *(name for name in intermediates if name not in doubled))
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Find the objects in uint8 BGR (N, H, W, 3); returns one tensor for each of `all_names`."""
-        shown: dict[str, Tensor] = {}
-        detections = self.network(self.preprocessing(image), shown.__setitem__)
-        shown.update(zip(self.output_names, detections, strict=True))
-        return tuple(shown[name] for name in self.all_names)
+        values: dict[str, Tensor] = {}
+        detections = self.network(self.preprocessing(image), values.__setitem__)
+        values.update(zip(self.output_names, detections, strict=True))
+        return tuple(values[name] for name in self.all_names)
 
 
 Program = SemanticProgram | InstanceProgram

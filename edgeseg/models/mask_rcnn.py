@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgeseg.errors import ShapeError, UsageError
+from edgeseg.intermediates import Probe, no_probe
 from edgeseg.models.backbone import NormLayer, initialise_convolutions
 from edgeseg.models.fpn import FPN_CHANNELS, BackboneWithFPN
 from edgeseg.models.mobilenet_v3 import MobileNetV3Large
@@ -38,7 +39,6 @@ from edgeseg.models.roi_heads import (
     conv_stack,
 )
 from edgeseg.models.rpn import RegionProposalNetwork
-from edgeseg.stages import Show, unseen
 
 COCO_CLASSES = 91  # COCO's category ids, background included; ten of them are unused
 ANCHOR_SIZES = ((32,), (64,), (128,), (256,), (512,))  # pixels, one a pyramid level
@@ -172,12 +172,12 @@ class MaskRCNN(nn.Module):
         """Give `anchor_sizes` and `aspect_ratios`, which weights do not hold."""
         return {"anchor_sizes": self.rpn.anchor_sizes, "aspect_ratios": self.rpn.aspect_ratios}
 
-    def forward(self, image: Tensor, show: Show = unseen) -> Detections:
+    def forward(self, image: Tensor, probe: Probe = no_probe) -> Detections:
         """Find the objects.
 
         Args:
             image: (N, 3, H, W) float32, RGB, normalised; N = 1 unless `padded`.
-            show: is given every stage, see `stages`.
+            probe: is given every intermediate value, see `intermediates`.
 
         Returns:
             D detections an image, in pixels of the H x W image.
@@ -193,10 +193,10 @@ class MaskRCNN(nn.Module):
         image_hw = (image.shape[2], image.shape[3])
         pyramid = self.pyramid(image)
         for i, level in enumerate(pyramid):
-            show(f"maps.{i}", level)
-        proposals = self.rpn(pyramid, self.padded_hw(image_hw), image_hw, show)
+            probe(f"maps.{i}", level)
+        proposals = self.rpn(pyramid, self.padded_hw(image_hw), image_hw, probe)
         pooled_levels = pyramid[:-1]
-        boxes, scores, class_ids = self.roi_heads.detect(pooled_levels, proposals, image_hw, show)
+        boxes, scores, class_ids = self.roi_heads.detect(pooled_levels, proposals, image_hw, probe)
         if not self.padded:
             boxes, scores, class_ids = drop_padding(boxes, scores, class_ids)
         masks = self.roi_heads.segment(pooled_levels, boxes, class_ids)

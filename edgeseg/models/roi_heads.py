@@ -18,11 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edgeseg.intermediates import Probe, no_probe
 from edgeseg.models import boxes as box
 from edgeseg.models.backbone import NormLayer, initialise_convolutions
 from edgeseg.models.operators import nms, roi_align
 from edgeseg.models.rpn import Proposals
-from edgeseg.stages import Show, unseen
 
 MIN_SIDE = 1e-2  # pixels; thinner detections are dropped
 DELTA_WEIGHTS = (10.0, 10.0, 5.0, 5.0)  # the layer is trained on deltas times these, of about unit variance
@@ -165,7 +165,7 @@ class RoIHeads(nn.Module):
         levels: Sequence[Tensor],
         proposals: Proposals,
         image_hw: tuple[int, int],
-        show: Show = unseen,
+        probe: Probe = no_probe,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Classify and refine proposals, and keep the best that do not overlap.
 
@@ -173,7 +173,7 @@ class RoIHeads(nn.Module):
             levels: maps (N, C, H_l, W_l) at `strides`.
             proposals: P an image.
             image_hw: size that boxes are clipped to.
-            show: is given every stage, see `stages`.
+            probe: is given every intermediate value, see `intermediates`.
 
         Returns:
             boxes (N, D, 4) xyxy, scores (N, D) and class_ids (N, D) int64 from 1, best first. Padding has
@@ -185,30 +185,30 @@ class RoIHeads(nn.Module):
         scores = logits.softmax(dim=1).reshape(batch, count, -1)[..., 1:]
         scores = torch.where(proposals.scores[..., None] > 0, scores, 0.0)
         best, pair = scores.flatten(1).topk(self.candidate_count(count, foreground), dim=1)  # (N, M)
-        show("heads.logits", logits)
-        show("heads.deltas", deltas)
-        show("heads.chosen", pair)
-        show("heads.probabilities", best)
+        probe("heads.logits", logits)
+        probe("heads.deltas", deltas)
+        probe("heads.chosen", pair)
+        probe("heads.probabilities", best)
 
         proposal, class_ids = pair // foreground, pair % foreground
         row = pair + proposal + 1  # of the (proposal, class) pairs with background, class 0, among them
         shifts = box.take(deltas.reshape(batch, -1, 4), row) / deltas.new_tensor(DELTA_WEIGHTS)
         boxes = box.clip(box.decode(shifts, box.take(proposals.boxes, proposal)), image_hw)
-        show("heads.boxes", boxes)
+        probe("heads.boxes", boxes)
         valid = (best > self.score_threshold) & box.has_sides(boxes, MIN_SIDE)
         best = torch.where(valid, best, 0.0)
         keep = nms(boxes, best, class_ids, self.nms_threshold, foreground)
-        show("heads.scores", best)
-        show("heads.keep", keep)
+        probe("heads.scores", best)
+        probe("heads.keep", keep)
         kept_scores = torch.where(keep, best, 0.0)
         top, index = kept_scores.topk(min(self.detections, kept_scores.shape[1]), dim=1)  # (N, D)
         found = top > 0
         boxes = torch.where(found[..., None], box.take(boxes, index), 0.0)
         class_ids = torch.where(found, torch.gather(class_ids, 1, index) + 1, 0)
-        show("heads.best", index)
-        show("detections.boxes", boxes)
-        show("detections.scores", top)
-        show("detections.class_ids", class_ids)
+        probe("heads.best", index)
+        probe("detections.boxes", boxes)
+        probe("detections.scores", top)
+        probe("detections.class_ids", class_ids)
         return boxes, top, class_ids
 
     def describe(self, levels: Sequence[Tensor], boxes: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,10 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edgeseg.intermediates import Probe, no_probe
 from edgeseg.models import boxes as box
 from edgeseg.models.anchors import Sizes, pyramid_anchors
 from edgeseg.models.operators import nms
-from edgeseg.stages import Show, unseen
 
 MIN_SIDE = 1e-3  # pixels; thinner proposals, clipped away at the border, are dropped
 INITIAL_STD = 0.01  # of the head's weights
@@ -113,7 +113,7 @@ class RegionProposalNetwork(nn.Module):
         levels: Sequence[Tensor],
         padded_hw: tuple[int, int],
         image_hw: tuple[int, int],
-        show: Show = unseen,
+        probe: Probe = no_probe,
     ) -> Proposals:
         """Propose regions.
 
@@ -121,17 +121,17 @@ class RegionProposalNetwork(nn.Module):
             levels: L maps (N, C, H_l, W_l), finest first.
             padded_hw: size of the image that the maps were computed from.
             image_hw: size without the padding; proposals are clipped to it.
-            show: is given every stage, see `stages`.
+            probe: is given every intermediate value, see `intermediates`.
 
         Returns:
             min(post_nms, anchors chosen) proposals an image.
         """
-        logits, boxes = self._best_anchors(levels, padded_hw, show)  # (N, L * K), (N, L * K, 4)
+        logits, boxes = self._best_anchors(levels, padded_hw, probe)  # (N, L * K), (N, L * K, 4)
         scores, boxes = logits.sigmoid(), box.clip(boxes, image_hw)
         valid = (scores >= self.score_threshold) & box.has_sides(boxes, MIN_SIDE)
         scores = torch.where(valid, scores, 0.0)
-        show("rpn.boxes", boxes)
-        show("rpn.scores", scores)
+        probe("rpn.boxes", boxes)
+        probe("rpn.scores", scores)
         # Levels do not compete: each is an item of the suppression's batch.
         batch, rows = len(scores), len(scores) * len(levels)
         level_scores = scores.reshape(rows, -1)  # (N * L, K)
@@ -140,14 +140,14 @@ class RegionProposalNetwork(nn.Module):
         kept_scores = torch.where(keep, level_scores, 0.0).reshape(batch, -1)
         best, index = kept_scores.topk(min(self.post_nms, kept_scores.shape[1]), dim=1)
         proposals = Proposals(box.take(boxes, index), best)
-        show("rpn.keep", keep)
-        show("rpn.best", index)
-        show("proposals.boxes", proposals.boxes)
-        show("proposals.scores", proposals.scores)
+        probe("rpn.keep", keep)
+        probe("rpn.best", index)
+        probe("proposals.boxes", proposals.boxes)
+        probe("proposals.scores", proposals.scores)
         return proposals
 
     def _best_anchors(
-        self, levels: Sequence[Tensor], padded_hw: tuple[int, int], show: Show
+        self, levels: Sequence[Tensor], padded_hw: tuple[int, int], probe: Probe
     ) -> tuple[Tensor, Tensor]:
         """Choose each level's anchors by objectness and move them by their deltas.
 
@@ -162,9 +162,9 @@ class RegionProposalNetwork(nn.Module):
         for i, (level, table) in enumerate(zip(levels, tables, strict=True)):
             logits, level_deltas = self.head(level)
             chosen, index = logits.topk(min(count, len(table)), dim=1)
-            show(f"rpn.logits.{i}", logits)
-            show(f"rpn.deltas.{i}", level_deltas)
-            show(f"rpn.chosen.{i}", index)
+            probe(f"rpn.logits.{i}", logits)
+            probe(f"rpn.deltas.{i}", level_deltas)
+            probe(f"rpn.chosen.{i}", index)
             best.append(_fill(chosen, count, dim=1))
             chosen = torch.gather(level_deltas, 2, index[:, None].expand(-1, 4, -1))  # (N, 4, k)
             deltas.append(_fill(chosen, count, dim=2))

@@ -13,23 +13,23 @@ from numpy.typing import NDArray
 from edgeseg.errors import ExportError, ParityError
 from edgeseg.graph.golden.golden import Golden, sample_all
 from edgeseg.graph.outputs import Outputs
+from edgeseg.graph.passes.intermediates import ExposeIntermediates
 from edgeseg.graph.passes.sequence import changed
-from edgeseg.graph.passes.stages import ShowStages
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.protos import to_bytes
 from edgeseg.graph.running import Run, open_run, run_all
 from edgeseg.limits import refuse_above
+from edgeseg.proof.intermediates import IntermediatesGate, IntermediatesProof, portable_reference
 from edgeseg.proof.parity import compare
 from edgeseg.proof.report import ParityReport
-from edgeseg.proof.stage_proof import StageGate, StageProof, portable_reference
 from edgeseg.proof.tolerances import FP32, Tolerances
 from edgeseg.reading import reading
 from edgeseg.scenes.pictures import pictures
 from edgeseg.spec import ModelSpec
 
 AnyScore = bool
-ProveStages = Callable[[AnyScore], StageProof]
-"""Proves an artifact stage by stage, as it is or with the score threshold lowered to 0."""
+ProveIntermediates = Callable[[AnyScore], IntermediatesProof]
+"""Proves an artifact by its intermediate values, as it is or with the score threshold lowered to 0."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def verify_model(model: Path | PortableModel) -> ParityReport:
         spec, golden = model.spec, model.golden
         same = model.graph_sha256 == golden.graph_sha256
         model.release()
-        report = verify(open_run(model.to_bytes()), spec, golden, prove=portable_stages(model))
+        report = verify(open_run(model.to_bytes()), spec, golden, prove=intermediates_prover(model))
     if same:
         return report
     failure = "its graph is not the one that was exported (its sha256 differs)"
@@ -76,7 +76,7 @@ def verify(
     *,
     further: Further | None = None,
     tolerances: Tolerances = FP32,
-    prove: ProveStages | None = None,
+    prove: ProveIntermediates | None = None,
 ) -> ParityReport:
     """Prove anything that runs a portable model, such as an engine.
 
@@ -84,7 +84,7 @@ def verify(
         run: the artifact; takes uint8 (N, H, W, 3) with the spec's batch and size.
         golden: what PyTorch computed for generated pictures.
         further: more images, and what the portable model computes of them.
-        prove: proves the stages where the detections prove nothing; None where that cannot be.
+        prove: proves the intermediate values where the detections prove nothing; None where that cannot be.
 
     Raises:
         ParityError: if the golden outputs are not those of such a model, or of far too many pixels.
@@ -102,8 +102,8 @@ def verify(
     return report if prove is None or golden.rules is None else settle(report, prove)
 
 
-def settle(report: ParityReport, prove: ProveStages) -> ParityReport:
-    """Prove the stages where detections differ, for decisions may tie, and where there are none."""
+def settle(report: ParityReport, prove: ProveIntermediates) -> ParityReport:
+    """Prove intermediate values where detections differ, for decisions may tie, and where there are none."""
     if report.task == "semantic":
         return report
     if not report.passed:
@@ -113,21 +113,25 @@ def settle(report: ParityReport, prove: ProveStages) -> ParityReport:
     return report
 
 
-def portable_stages(model: PortableModel, tolerances: Tolerances = FP32) -> ProveStages:
-    """Prove the stages of a portable model by what PyTorch computed of the golden pictures."""
+def intermediates_prover(model: PortableModel, tolerances: Tolerances = FP32) -> ProveIntermediates:
+    """Prove the intermediate values of a portable model by what PyTorch computed of the golden pictures."""
 
-    def prove(any_score: AnyScore) -> StageProof:
+    def prove(any_score: AnyScore) -> IntermediatesProof:
         golden, batch = model.golden, model.spec.input.batch
         assert golden.rules is not None
-        gate = StageGate(golden.rules.of_any_score() if any_score else golden.rules, batch, tolerances)
+        gate = IntermediatesGate(
+            golden.rules.of_any_score() if any_score else golden.rules, batch, tolerances
+        )
         try:
             return gate.prove_golden(
-                open_run(to_bytes(changed(model.model, ShowStages(any_score=any_score)).model)),
+                open_run(to_bytes(changed(model.model, ExposeIntermediates(any_score=any_score)).model)),
                 portable_reference(model.model),
-                golden.stages,
+                golden.intermediates,
                 pictures(golden.seeds, (model.spec.input.height, model.spec.input.width)),
             )
         except (ValueError, LookupError, TypeError) as error:  # arrays that do not fit each other
-            raise ExportError(f"the golden stages are not those of {model.name}; export it again") from error
+            raise ExportError(
+                f"the golden intermediate values are not those of {model.name}; export it again"
+            ) from error
 
     return prove

@@ -162,7 +162,7 @@ def test_nothing_found_is_compared_below_the_threshold(exported: ExportedModels)
     assert outputs["masks"].shape == (0, 14, 14)
     assert made.report.passed
     assert made.report.figures["max_stage_error"] < 1e-4
-    assert "candidates of any score were compared: every stage agrees" in made.report.notes[-1]
+    assert "candidates of any score were compared: every intermediate value agrees" in made.report.notes[-1]
     assert made.spec.thresholds.score == 0.5
 
 

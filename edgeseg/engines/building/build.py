@@ -32,8 +32,8 @@ from edgeseg.graph.precision.convert import Calibration, Say
 from edgeseg.graph.precision.report import PrecisionReport
 from edgeseg.graph.running import check_frames, remembering
 from edgeseg.manifest import PARITY_NAME, PRECISION_NAME, Manifest, engine_folder, seal
+from edgeseg.proof.intermediates import MAX_INTERMEDIATE_ERROR
 from edgeseg.proof.report import ParityReport
-from edgeseg.proof.stage_proof import STAGES_PROVEN
 from edgeseg.proof.tolerances import TOLERANCES, Tolerances
 from edgeseg.scenes.pictures import pictures
 from edgeseg.spec import ModelSpec
@@ -208,7 +208,11 @@ def _noted(staging: Path, examined: _Examined) -> Manifest:
 
 
 def _refuse_empty_proof(report: ParityReport, name: str) -> None:
-    if report.task == "instance" and not report.figures["matched"] and STAGES_PROVEN not in report.figures:
+    if (
+        report.task == "instance"
+        and not report.figures["matched"]
+        and MAX_INTERMEDIATE_ERROR not in report.figures
+    ):
         raise ParityError(
             f"{name} finds nothing in the generated pictures, so the engine cannot be proven by them; give "
             "--images, a folder of pictures in which it finds something"

@@ -158,10 +158,10 @@ def _in_int8(
         judge = None if images is None else Judge(open_run(model.to_bytes()), model.spec, images)
         choice = calibration
     narrow = target.saturates and not choice.wide
-    converted = quantised(model, choice, narrow=narrow)
+    result = quantised(model, choice, narrow=narrow)
     notes = (*choice.report.notes, WIDE) if target.saturates and choice.wide else choice.report.notes
     report = dataclasses.replace(choice.report, narrow=NARROW if narrow else None, notes=notes)
-    made = PortableModel.of(converted.model, model.name)
+    made = PortableModel.of(result.model, model.name)
     return Converted(made, report, model.view.layers(), judge, choice.max_drop)
 
 
@@ -180,9 +180,9 @@ def _in_fp16(
     judge = Judge(run, spec, calibration.images, calibration.labels)
     further = None if images is None else Further.computed(run, images, spec.input.batch)
     del run  # a session with all weights
-    converted = to_fp16(model, calibration, judge, on_step)
-    made = PortableModel.of(converted.model, model.name)
-    return Converted(made, converted.report, model.view.layers(), judge, calibration.max_drop, further)
+    result = to_fp16(model, calibration, judge, on_step)
+    made = PortableModel.of(result.model, model.name)
+    return Converted(made, result.report, model.view.layers(), judge, calibration.max_drop, further)
 
 
 def int8_target(spec: ModelSpec, request: Request, open_engine: OpenEngine = open_backend) -> Target:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.engines.building.conversion import Converted
-from edgeseg.engines.building.staged import StagedEngine
+from edgeseg.engines.building.probed import ProbedEngine
 from edgeseg.engines.job import OpenEngine
 from edgeseg.engines.request import Request
 from edgeseg.errors import NoDeviceError
@@ -17,18 +17,18 @@ from edgeseg.graph.golden.golden import Golden, sample_all
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import Run, open_run, run_all
 from edgeseg.manifest import Manifest
+from edgeseg.proof.intermediates import MAX_INTERMEDIATE_ERROR
 from edgeseg.proof.report import ParityReport
-from edgeseg.proof.stage_proof import STAGES_PROVEN
 from edgeseg.proof.tolerances import Tolerances
 from edgeseg.proof.verify import Further, verify
 from edgeseg.scenes.pictures import pictures
 
-STAGES_IN = ("fp32", "fp16")  # int8 moves numbers as far as a wrong graph does
+INTERMEDIATES_IN = ("fp32", "fp16")  # int8 moves numbers as far as a wrong graph does
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What an engine is compared with, and what it takes to build it again with stages.
+    """What an engine is compared with, and what it takes to build it again as a `ProbedEngine`.
 
     Attributes:
         source: the portable model.
@@ -59,7 +59,7 @@ class Comparison:
 
     def prove(self, run: Run, manifest: Manifest, open_engine: OpenEngine | None) -> ParityReport:
         """Judge what `run` computes: an engine, or its graph where `open_engine` is None."""
-        stages = StagedEngine(
+        probed = ProbedEngine(
             source=self.source,
             converted=self.converted,
             manifest=manifest,
@@ -75,7 +75,7 @@ class Comparison:
             self.golden,
             further=self.further,
             tolerances=self.tolerances,
-            prove=stages.prove if self.request.precision in STAGES_IN else None,
+            prove=probed.prove if self.request.precision in INTERMEDIATES_IN else None,
         )
 
     def prove_graph(self, manifest: Manifest, missing: NoDeviceError) -> ParityReport:
@@ -85,8 +85,8 @@ class Comparison:
         return dataclasses.replace(report, notes=(*report.notes, note))
 
     def golden_for(self, report: ParityReport, run: Run) -> Golden:
-        """Give what the engine is verified by later: its own outputs, where its stages proved them."""
-        if STAGES_PROVEN not in report.figures:
+        """Give what the engine is verified by later: its own outputs, where intermediate values proved it."""
+        if MAX_INTERMEDIATE_ERROR not in report.figures:
             return self.golden
         found = run_all(run, self.generated, self.source.spec.input.batch)
         return self.source.golden.of_engine(sample_all(found))

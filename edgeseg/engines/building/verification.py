@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeseg.engines.backend import open_backend
 from edgeseg.engines.building.conversion import FRESH_SEEDS
-from edgeseg.engines.building.staged import StagedEngine
+from edgeseg.engines.building.probed import ProbedEngine
 from edgeseg.engines.job import OpenEngine
 from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, ExportError, SpecError, UsageError
@@ -26,8 +26,8 @@ from edgeseg.proof.verify import Further, verify
 from edgeseg.scenes.pictures import pictures
 
 OWN_NOTE = (
-    "detections prove little of this engine, so its stages were proven when it was built, and it is compared "
-    "with what it found then"
+    "detections prove little of this engine, so its intermediate values were proven when it was built, and "
+    "it is compared with what it found then"
 )
 
 
@@ -108,12 +108,12 @@ def _verify_beside(
     further = Further.computed(reference, images, spec.input.batch)
     del reference  # a session with all weights
     request = Request(manifest.backend, device=manifest.device)
-    stages = StagedEngine(model, model, manifest, request, open_engine, golden, images, tolerances)
+    probed = ProbedEngine(model, model, manifest, request, open_engine, golden, images, tolerances)
     return verify(
         run,
         spec,
         golden,
         further=further,
         tolerances=tolerances,
-        prove=stages.prove if manifest.precision == "fp32" else None,
+        prove=probed.prove if manifest.precision == "fp32" else None,
     )

@@ -30,7 +30,7 @@ GOLDEN_NAME = "golden.json"
 GOLDEN_VERSION = 1
 MOST_SEEDS = 64  # pictures; an export keeps two
 GRID_SIDE = {"logits": 16, "labels": 96}  # samples per side that are kept of an image
-STAGE = "stage:"  # before the name of a stage's samples
+INTERMEDIATE = "stage:"  # before the name of an intermediate value's samples
 BOX = 4  # numbers
 MASKS = 8  # of the best detections of an image; as float16, off by at most 2**-12
 
@@ -44,17 +44,17 @@ class Golden:
         outputs: samples of each picture's outputs, as `sample` takes them.
         graph_sha256: of nodes and weights, as `portable.graph_sha256` computes it.
         max_detections: where detections are cut off; None for semantic networks.
-        stages: of an instance network, samples of what its stages compute in each picture, as
-            `stage_proof.golden_numbers` takes them: to compare by where decisions tie.
-        rules: by which it decides; None for semantic networks, and where `stages` are missing.
-        own: whether the outputs are the engine's own, proven by its stages when it was built.
+        intermediates: of an instance network, samples of its intermediate values in each picture, as
+            `intermediates.golden_numbers` takes them: to compare by where decisions tie.
+        rules: by which it decides; None for semantic networks, and where `intermediates` are missing.
+        own: whether the outputs are the engine's own, proven by its intermediate values when it was built.
     """
 
     seeds: tuple[int, ...]
     outputs: tuple[Outputs, ...]
     graph_sha256: str
     max_detections: int | None = None
-    stages: tuple[Outputs, ...] = ()
+    intermediates: tuple[Outputs, ...] = ()
     rules: Selection | None = None
     own: bool = False
 
@@ -70,9 +70,9 @@ class Golden:
             for name, array in sorted(outputs.items())
         }
         arrays |= {
-            f"{index}.{STAGE}{name}": array
-            for index, stages in enumerate(self.stages)
-            for name, array in sorted(stages.items())
+            f"{index}.{INTERMEDIATE}{name}": array
+            for index, intermediates in enumerate(self.intermediates)
+            for name, array in sorted(intermediates.items())
         }
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
@@ -105,16 +105,16 @@ class Golden:
                 )
             _check_frame(parsed)
             arrays = _read_arrays(base64.b64decode(parsed["arrays"]), len(parsed["seeds"]))
-            stages = tuple(image[STAGE] for image in arrays)
+            intermediates = tuple(image[INTERMEDIATE] for image in arrays)
             rules = None if parsed.get("rules") is None else from_json_value(Selection, parsed["rules"])
             if rules is not None:
-                _check_stages(stages)
+                _check_intermediates(intermediates)
             return cls(
                 seeds=tuple(parsed["seeds"]),
                 outputs=tuple(image[""] for image in arrays),
                 graph_sha256=parsed["graph_sha256"],
                 max_detections=parsed["max_detections"],
-                stages=stages if any(stages) else (),
+                intermediates=intermediates if any(intermediates) else (),
                 rules=rules,
                 own=parsed.get("own", False) is True,
             )
@@ -149,23 +149,25 @@ def _grid(side: int, samples: int) -> NDArray[np.int64]:
 
 
 def _read_arrays(block: bytes, images: int) -> tuple[dict[str, dict[str, NDArray[Any]]], ...]:
-    """Give each image's arrays by name, those of outputs under "" and those of stages under STAGE."""
-    found: tuple[dict[str, dict[str, NDArray[Any]]], ...] = tuple({"": {}, STAGE: {}} for _ in range(images))
+    """Give each image's arrays by name, those of outputs under "", intermediate ones under INTERMEDIATE."""
+    found: tuple[dict[str, dict[str, NDArray[Any]]], ...] = tuple(
+        {"": {}, INTERMEDIATE: {}} for _ in range(images)
+    )
     for key, array in read_arrays(block).items():
         index, _, name = key.partition(".")
-        kind = STAGE if name.startswith(STAGE) else ""
-        found[int(index)][kind][name.removeprefix(STAGE)] = array
+        kind = INTERMEDIATE if name.startswith(INTERMEDIATE) else ""
+        found[int(index)][kind][name.removeprefix(INTERMEDIATE)] = array
     return found
 
 
-def _check_stages(stages: Sequence[Outputs]) -> None:
+def _check_intermediates(intermediates: Sequence[Outputs]) -> None:
     """Raise ValueError for samples that no export writes."""
-    for samples in stages:
+    for samples in intermediates:
         boxes = samples["proposals.boxes"]
         if boxes.shape[1:] != (BOX,) or not len(boxes) or not np.isfinite(boxes).all():
-            raise ValueError("the stages have no boxes")
+            raise ValueError("the intermediate values have no boxes")
         if not all(array.dtype.kind == "f" for array in samples.values()):
-            raise ValueError("samples of stages are floats")
+            raise ValueError("samples of intermediate values are floats")
 
 
 def _check_frame(parsed: Any) -> None:

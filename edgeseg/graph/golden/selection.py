@@ -15,8 +15,8 @@ from edgeseg.graph.golden.suppression import ROUNDING, Floats, Suppressed, cut_t
 from edgeseg.records import Range, Ranged
 from edgeseg.spec import MAX_CLASSES, MAX_SIDE
 
-Shown = Mapping[str, NDArray[Any]]
-"""Stages by name (`edgeseg.stages`): of a batch, or, without the batch axis, of one image."""
+Intermediates = Mapping[str, NDArray[Any]]
+"""`edgeseg.intermediates` by name: of a batch, or, without the batch axis, of one image."""
 
 MAX_RANKED = 100_000  # anchors, pairs or boxes; suppression compares each with each
 LARGEST_LOGIT = 80.0  # sigmoids of more are 0 or 1 in float32
@@ -104,34 +104,36 @@ class Decisions:
             self.faults.append(f"{what} are not those that were chosen")
 
 
-def judge(shown: Shown, rules: Selection, errors: Mapping[str, float]) -> Decisions:
+def judge(values: Intermediates, rules: Selection, errors: Mapping[str, float]) -> Decisions:
     """Hold the decisions of one image against the numbers they were made from.
 
     Args:
-        shown: the stages of one image.
+        values: the intermediate ones of one image.
         errors: how far the numbers are from the reference's, absolute, by `rpn.logits`, `rpn.deltas`,
             `heads.logits` and `heads.deltas`: a decision ties if numbers as far away turn it.
     """
     found = Decisions()
-    _judge_proposals(found, shown, rules, errors)
+    _judge_proposals(found, values, rules, errors)
     if not found.faults:  # the detections are made of them
-        _judge_detections(found, shown, rules, errors)
+        _judge_detections(found, values, rules, errors)
     return found
 
 
-def _judge_proposals(found: Decisions, shown: Shown, rules: Selection, errors: Mapping[str, float]) -> None:
+def _judge_proposals(
+    found: Decisions, values: Intermediates, rules: Selection, errors: Mapping[str, float]
+) -> None:
     length = max(rules.chosen)
-    scores, keep = (shown[name].reshape(-1, length) for name in ("rpn.scores", "rpn.keep"))  # (L, K)
-    boxes = shown["rpn.boxes"].reshape(-1, length, 4).astype(np.float64)
+    scores, keep = (values[name].reshape(-1, length) for name in ("rpn.scores", "rpn.keep"))  # (L, K)
+    boxes = values["rpn.boxes"].reshape(-1, length, 4).astype(np.float64)
     for level, count in enumerate(rules.chosen):
         what = f"the anchors of level {level}"
-        logits, index = shown[f"rpn.logits.{level}"], shown[f"rpn.chosen.{level}"]
+        logits, index = values[f"rpn.logits.{level}"], values[f"rpn.chosen.{level}"]
         if not found.ranked(what, ranking_fault(logits, index, count)):
             return
         found.ties["anchors at the cut"] += cut_ties(logits, index, errors["rpn.logits"])
         best = np.zeros(length)
         best[:count] = logits[index]
-        deltas = shown[f"rpn.deltas.{level}"].T[index].astype(np.float64)  # (k, 4)
+        deltas = values[f"rpn.deltas.{level}"].T[index].astype(np.float64)  # (k, 4)
         moved = decode(deltas, rules.anchors(level)[index], rules)
         probability = 1.0 / (1.0 + np.exp(-best[:count].clip(-LARGEST_LOGIT, LARGEST_LOGIT)))
         limits = (rules.rpn_score_threshold, rules.rpn_min_side)
@@ -145,17 +147,19 @@ def _judge_proposals(found: Decisions, shown: Shown, rules: Selection, errors: M
         found.suppressed(what, through)
         found.ties["overlaps of anchors"] += through.overlap_ties(errors["rpn.deltas"])
         found.ties["ranks of anchors"] += through.rank_ties(best, errors["rpn.logits"])
-    kept, best_of_all = np.where(keep, scores, 0).ravel(), shown["rpn.best"]
+    kept, best_of_all = np.where(keep, scores, 0).ravel(), values["rpn.best"]
     if found.ranked("the proposals", ranking_fault(kept, best_of_all, rules.proposals)):
         found.ties["proposals at the cut"] += cut_ties(kept, best_of_all, errors["rpn.logits"])
-        found.equal("the proposals' scores", shown["proposals.scores"], kept[best_of_all])
-        found.equal("the proposals' boxes", shown["proposals.boxes"], shown["rpn.boxes"][best_of_all])
+        found.equal("the proposals' scores", values["proposals.scores"], kept[best_of_all])
+        found.equal("the proposals' boxes", values["proposals.boxes"], values["rpn.boxes"][best_of_all])
 
 
-def _judge_detections(found: Decisions, shown: Shown, rules: Selection, errors: Mapping[str, float]) -> None:
+def _judge_detections(
+    found: Decisions, values: Intermediates, rules: Selection, errors: Mapping[str, float]
+) -> None:
     what = "the detections"
-    likely = _class_scores(shown)  # (P, C - 1)
-    pairs, probability = shown["heads.chosen"], shown["heads.probabilities"].astype(np.float64)  # (M,)
+    likely = _class_scores(values)  # (P, C - 1)
+    pairs, probability = values["heads.chosen"], values["heads.probabilities"].astype(np.float64)  # (M,)
     fault = ranking_fault(likely.ravel(), pairs, rules.candidates, slack=ROUNDING)
     if not found.ranked("the pairs of proposal and class", fault):
         return
@@ -164,29 +168,29 @@ def _judge_detections(found: Decisions, shown: Shown, rules: Selection, errors: 
     if (error := float(np.abs(probability - likely.ravel()[pairs]).max(initial=0))) > ROUNDING:
         found.faults.append(f"the class scores are {error:.3g} from what the class logits give")
     proposal, class_ids = np.divmod(pairs, likely.shape[1])
-    deltas = shown["heads.deltas"].reshape(len(likely), -1, 4)[proposal, class_ids + 1].astype(np.float64)
-    around = shown["proposals.boxes"][proposal].astype(np.float64)
+    deltas = values["heads.deltas"].reshape(len(likely), -1, 4)[proposal, class_ids + 1].astype(np.float64)
+    around = values["proposals.boxes"][proposal].astype(np.float64)
     moved = decode(deltas / np.array(rules.delta_weights), around, rules)
-    boxes, scores = shown["heads.boxes"].astype(np.float64), shown["heads.scores"]
+    boxes, scores = values["heads.boxes"].astype(np.float64), values["heads.scores"]
     limits = (rules.score_threshold, rules.min_side)
     _judge_boxes(found, what, (boxes, scores), (*moved, probability), limits)
     at_threshold = np.abs(probability - rules.score_threshold) <= errors["heads.logits"]
     found.ties["scores at the threshold"] += int(at_threshold.sum())
-    through = Suppressed(boxes, scores, shown["heads.keep"], class_ids, rules.iou)
+    through = Suppressed(boxes, scores, values["heads.keep"], class_ids, rules.iou)
     found.suppressed(what, through)
     found.ties["overlaps of detections"] += through.overlap_ties(
         errors["heads.deltas"] / min(rules.delta_weights)
     )
     found.ties["ranks of detections"] += through.rank_ties(probability, errors["heads.logits"])
-    kept, order = np.where(shown["heads.keep"], scores, 0), shown["heads.best"]
+    kept, order = np.where(values["heads.keep"], scores, 0), values["heads.best"]
     if found.ranked(what, ranking_fault(kept, order, rules.detections)):
         found.ties["detections at the cut"] += cut_ties(kept, order, errors["heads.logits"])
         top = kept[order]
-        found.equal("the detections' scores", shown["detections.scores"], top)
-        chosen_boxes = np.where(top[:, None] > 0, shown["heads.boxes"][order], 0)
-        found.equal("the detections' boxes", shown["detections.boxes"], chosen_boxes)
+        found.equal("the detections' scores", values["detections.scores"], top)
+        chosen_boxes = np.where(top[:, None] > 0, values["heads.boxes"][order], 0)
+        found.equal("the detections' boxes", values["detections.boxes"], chosen_boxes)
         chosen_classes = np.where(top > 0, class_ids[order] + 1, 0)
-        found.equal("the detections' classes", shown["detections.class_ids"], chosen_classes)
+        found.equal("the detections' classes", values["detections.class_ids"], chosen_classes)
 
 
 def decode(deltas: Floats, anchors: Floats, rules: Selection) -> tuple[Floats, Floats]:
@@ -234,9 +238,9 @@ def _judge_boxes(
         found.faults.append(f"{what} pass another score or another size than the least")
 
 
-def _class_scores(shown: Shown) -> Floats:
+def _class_scores(values: Intermediates) -> Floats:
     """Probability of each proposal for each class but the background; 0 for padding: (P, C - 1)."""
-    logits = shown["heads.logits"].astype(np.float64)
+    logits = values["heads.logits"].astype(np.float64)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     scores: Floats = powers[:, 1:] / powers.sum(axis=1, keepdims=True)
-    return np.where(shown["proposals.scores"][:, None] > 0, scores, 0.0)
+    return np.where(values["proposals.scores"][:, None] > 0, scores, 0.0)

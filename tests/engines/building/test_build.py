@@ -127,11 +127,11 @@ def test_a_detector_that_finds_nothing_is_proven_by_candidates_of_any_score(
     engine = tmp_path / "engine"
     report = build_engine(quiet, engine, request=Request(threads=1)).parity
     assert report.figures["detections"] == 0
-    assert "candidates of any score were compared: every stage agrees" in report.notes[-1]
+    assert "candidates of any score were compared: every intermediate value agrees" in report.notes[-1]
     assert verify_engine(engine).passed
 
 
-def test_without_golden_stages_a_detector_that_finds_nothing_is_proven_by_images(
+def test_without_golden_intermediates_a_detector_that_finds_nothing_is_proven_by_images(
     quiet: Path, tmp_path: Path
 ) -> None:
     """As in files that older versions have written."""
@@ -139,7 +139,7 @@ def test_without_golden_stages_a_detector_that_finds_nothing_is_proven_by_images
     proto = onnx.load(quiet)
     (entry,) = (entry for entry in proto.metadata_props if entry.key == GOLDEN_KEY)
     golden = Golden.from_json(entry.value)
-    entry.value = dataclasses.replace(golden, stages=(), rules=None).to_json()
+    entry.value = dataclasses.replace(golden, intermediates=(), rules=None).to_json()
     onnx.save(proto, model)
     with pytest.raises(ParityError, match="give --images, a folder of pictures in which it finds something"):
         build_engine(model, tmp_path / "engine", request=Request(threads=1))

@@ -84,15 +84,17 @@ def rules() -> Selection:
     )
 
 
-def staged(boxes: np.ndarray) -> Golden:
-    stages = {"proposals.boxes": boxes, "maps.0": np.arange(9, dtype=np.float32)}
-    return dataclasses.replace(golden(), stages=(stages, stages), rules=rules())
+def with_intermediates(boxes: np.ndarray) -> Golden:
+    intermediates = {"proposals.boxes": boxes, "maps.0": np.arange(9, dtype=np.float32)}
+    return dataclasses.replace(golden(), intermediates=(intermediates, intermediates), rules=rules())
 
 
-def test_stages_and_rules_survive_json_beside_the_outputs() -> None:
-    again = Golden.from_json(staged(np.ones((2, 4), np.float32)).to_json())
+def test_intermediate_values_and_rules_survive_json_beside_the_outputs() -> None:
+    again = Golden.from_json(with_intermediates(np.ones((2, 4), np.float32)).to_json())
     assert again.rules == rules()
-    assert [set(stages) for stages in again.stages] == [{"proposals.boxes", "maps.0"}] * 2
+    assert [set(intermediates) for intermediates in again.intermediates] == [
+        {"proposals.boxes", "maps.0"}
+    ] * 2
     assert set(again.outputs[0]) == {"boxes", "class_ids"}
     assert not again.own
 
@@ -115,7 +117,7 @@ def test_an_engines_own_outputs_say_so() -> None:
     ],
 )
 def test_rules_out_of_range_are_refused_before_they_are_used(field: str, value: object) -> None:
-    parsed = json.loads(staged(np.ones((2, 4), np.float32)).to_json())
+    parsed = json.loads(with_intermediates(np.ones((2, 4), np.float32)).to_json())
     parsed["rules"][field] = value
     with pytest.raises(SpecError, match=field):
         Golden.from_json(json.dumps(parsed))
@@ -124,6 +126,6 @@ def test_rules_out_of_range_are_refused_before_they_are_used(field: str, value: 
 @pytest.mark.parametrize(
     "boxes", [np.ones((0, 4), np.float32), np.ones(4, np.float32), np.full((1, 4), np.nan)]
 )
-def test_stages_without_boxes_are_refused(boxes: np.ndarray) -> None:
-    with pytest.raises(SpecError, match="the stages have no boxes"):
-        Golden.from_json(staged(boxes).to_json())
+def test_intermediate_values_without_boxes_are_refused(boxes: np.ndarray) -> None:
+    with pytest.raises(SpecError, match="the intermediate values have no boxes"):
+        Golden.from_json(with_intermediates(boxes).to_json())

@@ -11,12 +11,12 @@ from edgeseg.graph.passes.conditions import UnfitGraphError
 from edgeseg.graph.passes.constants import DropUnreadConstants, constant
 from edgeseg.graph.passes.given import ComputeFrom
 from edgeseg.graph.passes.half import ComputeInHalf
+from edgeseg.graph.passes.intermediates import ExposeIntermediates
 from edgeseg.graph.passes.outputs import KeepOutputs
 from edgeseg.graph.passes.quantised_tensors import QuantisedTensor, QuantiseTensors
 from edgeseg.graph.passes.quantised_weights import QuantisedWeight, QuantiseWeights
 from edgeseg.graph.passes.samples import ShowSamples
 from edgeseg.graph.passes.sequence import changed
-from edgeseg.graph.passes.stages import ShowStages
 from edgeseg.graph.passes.types import InferTypes
 from edgeseg.graph.protos import to_bytes
 from tests.graph import small_graphs as graphs
@@ -83,7 +83,11 @@ def test_nothing_to_do_is_no_change() -> None:
         (untyped(), ShowSamples(["first"]), "run InferTypes on the model before"),
         (graphs.residual(), ComputeFrom({}, ["masks"]), "values to become outputs: .* no value 'masks'"),
         (graphs.residual(), KeepOutputs(["labels"]), "outputs to keep: .* no value 'labels'"),
-        (graphs.residual(), ShowStages(), "does not name its stages; export the model again"),
+        (
+            graphs.residual(),
+            ExposeIntermediates(),
+            "does not name its intermediate values; export the model again",
+        ),
         (
             ir.Model(ir.Graph((), (), nodes=()), ir_version=9),
             InferTypes(),

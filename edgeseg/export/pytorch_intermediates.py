@@ -1,4 +1,4 @@
-"""Turn a Mask R-CNN in PyTorch into the proof of its graph's stages, and the rules by which it decides."""
+"""Compute in PyTorch what a Mask R-CNN's graph is proven by: intermediate values, and rules of decisions."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgeseg.export.program import InstanceProgram, StagedProgram
+from edgeseg.export.program import InstanceProgram, ProbedProgram
 from edgeseg.export.specification import Settings
 from edgeseg.export.tracing import run_eagerly
-from edgeseg.graph.golden.selection import Selection, Shown
+from edgeseg.graph.golden.selection import Intermediates, Selection
 from edgeseg.graph.outputs import Outputs
+from edgeseg.graph.passes.intermediates import ExposeIntermediates
 from edgeseg.graph.passes.sequence import changed
-from edgeseg.graph.passes.stages import ShowStages
 from edgeseg.graph.protos import to_bytes
 from edgeseg.graph.running import open_run
 from edgeseg.models import roi_heads, rpn
 from edgeseg.models.anchors import cell_anchors
 from edgeseg.models.boxes import MAX_LOG_SCALE
-from edgeseg.proof.stage_proof import Reference, StageGate, StageProof, golden_numbers
-from edgeseg.proof.verify import AnyScore, ProveStages
+from edgeseg.proof.intermediates import IntermediatesGate, IntermediatesProof, Reference, golden_numbers
+from edgeseg.proof.verify import AnyScore, ProveIntermediates
 from edgeseg.scenes.pictures import pictures
 
 
@@ -32,7 +32,7 @@ def pytorch_reference(program: InstanceProgram) -> Reference:
     """Let PyTorch compute a detector's numbers."""
 
     @torch.inference_mode()
-    def reference(images: NDArray[np.uint8], other: Shown) -> Shown:
+    def reference(images: NDArray[np.uint8], other: Intermediates) -> Intermediates:
         network = program.network
         levels = network.pyramid(program.preprocessing(torch.from_numpy(images)))
         numbers: dict[str, Tensor] = {}
@@ -89,25 +89,29 @@ def prover(
     frames: NDArray[np.uint8],
     settings: Settings,
     on_step: Callable[[str], None],
-) -> ProveStages:
-    """Prove the stages of a traced graph by PyTorch's, on frames (M, H, W, 3)."""
+) -> ProveIntermediates:
+    """Prove the intermediate values of a traced graph by PyTorch's, on frames (M, H, W, 3)."""
 
-    def prove(any_score: AnyScore) -> StageProof:
-        on_step("comparing candidates of any score" if any_score else "comparing stage by stage")
+    def prove(any_score: AnyScore) -> IntermediatesProof:
+        on_step("comparing candidates of any score" if any_score else "comparing intermediate values")
         rules = rules_of(program, settings.size_hw)
-        run = open_run(to_bytes(changed(graph, ShowStages(any_score=any_score)).model))
-        gate = StageGate(rules.of_any_score() if any_score else rules, settings.batch, settings.tolerances)
+        run = open_run(to_bytes(changed(graph, ExposeIntermediates(any_score=any_score)).model))
+        gate = IntermediatesGate(
+            rules.of_any_score() if any_score else rules, settings.batch, settings.tolerances
+        )
         return gate.prove(run, pytorch_reference(program), frames)
 
     return prove
 
 
-def golden_stages(program: InstanceProgram, seed: int, settings: Settings) -> Outputs:
-    """Sample the stages' numbers in one picture, of some of PyTorch's own proposals there."""
-    staged = StagedProgram(program.preprocessing, program.network)
+def golden_intermediates(program: InstanceProgram, seed: int, settings: Settings) -> Outputs:
+    """Sample the intermediate values' numbers in one picture, of some of PyTorch's own proposals there."""
+    program_of_all = ProbedProgram(program.preprocessing, program.network)
     image = np.repeat(pictures((seed,), settings.size_hw), settings.batch, axis=0)
-    stages = dict(zip(staged.all_names, run_eagerly(staged, torch.from_numpy(image)), strict=True))
-    boxes = stages["proposals.boxes"][0][stages["proposals.scores"][0] > 0].numpy()
+    intermediates = dict(
+        zip(program_of_all.all_names, run_eagerly(program_of_all, torch.from_numpy(image)), strict=True)
+    )
+    boxes = intermediates["proposals.boxes"][0][intermediates["proposals.scores"][0] > 0].numpy()
     return golden_numbers(pytorch_reference(program), image, boxes, rules_of(program, settings.size_hw))
 
 

@@ -1,4 +1,4 @@
-"""A detector whose decisions tie is proven stage by stage; one changed weight or node, and it is not."""
+"""A detector whose decisions tie is proven by its intermediate values; a changed weight is found."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from edgeseg.engines.building.verification import verify_engine
 from edgeseg.engines.request import Request
 from edgeseg.errors import ParityError
 from edgeseg.graph.golden.golden import Golden
+from edgeseg.graph.passes.intermediates import ExposeIntermediates, intermediate_values
 from edgeseg.graph.passes.sequence import changed
-from edgeseg.graph.passes.stages import ShowStages, stage_values
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import open_run
+from edgeseg.intermediates import intermediate_names
 from edgeseg.manifest import Manifest
 from edgeseg.models.zoo import Network
+from edgeseg.proof.intermediates import MAX_INTERMEDIATE_ERROR, IntermediatesProof
 from edgeseg.proof.report import ParityReport
-from edgeseg.proof.stage_proof import STAGES_PROVEN, StageProof
-from edgeseg.proof.verify import portable_stages, verify, verify_model
+from edgeseg.proof.verify import intermediates_prover, verify, verify_model
 from edgeseg.scenes.pictures import pictures
-from edgeseg.stages import stage_names
 from tests.export.small_networks import SIZE_HW, mask_rcnn
 from tests.exported_models import ExportedModels
 from tests.graph import small_graphs as graphs
@@ -55,21 +55,26 @@ def tied(request: pytest.FixtureRequest, exported: ExportedModels) -> Path:
     return exported(undecided, lowering=request.param, **KEPT).path
 
 
-def test_the_note_says_that_decisions_tie_and_how_well_the_stages_agree(tied: Path) -> None:
+def test_the_note_says_that_decisions_tie_and_how_well_the_intermediate_values_agree(tied: Path) -> None:
     report = verify_model(tied)
     assert report.passed
-    assert report.figures[STAGES_PROVEN] < 1e-4
+    assert report.figures[MAX_INTERMEDIATE_ERROR] < 1e-4
     assert report.figures["ties"] > 0
-    for words in ("every stage agrees", "decisions tie within rounding", "anchors at the cut", "not trained"):
+    for words in (
+        "every intermediate value agrees",
+        "decisions tie within rounding",
+        "anchors at the cut",
+        "not trained",
+    ):
         assert words in report.notes[-1]
 
 
-def test_the_stages_stay_inside_the_graph(tied: Path) -> None:
+def test_the_intermediate_values_stay_inside_the_graph(tied: Path) -> None:
     portable = PortableModel.read(tied)
     model, spec = portable.model, portable.spec
     assert [output.name for output in model.graph.outputs] == [output.name for output in spec.outputs]
-    wanted = set(stage_names(levels=5))
-    found = {value.name for value in stage_values(model)}
+    wanted = set(intermediate_names(levels=5))
+    found = {value.name for value in intermediate_values(model)}
     assert wanted - found in (set(), {name for name in wanted if name.startswith("detections.")})
     assert len(portable.golden.to_json()) < 80_000
 
@@ -80,11 +85,11 @@ def test_an_engine_of_it_is_built_and_proves_itself_later(tied: Path, backend: s
     folder = tmp_path / "engine"
     built = build_engine(tied, folder, request=Request(backend=backend, threads=1))
     assert built.parity.passed
-    assert STAGES_PROVEN in built.parity.figures
+    assert MAX_INTERMEDIATE_ERROR in built.parity.figures
     again = verify_engine(folder)
     assert again.passed
     assert again.figures["matched"] == again.figures["detections"] > 0
-    assert "stages were proven when it was built" in again.notes[-1]
+    assert "intermediate values were proven when it was built" in again.notes[-1]
     assert verify_engine(folder, reference=tied).passed
 
 
@@ -103,7 +108,7 @@ class Blurred:
         self._backend.close()
 
 
-def test_a_wrong_engine_of_it_is_refused_by_the_stage_that_differs(tied: Path, tmp_path: Path) -> None:
+def test_a_wrong_engine_of_it_is_refused_by_the_value_that_differs(tied: Path, tmp_path: Path) -> None:
     def open_blurred(folder: Path, manifest: Manifest) -> Blurred:
         return Blurred(open_backend(folder, manifest))
 
@@ -220,12 +225,12 @@ def golden_and_model(exported: ExportedModels) -> tuple[Path, Golden]:
     return path, PortableModel.read(path).golden
 
 
-def proof_of(path: Path) -> StageProof:
-    return portable_stages(PortableModel.read(path))(False)
+def proof_of(path: Path) -> IntermediatesProof:
+    return intermediates_prover(PortableModel.read(path))(False)
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_is_found_in_its_stage(
+def test_a_change_is_found_in_its_value(
     change: str, golden_and_model: tuple[Path, Golden], tmp_path: Path
 ) -> None:
     path, golden = golden_and_model
@@ -240,16 +245,16 @@ def test_a_change_is_found_in_its_stage(
         open_run(tmp_path / "changed.onnx"),
         PortableModel.read(path).spec,
         golden,
-        prove=portable_stages(PortableModel.read(tmp_path / "changed.onnx")),
+        prove=intermediates_prover(PortableModel.read(tmp_path / "changed.onnx")),
     )
     assert not report.passed
 
 
 def test_other_detections_without_a_tie_are_other_detections() -> None:
     report = ParityReport("instance", 1, False, {"detections": 3}, ("3 of 3 detections missed",))
-    settled = StageProof(errors={"maps": 1e-7}).settle(report)
+    settled = IntermediatesProof(errors={"maps": 1e-7}).settle(report)
     assert settled.failures[-1].endswith("no decision ties, yet the detections differ")
-    tied = StageProof(errors={"maps": 1e-7})
+    tied = IntermediatesProof(errors={"maps": 1e-7})
     tied.ties["ranks of anchors"] = 4
     assert tied.settle(report).passed
 
@@ -258,14 +263,17 @@ def test_a_lowered_threshold_shows_candidates_of_any_score(golden_and_model: tup
     model = PortableModel.read(golden_and_model[0]).model
     images = pictures((0,), SIZE_HW)
     counts = [
-        len(graphs.run(changed(model, ShowStages(any_score=any_score)).model, images)["scores"][0])
+        len(graphs.run(changed(model, ExposeIntermediates(any_score=any_score)).model, images)["scores"][0])
         for any_score in (False, True)
     ]
     assert counts[0] < counts[1] == 20
 
 
 def test_the_errors_of_a_reference_and_of_what_it_proves_add_up() -> None:
-    first, second = StageProof(errors={"maps": 1e-7}), StageProof(["wrong"], {"maps": 2e-7, "masks": 1e-6})
+    first, second = (
+        IntermediatesProof(errors={"maps": 1e-7}),
+        IntermediatesProof(["wrong"], {"maps": 2e-7, "masks": 1e-6}),
+    )
     first.ties["ranks of anchors"] = 4
     joined = first.followed_by(second)
     assert joined.failures == ["wrong"]

@@ -1,8 +1,8 @@
-"""Turn the model of a detector's engine into the proof of that engine's stages, in the backend itself.
+"""Prove a detector's engine by its intermediate values, in the backend itself.
 
 An engine tells its detections alone. Where those prove nothing, since decisions tie or nothing is found, the
-same backend builds the same graph once more with the stages as outputs, and that engine is held against the
-portable model in ONNX Runtime, which is held against PyTorch. It is thrown away afterwards.
+same backend builds the same graph once more with the intermediate values as outputs. That engine is compared
+with the portable model in ONNX Runtime, which is compared with PyTorch, and is thrown away afterwards.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from edgeseg.engines.building.builders import fill_engine
 from edgeseg.engines.job import BuildJob, OpenEngine
 from edgeseg.engines.request import Request
 from edgeseg.graph.golden.golden import Golden
+from edgeseg.graph.passes.intermediates import ExposeIntermediates
 from edgeseg.graph.passes.sequence import changed
-from edgeseg.graph.passes.stages import ShowStages
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import Run, open_run
 from edgeseg.graph.view import name_of
 from edgeseg.manifest import Manifest
-from edgeseg.proof.stage_proof import StageGate, StageProof, portable_reference
+from edgeseg.proof.intermediates import IntermediatesGate, IntermediatesProof, portable_reference
 from edgeseg.proof.tolerances import Tolerances
-from edgeseg.proof.verify import portable_stages
+from edgeseg.proof.verify import intermediates_prover
 
 ONE_THREAD = 1  # spares measuring thread counts
 
 
 @dataclass(frozen=True)
-class StagedEngine:
-    """What it takes to build an engine that shows its stages.
+class ProbedEngine:
+    """What it takes to build an engine that exposes its intermediate values.
 
     Attributes:
         source: the portable model that it is held against.
@@ -57,17 +57,17 @@ class StagedEngine:
     images: NDArray[np.uint8]
     tolerances: Tolerances
 
-    def prove(self, any_score: bool) -> StageProof:
-        """Prove the portable model's stages by PyTorch's, then the engine's by the portable model's.
+    def prove(self, any_score: bool) -> IntermediatesProof:
+        """Prove the portable model's intermediate values by PyTorch's, then the engine's by the model's.
 
         Args:
             any_score: lower the score threshold to 0.
         """
-        proof = portable_stages(self.source)(any_score)
+        proof = intermediates_prover(self.source)(any_score)
         return proof if proof.failures else proof.followed_by(self._prove_engine(any_score))
 
-    def _prove_engine(self, any_score: bool) -> StageProof:
-        graph = changed(self.converted.model, ShowStages(any_score=any_score)).model
+    def _prove_engine(self, any_score: bool) -> IntermediatesProof:
+        graph = changed(self.converted.model, ExposeIntermediates(any_score=any_score)).model
         model = PortableModel.of(graph, self.converted.name)
         names = [name_of(output) for output in graph.graph.outputs]
         del graph
@@ -77,9 +77,9 @@ class StagedEngine:
         rules = self.golden.rules.of_any_score() if any_score else self.golden.rules
         batch = self.manifest.spec.input.batch
 
-        def proof_of(run: Run) -> StageProof:
+        def proof_of(run: Run) -> IntermediatesProof:
             reference = portable_reference(self.source.model)
-            return StageGate(rules, batch, self.tolerances).prove(run, reference, self.images)
+            return IntermediatesGate(rules, batch, self.tolerances).prove(run, reference, self.images)
 
         if self.open_engine is None:
             return proof_of(open_run(model.to_bytes()))

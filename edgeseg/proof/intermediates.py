@@ -1,4 +1,4 @@
-"""Turn what a detector's stages compute into a verdict, where detections alone are none since decisions tie.
+"""Compare what a detector computes between image and detections, where its decisions tie.
 
 A detector that is not trained, or that looks at pictures unlike those it was trained on, is equally sure of
 a thousand things. Which of them it finds is decided by the last digit, and differs with the processor. So:
@@ -24,22 +24,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.graph.golden.selection import Selection, Shown, judge
+from edgeseg.graph.golden.selection import Intermediates, Selection, judge
 from edgeseg.graph.passes.given import ComputeFrom
+from edgeseg.graph.passes.intermediates import detection_values
 from edgeseg.graph.passes.sequence import changed
-from edgeseg.graph.passes.stages import detection_values
 from edgeseg.graph.protos import to_bytes
 from edgeseg.graph.running import Run, open_run
 from edgeseg.graph.view import name_of
+from edgeseg.intermediates import DETECTIONS
 from edgeseg.proof.report import ParityReport
 from edgeseg.proof.tolerances import FP32, Tolerances
 from edgeseg.proof.underflow import underflows
-from edgeseg.stages import DETECTIONS
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-NUMBERS = {  # by the stage's name, without its level
+NUMBERS = {  # by the value's name, without its level
     "maps": "feature maps",
     "rpn.logits": "objectness",
     "rpn.deltas": "proposals' deltas",
@@ -49,23 +49,23 @@ NUMBERS = {  # by the stage's name, without its level
 }
 GIVEN = ("proposals.boxes", "proposals.scores", *DETECTIONS)  # what the heads' numbers are of
 ROWS = ("rpn.keep", "heads.logits", "heads.deltas")  # whose first axis is images times something
-STAGES_PROVEN = "max_stage_error"  # a figure of reports on stages: the largest relative error
+MAX_INTERMEDIATE_ERROR = "max_stage_error"  # a figure of reports: the largest relative error of such a value
 GOLDEN_REGIONS = 16  # boxes that the heads' golden numbers are of
 GOLDEN_NUMBERS = 256  # that are kept of each array
 
-Reference = Callable[[NDArray[np.uint8], Shown], Shown]
-"""Computes the numbers of a batch (N, H, W, 3): those of GIVEN, from another's shown stages."""
+Reference = Callable[[NDArray[np.uint8], Intermediates], Intermediates]
+"""Computes the numbers of a batch (N, H, W, 3): those of GIVEN, from another's intermediate values."""
 
 
 @dataclass
-class StageProof:
+class IntermediatesProof:
     """What the proof found.
 
     Attributes:
-        failures: one sentence each; the first stage that differs, or decisions that are wrong.
+        failures: one sentence each; the first intermediate value that differs, or decisions that are wrong.
         errors: largest relative error of each of NUMBERS.
         ties: decisions that tie, by what they decide.
-        comparable: False if the first stage that differs underflows in the reference, too.
+        comparable: False if the first intermediate value that differs underflows in the reference, too.
     """
 
     failures: list[str] = field(default_factory=list)
@@ -73,17 +73,18 @@ class StageProof:
     ties: Counter[str] = field(default_factory=Counter)
     comparable: bool = True
 
-    def followed_by(self, other: StageProof) -> StageProof:
+    def followed_by(self, other: IntermediatesProof) -> IntermediatesProof:
         """Join the proof of what this one is the reference of: errors add up, ties are mostly the same."""
-        errors = {stage: self.errors.get(stage, 0.0) + other.errors.get(stage, 0.0) for stage in NUMBERS}
+        errors = {kind: self.errors.get(kind, 0.0) + other.errors.get(kind, 0.0) for kind in NUMBERS}
         failures, comparable = [*self.failures, *other.failures], self.comparable and other.comparable
-        return StageProof(failures, errors, self.ties | other.ties, comparable)
+        return IntermediatesProof(failures, errors, self.ties | other.ties, comparable)
 
     def settle(self, report: ParityReport) -> ParityReport:
-        """Give the verdict on detections anew, knowing what their stages are worth."""
+        """Give the verdict on detections anew, knowing what their intermediate values are worth."""
         tied = sum(self.ties.values())
-        stage = max(self.errors, key=self.errors.__getitem__)
-        agree = f"every stage agrees (largest relative error {self.errors[stage]:.1e}, {NUMBERS[stage]})"
+        kind = max(self.errors, key=self.errors.__getitem__)
+        largest = f"largest relative error {self.errors[kind]:.1e}, {NUMBERS[kind]}"
+        agree = f"every intermediate value agrees ({largest})"
         failures, notes = [*report.failures, *self.failures], list(report.notes)
         if not self.failures and not report.failures:
             notes.append(f"candidates of any score were compared: {agree}")
@@ -97,7 +98,7 @@ class StageProof:
                 f"rounding: {tied} ({kinds}), as they do in a detector that is not trained, or far from what "
                 "it was trained on"
             ]
-        figures = {**report.figures, STAGES_PROVEN: self.errors[stage], "ties": tied}
+        figures = {**report.figures, MAX_INTERMEDIATE_ERROR: self.errors[kind], "ties": tied}
         return dataclasses.replace(
             report,
             passed=not failures,
@@ -109,8 +110,8 @@ class StageProof:
 
 
 @dataclass(frozen=True)
-class StageGate:
-    """What stages are held against.
+class IntermediatesGate:
+    """What intermediate values are held against.
 
     Attributes:
         rules: by which the detector decides.
@@ -122,15 +123,15 @@ class StageGate:
     batch: int
     limit: Tolerances = FP32
 
-    def prove(self, run: Run, reference: Reference, images: NDArray[np.uint8]) -> StageProof:
-        """Prove an artifact that shows its stages.
+    def prove(self, run: Run, reference: Reference, images: NDArray[np.uint8]) -> IntermediatesProof:
+        """Prove an artifact that exposes its intermediate values.
 
         Args:
-            run: the artifact, with the outputs of `surgery.shown`.
+            run: the artifact, with the outputs of `ExposeIntermediates`.
             reference: what its numbers are compared with.
             images: (M, H, W, 3) uint8 BGR.
         """
-        proof = StageProof()
+        proof = IntermediatesProof()
         for first in range(0, len(images), self.batch):
             part = np.resize(images[first : first + self.batch], (self.batch, *images.shape[1:]))
             found = with_detections(run(part))
@@ -141,24 +142,26 @@ class StageGate:
         return proof
 
     def prove_golden(
-        self, run: Run, heads: Reference, golden: Sequence[Shown], images: NDArray[np.uint8]
-    ) -> StageProof:
+        self, run: Run, heads: Reference, golden: Sequence[Intermediates], images: NDArray[np.uint8]
+    ) -> IntermediatesProof:
         """Prove a portable model by what PyTorch computed of some boxes, without PyTorch.
 
         Args:
-            run: the model, with the outputs of `surgery.shown`.
+            run: the model, with the outputs of `ExposeIntermediates`.
             heads: the model as it computes from given boxes, `portable_reference`.
             golden: of each picture, as `golden_numbers` samples them.
             images: those pictures (M, H, W, 3).
         """
-        proof = StageProof()
+        proof = IntermediatesProof()
         for expected, image in zip(golden, images, strict=True):
             part = np.repeat(image[None], self.batch, axis=0)
             found = sampled(heads(part, regions(expected["proposals.boxes"], self.rules, self.batch)))
             self._judge(proof, expected, found, of_image(with_detections(run(part)), 0, self.batch))
         return proof
 
-    def _judge(self, proof: StageProof, expected: Shown, found: Shown, decided: Shown) -> None:
+    def _judge(
+        self, proof: IntermediatesProof, expected: Intermediates, found: Intermediates, decided: Intermediates
+    ) -> None:
         """Compare the numbers of one image, and judge its decisions if they agree."""
         if proof.failures:
             return
@@ -173,9 +176,9 @@ def portable_reference(model: ir.Model) -> Reference:
     """Let a portable model compute the numbers, in ONNX Runtime."""
     names = dict(zip(DETECTIONS, detection_values(model), strict=True))
     computed = {name_of(value) for node in model.graph for value in node.outputs}
-    numbers = sorted(name for name in computed if stage_of(name) in NUMBERS)
+    numbers = sorted(name for name in computed if without_level(name) in NUMBERS)
 
-    def reference(images: NDArray[np.uint8], other: Shown) -> Shown:
+    def reference(images: NDArray[np.uint8], other: Intermediates) -> Intermediates:
         given = {names.get(name, name): other[name] for name in GIVEN}
         graph = changed(model, ComputeFrom(given, numbers)).model
         return open_run(to_bytes(graph))(images)
@@ -183,7 +186,7 @@ def portable_reference(model: ir.Model) -> Reference:
     return reference
 
 
-def regions(boxes: NDArray[np.float32], rules: Selection, batch: int) -> Shown:
+def regions(boxes: NDArray[np.float32], rules: Selection, batch: int) -> Intermediates:
     """Make proposals and detections of a few boxes (R, 4), taken in turn, of classes in turn."""
     proposals, detections = (
         np.resize(boxes, (count, 4)).astype(np.float32) for count in (rules.proposals, rules.detections)
@@ -204,11 +207,11 @@ def golden_numbers(
     return {"proposals.boxes": few, **sampled(reference(image, regions(few, rules, len(image))))}
 
 
-def sampled(numbers: Shown) -> dict[str, NDArray[Any]]:
+def sampled(numbers: Intermediates) -> dict[str, NDArray[Any]]:
     """Keep evenly spaced ones of the first image's, and those of the first boxes alone."""
     kept = {}
     for name, array in numbers.items():
-        if stage_of(name) in NUMBERS:
+        if without_level(name) in NUMBERS:
             first = array if name in ROWS else array[0]
             first = first[:GOLDEN_REGIONS] if name in ROWS or name == "masks" else first
             places = np.linspace(0, first.size - 1, min(first.size, GOLDEN_NUMBERS)).round()
@@ -216,16 +219,18 @@ def sampled(numbers: Shown) -> dict[str, NDArray[Any]]:
     return kept
 
 
-def compare_numbers(proof: StageProof, expected: Shown, found: Shown, limit: float) -> dict[str, float]:
-    """Note the numbers' relative errors, and the first stage that is beyond tolerance.
+def compare_numbers(
+    proof: IntermediatesProof, expected: Intermediates, found: Intermediates, limit: float
+) -> dict[str, float]:
+    """Note the numbers' relative errors, and the first intermediate value that is beyond tolerance.
 
     Returns:
-        The largest absolute error by the stage's name without its level.
+        The largest absolute error by the value's name without its level.
     """
     absolute: dict[str, float] = {}
-    for stage, words in NUMBERS.items():
-        for name in sorted(name for name in expected if stage_of(name) == stage):
-            place = f"the {words}" + (f" of level {name.rpartition('.')[2]}" if name != stage else "")
+    for kind, words in NUMBERS.items():
+        for name in sorted(name for name in expected if without_level(name) == kind):
+            place = f"the {words}" + (f" of level {name.rpartition('.')[2]}" if name != kind else "")
             count = min(len(expected[name]), len(found[name]))  # padding has masks, too
             wanted, got = (side[name][:count].astype(np.float64) for side in (expected, found))
             if wanted.shape != got.shape:
@@ -233,11 +238,11 @@ def compare_numbers(proof: StageProof, expected: Shown, found: Shown, limit: flo
                 return absolute
             error = np.abs(got - wanted).max(initial=0.0)
             error = float(error) if np.isfinite(error) else np.inf
-            peak = 1.0 if stage == "masks" else float(np.abs(wanted).max(initial=0.0))
+            peak = 1.0 if kind == "masks" else float(np.abs(wanted).max(initial=0.0))
             relative = error / max(peak, float(np.finfo(np.float32).tiny))
-            absolute[stage] = max(absolute.get(stage, 0.0), error)
-            proof.errors[stage] = max(proof.errors.get(stage, 0.0), relative)
-            if relative > limit and stage != "masks" and underflows(wanted, got):
+            absolute[kind] = max(absolute.get(kind, 0.0), error)
+            proof.errors[kind] = max(proof.errors.get(kind, 0.0), relative)
+            if relative > limit and kind != "masks" and underflows(wanted, got):
                 proof.comparable = False
                 proof.failures.append(
                     f"{place} underflow, the largest is {peak:.3g}: the network is not trained"
@@ -251,21 +256,21 @@ def compare_numbers(proof: StageProof, expected: Shown, found: Shown, limit: flo
     return absolute
 
 
-def with_detections(outputs: Shown) -> dict[str, NDArray[Any]]:
+def with_detections(outputs: Intermediates) -> dict[str, NDArray[Any]]:
     """Name the detections of a padded graph, which are its outputs, as those of any other."""
     doubled = {name: outputs[name.split(".")[1]] for name in DETECTIONS if name not in outputs}
     return {**outputs, **doubled}
 
 
-def of_image(stages: Shown, image: int, batch: int) -> dict[str, NDArray[Any]]:
-    """Take one image out of a batch's stages."""
+def of_image(intermediates: Intermediates, image: int, batch: int) -> dict[str, NDArray[Any]]:
+    """Take one image out of a batch's intermediate values."""
     return {
         name: array.reshape(batch, -1, *array.shape[1:])[image] if name in ROWS else array[image]
-        for name, array in stages.items()
+        for name, array in intermediates.items()
     }
 
 
-def stage_of(name: str) -> str:
-    """Give a stage's name without its level: `maps.0` is one of `maps`."""
-    stage, _, level = name.rpartition(".")
-    return stage if level.isdigit() else name
+def without_level(name: str) -> str:
+    """Give a value's name without its level: `maps.0` is one of `maps`."""
+    kind, _, level = name.rpartition(".")
+    return kind if level.isdigit() else name

@@ -1,7 +1,7 @@
-"""Let a detector's graph show its stages.
+"""Make a detector's intermediate values outputs of its graph.
 
-The exporter gives the stages' names to values of the graph (`edgeseg.stages`), so nothing but the graph is
-needed, and what is proven is the graph itself.
+The exporter gives them their names (`edgeseg.intermediates`), so nothing but the graph is needed, and what is
+proven is the graph itself.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import onnx_ir as ir
 from edgeseg.graph.passes.conditions import UnfitGraphError
 from edgeseg.graph.passes.constants import constant
 from edgeseg.graph.view import name_of
-from edgeseg.stages import DETECTIONS, LEVEL_STAGES, STAGES
+from edgeseg.intermediates import DETECTIONS, INTERMEDIATES, LEVEL_INTERMEDIATES
 
 COMPARED_SCORE = "heads.probabilities"  # is compared with the score threshold
 ANY_SCORE = "any_score"
 _THRESHOLD = 1  # the input of a comparison that a score is compared with
 
 
-class ShowStages(ir.passes.InPlacePass):
-    """Add the stages to the outputs.
+class ExposeIntermediates(ir.passes.InPlacePass):
+    """Add the intermediate values to the outputs.
 
     Requires:
-        a graph that names its stages, and, for `any_score`, compares the scores once.
+        a graph that names its intermediate values, and, for `any_score`, compares the scores once.
     """
 
     def __init__(self, *, any_score: bool = False) -> None:
@@ -32,15 +32,15 @@ class ShowStages(ir.passes.InPlacePass):
         self._any_score = any_score
 
     def requires(self, model: ir.Model) -> None:
-        """Check for stages and the threshold."""
-        if not stage_values(model):
-            raise UnfitGraphError("the graph does not name its stages; export the model again")
+        """Check for intermediate values and the threshold."""
+        if not intermediate_values(model):
+            raise UnfitGraphError("the graph does not name its intermediate values; export the model again")
         if self._any_score and len(compared := _comparisons(model)) != 1:
             raise UnfitGraphError(f"the graph compares scores {len(compared)} times; export the model again")
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Add outputs, and change the threshold."""
-        model.graph.outputs.extend(stage_values(model))
+        model.graph.outputs.extend(intermediate_values(model))
         if self._any_score:
             (comparison,) = _comparisons(model)
             lowest = constant(model.graph, ANY_SCORE, np.array(0, np.float32))
@@ -48,14 +48,14 @@ class ShowStages(ir.passes.InPlacePass):
         return ir.passes.PassResult(model, True)
 
 
-def stage_values(model: ir.Model) -> list[ir.Value]:
-    """List the graph's values that are stages, in its order; detections of a padded graph are its outputs."""
-    levels = {f"{stage}." for stage in LEVEL_STAGES}
+def intermediate_values(model: ir.Model) -> list[ir.Value]:
+    """List a graph's intermediate values, in its order; detections of a padded graph are its outputs."""
+    levels = {f"{kind}." for kind in LEVEL_INTERMEDIATES}
     return [
         value
         for node in model.graph
         for value in node.outputs
-        if (name := name_of(value)) in STAGES or name[: name.rfind(".") + 1] in levels
+        if (name := name_of(value)) in INTERMEDIATES or name[: name.rfind(".") + 1] in levels
     ]
 
 

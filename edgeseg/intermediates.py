@@ -1,8 +1,8 @@
-"""Name what a Mask R-CNN computes between its image and its detections, for a proof stage by stage.
+"""Name what a Mask R-CNN computes between its image and its detections, so that a proof can compare it.
 
 A detector decides: which anchors, which boxes of several, which detections. Where a decision ties, rounding
 makes it, and everything after it is another's. What lies between two decisions is plain arithmetic. A network
-that is given a `Show` calls it with every number that a decision is made from, and with every decision:
+that is given a `Probe` calls it with every number that a decision is made from, and with every decision:
 
 | name | shape | what |
 | --- | --- | --- |
@@ -26,23 +26,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-Show = Callable[[str, Any], None]
-"""Takes a stage's name and its tensor."""
+Probe = Callable[[str, Any], None]
+"""Takes an intermediate value's name and its tensor."""
 
 DETECTIONS = ("detections.boxes", "detections.scores", "detections.class_ids")
-STAGES = (
+INTERMEDIATES = (
     *("rpn.boxes", "rpn.scores", "rpn.keep", "rpn.best", "proposals.boxes", "proposals.scores"),
     *("heads.logits", "heads.deltas", "heads.chosen", "heads.probabilities"),
     *("heads.boxes", "heads.scores", "heads.keep", "heads.best"),
     *DETECTIONS,
 )
-LEVEL_STAGES = ("maps", "rpn.logits", "rpn.deltas", "rpn.chosen")
+LEVEL_INTERMEDIATES = ("maps", "rpn.logits", "rpn.deltas", "rpn.chosen")
 
 
-def stage_names(levels: int) -> tuple[str, ...]:
+def intermediate_names(levels: int) -> tuple[str, ...]:
     """List all names that a network with so many pyramid levels shows."""
-    return (*(f"{stage}.{level}" for stage in LEVEL_STAGES for level in range(levels)), *STAGES)
+    return (*(f"{name}.{level}" for name in LEVEL_INTERMEDIATES for level in range(levels)), *INTERMEDIATES)
 
 
-def unseen(name: str, value: object) -> None:
-    """Show nothing: what a network does unless somebody wants to see its stages."""
+def no_probe(name: str, value: object) -> None:
+    """Probe nothing: what a network does unless somebody wants to see its intermediate values."""
