@@ -1,9 +1,9 @@
 """Measure what the CRF does to labels: mIoU and boundary F-score (2 pixels) without, by default, and fitted.
 
 The demo's networks, exported with logits, on the demo's scenes. `stride 8`: their logits averaged over 8x8
-pixels, as a network at that stride gives them. Parameters are fitted on other scenes than those judged.
+pixels, as a network at that stride gives them. Parameters are fitted on other scenes than those tested on.
 
-    python -m benchmarks.crf_accuracy [--fit N] [--judge N] [--trials N]
+    python -m benchmarks.crf_accuracy [--fit N] [--test N] [--trials N]
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from edgeseg.scenes.scene import CLASS_NAMES, generate
 
 SIZE_HW = (240, 320)
 STRIDE = 8
-FIT_SEED, JUDGE_SEED = 700_000, 800_000  # the networks have seen neither
+FIT_SEED, TEST_SEED = 700_000, 800_000  # the networks have seen neither
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fit", type=int, default=24, help="scenes")
-    parser.add_argument("--judge", type=int, default=60, help="scenes")
+    parser.add_argument("--test", type=int, default=60, help="scenes")
     parser.add_argument("--trials", type=int, default=fit.COARSE + fit.FINE)
     arguments = parser.parse_args()
     trials = arguments.trials * fit.COARSE // (fit.COARSE + fit.FINE)
@@ -42,7 +42,7 @@ def main() -> None:
             engine = demo_engine(network, Path(folder), "--output-kind", "logits")
             for stride in (None, STRIDE):
                 known = list(examples(engine, FIT_SEED, arguments.fit, stride))
-                unseen = list(examples(engine, JUDGE_SEED, arguments.judge, stride))
+                unseen = list(examples(engine, TEST_SEED, arguments.test, stride))
                 fitted = fit.fit(known, DEFAULT, trials=(trials, arguments.trials - trials))
                 cells = [fit.score(unseen, parameters) for parameters in (None, DEFAULT, fitted)]
                 text = "".join(f" {100 * c.miou:7.2f} /{100 * c.boundary_f:6.2f}" for c in cells)

@@ -2,7 +2,7 @@
 
 The drop is in points (hundredths of mIoU or mask AP at 0.5) from the first fp32 engine, which computes what
 PyTorch computes. int8 is calibrated on other scenes. TensorRT for RTX parses and builds; its engines need a
-GPU to be judged.
+GPU to be measured.
 
     python -m benchmarks.precision [--scenes N] [--calibration N] [--backends B ...]
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.demo.showcase import CHECKPOINTS, NETWORKS, judge
+from edgeseg.demo.showcase import CHECKPOINTS, NETWORKS, accuracy_of
 from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.request import Request
 from edgeseg.errors import EdgesegError
@@ -31,7 +31,7 @@ from edgeseg.spec import Precision
 
 BACKENDS: tuple[str, ...] = ("onnxruntime", "openvino", "tensorrt_rtx")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
-FIRST_CALIBRATION_SEED = 5000  # far from the scenes that are judged on
+FIRST_CALIBRATION_SEED = 5000  # far from the scenes that are tested on
 LOWEST_SCORE = 0.05  # average precision wants the uncertain detections too
 MAX_DROP = 0.5  # points
 
@@ -87,7 +87,7 @@ def portable_model(network: str, folder: Path) -> Path:
 def measure(
     model: Path, engine: Path, request: Request, images: NDArray[np.uint8], truth: list[Scene]
 ) -> tuple[float | None, str]:
-    """Build one engine, and judge it where it runs: accuracy 0..1, and the rest of the row."""
+    """Build one engine, and test it where it runs: accuracy 0..1, and the rest of the row."""
     calibration = None if request.precision == "fp32" else Calibration(images, "entropy", None, MAX_DROP)
     started = time.perf_counter()
     try:
@@ -104,7 +104,7 @@ def measure(
     if not built.manifest.proven:
         return None, f"{rest} (parsed and built; needs a GPU to run)"
     with Segmenter.open(engine) as segment:
-        accuracy = judge([segment(scene.image) for scene in truth], truth)
+        accuracy = accuracy_of([segment(scene.image) for scene in truth], truth)
     return accuracy.get("miou", accuracy.get("mask_ap50", 0.0)), rest
 
 

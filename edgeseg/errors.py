@@ -1,4 +1,4 @@
-"""Every error edgeseg raises on purpose; each carries one line that says what is wrong and how to mend it.
+"""Every error edgeseg raises on purpose; each carries one line that says what is wrong and how to fix it.
 
 EdgesegError
 ├── UsageError            the caller asked for something that does not exist or does not fit (exit status 2)
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import reprlib
 
-MOST_MESSAGE = 1600  # characters; of a longer one the middle goes, since the mend stands at its end
+MOST_MESSAGE = 1600  # characters; of a longer one the middle goes, since the fix stands at its end
 _KEPT_END = 400
 SHOWN_NAMES = 3  # of a list of them
 _VALUES = reprlib.Repr()

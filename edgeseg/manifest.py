@@ -127,7 +127,7 @@ def read_manifest(folder: Path, *, check_files: bool = False) -> Manifest:
     """
     path = folder / MANIFEST_NAME
     try:
-        with reading(path, EngineError, what="a manifest", mend=BUILD_AGAIN):
+        with reading(path, EngineError, what="a manifest", fix=BUILD_AGAIN):
             parsed = parse_json(read_text(path, EngineError, follow=False), EngineError, str(path))
     except EngineError as error:
         if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
@@ -170,7 +170,7 @@ def open_file(folder: Path, manifest: Manifest, name: str) -> Iterator[BinaryIO]
     if name not in manifest.files:
         raise EngineError(f"{folder} has no file {shown(name)} that was built; {BUILD_AGAIN}")
     path, expected = folder / name, manifest.files[name]
-    with reading(path, EngineError, what="a file of an engine", mend=BUILD_AGAIN, missing=BUILD_AGAIN):
+    with reading(path, EngineError, what="a file of an engine", fix=BUILD_AGAIN, missing=BUILD_AGAIN):
         file = open_regular(path, follow=False)
     with file:
         if expected and hash_of(file) != expected:

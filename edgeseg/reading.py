@@ -33,14 +33,14 @@ _KINDS = {
 
 @contextmanager
 def reading(
-    path: object, error: type[EdgesegError], *, what: str, mend: str, missing: str | None = None
+    path: object, error: type[EdgesegError], *, what: str, fix: str, missing: str | None = None
 ) -> Iterator[None]:
     """Turn whatever goes wrong while a file is read into `error`, one line about that file.
 
     Args:
         path: of the file, or what it is called in messages.
         what: the file should have been, such as `a manifest`.
-        mend: what to do about a damaged one.
+        fix: what to do about a damaged one.
         missing: what to do where there is no such file.
 
     Raises:
@@ -55,7 +55,7 @@ def reading(
         advice = f"; {missing}" if missing and isinstance(problem, FileNotFoundError) else ""
         raise error(f"{path} cannot be read: {problem.strerror or problem}{advice}") from problem
     except Exception as problem:  # bytes that nobody vouches for make parsers raise anything
-        raise error(f"{path} is damaged or not {what} ({reason_of(problem)}); {mend}") from problem
+        raise error(f"{path} is damaged or not {what} ({reason_of(problem)}); {fix}") from problem
 
 
 def reason_of(problem: BaseException) -> str:

@@ -30,7 +30,7 @@ from edgeseg.records import Range, Ranged, from_json_value, to_json_value
 
 SCHEMA_VERSION = 1
 DENSE_CRF = "dense_crf"  # the module that a graph's CRF comes from
-VOID_LABEL = 255  # of a pixel: no class, or "not sure"; in label maps to judge by: not counted
+VOID_LABEL = 255  # of a pixel: no class, or "not sure"; in label maps to score by: not counted
 MAX_CLASSES = VOID_LABEL  # labels are uint8
 MAX_COLOUR = 255
 MAX_SIDE = 16384  # pixels; larger inputs are a mistake in the numbers, not a network

@@ -24,7 +24,7 @@ def test_what_is_no_limit_is_refused(text: str) -> None:
         parse(text)
 
 
-def test_the_message_holds_the_mend_and_the_mend_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_message_holds_the_fix_and_the_fix_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(EngineError) as caught:
         refuse_above("bytes", 3 * 10**9, "model.edgeseg unpacked", EngineError)
     assert str(caught.value) == (

@@ -34,7 +34,7 @@ def test_what_is_no_file_is_refused_at_once(
     make(Path("it"))
     with (
         pytest.raises(EngineError, match=f"it cannot be read: .*{kind}"),
-        reading("it", EngineError, what="", mend=""),
+        reading("it", EngineError, what="", fix=""),
     ):
         read_bytes(Path("it"))
 
@@ -72,7 +72,7 @@ def test_what_was_hashed_is_read_on_though_another_takes_its_place(tmp_path: Pat
 def test_whatever_a_parser_raises_is_one_line_of_the_files_kind(problem: Exception) -> None:
     with (
         pytest.raises(EngineError) as caught,
-        reading("x.json", EngineError, what="a manifest", mend="build it"),
+        reading("x.json", EngineError, what="a manifest", fix="build it"),
     ):
         raise problem
     assert str(caught.value).startswith("x.json is damaged or not a manifest (")
@@ -103,7 +103,7 @@ def test_messages_are_one_short_line_without_control_characters() -> None:
         str(EngineError("red \x1b[31m and\ntwo \u202e lines \udc80"))
         == "red \\x1b[31m and two \\u202e lines \\udc80"
     )
-    long = one_line("x" * 10**6 + " mend it")
+    long = one_line("x" * 10**6 + " fix it")
     assert len(long) < 2000
-    assert long.endswith("mend it")
+    assert long.endswith("fix it")
     assert len(shown(["y" * 10**6] * 1000)) < 1000

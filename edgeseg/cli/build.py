@@ -99,7 +99,7 @@ def _write_ranges(
     path: Path, model: PortableModel, packed: PackedRequest, ranges: Ranges, say: Callable[[str], None]
 ) -> None:
     """Measure int8 ranges here, which spares the device doing it."""
-    from edgeseg.engines.building.conversion import int8_target, judge_of
+    from edgeseg.engines.building.conversion import int8_target, evaluator_of
     from edgeseg.graph.precision.choice import choose_int8
 
     if packed.precision != "int8" or packed.backend in (None, AUTO):
@@ -107,7 +107,7 @@ def _write_ranges(
     calibration = ranges.read(model.spec)
     assert calibration is not None
     target = int8_target(model.spec, packed.request())
-    choice = choose_int8(model, calibration, judge_of(model, calibration), target, say)
+    choice = choose_int8(model, calibration, evaluator_of(model, calibration), target, say)
     path.write_text(choice.to_json())
     print_precision(choice.report)
 

@@ -15,7 +15,7 @@ from edgeseg.cli.tables import console, print_times
 
 if TYPE_CHECKING:
     from edgeseg.demo.crf_picture import Refined
-    from edgeseg.demo.showcase import Walked
+    from edgeseg.demo.showcase import NetworkReport
 
 DEFAULT_FRAMES = 120
 DEFAULT_FOLDER = Path("demo-output")
@@ -38,39 +38,39 @@ def command(*, frames: int, json_path: Path | None, output: Path) -> None:
     ground truth is known. A picture shows what a CRF makes of DeepLab's labels.
     """
     from edgeseg.demo.crf_picture import NETWORK, show_crf
-    from edgeseg.demo.showcase import NETWORKS, overview, walk
+    from edgeseg.demo.showcase import NETWORKS, demonstrate, overview
 
     check_report(json_path)
     output.mkdir(parents=True, exist_ok=True)
     start_s = time.monotonic()
-    walked = []
+    reports = []
     for network in NETWORKS:
         with status(f"{network}: checkpoint, portable model, engine, video") as say:
-            walked.append(walk(network, output, frames=frames, on_step=say))
-    overview(walked, output / OVERVIEW)
-    engines = {one.network: one.files["engine"] for one in walked}
+            reports.append(demonstrate(network, output, frames=frames, on_step=say))
+    overview(reports, output / OVERVIEW)
+    engines = {one.network: one.files["engine"] for one in reports}
     with status(f"{NETWORK}: labels without and with the CRF"):
         refined = show_crf(engines[NETWORK], output / CRF_PICTURE)
     if json_path is not None:
-        write_json(json_path, [one.to_json_value() for one in walked])
+        write_json(json_path, [one.to_json_value() for one in reports])
     if str(json_path) == "-":
         return
-    for one in walked:
+    for one in reports:
         click.echo(f"\n{one.network}, {frames} frames of video")
         print_times(one.run.stages)
-    _print_summary(walked)
+    _print_summary(reports)
     _print_refined(refined, output / CRF_PICTURE)
     click.echo(
-        f"pictures: {output / OVERVIEW}, videos: {', '.join(str(one.files['video']) for one in walked)}"
+        f"pictures: {output / OVERVIEW}, videos: {', '.join(str(one.files['video']) for one in reports)}"
     )
     click.echo(f"done in {time.monotonic() - start_s:.0f} s")
 
 
-def _print_summary(walked: list[Walked]) -> None:
+def _print_summary(reports: list[NetworkReport]) -> None:
     table = Table("network", "engine", "parity", "accuracy")
     for name in ("p50", "p90", "p99", "infer p50", "video FPS"):
         table.add_column(name, justify="right")
-    for one in walked:
+    for one in reports:
         latency = one.profile.latency_ms
         table.add_row(
             one.network,
@@ -90,17 +90,17 @@ def _print_summary(walked: list[Walked]) -> None:
 
 
 def _print_refined(refined: Refined, picture: Path) -> None:
-    """Say in points what the CRF brings on all judged scenes, and on what the picture shows."""
-    from edgeseg.demo.crf_picture import JUDGED_SCENES
+    """Say in points what the CRF brings on all test scenes, and on what the picture shows."""
+    from edgeseg.demo.crf_picture import TEST_SCENES
 
     miou, boundary_f = (
-        f"{100 * before:.1f} -> {100 * after:.1f}" for before, after in zip(*refined.judged, strict=True)
+        f"{100 * before:.1f} -> {100 * after:.1f}" for before, after in zip(*refined.overall, strict=True)
     )
     whole, part = (
         f"{100 * change.before.boundary_f:.1f} -> {100 * change.after.boundary_f:.1f}"
         for change in (refined.shown, refined.enlarged)
     )
     click.echo(
-        f"DeepLab, {JUDGED_SCENES} scenes: mIoU {miou}, boundary F (2 px) {boundary_f} with the CRF\n"
+        f"DeepLab, {TEST_SCENES} scenes: mIoU {miou}, boundary F (2 px) {boundary_f} with the CRF\n"
         f"{picture}: the scene of the median gain, boundary F {whole}; in its enlarged part {part}"
     )

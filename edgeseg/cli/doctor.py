@@ -63,12 +63,12 @@ def command(json_path: Path | None) -> None:
     machine = findings["machine"]
     out.print(f"edgeseg {__version__}, Python {findings['python']}, {machine['system']}")
     out.print(f"{machine['cpu']}, {machine['logical_cores']} cores")
-    table = Table("what", "state", "to mend")
+    table = Table("what", "state", "to fix")
     for part in findings["parts"]:
         missing = [name for name, version in part["versions"].items() if version is None]
         found = ", ".join(f"{name} {version}" for name, version in part["versions"].items() if version)
         state = f"missing: {', '.join(missing)}" if missing else found
-        table.add_row(part["purpose"], state, escape(mend_part(part["extra"], missing)))
+        table.add_row(part["purpose"], state, escape(fix_for_part(part["extra"], missing)))
     for examined in _examined():
         for row in examined.rows(findings):
             table.add_row(*map(escape, row))
@@ -118,14 +118,14 @@ def _examined() -> list[Examined]:
     return found
 
 
-def mend_part(extra: str, missing: Sequence[str]) -> str:
+def fix_for_part(extra: str, missing: Sequence[str]) -> str:
     """Give the command that installs what is missing; a backend's library is in the backend's extra."""
     extras = dict.fromkeys(extra_of(module) or extra for module in missing)
     return f"pip install 'edgeseg[{','.join(extras)}]'" if extras else ""
 
 
 def describe_kernel(built: bool, in_use: str) -> tuple[str, str]:
-    """Give the state of the CRF's kernel, and what mends or changes it."""
+    """Give the state of the CRF's kernel, and what fixes or changes it."""
     if built:
         return in_use, f"{kernel.VARIABLE} chooses of {', '.join(kernel.runnable())}"
     return "not built: NumPy does its work, slowly", "install a C++ compiler, then edgeseg again"

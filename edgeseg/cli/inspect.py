@@ -80,7 +80,7 @@ def _describe_precision(folder: Path, manifest: Manifest) -> dict[str, Any]:
         return {}
     from edgeseg.graph.precision.report import PrecisionReport
 
-    with reading(folder / PRECISION_NAME, EngineError, what="a precision report", mend=BUILD_AGAIN):
+    with reading(folder / PRECISION_NAME, EngineError, what="a precision report", fix=BUILD_AGAIN):
         parsed = parse_json(read_file(folder, manifest, PRECISION_NAME), EngineError, PRECISION_NAME)
     report = from_json_value(PrecisionReport, parsed, where=PRECISION_NAME)
     return {

@@ -139,8 +139,8 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     Raises:
         UsageError: if the file cannot be read, or holds no name or more than there can be.
     """
-    mend = "write one a line, in UTF-8, background first"
-    with reading(path, UsageError, what="a file of class names", mend=mend):
+    fix = "write one a line, in UTF-8, background first"
+    with reading(path, UsageError, what="a file of class names", fix=fix):
         lines = read_text(path, UsageError).splitlines()
     names = tuple(line.strip() for line in lines if line.strip())
     if len(names) > MAX_CLASSES:

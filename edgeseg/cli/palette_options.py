@@ -39,7 +39,7 @@ def read_palette(path: Path) -> tuple[RGBColour, ...]:
     Raises:
         UsageError: if the file cannot be read, or a line is no colour.
     """
-    with reading(path, UsageError, what="a palette", mend=PALETTE_FORM):
+    with reading(path, UsageError, what="a palette", fix=PALETTE_FORM):
         lines = [line.strip() for line in read_text(path, UsageError).splitlines()]
     colours = tuple(_colour(path, line) for line in lines if line)
     if not 1 <= len(colours) <= MAX_CLASSES:

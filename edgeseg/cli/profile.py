@@ -54,7 +54,7 @@ def command(
 ) -> None:
     """Measure ENGINE on SOURCE (as for run; synthetic frames of 640x480 by default).
 
-    Capture to result begins when a frame is at hand and ends when its result stands in memory in the frame's
+    Capture to result begins when a frame has arrived and ends when its result stands in memory in the frame's
     own pixels. Inference alone begins with the prepared input and ends with the outputs, both in host memory.
     """
     from edgeseg.runtime import Segmenter

@@ -35,7 +35,7 @@ def print_times(rows: Mapping[str, Summary]) -> None:
 
 
 def print_parity(report: ParityReport) -> None:
-    """Print what a comparison found, and what a reader must know to judge it."""
+    """Print what a comparison found, and what a reader must know to understand it."""
     out = console()
     figures = ", ".join(
         f"{name.replace('_', ' ')} {_figure(value)}" for name, value in report.figures.items()

@@ -24,9 +24,9 @@ from edgeseg.runtime.sinks.base import encode_image
 from edgeseg.scenes import scene as scenes
 from edgeseg.spec import CRFSpec, ModelSpec
 
-NETWORK = "deeplab"  # the road exports it with logits
+NETWORK = "deeplab"  # the demo exports it with logits
 # Found by a search like that of `fit.fit`, of 80 trials, on 24 scenes of seeds from 700,000 up, none of which
-# is judged or shown.
+# is measured or shown.
 FITTED = CRFSpec(
     height=480,
     appearance_position_px=43.5,
@@ -36,7 +36,7 @@ FITTED = CRFSpec(
     smoothness_weight=0.929,
     iterations=4,
 )
-JUDGED_SCENES = 20
+TEST_SCENES = 20
 
 ENLARGED = 4  # times
 WINDOW_HW = tuple(side // ENLARGED for side in scenes.DEFAULT_SIZE_HW)
@@ -72,15 +72,15 @@ class View:
 
 @dataclass(frozen=True)
 class Refined:
-    """What the CRF does to labels, on JUDGED_SCENES, and on what the picture shows whole and enlarged."""
+    """What the CRF does to labels, on TEST_SCENES, and on what the picture shows whole and enlarged."""
 
-    judged: Change
+    overall: Change
     shown: Change
     enlarged: Change
 
 
 def show_crf(engine: Path, picture: Path) -> Refined:
-    """Judge labels without and with the CRF on JUDGED_SCENES, and draw those of a typical scene.
+    """Score labels without and with the CRF on TEST_SCENES, and draw those of a typical scene.
 
     It is the scene whose gain in boundary F is the median. Below its whole views stands the part in which the
     CRF changed most labels, for better or worse, enlarged, with white lines where classes meet in truth.
@@ -89,10 +89,10 @@ def show_crf(engine: Path, picture: Path) -> Refined:
         engine: of NETWORK, with logits.
         picture: the file to be written; two rows of four views.
     """
-    judged = [scenes.generate(FIRST_UNSEEN_SEED + i) for i in range(JUDGED_SCENES)]
+    tested = [scenes.generate(FIRST_UNSEEN_SEED + i) for i in range(TEST_SCENES)]
     with Engine.open(engine) as opened:
         without_crf, with_crf = Segmenter(opened), Segmenter(opened, refinement=Refinement(FITTED))
-        views = [_view(without_crf, with_crf, scene) for scene in judged]
+        views = [_view(without_crf, with_crf, scene) for scene in tested]
         changes = [_change([view]) for view in views]
         gains = [change.after.boundary_f - change.before.boundary_f for change in changes]
         typical = gains.index(statistics.median_low(gains))

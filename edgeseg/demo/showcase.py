@@ -1,4 +1,4 @@
-"""Turn the shipped checkpoints into engines, videos and a report: the whole road for each network."""
+"""Turn the shipped checkpoints into engines, videos and a report, each network from end to end."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ OUTPUTS = {"video": ".mp4", "results": ".jsonl", "picture": ".png"}
 
 
 @dataclass(frozen=True)
-class Walked:
-    """One network at the end of the road.
+class NetworkReport:
+    """What the demo found of one network.
 
     Attributes:
         accuracy: on unseen scenes: `miou`, or `box_ap50` and `mask_ap50`, 0..1.
@@ -81,8 +81,8 @@ class Walked:
         }
 
 
-def walk(network: str, folder: Path, *, frames: int, on_step: Callable[[str], None]) -> Walked:
-    """Take one checkpoint down the road: export, build, judge, profile, run.
+def demonstrate(network: str, folder: Path, *, frames: int, on_step: Callable[[str], None]) -> NetworkReport:
+    """Take one checkpoint from end to end: export, build, measure, profile, run.
 
     Args:
         network: one of NETWORKS.
@@ -100,8 +100,8 @@ def walk(network: str, folder: Path, *, frames: int, on_step: Callable[[str], No
     shown = SHOWN_SCORE if built.manifest.spec.task == "instance" else None
     outputs = {kind: folder / f"{network}{suffix}" for kind, suffix in OUTPUTS.items()}
     with Engine.open(engine) as opened:
-        judged, filmed = Segmenter(opened), Segmenter(opened, score_threshold=shown)
-        accuracy = judge([judged(scene.image) for scene in truth], truth)
+        tested, filmed = Segmenter(opened), Segmenter(opened, score_threshold=shown)
+        accuracy = accuracy_of([tested(scene.image) for scene in truth], truth)
         on_step(f"latency over {frames} frames")
         with open_source(_video()) as source:
             latency = profile(filmed, source, frames=frames)
@@ -109,7 +109,9 @@ def walk(network: str, folder: Path, *, frames: int, on_step: Callable[[str], No
         report = _film(filmed, frames, [outputs["video"], outputs["results"]])
         _film(filmed, 1, [outputs["picture"]])
     files = {"portable model": model, "engine": engine, **outputs}
-    return Walked(network, built.manifest, accuracy, export_parity, built.parity, report, latency, files)
+    return NetworkReport(
+        network, built.manifest, accuracy, export_parity, built.parity, report, latency, files
+    )
 
 
 def _export(network: str, model: Path) -> ParityReport:
@@ -138,15 +140,15 @@ def _video() -> str:
     return f"synthetic:{width}x{height}?seed={VIDEO_SEED}"
 
 
-def overview(walked: Sequence[Walked], path: Path) -> None:
+def overview(reports: Sequence[NetworkReport], path: Path) -> None:
     """Put the frame and what each network sees in it side by side, two in a row."""
-    pictures = [cv2.imread(str(one.files["picture"])) for one in walked]
+    pictures = [cv2.imread(str(one.files["picture"])) for one in reports]
     tiles = [scenes.generate(VIDEO_SEED).image, *(picture for picture in pictures if picture is not None)]
     rows = [np.hstack(tiles[i : i + 2]) for i in range(0, len(tiles) - 1, 2)]
     write_whole(path, encode_image(path, np.vstack(rows)))
 
 
-def judge(
+def accuracy_of(
     results: Sequence[SemanticResult | InstanceResult], truth: Sequence[scenes.Scene]
 ) -> dict[str, float]:
     """Measure results against the truth in the terms of their task."""

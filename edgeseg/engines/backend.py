@@ -123,7 +123,7 @@ def remarks_on(folder: Path, manifest: Manifest) -> list[str]:
 
 
 def refuse_if_moved(folder: Path, manifest: Manifest, here: Mapping[str, str]) -> None:
-    """Raise EngineError, with the command that mends it, if the engine was built on something else.
+    """Raise EngineError, with the command that fixes it, if the engine was built on something else.
 
     Args:
         here: what this machine offers, by the keys of `Manifest.built_on`; an engine under construction has

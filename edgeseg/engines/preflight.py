@@ -1,4 +1,4 @@
-"""Turn a graph and a target into what the target will refuse: which node, from which line, and the mend.
+"""Turn a graph and a target into what the target will refuse: which node, from which line, and the fix.
 
 The rules are those that the targets' own parsers apply, as each backend's folder gives them. They are checked
 here because a parser stops at the first error, names a node by a number, and knows nothing of the PyTorch
@@ -110,9 +110,9 @@ def _types_refused(model: ir.Model, rules: GraphRules) -> Iterator[Finding]:
             if node.op_type == operator and taken == kind:
                 yield Finding(node.name or "", node.op_type, origin_of(node), problem)
         for value in node.outputs:
-            for kind, mend in rules.outputs.items():
+            for kind, fix in rules.outputs.items():
                 if _kind(value) == kind:
-                    problem = f"gives {kind}; {mend}"
+                    problem = f"gives {kind}; {fix}"
                     yield Finding(node.name or "", node.op_type, origin_of(node), problem)
 
 

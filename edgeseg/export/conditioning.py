@@ -24,7 +24,7 @@ from edgeseg.models.network_outputs import tensor_at
 from edgeseg.models.zoo import Network
 from edgeseg.proof.underflow import UNDERFLOW
 
-MEND = "check the normalisation (--mean, --std, --divide-by-255) and how the weights were trained"
+FIX = "check the normalisation (--mean, --std, --divide-by-255) and how the weights were trained"
 
 
 def refuse_half_precision(network: Network, frame: NDArray[np.uint8]) -> None:
@@ -82,7 +82,7 @@ def check_own_error(network: Network, read: Read, frame: NDArray[np.uint8], limi
         raise ExportError(
             "the network's own numbers are not fit for float32, so that no graph can be proven: PyTorch's "
             f"output is {error:.2g} of its largest value away from what PyTorch computes in float64, "
-            f"{limit:g} is allowed{cause}; {MEND}"
+            f"{limit:g} is allowed{cause}; {FIX}"
         )
 
 

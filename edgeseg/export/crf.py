@@ -27,12 +27,12 @@ def stride_of(size_hw: tuple[int, int], batch: int, asked: int | None = None) ->
         raise UsageError(
             f"the CRF's kernel of all pairs of cells would take {_gib(taken[stride])} at stride {stride} for "
             f"{batch} x {size_hw[0]}x{size_hw[1]}, at most {_gib(MOST_BYTES)} are sensible; "
-            f"{_mend(size_hw, batch, taken)}"
+            f"{_fix(size_hw, batch, taken)}"
         )
     return stride
 
 
-def _mend(size_hw: tuple[int, int], batch: int, taken: dict[int, int]) -> str:
+def _fix(size_hw: tuple[int, int], batch: int, taken: dict[int, int]) -> str:
     """Say which stride fits, or which size."""
     fits = next((stride for stride in STRIDES if taken[stride] <= MOST_BYTES), None)
     if fits is not None:

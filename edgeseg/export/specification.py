@@ -228,18 +228,18 @@ def _check_normalisation(network: Network) -> None:
     mean, std, form = network.mean_rgb, network.std_rgb, network.divide_by_255
     white = 1 if form == "before" else WHITE
     if not all(0.0 <= value <= white for value in mean) or not all(0.0 < value <= white for value in std):
-        mend = ""
+        fix = ""
         if form == "before" and all(
             0.0 <= m <= WHITE and 0.0 < s <= WHITE for m, s in zip(mean, std, strict=True)
         ):
-            mend = (
+            fix = (
                 "; where the training computed (x - mean) / std from pixels x in 0..255, say "
                 "--divide-by-255 never; where it computed ((x - mean) / std) / 255, --divide-by-255 after"
             )
         raise UsageError(
             f"mean and deviation are of pixels scaled to 0..{white} (--divide-by-255 {form}): the mean must "
             f"be 0 to {white}, the deviation above 0 and at most {white}, got {_listed(mean)} and "
-            f"{_listed(std)}{mend}"
+            f"{_listed(std)}{fix}"
         )
     if network.channel_order == "grey" and not len(set(mean)) == len(set(std)) == 1:
         raise UsageError(
@@ -314,7 +314,7 @@ def check_stride(logits_hw: tuple[int, ...], size_hw: tuple[int, int]) -> None:
     """Refuse logits that are not the image seen at a whole stride, such as those of unpadded convolutions.
 
     Raises:
-        ExportError: with the mend.
+        ExportError: with the fix.
     """
     for given, side in zip(logits_hw, size_hw, strict=True):
         stride = max(1, round(side / given))

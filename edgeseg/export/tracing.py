@@ -112,7 +112,7 @@ def _summary(error: BaseException) -> str:
 
 
 def _channel_advice(error: BaseException) -> str:
-    """Say how to mend it where the network takes another number of channels than it is given."""
+    """Say how to fix it where the network takes another number of channels than it is given."""
     counts = re.search(r"to have (\d+) channels, but got (\d+) channels", str(error))
     if counts is None:
         return ""

@@ -63,7 +63,7 @@ class PortableModel:
         """
         if isinstance(path, PortableModel):
             return path
-        with reading(path, ExportError, what="an ONNX file", mend="export it again"):
+        with reading(path, ExportError, what="an ONNX file", fix="export it again"):
             content = Content.of_file(path)
             proto = _parsed(content, str(path))
             if not proto.graph.node:

@@ -1,6 +1,6 @@
 """Mask R-CNN: turn images into boxes, classes and masks of the objects in them.
 
-He et al., "Mask R-CNN", 2017. The road from pixels to objects has five steps, each in its own module:
+He et al., "Mask R-CNN", 2017. From pixels to objects there are five steps, each in its own module:
 
 1. a *backbone* computes feature maps, and a *feature pyramid* gives every scale both detail and meaning
    (`resnet.py`, `fpn.py`);

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.graph.golden.selection import Intermediates, Selection, judge
+from edgeseg.graph.golden.selection import Intermediates, Selection, check_decisions
 from edgeseg.graph.passes.given import ComputeFrom
 from edgeseg.graph.passes.intermediates import detection_values
 from edgeseg.graph.passes.sequence import changed
@@ -138,7 +138,7 @@ class IntermediatesGate:
             expected = reference(part, found)
             for image in range(self.batch):
                 wanted, own = (of_image(side, image, self.batch) for side in (expected, found))
-                self._judge(proof, wanted, own, own)
+                self._compare(proof, wanted, own, own)
         return proof
 
     def prove_golden(
@@ -156,18 +156,18 @@ class IntermediatesGate:
         for expected, image in zip(golden, images, strict=True):
             part = np.repeat(image[None], self.batch, axis=0)
             found = sampled(heads(part, regions(expected["proposals.boxes"], self.rules, self.batch)))
-            self._judge(proof, expected, found, of_image(with_detections(run(part)), 0, self.batch))
+            self._compare(proof, expected, found, of_image(with_detections(run(part)), 0, self.batch))
         return proof
 
-    def _judge(
+    def _compare(
         self, proof: IntermediatesProof, expected: Intermediates, found: Intermediates, decided: Intermediates
     ) -> None:
-        """Compare the numbers of one image, and judge its decisions if they agree."""
+        """Compare the numbers of one image, and check its decisions if they agree."""
         if proof.failures:
             return
         absolute = compare_numbers(proof, expected, found, self.limit.relative_logit)
         if not proof.failures:
-            decisions = judge(decided, self.rules, absolute)
+            decisions = check_decisions(decided, self.rules, absolute)
             proof.failures += decisions.faults
             proof.ties += decisions.ties
 

@@ -26,7 +26,7 @@ def compare(
     max_detections: int | None = None,
     notes: Sequence[str] = (),
 ) -> ParityReport:
-    """Judge the outputs of an artifact.
+    """Compare the outputs of an artifact with those expected.
 
     Args:
         reference: what PyTorch computed, one item an image. Semantic: `logits`, `labels` or both; what both
@@ -74,9 +74,9 @@ def _semantic(
         largest, mean = np.array(errors.relative_logit_errors).T
         figures["max_relative_logit_error"] = float(largest.max())
         figures["mean_relative_logit_error"] = float(mean.mean())
-    judged = ("max" if spec.graph.crf_stride is None else "mean") + "_relative_logit_error"
+    limited = ("max" if spec.graph.crf_stride is None else "mean") + "_relative_logit_error"
     failures = [
-        *_above(figures, judged, limit.relative_logit),
+        *_above(figures, limited, limit.relative_logit),
         *_below(figures, "label_agreement", limit.label_agreement),
         *_below(figures, "class_overlap", limit.class_overlap),
     ]

@@ -21,7 +21,7 @@ class ParityReport:
         passed: whether every figure is within tolerance.
         figures: errors by name, such as `max_relative_logit_error` or `matched`.
         failures: one sentence for each figure beyond tolerance, or other finding that failed.
-        notes: what a reader must know to judge the figures.
+        notes: what a reader must know to understand the figures.
         comparable: whether PyTorch's own outputs are numbers that can be compared; if not, a failure says
             nothing of the artifact.
     """

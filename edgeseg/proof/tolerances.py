@@ -78,7 +78,7 @@ INT8 = Tolerances(
     match_iou=0.5,
 )
 """Int8 keeps 8 bits, chosen for images like those calibrated on; generated pictures are none, and single
-boxes and pixels move. What int8 costs the task is judged where its layers are chosen (`--max-drop`); this
+boxes and pixels move. What int8 costs the task is measured where its layers are chosen (`--max-drop`); this
 proof tells a quantised network from a broken one, in which a fourth of the objects or a tenth of the pixels
 are others.
 """

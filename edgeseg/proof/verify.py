@@ -57,7 +57,7 @@ def verify_model(model: Path | PortableModel) -> ParityReport:
         ExportError: if the file is no portable model, or ONNX Runtime refuses it.
     """
     model = PortableModel.read(model)
-    with reading(model.name, ExportError, what="a portable model", mend="export it again"):
+    with reading(model.name, ExportError, what="a portable model", fix="export it again"):
         spec, golden = model.spec, model.golden
         same = model.graph_sha256 == golden.graph_sha256
         model.release()
@@ -68,7 +68,7 @@ def verify_model(model: Path | PortableModel) -> ParityReport:
     return dataclasses.replace(report, passed=False, failures=(failure, *report.failures))
 
 
-@reading("the proof", ParityError, what="of this model", mend="export the model again")
+@reading("the proof", ParityError, what="of this model", fix="export the model again")
 def verify(
     run: Run,
     spec: ModelSpec,

@@ -83,10 +83,10 @@ def _check(frame: NDArray[np.uint8]) -> None:
     if fits and frame.dtype == np.uint8:
         return
     message = f"a frame must be (H, W, 3) uint8 BGR, got {frame.shape} {frame.dtype}"
-    raise ShapeError(message + _mend(frame))
+    raise ShapeError(message + _fix(frame))
 
 
-def _mend(frame: NDArray[np.uint8]) -> str:
+def _fix(frame: NDArray[np.uint8]) -> str:
     """Say how to make a frame of an array that is nearly one."""
     if frame.ndim == _COLOUR_DIMENSIONS - 1:
         return "; for a grey image: cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)"

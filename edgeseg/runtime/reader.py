@@ -168,7 +168,7 @@ class LatestReader(Reader):
     """The newest frame only: for live sources, whose frames go stale while the caller computes.
 
     One frame waits; a newer one takes its place, and the old one is dropped. While the caller is expected to
-    be busy for some frames more, judged by how long it was last time, frames are passed over undecoded. A
+    be busy for some frames more, estimated by how long it was last time, frames are passed over undecoded. A
     recording plays at its own rate, as if it were a camera.
     """
 

@@ -225,7 +225,7 @@ def _check_logits(spec: ModelSpec, what: str) -> None:
     """Refuse what only logits can give; say how to get them, if they can be got."""
     if spec.output_kind == "logits":
         return
-    mend = "export the model with --output-kind logits"
+    fix = "export the model with --output-kind logits"
     if spec.head.kind == "labels":
-        mend = "its network decides by itself, and has none to give"
-    raise UsageError(f"{what} needs the network's logits, this engine gives {spec.output_kind}; {mend}")
+        fix = "its network decides by itself, and has none to give"
+    raise UsageError(f"{what} needs the network's logits, this engine gives {spec.output_kind}; {fix}")

@@ -17,7 +17,7 @@ from edgeseg.engines.tuning import Measured
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.agreement import labels_at
-from edgeseg.graph.precision.judge import Judge
+from edgeseg.graph.precision.evaluator import Evaluator
 from edgeseg.graph.running import open_run
 from edgeseg.manifest import read_manifest, sha256_of
 from edgeseg.models.zoo import Network
@@ -199,13 +199,13 @@ def test_an_interrupted_search_leaves_the_best_engine_so_far_and_the_next_build_
     """All layers in int8 lose 2 points by every method, one group alone 0.1; then the user loses patience."""
     losses = iter([2.0, 2.0, 2.0, 2.0, 0.1, KeyboardInterrupt(), 0.1])  # the last is the finished engine's
 
-    def points_lost(judge: Judge, run: object) -> float:
+    def points_lost(evaluator: Evaluator, run: object) -> float:
         loss = next(losses)
         if isinstance(loss, KeyboardInterrupt):
             raise loss
         return loss
 
-    monkeypatch.setattr(Judge, "points_lost", points_lost)
+    monkeypatch.setattr(Evaluator, "points_lost", points_lost)
     cache, engine = tmp_path / "cache.json", tmp_path / "engine"
     arguments = ["build", str(model), *labelled, "--calibration-cache", str(cache), "-o", str(engine)]
     assert status_of(arguments) == 130

@@ -361,14 +361,14 @@ def test_a_folder_of_type_stubs_is_no_library(tmp_path: Path, monkeypatch: pytes
 
 
 def test_doctor_installs_no_second_onnx_runtime() -> None:
-    from edgeseg.cli.doctor import mend_part
-    from edgeseg.engines.onnxruntime.doctor import mend_provider
+    from edgeseg.cli.doctor import fix_for_part
+    from edgeseg.engines.onnxruntime.doctor import fix_for_provider
 
-    assert mend_part("build", ["onnx"]) == "pip install 'edgeseg[build]'"
-    assert mend_part("export", ["torch", "onnx", "onnxruntime"]) == "pip install 'edgeseg[export,cpu]'"
-    assert mend_part("export", []) == ""
-    assert mend_provider("gpu", []) == "pip install 'edgeseg[gpu]'"
-    assert mend_provider("gpu", ["onnxruntime"]) == "pip uninstall onnxruntime; pip install 'edgeseg[gpu]'"
+    assert fix_for_part("build", ["onnx"]) == "pip install 'edgeseg[build]'"
+    assert fix_for_part("export", ["torch", "onnx", "onnxruntime"]) == "pip install 'edgeseg[export,cpu]'"
+    assert fix_for_part("export", []) == ""
+    assert fix_for_provider("gpu", []) == "pip install 'edgeseg[gpu]'"
+    assert fix_for_provider("gpu", ["onnxruntime"]) == "pip uninstall onnxruntime; pip install 'edgeseg[gpu]'"
 
 
 @pytest.mark.parametrize(

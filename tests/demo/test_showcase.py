@@ -40,12 +40,12 @@ def test_an_overview_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_whole_road(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = tmp_path / "report.json"
     assert status_of(["demo", "--frames", str(FRAMES), "-o", str(tmp_path), "--json", str(report)]) == 0
-    walked = json.loads(report.read_text())
-    assert [one["network"] for one in walked] == list(NETWORKS)
-    for one in walked:
+    reports = json.loads(report.read_text())
+    assert [one["network"] for one in reports] == list(NETWORKS)
+    for one in reports:
         assert one["parity"]["passed"]
         for name, value in one["accuracy"].items():
             assert LEAST[name] <= value <= 1, (one["network"], name)

@@ -1,4 +1,4 @@
-"""The pre-flight names what TensorRT refuses: the node, its PyTorch line, and the mend."""
+"""The pre-flight names what TensorRT refuses: the node, its PyTorch line, and the fix."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_plain_graph_has_no_findings() -> None:
         ),
     ],
 )
-def test_a_broken_graph_is_refused_with_the_mend(model: onnx.ModelProto, message: str) -> None:
+def test_a_broken_graph_is_refused_with_the_fix(model: onnx.ModelProto, message: str) -> None:
     with pytest.raises(EngineError, match=f"tensorrt will refuse .*{message}"):
         refuse_unfit(typed(model), "tensorrt")
     assert preflight(typed(model), "onnxruntime") == []

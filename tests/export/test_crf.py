@@ -130,7 +130,7 @@ def test_logits_that_do_not_cover_the_image_are_not_stretched(tmp_path: Path) ->
 
 
 def test_one_pixel_between_two_classes_fails_no_proof(tmp_path: Path) -> None:
-    """Its logits may fall to either side: all pixels' mean is judged, and their labels."""
+    """Its logits may fall to either side: all pixels' mean is compared, and their labels."""
     path = tmp_path / "model.onnx"
     export_network(unet(), path, Settings("tiny", SIZE_HW, output_kind="logits", crf=CRF))
     spec = PortableModel.read(path).spec

@@ -333,7 +333,7 @@ def test_a_network_for_bgr_images(tmp_path: Path) -> None:
     np.testing.assert_allclose(found["logits"], expected, rtol=1e-5, atol=1e-3)
 
 
-def test_a_network_of_other_channels_says_how_to_mend_it(tmp_path: Path) -> None:
+def test_a_network_of_other_channels_says_how_to_fix_it(tmp_path: Path) -> None:
     for channels, advice in ((1, 'channel_order="grey"'), (4, "or grey ones of 1, and never 4")):
         network = Network(nn.Conv2d(channels, 2, 1), "semantic")
         with pytest.raises(ExportError, match=advice):

@@ -1,4 +1,4 @@
-"""What cannot be exported is refused before any work is done, with the mend."""
+"""What cannot be exported is refused before any work is done, with the fix."""
 
 from __future__ import annotations
 

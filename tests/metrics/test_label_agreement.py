@@ -28,7 +28,7 @@ def test_label_agreement_and_class_overlap_by_hand() -> None:
     candidate = np.array([0] * 200 + [1] * 90 + [0] * 10 + [255] * 10, np.uint8)
     result.add_labels(reference, candidate)
     assert result.label_agreement == pytest.approx(290 / 310)
-    # class 2 has too few pixels to judge; 200 of 210, and 90 of 100
+    # class 2 has too few pixels to count; 200 of 210, and 90 of 100
     assert result.class_overlap == pytest.approx((200 / 210 + 90 / 100) / 2)
 
 

@@ -13,7 +13,7 @@ Image = tuple[Tensor, Tensor, Tensor, Tensor]  # boxes (D, 4), scores (D,), clas
 
 
 def assert_same_detections(actual: Image, expected: Image) -> None:
-    """Match each expected detection to the best free one of its class, and require that none is left over."""
+    """Match each expected detection to the best free one of its class, and require that all have one."""
     boxes, scores, class_ids, masks = actual
     assert len(scores) == len(expected[1])
     if len(scores) == 0:

@@ -35,7 +35,7 @@ if isinstance(result, edgeseg.runtime.InstanceResult):
 else:
     print(result.to_segments()[0]["category_id"])
 """
-ROAD = """
+PIPELINE = """
 import os
 from edgeseg.cli import status_of
 from edgeseg.runtime import Segmenter, stream
@@ -63,7 +63,7 @@ def test_an_engine_runs_where_torch_and_onnx_cannot_be_imported(task: str, tmp_p
 
 @pytest.mark.parametrize("task", ["logits", "instances"])
 def test_so_do_sources_sinks_the_pipeline_and_the_commands_of_a_device(task: str, tmp_path: Path) -> None:
-    _run(REFUSAL + ROAD, _engine(task, tmp_path / "engine"), tmp_path)
+    _run(REFUSAL + PIPELINE, _engine(task, tmp_path / "engine"), tmp_path)
 
 
 def _engine(task: str, folder: Path) -> Path:

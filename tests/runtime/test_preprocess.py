@@ -58,7 +58,7 @@ def test_tiny_and_huge_frames_fit(size_hw: tuple[int, int], resize: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("frame", "mend"),
+    ("frame", "fix"),
     [
         (np.zeros((8, 6), np.uint8), "COLOR_GRAY2BGR"),
         (np.zeros((8, 6, 4), np.uint8), "frame[:, :, :3]"),
@@ -69,6 +69,6 @@ def test_tiny_and_huge_frames_fit(size_hw: tuple[int, int], resize: str) -> None
         ([[0]], "numpy array"),
     ],
 )
-def test_what_is_not_a_frame_is_refused_with_the_way_to_mend_it(frame: np.ndarray, mend: str) -> None:
-    with pytest.raises(ShapeError, match=re.escape(mend)):
+def test_what_is_not_a_frame_is_refused_with_the_way_to_fix_it(frame: np.ndarray, fix: str) -> None:
+    with pytest.raises(ShapeError, match=re.escape(fix)):
         Preprocessor(InputSpec(8, 6))(frame)

@@ -176,7 +176,7 @@ def _examined(
         run = remembering(engine.infer, comparison.frames)
         parity = comparison.prove(run, manifest, job.open_engine)
         golden = comparison.golden_for(parity, run)
-        precision = converted.judged(run, manifest.backend)
+        precision = converted.evaluated(run, manifest.backend)
         beside: Sequence[Measured] = ()
         if job.request.precision == "int8" and can_try(job.request):
             on_step("comparing with fp32 for speed")

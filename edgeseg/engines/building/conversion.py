@@ -19,9 +19,9 @@ from edgeseg.engines.job import OpenEngine
 from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError
 from edgeseg.graph.portable import PortableModel
-from edgeseg.graph.precision.choice import JUDGING_BUDGET_S, Int8Choice, Target, choose_int8, quantised
+from edgeseg.graph.precision.choice import EVALUATION_BUDGET_S, Int8Choice, Target, choose_int8, quantised
 from edgeseg.graph.precision.convert import DEFAULT_MAX_DROP, Calibration, to_fp16
-from edgeseg.graph.precision.judge import Judge
+from edgeseg.graph.precision.evaluator import Evaluator
 from edgeseg.graph.precision.report import PrecisionReport
 from edgeseg.graph.precision.sensitivity import MOST_GROUPS
 from edgeseg.graph.running import Run, open_run, remembering
@@ -57,7 +57,7 @@ class Converted:
         model: the portable model itself for fp32.
         report: what was done to it; None for fp32.
         layers: of the model.
-        judge: of what the finished engine loses; None where there are no images to judge on.
+        evaluator: of what the finished engine loses; None where there are no images to evaluate it on.
         max_drop: points that int8 may lose.
         further: of fp16, what the portable model computes of the images that an engine is proven on.
     """
@@ -65,7 +65,7 @@ class Converted:
     model: PortableModel
     report: PrecisionReport | None = None
     layers: Sequence[Layer] = ()
-    judge: Judge | None = None
+    evaluator: Evaluator | None = None
     max_drop: float = DEFAULT_MAX_DROP
     further: Further | None = None
 
@@ -95,16 +95,16 @@ class Converted:
         report = dataclasses.replace(self.report, built=found or None, notes=notes)
         return dataclasses.replace(self, report=report)
 
-    def judged(self, infer: Run, backend: str) -> PrecisionReport | None:
+    def evaluated(self, infer: Run, backend: str) -> PrecisionReport | None:
         """Say in the report what the finished engine itself loses on the images that it was chosen by.
 
         Raises:
             LosesMoreError: if int8 loses more than is allowed.
         """
         report = self.report
-        if report is None or self.judge is None:
+        if report is None or self.evaluator is None:
             return report
-        lost = self.judge.points_lost(infer)
+        lost = self.evaluator.points_lost(infer)
         if report.precision == "int8" and lost > self.max_drop:
             raise LosesMoreError(
                 f"the finished int8 engine of {backend} loses {lost:.2f} points, {self.max_drop:g} are "
@@ -129,7 +129,7 @@ def in_precision(
     Args:
         calibration: must be there for int8; generated pictures stand in for fp16.
         open_engine: opens candidates of int8.
-        images: (M, H, W, 3) to judge an engine on whose choice was made before.
+        images: (M, H, W, 3) to evaluate an engine on whose choice was made before.
     """
     if request.precision == "fp32":
         return Converted(model)
@@ -150,19 +150,19 @@ def _in_int8(
     on_step: Callable[[str], None],
 ) -> Converted:
     """Choose what computes in int8, unless that was done before, and convert the model."""
-    judge: Judge | None
+    evaluator: Evaluator | None
     if isinstance(calibration, Calibration):
-        judge = judge_of(model, calibration)
-        choice = choose_int8(model, calibration, judge, target, on_step)
+        evaluator = evaluator_of(model, calibration)
+        choice = choose_int8(model, calibration, evaluator, target, on_step)
     else:
-        judge = None if images is None else Judge(open_run(model.to_bytes()), model.spec, images)
+        evaluator = None if images is None else Evaluator(open_run(model.to_bytes()), model.spec, images)
         choice = calibration
     narrow = target.saturates and not choice.wide
     result = quantised(model, choice, narrow=narrow)
     notes = (*choice.report.notes, WIDE) if target.saturates and choice.wide else choice.report.notes
     report = dataclasses.replace(choice.report, narrow=NARROW if narrow else None, notes=notes)
     made = PortableModel.of(result.model, model.name)
-    return Converted(made, report, model.view.layers(), judge, choice.max_drop)
+    return Converted(made, report, model.view.layers(), evaluator, choice.max_drop)
 
 
 def _in_fp16(
@@ -171,18 +171,18 @@ def _in_fp16(
     images: NDArray[np.uint8] | None,
     on_step: Callable[[str], None],
 ) -> Converted:
-    """Convert the model to float16 where that is safe, judged on images or generated pictures."""
+    """Convert the model to float16 where that is safe, as measured on images or generated pictures."""
     spec = model.spec
     if not isinstance(calibration, Calibration):
         size_hw = (spec.input.height, spec.input.width)
         calibration = Calibration(pictures(FRESH_SEEDS, size_hw) if images is None else images)
     run = remembering(open_run(model.to_bytes()), calibration.images[:0] if images is None else images)
-    judge = Judge(run, spec, calibration.images, calibration.labels)
+    evaluator = Evaluator(run, spec, calibration.images, calibration.labels)
     further = None if images is None else Further.computed(run, images, spec.input.batch)
     del run  # a session with all weights
-    result = to_fp16(model, calibration, judge, on_step)
+    result = to_fp16(model, calibration, evaluator, on_step)
     made = PortableModel.of(result.model, model.name)
-    return Converted(made, result.report, model.view.layers(), judge, calibration.max_drop, further)
+    return Converted(made, result.report, model.view.layers(), evaluator, calibration.max_drop, further)
 
 
 def int8_target(spec: ModelSpec, request: Request, open_engine: OpenEngine = open_backend) -> Target:
@@ -202,8 +202,8 @@ def int8_target(spec: ModelSpec, request: Request, open_engine: OpenEngine = ope
     )
 
 
-def judge_of(model: PortableModel, calibration: Calibration) -> Judge:
-    """Prepare to judge int8 candidates on as many of the images as there is time for."""
-    budget_s = JUDGING_BUDGET_S / MOST_GROUPS
+def evaluator_of(model: PortableModel, calibration: Calibration) -> Evaluator:
+    """Prepare to evaluate int8 candidates on as many of the images as there is time for."""
+    budget_s = EVALUATION_BUDGET_S / MOST_GROUPS
     run = open_run(model.to_bytes())
-    return Judge(run, model.spec, calibration.images, calibration.labels, budget_s=budget_s)
+    return Evaluator(run, model.spec, calibration.images, calibration.labels, budget_s=budget_s)

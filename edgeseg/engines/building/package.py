@@ -103,7 +103,7 @@ def unpack(source: Path, folder: Path) -> Package:
         EngineError: if it is not a package, of another version, damaged, or far larger than the file.
     """
     with (
-        reading(source, EngineError, what="a package", mend=MAKE_AGAIN),
+        reading(source, EngineError, what="a package", fix=MAKE_AGAIN),
         open_regular(source) as file,
         zipfile.ZipFile(file) as archive,
     ):

@@ -58,7 +58,7 @@ class Comparison:
         return generated if self.further is None else np.concatenate([generated, self.further.images])
 
     def prove(self, run: Run, manifest: Manifest, open_engine: OpenEngine | None) -> ParityReport:
-        """Judge what `run` computes: an engine, or its graph where `open_engine` is None."""
+        """Compare what `run` computes: an engine, or its graph where `open_engine` is None."""
         probed = ProbedEngine(
             source=self.source,
             converted=self.converted,
@@ -79,7 +79,7 @@ class Comparison:
         )
 
     def prove_graph(self, manifest: Manifest, missing: NoDeviceError) -> ParityReport:
-        """Judge the graph in ONNX Runtime, where the engine's device is missing."""
+        """Compare the graph in ONNX Runtime, where the engine's device is missing."""
         report = self.prove(open_run(self.converted.to_bytes()), manifest, None)
         note = f"{missing}; the graph was proven in ONNX Runtime, the engine has not run yet"
         return dataclasses.replace(report, notes=(*report.notes, note))
@@ -102,7 +102,7 @@ def compare_with(
     """Choose what an engine must compute: of the export's pictures, and of images (M, H, W, 3) if given.
 
     That of fp32 and fp16 is what PyTorch computes. That of int8 is what its graph means: a wrong kernel
-    shows there, while what int8 costs the task is the user's to allow, and is judged by itself.
+    shows there, while what int8 costs the task is the user's to allow, and is measured by itself.
     """
     golden, further, batch = source.golden, converted.further, source.spec.input.batch
     if request.precision == "int8":

@@ -17,7 +17,7 @@ from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, ExportError, SpecError, UsageError
 from edgeseg.graph.golden.golden import GOLDEN_NAME, Golden
 from edgeseg.graph.portable import PortableModel
-from edgeseg.graph.precision.judge import Judge
+from edgeseg.graph.precision.evaluator import Evaluator
 from edgeseg.graph.running import Run, check_frames, open_run
 from edgeseg.manifest import Manifest, read_file, read_manifest
 from edgeseg.proof.report import ParityReport
@@ -97,13 +97,13 @@ def _verify_beside(
     images: NDArray[np.uint8],
     open_engine: OpenEngine,
 ) -> ParityReport:
-    """Judge an engine by its golden outputs, and by what its portable model computes of images."""
+    """Compare an engine with its golden outputs, and with what its portable model computes of images."""
     spec, tolerances = manifest.spec, TOLERANCES[manifest.precision]
     reference = open_run(model.to_bytes())
     if manifest.precision == "int8":  # far from fp32 or not, as its user allowed; its kernels are proven
         report = verify(run, spec, golden, tolerances=tolerances)
-        lost = Judge(reference, spec, images).points_lost(run)
-        note = f"int8 is {lost:.2f} points from fp32 on {len(images)} images, which is not judged here"
+        lost = Evaluator(reference, spec, images).points_lost(run)
+        note = f"int8 is {lost:.2f} points from fp32 on {len(images)} images, which does not count here"
         return dataclasses.replace(report, notes=(*report.notes, note))
     further = Further.computed(reference, images, spec.input.batch)
     del reference  # a session with all weights

@@ -39,7 +39,7 @@ def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
     device = manifest.device
     measured = measure_options(job, manifest, _choices(device, job.request.threads))
     manifest = dataclasses.replace(manifest, options=measured[0].options)
-    return (manifest if device == CPU else _with_left_over(job, manifest)), measured
+    return (manifest if device == CPU else _with_fallback_nodes(job, manifest)), measured
 
 
 def write_files(job: BuildJob) -> Manifest:
@@ -66,13 +66,13 @@ def write_files(job: BuildJob) -> Manifest:
     )
 
 
-def _with_left_over(job: BuildJob, manifest: Manifest) -> Manifest:
+def _with_fallback_nodes(job: BuildJob, manifest: Manifest) -> Manifest:
     """Note which nodes the device leaves to the processor, by execution provider, if it tells."""
     with closing(job.open_engine(job.staging, manifest)) as runner:
-        left_over = getattr(runner, "left_over", None)
-    if left_over is None:
+        fallback_nodes = getattr(runner, "fallback_nodes", None)
+    if fallback_nodes is None:
         return manifest
-    return dataclasses.replace(manifest, options={**manifest.options, "left_over": left_over})
+    return dataclasses.replace(manifest, options={**manifest.options, "left_over": fallback_nodes})
 
 
 def layer_precisions(folder: Path, manifest: Manifest, layers: Sequence[Layer]) -> dict[str, str]:

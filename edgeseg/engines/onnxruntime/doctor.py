@@ -29,14 +29,14 @@ def rows(findings: dict[str, Any]) -> list[tuple[str, str, str]]:
     for device, (provider, *_) in PROVIDERS.items():
         here = provider in findings["providers"]
         extra = EXTRA_OF_DEVICE.get(device)
-        mend = "" if here or extra is None else mend_provider(extra, wheels)
-        lines.append((f"{provider} (--device {device})", "ready" if here else "not here", mend))
+        fix = "" if here or extra is None else fix_for_provider(extra, wheels)
+        lines.append((f"{provider} (--device {device})", "ready" if here else "not here", fix))
     if len(wheels) > 1:
-        lines.append((" and ".join(wheels), "overwrite each other", mend_provider("gpu", wheels)))
+        lines.append((" and ".join(wheels), "overwrite each other", fix_for_provider("gpu", wheels)))
     return lines
 
 
-def mend_provider(extra: str, wheels: Sequence[str]) -> str:
+def fix_for_provider(extra: str, wheels: Sequence[str]) -> str:
     """Give the command that brings the wheel of an execution provider; any other has to go first."""
     install = f"pip install 'edgeseg[{extra}]'"
     return f"pip uninstall {' '.join(wheels)}; {install}" if wheels else install

@@ -20,7 +20,7 @@ from edgeseg.engines.onnxruntime.providers import (
     ON_NVIDIA,
     PROVIDERS,
     built_on,
-    left_over,
+    fallback_nodes,
     providers_for,
 )
 from edgeseg.engines.pool import CLOSED, FORKED
@@ -41,13 +41,13 @@ class OnnxRuntimeBackend:
     """A session of ONNX Runtime; see `Backend` for what each member promises.
 
     Attributes:
-        left_over: the nodes that the device did not take; see `providers.left_over`.
+        fallback_nodes: the nodes that the device did not take; see `providers.fallback_nodes`.
     """
 
-    def __init__(self, session: Any, built_on: Mapping[str, str], left_over: Any = None) -> None:
+    def __init__(self, session: Any, built_on: Mapping[str, str], fallback_nodes: Any = None) -> None:
         self._session = session
         self.built_on = built_on
-        self.left_over: Mapping[str, Sequence[str]] | None = left_over
+        self.fallback_nodes: Mapping[str, Sequence[str]] | None = fallback_nodes
         self.inputs = {node.name: _tensor(node) for node in session.get_inputs()}
         self.outputs = {node.name: _tensor(node) for node in session.get_outputs()}
         (self._input,) = self.inputs
@@ -88,9 +88,9 @@ class BoundBackend(OnnxRuntimeBackend):
     """A session on a GPU: input and outputs stay there for the run, and are copied once each way."""
 
     def __init__(
-        self, session: Any, built_on: Mapping[str, str], left_over: Any, *, ort: Any, memory: str
+        self, session: Any, built_on: Mapping[str, str], fallback_nodes: Any, *, ort: Any, memory: str
     ) -> None:
-        super().__init__(session, built_on, left_over)
+        super().__init__(session, built_on, fallback_nodes)
         tensor = self.inputs[self._input]
         self._memory = memory
         self._lock = threading.Lock()  # one input buffer
@@ -150,7 +150,7 @@ def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int |
         )
     if device == CPU:
         return OnnxRuntimeBackend(session, here)
-    others = left_over(session, device)
+    others = fallback_nodes(session, device)
     if device in ON_NVIDIA:
         return BoundBackend(session, here, others, ort=ort, memory="cuda")
     return OnnxRuntimeBackend(session, here, others)

@@ -1,4 +1,4 @@
-"""Turn a device's name into ONNX Runtime's execution providers, and name the nodes that they left over.
+"""Turn a device's name into ONNX Runtime's execution providers, and name the nodes that they did not take.
 
 A provider is part of ONNX Runtime, or a library of its own, which EDGESEG_PROVIDER_LIBRARY names.
 """
@@ -76,7 +76,7 @@ def built_on(device: str) -> dict[str, str]:
         return {}
 
 
-def left_over(session: Any, device: str) -> dict[str, list[str]] | None:
+def fallback_nodes(session: Any, device: str) -> dict[str, list[str]] | None:
     """List the nodes that the device's provider did not take, by the provider that did, as `TopK node_topk`.
 
     The session must have been asked for it, by `session.record_ep_graph_assignment_info`.

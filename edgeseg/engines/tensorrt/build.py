@@ -155,5 +155,5 @@ def _configure(options: BuildOptions, library: Any, config: trt.IBuilderConfig) 
 def _known_timings(path: Path) -> bytes:
     if not path.exists():
         return b""
-    with reading(path, EngineError, what="a timing cache", mend="choose another path"):
+    with reading(path, EngineError, what="a timing cache", fix="choose another path"):
         return read_bytes(path)

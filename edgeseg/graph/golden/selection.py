@@ -104,7 +104,7 @@ class Decisions:
             self.faults.append(f"{what} are not those that were chosen")
 
 
-def judge(values: Intermediates, rules: Selection, errors: Mapping[str, float]) -> Decisions:
+def check_decisions(values: Intermediates, rules: Selection, errors: Mapping[str, float]) -> Decisions:
     """Hold the decisions of one image against the numbers they were made from.
 
     Args:
@@ -113,13 +113,13 @@ def judge(values: Intermediates, rules: Selection, errors: Mapping[str, float]) 
             `heads.logits` and `heads.deltas`: a decision ties if numbers as far away turn it.
     """
     found = Decisions()
-    _judge_proposals(found, values, rules, errors)
+    _check_proposals(found, values, rules, errors)
     if not found.faults:  # the detections are made of them
-        _judge_detections(found, values, rules, errors)
+        _check_detections(found, values, rules, errors)
     return found
 
 
-def _judge_proposals(
+def _check_proposals(
     found: Decisions, values: Intermediates, rules: Selection, errors: Mapping[str, float]
 ) -> None:
     length = max(rules.chosen)
@@ -137,7 +137,7 @@ def _judge_proposals(
         moved = decode(deltas, rules.anchors(level)[index], rules)
         probability = 1.0 / (1.0 + np.exp(-best[:count].clip(-LARGEST_LOGIT, LARGEST_LOGIT)))
         limits = (rules.rpn_score_threshold, rules.rpn_min_side)
-        _judge_boxes(
+        _check_boxes(
             found, what, (boxes[level, :count], scores[level, :count]), (*moved, probability), limits
         )
         if scores[level, count:].any():
@@ -154,7 +154,7 @@ def _judge_proposals(
         found.equal("the proposals' boxes", values["proposals.boxes"], values["rpn.boxes"][best_of_all])
 
 
-def _judge_detections(
+def _check_detections(
     found: Decisions, values: Intermediates, rules: Selection, errors: Mapping[str, float]
 ) -> None:
     what = "the detections"
@@ -173,7 +173,7 @@ def _judge_detections(
     moved = decode(deltas / np.array(rules.delta_weights), around, rules)
     boxes, scores = values["heads.boxes"].astype(np.float64), values["heads.scores"]
     limits = (rules.score_threshold, rules.min_side)
-    _judge_boxes(found, what, (boxes, scores), (*moved, probability), limits)
+    _check_boxes(found, what, (boxes, scores), (*moved, probability), limits)
     at_threshold = np.abs(probability - rules.score_threshold) <= errors["heads.logits"]
     found.ties["scores at the threshold"] += int(at_threshold.sum())
     through = Suppressed(boxes, scores, values["heads.keep"], class_ids, rules.iou)
@@ -210,7 +210,7 @@ def decode(deltas: Floats, anchors: Floats, rules: Selection) -> tuple[Floats, F
     return boxes, np.concatenate([slack, slack], axis=1)
 
 
-def _judge_boxes(
+def _check_boxes(
     found: Decisions,
     what: str,
     given: tuple[Floats, NDArray[Any]],

@@ -2,8 +2,8 @@
 
 Another suppression would decide every tie anew, and with it everything after. But what greedy suppression
 keeps is the one set in which a box is missing exactly if a better one of the set overlaps it, so each box can
-be judged by itself. Likewise the best K of many are those of which none is worse than one left out. Decisions
-within rounding hold either way.
+be checked by itself. Likewise the best K of many are those of which none is worse than one that is not taken.
+Decisions within rounding hold either way.
 
 Rounding. u = 2**-24 is the unit roundoff of float32. Moving an anchor takes some ten roundings and an
 exponential that libraries compute to a few units in the last place, an intersection over union eight, a
@@ -34,7 +34,7 @@ class Suppressed:
     Attributes:
         boxes: (K, 4) xyxy.
         scores: (K,); <= 0 is padding.
-        keep: (K,) bool, what is judged.
+        keep: (K,) bool, what is checked.
         groups: (K,) int; boxes of different groups do not compete.
         threshold: overlap above which the worse of two boxes goes.
     """

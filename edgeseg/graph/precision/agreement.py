@@ -28,7 +28,7 @@ def points_lost(
     spec: ModelSpec,
     truth: NDArray[np.uint8] | None = None,
 ) -> float:
-    """Judge converted outputs of several images by those of the float32 model, or both by the truth.
+    """Score converted outputs of several images by those of the float32 model, or both by the truth.
 
     Args:
         reference: one item an image.
@@ -48,9 +48,9 @@ def points_lost(
 
 
 def true_miou(outputs: Sequence[Outputs], spec: ModelSpec, truth: NDArray[np.uint8]) -> float:
-    """Judge the outputs of a semantic model by label maps (M, H, W) of the input's size: mIoU, 0..1.
+    """Score the outputs of a semantic model by label maps (M, H, W) of the input's size: mIoU, 0..1.
 
-    Of classes that may overlap each pixel's likeliest is judged; none, where the truth has one, is wrong.
+    Of classes that may overlap each pixel's likeliest counts; none, where the truth has one, is wrong.
     """
     classes = max(len(spec.class_names), 2)
     confusion = np.zeros((classes, classes + 1), np.int64)

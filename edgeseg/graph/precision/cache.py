@@ -54,7 +54,7 @@ def _read(path: Path) -> dict[str, dict[str, float]]:
     """Read a file; nothing if there is none, or one of another kind or version, which is written anew."""
     if not path.exists():
         return {}
-    with reading(path, EngineError, what="a calibration cache", mend=""):
+    with reading(path, EngineError, what="a calibration cache", fix=""):
         data = read_bytes(path)
     try:
         stored = from_json_value(_Stored, parse_json(data, SpecError, str(path)))

@@ -22,7 +22,7 @@ from edgeseg.graph.precision.convert import (
     measured_on,
     ranges_of,
 )
-from edgeseg.graph.precision.judge import Judge
+from edgeseg.graph.precision.evaluator import Evaluator
 from edgeseg.graph.precision.quantise import plan, quantise
 from edgeseg.graph.precision.report import Kept, PrecisionReport
 from edgeseg.graph.precision.sensitivity import search
@@ -33,7 +33,7 @@ from edgeseg.reading import parse_json
 from edgeseg.records import from_json_value, to_json_value
 from edgeseg.spec import CalibrationMethod, Int8Scheme, Magnitude
 
-JUDGING_BUDGET_S = 240.0  # for all groups of layers once
+EVALUATION_BUDGET_S = 240.0  # for all groups of layers once
 METHODS: tuple[CalibrationMethod, ...] = ("entropy", "percentile", "mse", "minmax")
 """In the order in which they are tried."""
 
@@ -106,14 +106,14 @@ class Target:
 def choose_int8(
     model: PortableModel,
     calibration: Calibration,
-    judge: Judge,
+    evaluator: Evaluator,
     target: Target,
     on_step: Say = lambda step: None,
 ) -> Int8Choice:
     """Measure ranges, and which layers int8 would cost too much.
 
     Args:
-        judge: of this model.
+        evaluator: of this model.
 
     Raises:
         EngineError: if no layer can compute in int8.
@@ -129,7 +129,7 @@ def choose_int8(
     methods = METHODS if calibration.method is None else (calibration.method,)
     # The cache serves every scheme, and every choice of layers: what these quantise is among this.
     names = list({**plan(view, "symmetric").source, **plan(view, "unsigned_io").source})
-    measured = ranges_of(model, names, calibration, judge.spec.input.batch, methods)
+    measured = ranges_of(model, names, calibration, evaluator.spec.input.batch, methods)
     ranges = dict(zip(methods, measured, strict=True))
 
     def in_float(float_layers: Collection[str]) -> set[str]:
@@ -142,10 +142,12 @@ def choose_int8(
     def measure(form: Form, float_layers: Collection[str]) -> float:
         candidate = quantise(view, ranges[form.method], scheme, float_layers, narrow=form.narrow)
         with target.open_trial(candidate.model) as runs:
-            return max(judge.points_lost(run) for run in runs)
+            return max(evaluator.points_lost(run) for run in runs)
 
-    trials = Trials(measure, Cache(calibration.cache), _key(model, judge, target))
-    on_step(f"comparing with float32, which takes {judge.seconds:.1f} s for {len(judge.images)} images")
+    trials = Trials(measure, Cache(calibration.cache), _key(model, evaluator, target))
+    on_step(
+        f"comparing with float32, which takes {evaluator.seconds:.1f} s for {len(evaluator.images)} images"
+    )
     bound = calibration.max_drop - calibration.margin
     form = _best_form(methods, trials, bound, target)
     found = search(
@@ -158,11 +160,11 @@ def choose_int8(
     )
     chosen = tuple(entry.name for entry in found.float_layers)
     if len(chosen) == len(layers):
-        no_truth = judge.spec.task == "semantic" and judge.labels is None
-        mend = "give --labels, so that only true points count, " if no_truth else ""
+        no_truth = evaluator.spec.task == "semantic" and evaluator.labels is None
+        fix = "give --labels, so that only true points count, " if no_truth else ""
         raise EngineError(
             f"int8 costs {found.curve[0].drop_points:.2f} points, {calibration.max_drop:g} are allowed, "
-            f"and no layer can be in int8 within that; {mend}use --precision fp16, or allow more with "
+            f"and no layer can be in int8 within that; {fix}use --precision fp16, or allow more with "
             "--max-drop"
         )
     by_rule = plan(view, scheme, chosen).float_layers  # layers may have lost those that read them in int8
@@ -173,14 +175,14 @@ def choose_int8(
         by_rule,
         found.drop_points,
         {layer.name: "fp32" if layer.name in left else "int8" for layer in view.layers()},
-        metric=judge.metric,
-        float_miou=judge.float_miou,
+        metric=evaluator.metric,
+        float_miou=evaluator.float_miou,
         backend=target.backend,
         method=form.method,
         interrupted=found.interrupted,
         float_layers=found.float_layers,
         curve=found.curve,
-        notes=(*found.notes, *_note(judge, calibration)),
+        notes=(*found.notes, *_note(evaluator, calibration)),
     )
     wide = target.saturates and not form.narrow
     return Int8Choice(
@@ -192,7 +194,7 @@ def quantised(model: PortableModel, choice: Int8Choice, *, narrow: bool = False)
     """Convert a portable model to int8 as it was chosen for it.
 
     Args:
-        narrow: whether weights are to be narrow on the device at hand, which need not be the one that was
+        narrow: whether weights are to be narrow on this device, which need not be the one that was
             chosen on.
 
     Raises:
@@ -227,14 +229,16 @@ def _nothing_for_int8(by_rule: Sequence[Kept], target: Target) -> str:
     return f"nothing in this model can compute in int8: {found}; use --precision fp32 or fp16"
 
 
-def _key(model: PortableModel, judge: Judge, target: Target) -> str:
+def _key(model: PortableModel, evaluator: Evaluator, target: Target) -> str:
     """Say what candidates have in common: model, images, labels, and what runs them."""
-    labels = b"" if judge.labels is None else judge.labels.tobytes()
+    labels = b"" if evaluator.labels is None else evaluator.labels.tobytes()
     further = (target.scheme, target.backend, str(target.saturates), hashlib.sha256(labels).hexdigest())
-    return measured_on(model, judge.images, *further)
+    return measured_on(model, evaluator.images, *further)
 
 
-def _note(judge: Judge, calibration: Calibration) -> tuple[str, ...]:
-    if len(judge.images) == len(calibration.images):
+def _note(evaluator: Evaluator, calibration: Calibration) -> tuple[str, ...]:
+    if len(evaluator.images) == len(calibration.images):
         return ()
-    return (f"the drop was measured on {len(judge.images)} of {len(calibration.images)} images to save time",)
+    return (
+        f"the drop was measured on {len(evaluator.images)} of {len(calibration.images)} images to save time",
+    )

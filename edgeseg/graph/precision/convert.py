@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.cache import Cache
 from edgeseg.graph.precision.calibration import observe
+from edgeseg.graph.precision.evaluator import Evaluator
 from edgeseg.graph.precision.half import half_candidates, half_layers, to_half
-from edgeseg.graph.precision.judge import Judge
 from edgeseg.graph.precision.ranges import threshold
 from edgeseg.graph.precision.report import PrecisionReport
 from edgeseg.graph.protos import check, to_bytes
@@ -61,16 +61,16 @@ class ConversionResult(ir.passes.PassResult):
 
 
 def to_fp16(
-    model: PortableModel, calibration: Calibration, judge: Judge, on_step: Say = lambda step: None
+    model: PortableModel, calibration: Calibration, evaluator: Evaluator, on_step: Say = lambda step: None
 ) -> ConversionResult:
     """Convert a portable model to float16 where that is safe; see `half`.
 
     Args:
-        judge: of this model.
+        evaluator: of this model.
     """
     view = model.view
     on_step("measuring ranges")
-    (peaks,) = ranges_of(model, half_candidates(view), calibration, judge.spec.input.batch, (None,))
+    (peaks,) = ranges_of(model, half_candidates(view), calibration, evaluator.spec.input.batch, (None,))
     half, kept, operators = to_half(view, peaks)
     on_step("comparing with float32")
     in_half = half_layers(view, kept)
@@ -81,10 +81,10 @@ def to_fp16(
         "fp16",
         len(calibration.images),
         tuple(kept),
-        judge.points_lost(open_run(to_bytes(half.model))),
+        evaluator.points_lost(open_run(to_bytes(half.model))),
         layers,
-        metric=judge.metric,
-        float_miou=judge.float_miou,
+        metric=evaluator.metric,
+        float_miou=evaluator.float_miou,
         operators=tuple(operators),
     )
     return ConversionResult(finished(half.model), half.modified, report)

@@ -53,14 +53,14 @@ class PrecisionReport:
             truth, `class overlap` or `F1 by score`, see `edgeseg.metrics`; `agreement` in reports that do not
             tell the last two apart.
         float_miou: of the float32 model against label maps of these images, 0..100; None without label maps.
-        backend: that computed what the search for float layers judged.
+        backend: that computed in the search for float layers.
         narrow: why weights of int8 layers are smaller than 8 bits allow; None if they are not.
         method: how int8 ranges were chosen; None for fp16.
         float_layers: layers that int8 would cost too much, most sensitive first.
         curve: the search for them.
         layers: the precision each layer was asked to compute in.
         built: the precision each layer computes in in the engine, as far as its backend can tell.
-        notes: what a reader must know to judge the figures.
+        notes: what a reader must know to understand the figures.
         interrupted: whether the search was, so that fewer float layers may do.
     """
 

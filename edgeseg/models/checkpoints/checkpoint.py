@@ -91,7 +91,7 @@ def read_checkpoint(path: str | Path, *, ema: bool = False) -> Checkpoint:
     """
     path = Path(path)
     with (
-        reading(path, CheckpointError, what="a checkpoint", mend=SAVE_AGAIN),
+        reading(path, CheckpointError, what="a checkpoint", fix=SAVE_AGAIN),
         unchanged(path, CheckpointError) as file,
     ):
         sha256 = hash_of(file)

@@ -1,4 +1,4 @@
-"""Turn weights that do not fit a network into one line: what does not fit, and how to mend it."""
+"""Turn weights that do not fit a network into one line: what does not fit, and how to fix it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def misfit(
     name: str,
     anchors: Anchors | None,
 ) -> CheckpointError:
-    """Say what does not fit, and how to mend it."""
+    """Say what does not fit, and how to fix it."""
     unexpected = [*match.further, *(match.strays if missing else ())]
     own = {key.removeprefix(match.added): value for key, value in wanted.items()}
     found = {key.removeprefix(match.added): value for key, value in match.weights.items()}
@@ -77,13 +77,13 @@ def _channel_advice(misshapen: list[str], found: Mapping[str, Tensor], wanted: M
         return ""
     return (
         f"the weights take images of {_channels(theirs)}, the network of {_channels(ours)}: "
-        f"{_channel_mend(theirs)}"
+        f"{_channel_fix(theirs)}"
     )
 
 
 def check_image_channels(channels: int, source: str) -> None:
     if channels not in IMAGE_CHANNELS:
-        raise CheckpointError(f"{source} takes images of {_channels(channels)}: {_channel_mend(channels)}")
+        raise CheckpointError(f"{source} takes images of {_channels(channels)}: {_channel_fix(channels)}")
 
 
 def _own_tensor_advice(missing: list[str], added: str) -> str:
@@ -100,7 +100,7 @@ def _channels(count: int) -> str:
     return f"{count} channel" + ("s" if count > 1 else "")
 
 
-def _channel_mend(theirs: int) -> str:
+def _channel_fix(theirs: int) -> str:
     if theirs == 1:
         return (
             "make the network for grey images in a function of your own (file.py:function), and export it "

@@ -44,7 +44,7 @@ class Example:
 
 
 def score(examples: Sequence[Example], parameters: CRFSpec | None, *, threads: int = 1) -> Scores:
-    """Judge the labels that parameters give, or those without a CRF for None."""
+    """Score the labels that parameters give, or those without a CRF for None."""
     sheet = ScoreSheet(len(examples[0].logits))
     field = None if parameters is None else DenseCRF(parameters, threads=threads)
     for example in examples:
@@ -80,19 +80,19 @@ def fit(
     rng = np.random.default_rng(seed)
     floor = score(examples, None).miou
 
-    def judge(parameters: CRFSpec) -> float:
+    def objective(parameters: CRFSpec) -> float:
         found = score(examples, parameters, threads=threads)
         on_trial()
         return worth(found, floor)
 
     best = start.scaled_to(SEARCH_HEIGHT)
-    most = judge(best)
+    most = objective(best)
     coarse, fine = trials or (COARSE, FINE)
     for trial in range(coarse + fine):
         done = max(trial - coarse, 0) / max(fine, 1)
         step = FIRST_STEP * (LAST_STEP / FIRST_STEP) ** done
         candidate = _anywhere(rng) if trial < coarse else _nearby(best, step, rng)
-        found = judge(candidate)
+        found = objective(candidate)
         if found > most:
             best, most = candidate, found
     return best

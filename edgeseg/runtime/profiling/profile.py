@@ -117,22 +117,22 @@ def profile(
     if source.live:
         with LatestReader(source, capture) as reader:
             kept = [_take(reader, source)]
-            walk = loop.run(lambda times: _segment_live(segmenter, _take(reader, source), times))
+            measured = loop.run(lambda times: _segment_live(segmenter, _take(reader, source), times))
         drops, distinct = reader.drops, None
     else:
         kept = _decode(source, capture)
         turns = cycle(kept)
-        walk = loop.run(lambda times: _segment_stored(segmenter, next(turns), times))
+        measured = loop.run(lambda times: _segment_stored(segmenter, next(turns), times))
         drops, distinct = 0, len(kept)
     again = cycle(kept)
     alone = loop.run(lambda _: _infer(segmenter, next(again)))
     height, width = kept[0].image.shape[:2]
     manifest = segmenter.manifest
     return Profile(
-        latency_ms=summarize(walk.durations_s),
+        latency_ms=summarize(measured.durations_s),
         infer_ms=summarize(alone.durations_s),
-        stages={**capture.summaries(), **walk.times.summaries()},
-        throughput_fps=len(walk.durations_s) / walk.seconds,
+        stages={**capture.summaries(), **measured.times.summaries()},
+        throughput_fps=len(measured.durations_s) / measured.seconds,
         load_ms=load_ms,
         peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT_BYTES / BYTES_PER_MB,
         backend=manifest.backend,

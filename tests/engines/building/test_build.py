@@ -108,7 +108,7 @@ def test_another_model_is_no_reference(engine: Path, exported: ExportedModels, t
 
 
 @pytest.mark.parametrize("key", ["onnxruntime", "cpu", "vector_units"])
-def test_an_engine_built_elsewhere_is_refused_with_the_command_that_mends_it(engine: Path, key: str) -> None:
+def test_an_engine_built_elsewhere_is_refused_with_the_command_that_fixes_it(engine: Path, key: str) -> None:
     manifest = read_manifest(engine)
     moved = dataclasses.replace(manifest, built_on={**manifest.built_on, key: "another"})
     with pytest.raises(EngineError, match=rf"for {key} another, here is .*: edgeseg build MODEL.onnx --b"):

@@ -19,7 +19,7 @@ from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.convert import Calibration
-from edgeseg.graph.precision.judge import Judge
+from edgeseg.graph.precision.evaluator import Evaluator
 from edgeseg.graph.protos import to_bytes
 from edgeseg.manifest import PRECISION_NAME, Manifest
 from edgeseg.runtime import Segmenter
@@ -180,7 +180,7 @@ def test_where_the_finished_engine_loses_too_much_the_search_goes_on(
     """The first ranges lose 0.4 in the graph and 0.6 in the engine, so the next may lose 0.3 in the graph."""
     monkeypatch.setattr(conversion, "saturates", lambda request, open_engine: False)
     losses = iter([0.4, 0.6, 0.25, 0.45])
-    monkeypatch.setattr(Judge, "points_lost", lambda judge, run: next(losses))
+    monkeypatch.setattr(Evaluator, "points_lost", lambda evaluator, run: next(losses))
     said: list[str] = []
     made = build_engine(
         unet,
@@ -201,7 +201,7 @@ def test_an_engine_that_loses_too_much_again_and_again_is_refused(
 ) -> None:
     monkeypatch.setattr(conversion, "saturates", lambda request, open_engine: False)
     losses = iter([0.4, 0.6, 0.25, 0.55])  # no margin is left then
-    monkeypatch.setattr(Judge, "points_lost", lambda judge, run: next(losses))
+    monkeypatch.setattr(Evaluator, "points_lost", lambda evaluator, run: next(losses))
     with pytest.raises(EngineError, match=r"finished int8 engine of onnxruntime loses 0\.55 points"):
         built(unet, tmp_path / "engine", "int8", Calibration(IMAGES, max_drop=0.5))
     assert not list(tmp_path.iterdir())

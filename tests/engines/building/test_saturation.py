@@ -15,7 +15,7 @@ from edgeseg.engines.building.saturation import saturates
 from edgeseg.engines.request import Request
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.convert import Calibration
-from edgeseg.graph.precision.judge import Judge
+from edgeseg.graph.precision.evaluator import Evaluator
 from edgeseg.graph.precision.weights import LARGEST_PAIR
 from edgeseg.manifest import Manifest
 from edgeseg.scenes.pictures import pictures
@@ -69,7 +69,7 @@ def test_weights_are_narrow_where_kernels_saturate_and_it_helps_and_the_report_s
     """Losses are those of narrow weights, and of 8 bits."""
     monkeypatch.setattr(conversion, "saturates", lambda request, open_engine: found)
     told = iter(losses)
-    monkeypatch.setattr(Judge, "points_lost", lambda judge, run: next(told))
+    monkeypatch.setattr(Evaluator, "points_lost", lambda evaluator, run: next(told))
     path = exported(small_networks.unet).path
     calibration = Calibration(pictures(range(4), small_networks.SIZE_HW), max_drop=0.5)
     made = in_precision(PortableModel.read(path), INT8, calibration)

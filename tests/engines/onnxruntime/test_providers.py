@@ -19,7 +19,7 @@ import pytest
 from edgeseg.engines import cuda
 from edgeseg.engines.backend import open_backend
 from edgeseg.engines.onnxruntime.open import BoundBackend
-from edgeseg.engines.onnxruntime.providers import LIBRARY, PROVIDERS, built_on, left_over, providers_for
+from edgeseg.engines.onnxruntime.providers import LIBRARY, PROVIDERS, built_on, fallback_nodes, providers_for
 from edgeseg.errors import EngineError, NoDeviceError, UsageError
 from edgeseg.manifest import Manifest, read_manifest
 from edgeseg.spec import CRFSpec, Precision
@@ -101,7 +101,7 @@ def test_a_cache_that_cannot_be_made_names_the_variable(
 
 
 @pytest.mark.parametrize(
-    ("device", "mend"),
+    ("device", "fix"),
     [
         ("cuda", r"pip install 'edgeseg\[gpu\]'"),
         ("tensorrt", r"pip install 'edgeseg\[gpu\]'"),
@@ -109,8 +109,8 @@ def test_a_cache_that_cannot_be_made_names_the_variable(
         ("openvino", "pip install onnxruntime-openvino"),
     ],
 )
-def test_an_absent_provider_says_what_brings_it(device: str, mend: str, manifest: Manifest) -> None:
-    with pytest.raises(EngineError, match=rf"has no {PROVIDERS[device][0]} .*{mend}"):
+def test_an_absent_provider_says_what_brings_it(device: str, fix: str, manifest: Manifest) -> None:
+    with pytest.raises(EngineError, match=rf"has no {PROVIDERS[device][0]} .*{fix}"):
         providers_for(FakeRuntime(["CPUExecutionProvider"]), None, manifest, device, 0)
 
 
@@ -150,8 +150,8 @@ def test_nodes_that_the_device_left_are_listed(manifest: Manifest, tmp_path: Pat
     session = onnxruntime.InferenceSession(
         str(tmp_path / "engine" / "model.onnx"), options, providers=["CPUExecutionProvider"]
     )
-    assert left_over(session, "cpu") == {}
-    found = left_over(session, "cuda")
+    assert fallback_nodes(session, "cpu") == {}
+    found = fallback_nodes(session, "cuda")
     assert found is not None
     assert sorted(node.split()[0] for node in found["CPUExecutionProvider"]) == [
         "Cast", "Cast", "Gather", "Greater",
@@ -159,7 +159,7 @@ def test_nodes_that_the_device_left_are_listed(manifest: Manifest, tmp_path: Pat
 
 
 def test_an_older_runtime_does_not_tell() -> None:
-    assert left_over(object(), "cuda") is None
+    assert fallback_nodes(object(), "cuda") is None
 
 
 def test_bound_outputs_are_the_callers(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_devices_are_refused_by_name(logits: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["openvino", "cpu", "vector_units"])
-def test_an_engine_built_elsewhere_is_refused_with_the_command_that_mends_it(logits: Path, key: str) -> None:
+def test_an_engine_built_elsewhere_is_refused_with_the_command_that_fixes_it(logits: Path, key: str) -> None:
     manifest = dataclasses.replace(read_manifest(logits), built_on={key: "another"})
     with pytest.raises(EngineError, match=rf"built for {key} another, .*: edgeseg build .* openvino"):
         open_backend(logits, manifest)

@@ -1,4 +1,4 @@
-"""What suppression and ranking decided is judged box by box; decisions within rounding hold either way."""
+"""What suppression and ranking decided is checked box by box; decisions within rounding hold either way."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def test_with_label_maps_points_are_true_ones_and_void_is_not_counted() -> None:
     assert points_lost(*outputs, spec("semantic")) > 0.0
 
 
-def test_logits_are_judged_where_the_labels_are() -> None:
+def test_logits_are_scored_where_the_labels_are() -> None:
     truth = np.repeat(np.array([[0] * 8 + [1] * 8], np.uint8), 16, axis=0)[None]
     logits = np.zeros((2, 4, 4), np.float32)
     logits[1] = [-3.0, -1.0, 1.0, 3.0]

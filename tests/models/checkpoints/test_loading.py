@@ -265,15 +265,15 @@ def test_half_of_a_network_is_refused_by_what_is_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("channels", "mend"),
+    ("channels", "fix"),
     [(1, "make the network for grey images .* --channel-order grey"), (4, "cannot run them")],
 )
-def test_another_number_of_image_channels_is_said(channels: int, mend: str) -> None:
+def test_another_number_of_image_channels_is_said(channels: int, fix: str) -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1))
     weights = {**net.state_dict(), "0.weight": torch.zeros(4, channels, 3, 3)}
 
     with pytest.raises(
-        CheckpointError, match=rf"weights take images of {channels} channels?, the network of 3 .*{mend}"
+        CheckpointError, match=rf"weights take images of {channels} channels?, the network of 3 .*{fix}"
     ):
         load_weights(net, weights)
 

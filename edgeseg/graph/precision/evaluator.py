@@ -13,21 +13,21 @@ from edgeseg.graph.precision.report import Metric
 from edgeseg.graph.running import Run, run_all
 from edgeseg.spec import ModelSpec
 
-LEAST_JUDGED = 4  # images
+LEAST_EVALUATED = 4  # images
 _SHORTEST_S = 1e-3  # of a run, where the clock says less
 
 
-class Judge:
+class Evaluator:
     """Images, what the float32 model finds in them, and the truth if it is known.
 
     Args:
         reference: the float32 model.
         images: (M, H, W, 3) uint8 BGR of the model's size.
         labels: (M, H, W) uint8 label maps of a semantic model; see `agreement`.
-        budget_s: for one run over the images; beyond it only the first ones are taken, at least LEAST_JUDGED.
+        budget_s: for one run over the images; beyond it only the first are taken, LEAST_EVALUATED or more.
 
     Attributes:
-        images: that are judged on.
+        images: that it is evaluated on.
         labels: of these.
         seconds: that the float32 model took for them.
         float_miou: of the float32 model, 0..100; None without label maps.
@@ -86,4 +86,4 @@ def _affordable(run: Run, images: NDArray[np.uint8], batch: int, budget_s: float
     start = time.monotonic()
     run(first)
     seconds = max((time.monotonic() - start) / batch, _SHORTEST_S)
-    return min(len(images), max(LEAST_JUDGED, int(budget_s / seconds)))
+    return min(len(images), max(LEAST_EVALUATED, int(budget_s / seconds)))
