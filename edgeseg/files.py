@@ -1,4 +1,4 @@
-"""Turn bytes, staged files and staged folders into outputs that are whole or absent, of one run at a time."""
+"""Write outputs that are whole or absent, of one run at a time: bytes, files and folders."""
 
 from __future__ import annotations
 

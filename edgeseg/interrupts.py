@@ -1,4 +1,4 @@
-"""Turn Ctrl-C and a service manager's stop into one KeyboardInterrupt, however often they come."""
+"""Raise one KeyboardInterrupt for Ctrl-C and a service manager's stop, however often they come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn what a file or a network declares of its size into a refusal, before anything is allocated for it.
+"""Refuse what a file or a network declares of its size, before anything is allocated for it.
 
 One budget for all commands and for Python. EDGESEG_LIMITS raises it, such as `bytes=8G,pixels=500M`; on the
 command line `edgeseg --limit bytes=8G COMMAND` says the same.

@@ -1,4 +1,4 @@
-"""Turn a path into the content of a regular file, opened once, or into one error of the file's own kind.
+"""Read a regular file, opened once, or raise one error of the file's own kind.
 
 What is no regular file, such as a pipe, a device or a folder, is refused and never waited for. What is
 checked is what is read: size, kind, hash and content come from one descriptor.

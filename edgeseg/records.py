@@ -1,4 +1,4 @@
-"""Turn frozen dataclasses into plain JSON values and back, checking every field, and every number's range."""
+"""Convert frozen dataclasses to JSON values and back, checking every field, and every number's range."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn reports into the tables that commands print."""
+"""Print reports as tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn the demo's DeepLab engine into figures of what the CRF brings, and a picture of it on one scene."""
+"""Measure what the CRF brings to the demo's DeepLab, and draw it on one scene."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn the shipped checkpoints into engines, videos and a report, each network from end to end."""
+"""Take the shipped checkpoints to engines, videos and a report, each network from end to end."""
 
 from __future__ import annotations
 

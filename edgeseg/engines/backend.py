@@ -1,4 +1,4 @@
-"""Turn an engine's folder into something that infers: a folder a backend, all of the same small shape."""
+"""Open an engine's folder by the backend that it is for; all backends have the same small shape."""
 
 from __future__ import annotations
 

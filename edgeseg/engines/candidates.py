@@ -1,4 +1,4 @@
-"""Turn option sets of one engine into their times: each opened as the device will, and run side by side."""
+"""Time option sets of one engine: each opened as the device will, and run side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn a graph and a target into what the target will refuse: which node, from which line, and the fix.
+"""Find what a target will refuse of a graph: which node, from which line, and the fix.
 
 The rules are those that the targets' own parsers apply, as each backend's folder gives them. They are checked
 here because a parser stops at the first error, names a node by a number, and knows nothing of the PyTorch

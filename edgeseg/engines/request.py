@@ -1,4 +1,4 @@
-"""Turn what a user asks of a build into a request that some backend can meet, or say which one could."""
+"""Check what a user asks of a build: some backend can meet it, or the error says which one could."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn a trained network into a portable model: an `.onnx` file that is written only once it is proven."""
+"""Export a trained network as a portable model: an `.onnx` file that is written only once it is proven."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn a network's own output and the logits made of it into a verdict: do they say the same of every pixel?
+"""Check that a network's own output and the logits made of it say the same of every pixel.
 
 What the output means is computed here once more, in NumPy and in the words of the head, sharing nothing with
 `head.logits_from`: a proof that compared logits with themselves would pass whatever they mean.

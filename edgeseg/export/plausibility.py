@@ -1,4 +1,4 @@
-"""Turn the values that a network gave for the proof images into the heads that they fit, or a refusal.
+"""Find the heads that a network's values for the proof images fit, or refuse them.
 
 Logits, sigmoids, softmaxes and labels are arrays of the same shapes, and one taken for another gives labels
 that look like labels. What tells them apart are their values, at all pixels of all images of the proof: whole

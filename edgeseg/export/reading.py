@@ -1,4 +1,4 @@
-"""Turn a semantic network and images into how its output is to be read, and what PyTorch gave for them."""
+"""Find out by images how a semantic network's output is to be read, and keep what PyTorch gave for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn what PyTorch and the graph gave for the same images into what the proof says of a semantic network."""
+"""Prove a semantic network's graph by what PyTorch and the graph gave for the same images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn export settings and what PyTorch computed once into the ModelSpec that goes with the graph."""
+"""Make the ModelSpec that goes with a graph of export settings and what PyTorch computed once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn a program into an ONNX graph of standard operators, quietly, with errors that name the user's line."""
+"""Trace a program to an ONNX graph of standard operators, quietly; errors name the user's line."""
 
 from __future__ import annotations
 

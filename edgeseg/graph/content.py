@@ -1,4 +1,4 @@
-"""Turn the file of a model, or its bytes, into an open file: read when needed, in memory no longer."""
+"""Keep a model's bytes in an open file: read when needed, in memory no longer."""
 
 from __future__ import annotations
 

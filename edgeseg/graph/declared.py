@@ -1,4 +1,4 @@
-"""Turn what an ONNX graph says of its tensors into a refusal: data in other files, and huge sizes.
+"""Refuse what an ONNX graph must not say of its tensors: data in other files, and huge sizes.
 
 Whoever runs a graph allocates what it declares, and reads the files that it names. Both are looked at here,
 on the parsed file, before anything runs.

@@ -1,4 +1,4 @@
-"""Turn a portable model's file, or a graph in memory, into one object that knows all that is asked of it."""
+"""Hold a portable model, of a file or in memory, as one object that knows all that is asked of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn ONNX's own messages into graphs and back, at the borders: files, engines, and ONNX's own checks."""
+"""Convert ONNX's own messages to graphs and back, at the borders: files, engines, and ONNX's own checks."""
 
 from __future__ import annotations
 

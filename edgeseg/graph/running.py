@@ -1,4 +1,4 @@
-"""Turn a graph into what runs it in ONNX Runtime on the processor, for proofs and measurements."""
+"""Run a graph in ONNX Runtime on the processor, for proofs and measurements."""
 
 from __future__ import annotations
 

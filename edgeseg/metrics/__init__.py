@@ -1,4 +1,4 @@
-"""Turn results and the truth, or two results, into figures: the one definition of each that edgeseg reports.
+"""Compare results with the truth, or with each other: the one definition of each figure that is reported.
 
     mIoU                  `confusion.mean_iou`: labels against the truth, as in PASCAL VOC and Cityscapes
     boundary F            `boundary.mean_boundary_f`: how well the edges between classes lie

@@ -1,4 +1,4 @@
-"""Turn found objects and the true ones into average precision, by COCO's own evaluation (pycocotools).
+"""Compute the average precision of found objects by COCO's own evaluation (pycocotools).
 
 Lin et al., "Microsoft COCO", 2014: precision interpolated at 101 recalls, averaged over these and then over
 the classes that the truth shows. `edgeseg` reports it at one threshold of IoU, 0.5 (AP50).

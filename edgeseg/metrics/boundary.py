@@ -1,4 +1,4 @@
-"""Turn label maps and the truth into how well the boundaries of the classes lie.
+"""Measure how well the boundaries of the classes lie against the truth.
 
 A class's boundary F-score is that of Csurka et al., "What is a good evaluation measure for semantic
 segmentation?", 2013: of the predicted boundary pixels the share that lies within a tolerance of the true

@@ -1,4 +1,4 @@
-"""Turn label maps and the truth into a confusion matrix, and that into the mean intersection over union.
+"""Compute the confusion matrix of label maps and the truth, and of that the mean intersection over union.
 
 The segmentation accuracy of PASCAL VOC (Everingham et al., "The PASCAL Visual Object Classes Challenge: A
 Retrospective", 2015) and Cityscapes (Cordts et al., 2016): pixels of all images are counted in one matrix; a

@@ -1,4 +1,4 @@
-"""Turn the labels and logits of two runs of one network into how far they agree.
+"""Measure how far the labels and logits of two runs of one network agree.
 
 Neither run is the truth, so none of this is mIoU. Two figures are of labels, over all images:
 

@@ -1,4 +1,4 @@
-"""Turn the objects that two runs of one network find into errors, pair by pair, and into one figure."""
+"""Compare the objects that two runs of one network find, pair by pair, and in one figure."""
 
 from __future__ import annotations
 

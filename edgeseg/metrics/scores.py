@@ -1,4 +1,4 @@
-"""Turn label maps of several images and the truth into mIoU and boundary F-score together."""
+"""Compute mIoU and boundary F-score of several images together."""
 
 from __future__ import annotations
 

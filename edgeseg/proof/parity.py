@@ -1,4 +1,4 @@
-"""Turn what PyTorch and what an artifact computed for the same images into a verdict: the same, or not."""
+"""Compare what PyTorch and what an artifact computed for the same images: the same, or not."""
 
 from __future__ import annotations
 

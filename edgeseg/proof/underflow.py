@@ -1,4 +1,4 @@
-"""Turn outputs that are too small for float32 into a sentence that blames the network and not its graph."""
+"""Find outputs that are too small for float32: they blame the network and not its graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn an artifact and its golden outputs into a verdict: does it compute what PyTorch computed? No torch."""
+"""Verify an artifact by its golden outputs: does it compute what PyTorch computed? No torch."""
 
 from __future__ import annotations
 

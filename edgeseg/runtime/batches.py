@@ -1,4 +1,4 @@
-"""Turn calls of several threads into batches of a fixed size, and give each call its part of the outputs.
+"""Put calls of several threads into batches of a fixed size, and give each call its part of the outputs.
 
 There is no thread of its own and no waiting for a batch to fill: a call that finds nobody running runs at
 once, with whatever has come by then. The calls that come meanwhile wait; the oldest of them runs the next

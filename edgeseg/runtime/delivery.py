@@ -1,4 +1,4 @@
-"""Turn results into written output in a thread of its own, while the next frame is computed."""
+"""Write results in a thread of its own, while the next frame is computed."""
 
 from __future__ import annotations
 

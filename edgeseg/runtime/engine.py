@@ -1,4 +1,4 @@
-"""Turn an engine's folder into a function from images to outputs, which many streams and threads share."""
+"""Open an engine once, and share it between many streams and threads."""
 
 from __future__ import annotations
 

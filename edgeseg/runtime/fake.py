@@ -1,4 +1,4 @@
-"""Turn images into outputs without an engine: a backend for the tests of programs that run one."""
+"""Compute outputs without an engine: a backend for the tests of programs that run one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn a source and a segmenter into results: one thread reads, the caller's computes, a third one writes."""
+"""Run a stream from source to sinks: one thread reads, the caller's computes, a third one writes."""
 
 from __future__ import annotations
 

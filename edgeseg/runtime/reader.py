@@ -1,4 +1,4 @@
-"""Turn a source into frames that are ready when wanted: a thread reads while the caller computes."""
+"""Read frames of a source ahead: a thread reads while the caller computes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn what a network found in one frame into values a program works with, in the frame's own pixels."""
+"""Hold what a network found in one frame as values a program works with, in the frame's own pixels."""
 
 from __future__ import annotations
 

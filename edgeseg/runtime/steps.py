@@ -1,4 +1,4 @@
-"""Turn a frame into its result: the order of the steps, each timed under its own name."""
+"""Compute a frame's result: the order of the steps, each timed under its own name."""
 
 from __future__ import annotations
 

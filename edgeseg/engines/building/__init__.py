@@ -1,1 +1,1 @@
-"""Turn a portable model into an engine on the device itself, proven, without torch."""
+"""Build engines on the device itself, proven, without torch."""

@@ -1,4 +1,4 @@
-"""Turn a portable model into the fastest of the engines that this processor can run, measured on the spot."""
+"""Build the fastest of the engines that this processor can run, measured on the spot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn a portable model into an engine folder that is proven to compute the same, or is not made."""
+"""Build an engine from a portable model: a folder that is proven to compute the same, or is not made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn a finished engine in int8 or fp16 into its time beside that of the same model in fp32."""
+"""Time a finished engine in int8 or fp16 beside the same model in fp32."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn a portable model into the one that an engine of some precision is built from, for one backend."""
+"""Convert a portable model to the precision that is asked for, as one backend takes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn a choice of int8 whose engine loses more than its graph did into a stricter one, a few times."""
+"""Choose int8 anew, more strictly, where an engine loses more than its graph did, a few times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn a portable model, and what is known of building it, into one file that a device builds from, and back.
+"""Pack a portable model, and what is known of building it, into one file that a device builds from.
 
 The file is a zip archive: `package.json`, the model, and what helps to build it, such as calibrated ranges or
 kernels that were timed on the same kind of device.

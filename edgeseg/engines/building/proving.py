@@ -1,4 +1,4 @@
-"""Turn an engine under construction into the proof that it computes what it must."""
+"""Prove that an engine under construction computes what it must."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn a graph into what runs it as an engine of a backend would, at once: no option is measured."""
+"""Run a graph as an engine of a backend would, at once: no option is measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn a finished engine into a verdict: is it what was built, and does it still compute the same?"""
+"""Verify a finished engine: is it what was built, and does it still compute the same?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn a portable model into an ONNX Runtime engine: graph optimised once, session options measured."""
+"""Build an ONNX Runtime engine: graph optimised once, session options measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn an engine built for ONNX Runtime into a session with the manifest's options."""
+"""Open an engine built for ONNX Runtime: a session with the manifest's options."""
 
 from __future__ import annotations
 

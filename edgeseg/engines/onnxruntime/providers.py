@@ -1,4 +1,4 @@
-"""Turn a device's name into ONNX Runtime's execution providers, and name the nodes that they did not take.
+"""Choose ONNX Runtime's execution providers for a device, and name the nodes that they did not take.
 
 A provider is part of ONNX Runtime, or a library of its own, which EDGESEG_PROVIDER_LIBRARY names.
 """

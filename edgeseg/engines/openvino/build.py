@@ -1,4 +1,4 @@
-"""Turn a portable model into an OpenVINO engine: compiled once for this device, its options measured."""
+"""Build an OpenVINO engine: compiled once for this device, its options measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn an engine built for OpenVINO into a compiled model with the manifest's options."""
+"""Open an engine built for OpenVINO: a compiled model with the manifest's options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn memory, streams and graphs of the CUDA runtime into objects with an owner."""
+"""Own memory, streams and graphs of the CUDA runtime."""
 
 from __future__ import annotations
 

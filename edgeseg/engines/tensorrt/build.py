@@ -1,4 +1,4 @@
-"""Turn a portable model into a serialized engine of TensorRT 10 or 11, on the GPU that runs it.
+"""Build a serialized engine of TensorRT 10 or 11, on the GPU that runs it.
 
 Networks are strongly typed: the precision is in the graph.
 """

@@ -1,4 +1,4 @@
-"""Turn what TensorRT's engine inspector tells into the precision that each layer computes in.
+"""Read the precision that each layer computes in from TensorRT's engine inspector.
 
 The inspector lists the engine's own layers as JSON. `Metadata` names the ONNX nodes that were fused into one;
 the formats of its inputs, such as "Channel major FP16 format where channel % 8 == 0", tell its precision.

@@ -1,4 +1,4 @@
-"""Turn a serialized engine of TensorRT into something that infers on a GPU.
+"""Run a serialized engine of TensorRT on a GPU.
 
 Inferences that may run side by side each have their own slot: execution context, stream, buffers, and a CUDA
 graph of copy, run and copy back, recorded at opening, so that an inference is one launch and one wait.

@@ -1,4 +1,4 @@
-"""Turn a portable model into an engine of TensorRT for RTX, by TensorRT's code.
+"""Build an engine of TensorRT for RTX, by TensorRT's code.
 
 It builds anywhere, for the compute capabilities that are asked for, and finishes on the GPU when the engine
 is opened.

@@ -1,4 +1,4 @@
-"""Turn an engine of TensorRT for RTX into something that infers: TensorRT's code, and kernels that are kept.
+"""Run an engine of TensorRT for RTX: TensorRT's code, and kernels that are kept.
 
 The library compiles an engine's kernels when it is opened.
 """

@@ -1,4 +1,4 @@
-"""Turn the name of a lowering into the table that the exporter translates edgeseg's operators with."""
+"""Choose the table that the exporter translates edgeseg's operators with, by the name of a lowering."""
 
 from __future__ import annotations
 

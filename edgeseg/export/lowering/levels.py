@@ -1,4 +1,4 @@
-"""Turn pyramid strides into the areas from which a box is pooled from the next coarser level."""
+"""Compute the areas from which a box is pooled from the next coarser level, of pyramid strides."""
 
 from __future__ import annotations
 

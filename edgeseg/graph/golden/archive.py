@@ -1,4 +1,4 @@
-"""Turn the bytes of a NumPy archive (`.npz`) into arrays, allocating no more than its files hold."""
+"""Read the arrays of a NumPy archive (`.npz`), allocating no more than its files hold."""
 
 from __future__ import annotations
 

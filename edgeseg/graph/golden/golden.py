@@ -1,4 +1,4 @@
-"""Turn what PyTorch computed for generated pictures into a few kilobytes in the model's file, and back.
+"""Keep what PyTorch computed for generated pictures, in a few kilobytes of the model's file.
 
 Whoever has the file can then prove at any time, without torch and without the checkpoint, that it still
 computes the same. Of dense outputs a grid of samples is kept, of masks those of the best detections.

@@ -1,4 +1,4 @@
-"""Turn a detector's own numbers and decisions into decisions that are wrong, and decisions that tie."""
+"""Check a detector's decisions by its own numbers: which are wrong, and which tie."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn a ranking, or what suppression kept, into its faults and its ties, without doing either again.
+"""Check a ranking, or what suppression kept, for faults and ties, without doing either again.
 
 Another suppression would decide every tie anew, and with it everything after. But what greedy suppression
 keeps is the one set in which a box is missing exactly if a better one of the set overlaps it, so each box can

@@ -1,4 +1,4 @@
-"""Turn a freshly traced graph into a clean one: no host paths, no tool chatter, every node with its origin.
+"""Tidy a freshly traced graph: no host paths, no tool chatter, every node with its origin.
 
 Of what the exporter notes on each node two things stay, as metadata: the PyTorch source line it comes from
 (`models/unet.py:60`) and the module (`down1.maxpool_conv.1`).

@@ -1,4 +1,4 @@
-"""Turn a portable float32 model into one of the same contract that computes in fp16 or int8; no torch.
+"""Convert a portable float32 model to fp16 or int8 within the same contract; no torch.
 
 Precision lives in the graph, not in a builder's flags, so that the same file serves every backend. `half`
 and `quantise` change the graph, `calibration` measures what they must know, `sensitivity` measures the result

@@ -1,4 +1,4 @@
-"""Turn the outputs of a float32 model and of a converted one into points that the task loses, 0..100.
+"""Score a converted model against the float32 one in points that the task loses, 0..100.
 
 With label maps, points are those of mIoU. Without, the converted model is held against the float32 one:
 points of class overlap for labels, where every pixel that the float32 model is unsure of counts, and of F1 by

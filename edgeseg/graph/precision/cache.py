@@ -1,4 +1,4 @@
-"""Turn what was measured of a model on images into a JSON file, and back where it is about the same."""
+"""Keep what was measured of a model on images in a JSON file, and read it where it is about the same."""
 
 from __future__ import annotations
 

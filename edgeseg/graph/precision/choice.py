@@ -1,4 +1,4 @@
-"""Turn a portable model and images into the choice of what computes in int8, and that into a graph."""
+"""Choose by images what of a portable model computes in int8, and make that graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn a portable float32 model into one in float16, and its images into the ranges of its tensors."""
+"""Convert a portable float32 model to float16, and measure the ranges of its tensors on images."""
 
 from __future__ import annotations
 

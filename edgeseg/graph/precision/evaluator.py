@@ -1,4 +1,4 @@
-"""Turn what runs a converted model into the points that it loses against the float32 model on images."""
+"""Evaluate converted models: the points that they lose against the float32 model on images."""
 
 from __future__ import annotations
 

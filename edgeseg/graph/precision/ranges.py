@@ -1,4 +1,4 @@
-"""Turn magnitudes of a tensor into the largest one that int8 shall represent; beyond it, values saturate."""
+"""Choose the largest magnitude of a tensor that int8 shall represent; beyond it, values saturate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn scaled weights into integers whose rounding errors cancel out, in each kernel and output channel.
+"""Round scaled weights so that their errors cancel out, in each kernel and output channel.
 
 Rounding to the nearest leaves a kernel with a sum of errors, and an input that is nearly constant, such as
 the dark ground of an image, shifts the output by it. Where the sum is larger than 1/2, the weights whose

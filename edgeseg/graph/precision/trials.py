@@ -1,4 +1,4 @@
-"""Turn choices of ranges, weights and float layers into what each loses, measured once."""
+"""Measure what each choice of ranges, weights and float layers loses, once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn trained weights into int8 with one scale for each output channel."""
+"""Quantise trained weights to int8 with one scale for each output channel."""
 
 from __future__ import annotations
 

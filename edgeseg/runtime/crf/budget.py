@@ -1,4 +1,4 @@
-"""Turn measured times into the amount of refinement that a frame can afford."""
+"""Choose how much refinement a frame can afford, by measured times."""
 
 from __future__ import annotations
 

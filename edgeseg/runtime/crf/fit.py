@@ -1,4 +1,4 @@
-"""Turn labelled images into the CRF's parameters that draw boundaries best."""
+"""Find the CRF's parameters that draw boundaries best, on labelled images."""
 
 from __future__ import annotations
 

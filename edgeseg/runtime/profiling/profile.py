@@ -1,4 +1,4 @@
-"""Turn a segmenter and a source into latencies that say where they begin and end."""
+"""Measure latencies of a segmenter on a source, and say where they begin and end."""
 
 from __future__ import annotations
 

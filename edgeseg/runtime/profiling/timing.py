@@ -1,4 +1,4 @@
-"""Turn durations of stages into p50, p90 and p99."""
+"""Collect durations of stages, and summarise them as p50, p90 and p99."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn results into image files: label maps or instance maps in a folder, or one overlay."""
+"""Write results as image files: label maps or instance maps in a folder, or one overlay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn results into JSON lines: one object a frame, masks as COCO run-length encoding."""
+"""Write results as JSON lines: one object a frame, masks as COCO run-length encoding."""
 
 from __future__ import annotations
 

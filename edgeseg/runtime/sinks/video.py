@@ -1,4 +1,4 @@
-"""Turn overlays into an `.mp4` video."""
+"""Write overlays as an `.mp4` video."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn results into pictures in a window on the screen."""
+"""Show results in a window on the screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn the list of what a run wrote into a folder into what the next run there may remove."""
+"""List what a run wrote into a folder: the next run there may remove nothing else."""
 
 from __future__ import annotations
 

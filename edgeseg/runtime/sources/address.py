@@ -1,4 +1,4 @@
-"""Turn the address of a camera into what may be shown of it."""
+"""Show the address of a camera without its secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn what OpenCV's VideoCapture opens into frames: cameras and GStreamer pipelines."""
+"""Read frames from what OpenCV's VideoCapture opens: cameras and GStreamer pipelines."""
 
 from __future__ import annotations
 

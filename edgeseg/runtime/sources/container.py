@@ -1,4 +1,4 @@
-"""Turn what a container says of a video into what is to be read, how long it is, and which way is up."""
+"""Read what a container says of a video: what is to be read, how long it is, and which way is up."""
 
 from __future__ import annotations
 

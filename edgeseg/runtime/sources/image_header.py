@@ -1,4 +1,4 @@
-"""Turn the first bytes of an image file into what they declare: size, pages, depth and orientation."""
+"""Read what the first bytes of an image file declare: size, pages, depth and orientation."""
 
 from __future__ import annotations
 

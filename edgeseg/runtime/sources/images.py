@@ -1,4 +1,4 @@
-"""Turn image files into frames: each picture of a file, upright, in 8 bits."""
+"""Read image files as frames: each picture of a file, upright, in 8 bits."""
 
 from __future__ import annotations
 

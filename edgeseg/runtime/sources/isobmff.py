@@ -1,4 +1,4 @@
-"""Turn the boxes of an AVIF file (ISO/IEC 14496-12, 23008-12) into size and orientation of its picture."""
+"""Read size and orientation of an AVIF file's picture from its boxes (ISO/IEC 14496-12, 23008-12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn the first bytes of a file into whether it is a stream of JPEGs, or one JPEG."""
+"""Tell a stream of JPEGs from one JPEG by the first bytes of a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn the places of packets in a Matroska file into what of it could not be read."""
+"""Find what of a Matroska file could not be read, by the places of its packets."""
 
 from __future__ import annotations
 

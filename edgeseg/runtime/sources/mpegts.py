@@ -1,4 +1,4 @@
-"""Turn the packets of an MPEG transport stream (ISO/IEC 13818-1) into whether some of them are missing."""
+"""Find out whether packets of an MPEG transport stream (ISO/IEC 13818-1) are missing."""
 
 from __future__ import annotations
 

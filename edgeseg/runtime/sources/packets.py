@@ -1,4 +1,4 @@
-"""Turn a container into the packets of its pictures, past places that cannot be read."""
+"""Read the packets of a container's pictures, past places that cannot be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn a row of damaged frames of a live source into a decision: go on, or call it dead."""
+"""Decide, after a row of damaged frames of a live source, to go on or to call it dead."""
 
 from __future__ import annotations
 

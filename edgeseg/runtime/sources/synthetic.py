@@ -1,4 +1,4 @@
-"""Turn `synthetic:` into frames of moving scenes, so that everything runs where there is no camera."""
+"""Draw frames of moving scenes for `synthetic:`, so that everything runs where there is no camera."""
 
 from __future__ import annotations
 

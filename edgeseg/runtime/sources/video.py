@@ -1,4 +1,4 @@
-"""Turn what FFmpeg opens, by PyAV, into frames: video files and network streams."""
+"""Read frames by PyAV from what FFmpeg opens: video files and network streams."""
 
 from __future__ import annotations
 
