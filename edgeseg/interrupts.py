@@ -22,7 +22,7 @@ def hear() -> None:
             signal.signal(number, _interrupt)
 
 
-def asked() -> bool:
+def stop_requested() -> bool:
     """Whether this process was asked to stop."""
     return bool(_times_s)
 

@@ -123,7 +123,7 @@ def status_of(arguments: list[str] | None = None) -> int:
         _say(f"error: {error}")
         return USAGE
     except EdgesegError as error:
-        if isinstance(error, MissingExtraError) and interrupts.asked():
+        if isinstance(error, MissingExtraError) and interrupts.stop_requested():
             return _interrupted()
         _say(f"error: {error}")
         return FAILED
@@ -135,7 +135,9 @@ def status_of(arguments: list[str] | None = None) -> int:
         _say(f"error: {error.filename or 'system'}: {error.strerror or error}")
         return FAILED
     except Exception as error:
-        if interrupts.asked():  # libraries turn what comes while they are imported into errors of their own
+        if (
+            interrupts.stop_requested()
+        ):  # libraries turn what comes while they are imported into errors of their own
             return _interrupted()
         if os.environ.get(TRACEBACK_VARIABLE):
             traceback.print_exc()

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import click
 
 from edgeseg.cli.options import PATH, Number
-from edgeseg.engines.asked import Asked, fields_of, flag_of
+from edgeseg.engines.flags import Flag, fields_of, flag_of
 from edgeseg.engines.registry import backends, facts_of, part_of
 from edgeseg.records import Range
 
@@ -45,26 +45,26 @@ def _kinds() -> dict[str, type[Any]]:
 def _flags() -> list[Callable[[Command], Command]]:
     """Make one flag an option; backends that share an option share the flag."""
     titles: dict[str, list[str]] = {}
-    made: dict[str, tuple[Asked, Any]] = {}
+    made: dict[str, tuple[Flag, Any]] = {}
     for backend, kind in _kinds().items():
         hints = get_type_hints(kind, include_extras=True)
-        for name, asked in fields_of(kind).items():
-            if made.setdefault(name, (asked, hints[name])) != (asked, hints[name]):
+        for name, flag in fields_of(kind).items():
+            if made.setdefault(name, (flag, hints[name])) != (flag, hints[name]):
                 raise TypeError(f"the option {name} of {backend} is another than that of {titles[name][0]}")
             titles.setdefault(name, []).append(facts_of(backend).title)
     return [_flag(name, *made[name], title=", ".join(titles[name])) for name in made]
 
 
-def _flag(name: str, asked: Asked, hint: Any, *, title: str) -> Callable[[Command], Command]:
-    names = (flag_of(name, asked), name)
-    help_text = f"{title}: {asked.help}"
+def _flag(name: str, flag: Flag, hint: Any, *, title: str) -> Callable[[Command], Command]:
+    names = (flag_of(name, flag), name)
+    help_text = f"{title}: {flag.help}"
     kind = _without_none(hint)
     if kind is bool:
         return click.option(*names, is_flag=True, default=None, help=help_text)
     multiple = get_origin(kind) is tuple
     click_type = _click_type(get_args(kind)[0] if multiple else kind)
     return click.option(
-        *names, type=click_type, multiple=multiple, metavar=asked.metavar or None, help=help_text
+        *names, type=click_type, multiple=multiple, metavar=flag.metavar or None, help=help_text
     )
 
 

@@ -131,11 +131,11 @@ def inspect_checkpoint(path: Path) -> dict[str, Any]:
     """Describe trained weights: parameters, classes, and the network that they fit."""
     from edgeseg.models.checkpoints.checkpoint import num_classes_of, read_checkpoint
     from edgeseg.models.checkpoints.detector_anchors import describe_anchors
-    from edgeseg.models.checkpoints.nearest import nearest_network, part_of
+    from edgeseg.models.checkpoints.nearest import nearest_network, part_for
 
     checkpoint = read_checkpoint(path)
     nearest = nearest_network(checkpoint.weights)
-    part = {} if nearest is None else part_of(nearest, checkpoint.weights).part
+    part = {} if nearest is None else part_for(nearest, checkpoint.weights).part
     anchors = describe_anchors(part, checkpoint.anchors)
     dtypes = Counter(str(tensor.dtype).removeprefix("torch.") for tensor in checkpoint.weights.values())
     return {

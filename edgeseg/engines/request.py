@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar, get_args
 
-from edgeseg.engines.asked import Asked, fields_of, flag_of
 from edgeseg.engines.facts import CPU, Facts
+from edgeseg.engines.flags import Flag, fields_of, flag_of
 from edgeseg.engines.registry import AUTO, DEFAULT, backends, cpu_backends, facts_of, part_of
 from edgeseg.errors import EngineError, SpecError, UsageError, shown
 from edgeseg.records import Range, Ranged, from_json_value
@@ -72,9 +72,9 @@ class Request(Ranged):
         return max(schemes, key=get_args(Int8Scheme).index)
 
     @property
-    def options_known(self) -> dict[str, Asked]:
+    def options_known(self) -> dict[str, Flag]:
         """What may be asked besides, by name."""
-        return {name: asked for backend in self.backends for name, asked in options_of(backend).items()}
+        return {name: flag for backend in self.backends for name, flag in options_of(backend).items()}
 
     def of(self, backend: str) -> Request:
         """Ask the same of one backend, leaving out options that it lacks."""
@@ -113,7 +113,7 @@ class Request(Ranged):
         )
 
 
-def options_of(backend: str) -> dict[str, Asked]:
+def options_of(backend: str) -> dict[str, Flag]:
     """List what a backend's builds may be asked, by name."""
     return fields_of(part_of(backend, "options").BuildOptions)
 

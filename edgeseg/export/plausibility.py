@@ -34,7 +34,7 @@ MEANING: dict[Head, str] = {
 
 
 @dataclass(frozen=True)
-class Observed:
+class OutputStatistics:
     """What is true of the output at every pixel of every image.
 
     Attributes:
@@ -83,11 +83,11 @@ class Observed:
         return f"{channels}, {kind}, {self.lowest:.4g} to {self.highest:.4g}{sums}"
 
 
-def observe(outputs: Sequence[NDArray[Any]]) -> Observed:
+def statistics_of(outputs: Sequence[NDArray[Any]]) -> OutputStatistics:
     """Look at what a network gave for several images, each (C, h, w), finite."""
     channels, corner = outputs[0].shape[0], outputs[0][:, :1, :1]
     is_integer = outputs[0].dtype == np.bool_ or np.issubdtype(outputs[0].dtype, np.integer)
-    return Observed(
+    return OutputStatistics(
         images=len(outputs),
         channels=channels,
         lowest=min(float(planes.min()) for planes in outputs),
@@ -100,7 +100,7 @@ def observe(outputs: Sequence[NDArray[Any]]) -> Observed:
     )
 
 
-def fitting(seen: Observed) -> list[Head]:
+def fitting(seen: OutputStatistics) -> list[Head]:
     """List the heads that the values fit, the likeliest first: `logits` where nothing speaks against it."""
     if seen.is_softmax and not seen.is_constant:
         return ["softmax"]
@@ -122,7 +122,7 @@ def fitting(seen: Observed) -> list[Head]:
     return ["logits", "sigmoid", "multilabel"]  # a ReLU reaches 0, a sigmoid hardly ever
 
 
-def settle(seen: Observed, stated: Head | None) -> Head:
+def choose_head(seen: OutputStatistics, stated: Head | None) -> Head:
     """Take the head that was stated if the values do not contradict it, or `logits` if they fit nothing else.
 
     Raises:
@@ -155,7 +155,7 @@ def _sums_to_one(planes: NDArray[Any]) -> bool:
     return float(np.abs(planes.sum(axis=0, dtype=np.float32) - 1).max()) <= SUM_SLACK
 
 
-def _allows(seen: Observed, stated: Head, fits: Sequence[Head]) -> bool:
+def _allows(seen: OutputStatistics, stated: Head, fits: Sequence[Head]) -> bool:
     if stated in fits:
         return True
     if stated == "multilabel":  # of probabilities or of log-odds

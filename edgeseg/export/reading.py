@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgeseg.errors import ExportError, ShapeError, UsageError
 from edgeseg.export.head import Reading, as_planes
 from edgeseg.export.meaning import decisions
-from edgeseg.export.plausibility import Observed, observe, settle
+from edgeseg.export.plausibility import OutputStatistics, choose_head, statistics_of
 from edgeseg.export.program import RawProgram
 from edgeseg.export.tracing import run_eagerly
 from edgeseg.graph.running import run_all
@@ -69,8 +69,8 @@ def read(network: Network, frames: NDArray[np.uint8], batch: int) -> Read:
     assert chosen is not None
     if not all(np.isfinite(raw).all() for raw in raws):
         raise ExportError("the network's logits are not finite; its weights are broken, or not trained")
-    seen = observe(raws)
-    kind = settle(seen, network.head)
+    seen = statistics_of(raws)
+    kind = choose_head(seen, network.head)
     reading = Reading(
         chosen.key, HeadSpec(kind, network.head_threshold), kind == "multilabel" and seen.in_unit
     )
@@ -133,7 +133,7 @@ def _check_threshold(reading: Reading, channels: int) -> None:
         )
 
 
-def _head_note(reading: Reading, seen: Observed) -> str:
+def _head_note(reading: Reading, seen: OutputStatistics) -> str:
     kind, threshold = reading.head.kind, reading.head.threshold
     read_as: str = kind
     if kind == "multilabel":

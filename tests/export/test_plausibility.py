@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import UsageError
-from edgeseg.export.plausibility import fitting, observe, settle
+from edgeseg.export.plausibility import choose_head, fitting, statistics_of
 
 RANDOM = np.random.default_rng(0)
 SCORES = [RANDOM.normal(0, 4, (4, 9, 11)).astype(np.float32) for _ in range(2)]
@@ -54,9 +54,9 @@ OUTPUTS = {
     "name", ["logits", "one logit", "log-softmax", "relu", "small relu", "unlike elsewhere"]
 )
 def test_plain_logits_need_no_word(name: str) -> None:
-    seen = observe(OUTPUTS[name])
-    assert settle(seen, None) == "logits"
-    assert settle(seen, "logits") == "logits"
+    seen = statistics_of(OUTPUTS[name])
+    assert choose_head(seen, None) == "logits"
+    assert choose_head(seen, "logits") == "logits"
 
 
 @pytest.mark.parametrize(
@@ -80,15 +80,15 @@ def test_plain_logits_need_no_word(name: str) -> None:
     ],
 )
 def test_what_else_it_may_be_is_asked_for_and_then_taken(name: str, heads: list[str]) -> None:
-    seen = observe(OUTPUTS[name])
+    seen = statistics_of(OUTPUTS[name])
     assert fitting(seen) == heads
     with pytest.raises(
         UsageError, match=f"what does the network's output mean.*--head {heads[0]} "
     ) as caught:
-        settle(seen, None)
+        choose_head(seen, None)
     for head in heads:
         assert f"--head {head} " in str(caught.value)
-        assert settle(seen, head) == head  # type: ignore[arg-type]
+        assert choose_head(seen, head) == head  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -115,16 +115,16 @@ def test_a_head_that_the_values_contradict_is_refused_with_the_one_that_fits(
     name: str, stated: str, fits: str
 ) -> None:
     with pytest.raises(UsageError, match=f"contradicts the head '{stated}'.*--head {fits} .*would fit"):
-        settle(observe(OUTPUTS[name]), stated)  # type: ignore[arg-type]
+        choose_head(statistics_of(OUTPUTS[name]), stated)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["logits", "sigmoids", "masks", "one logit", "sigmoid"])
 def test_classes_that_may_overlap_come_as_log_odds_or_as_probabilities(name: str) -> None:
-    seen = observe(OUTPUTS[name])
-    assert settle(seen, "multilabel") == "multilabel"
+    seen = statistics_of(OUTPUTS[name])
+    assert choose_head(seen, "multilabel") == "multilabel"
     assert seen.in_unit == (name not in ("logits", "one logit"))
 
 
 def test_an_unknown_head_is_named() -> None:
     with pytest.raises(UsageError, match="no head 'tanh'; there are logits, sigmoid"):
-        settle(observe(OUTPUTS["logits"]), "tanh")  # type: ignore[arg-type]
+        choose_head(statistics_of(OUTPUTS["logits"]), "tanh")  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from edgeseg.engines.asked import asked
+from edgeseg.engines.flags import flag
 from edgeseg.records import Range, Ranged
 from edgeseg.spec import THREADS
 
@@ -26,11 +26,11 @@ class BuildOptions(Ranged):
     """
 
     hint: Literal["latency", "throughput"] = field(
-        default="latency", metadata=asked("one inference fast (the default), or several side by side.")
+        default="latency", metadata=flag("one inference fast (the default), or several side by side.")
     )
     computes_in: FloatType | None = field(
         default=None,
-        metadata=asked("float layers of fp16 and int8 engines; in fp16 by default the processor's own half."),
+        metadata=flag("float layers of fp16 and int8 engines; in fp16 by default the processor's own half."),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from edgeseg.engines.asked import asked
+from edgeseg.engines.flags import flag
 from edgeseg.records import Range, Ranged
 
 MOST_CONTEXTS = 64  # inferences side by side, each with buffers of its own
@@ -26,13 +26,13 @@ class SharedOptions(Ranged):
     """
 
     workspace_mib: Annotated[int, Range(1, MOST_WORKSPACE_MIB)] | None = field(
-        default=None, metadata=asked("memory for kernels, in MiB.", flag="--workspace")
+        default=None, metadata=flag("memory for kernels, in MiB.", name="--workspace")
     )
     optimization_level: Annotated[int, _LEVELS] | None = field(
-        default=None, metadata=asked("0 builds fast, 5 searches longest.")
+        default=None, metadata=flag("0 builds fast, 5 searches longest.")
     )
     contexts: Annotated[int, Range(1, MOST_CONTEXTS)] = field(
-        default=1, metadata=asked("inferences that may run side by side.")
+        default=1, metadata=flag("inferences that may run side by side.")
     )
 
 
@@ -50,14 +50,14 @@ class BuildOptions(SharedOptions):
 
     timing_cache: Path | None = field(
         default=None,
-        metadata=asked(
+        metadata=flag(
             "file of measured kernels, read and written; builds faster.", attachment="timing.cache"
         ),
     )
-    version_compatible: bool = field(default=False, metadata=asked("opens in other minor versions too."))
-    hardware_compatible: bool = field(default=False, metadata=asked("runs on any GPU from Ampere on."))
+    version_compatible: bool = field(default=False, metadata=flag("opens in other minor versions too."))
+    hardware_compatible: bool = field(default=False, metadata=flag("runs on any GPU from Ampere on."))
     dla_core: Annotated[int, _CORES] | None = field(
-        default=None, metadata=asked("run on this DLA, and on the GPU what it refuses.")
+        default=None, metadata=flag("run on this DLA, and on the GPU what it refuses.")
     )
 
 

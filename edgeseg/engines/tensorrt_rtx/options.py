@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from edgeseg.engines.asked import asked
+from edgeseg.engines.flags import flag
 from edgeseg.engines.tensorrt.options import EngineOptions, SharedOptions
 
 __all__ = ["BuildOptions", "EngineOptions"]
@@ -20,9 +20,9 @@ class BuildOptions(SharedOptions):
 
     compute_capabilities: tuple[str, ...] = field(
         default=(),
-        metadata=asked(
+        metadata=flag(
             "a GPU to build for, such as 8.6; may repeat. All by default.",
-            flag="--compute-capability",
+            name="--compute-capability",
             metavar="X.Y",
         ),
     )

@@ -15,7 +15,7 @@ from edgeseg.models import zoo
 from edgeseg.models.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from edgeseg.models.checkpoints.detector_anchors import anchor_note, check_stored_anchors, is_stored_anchors
 from edgeseg.models.checkpoints.misfit import IMAGE_CHANNELS, check_image_channels, misfit
-from edgeseg.models.checkpoints.nearest import part_of, shapes_of
+from edgeseg.models.checkpoints.nearest import part_for, shapes_of
 from edgeseg.models.checkpoints.weight_matching import Match, match_weights
 from edgeseg.models.checkpoints.weight_names import NORM_COUNTER
 from edgeseg.models.mask_rcnn import MaskRCNN
@@ -57,7 +57,7 @@ def open_network(
     shown: dict[str, Any] = {}
     averages: tuple[str, ...] = ()
     if place in zoo.names():
-        part = part_of(place, checkpoint.weights, prefix)
+        part = part_for(place, checkpoint.weights, prefix)
         _refuse_rivals(part, str(path))
         prefix, averages = part.prefix, part.averages
         shown = zoo.read_parameters(place, part.part, sha256=checkpoint.sha256)

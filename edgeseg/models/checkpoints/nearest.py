@@ -25,7 +25,7 @@ MOST_DEPTH = 32  # levels at which a network's channels may double
 CLOSE_ENOUGH = 0.5  # share of tensors that must agree before another network is suggested
 
 
-def part_of(name: str, weights: Mapping[str, Tensor], prefix: str | None = None) -> Match:
+def part_for(name: str, weights: Mapping[str, Tensor], prefix: str | None = None) -> Match:
     """Find the part of a file that is a network's, whatever its size; shapes are not compared.
 
     Args:
@@ -110,7 +110,7 @@ def _are_equal(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
 
 def _agreement(name: str, weights: Mapping[str, Tensor]) -> float:
     """Return the share of tensors, of both sides together, that agree in name and shape."""
-    part = part_of(name, weights).part
+    part = part_for(name, weights).part
     wanted = _measured_weights(name, part)
     if wanted is None:
         return 0.0

@@ -88,7 +88,7 @@ class VideoSink(Sink):
             self._start_s += cut / TICKS
             ticks -= cut
         self._ticks = max(ticks, self._ticks + 1)  # time never stands still
-        self._encode(fit(overlay, self._size_wh), self._ticks)
+        self._encode(fit_picture(overlay, self._size_wh), self._ticks)
 
     def close(self) -> None:
         """Write the index, read the video back and move it to its place."""
@@ -195,7 +195,7 @@ class VideoSink(Sink):
         return found
 
 
-def fit(picture: NDArray[np.uint8], size_wh: tuple[int, int]) -> NDArray[np.uint8]:
+def fit_picture(picture: NDArray[np.uint8], size_wh: tuple[int, int]) -> NDArray[np.uint8]:
     """Bring a picture (H, W, 3) to a size: one pixel more by repeating the edge, else scaled between bars."""
     height, width = picture.shape[:2]
     wide, high = size_wh

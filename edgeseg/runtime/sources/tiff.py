@@ -13,7 +13,7 @@ SUBFILE_TYPE, WIDTH, HEIGHT, BITS, MAX_SAMPLE = 254, 256, 257, 258, 281
 REDUCED, MASK = 1, 4  # bits of the subfile type
 
 
-class Page(NamedTuple):
+class Directory(NamedTuple):
     """One directory: its offset, the size in pixels, bits of a sample, those of the largest value if said."""
 
     offset: int
@@ -24,7 +24,7 @@ class Page(NamedTuple):
     reduced: bool
 
 
-def read_tiff(data: bytes) -> list[Page]:
+def read_tiff(data: bytes) -> list[Directory]:
     """Follow the chain of directories, at most MOST_PAGES of them.
 
     Raises:
@@ -35,7 +35,7 @@ def read_tiff(data: bytes) -> list[Page]:
     big = BIG in data[2:4]
     offset_at, offset_form, entry_bytes = (8, "Q", 20) if big else (4, "I", 12)
     (offset,) = struct.unpack_from(order + offset_form, data, offset_at)
-    pages: list[Page] = []
+    pages: list[Directory] = []
     seen: set[int] = set()
     while offset and offset not in seen and len(pages) < MOST_PAGES:
         seen.add(offset)
@@ -62,7 +62,7 @@ def begin_with(data: bytearray, offset: int) -> None:
     struct.pack_into(order + form, data, at, offset)
 
 
-def _page(data: bytes, order: str, offset: int, entries: range, *, big: bool) -> Page:
+def _page(data: bytes, order: str, offset: int, entries: range, *, big: bool) -> Directory:
     tags: dict[int, int] = {}
     for at in entries:
         tag, kind = struct.unpack_from(order + "HH", data, at)
@@ -75,7 +75,7 @@ def _page(data: bytes, order: str, offset: int, entries: range, *, big: bool) ->
             (value_at,) = struct.unpack_from(order + ("Q" if big else "I"), data, value_at)
         (tags[tag],) = struct.unpack_from(order + form, data, value_at)
     most = tags.get(MAX_SAMPLE, 0)
-    return Page(
+    return Directory(
         offset,
         tags.get(WIDTH, 0),
         tags.get(HEIGHT, 0),

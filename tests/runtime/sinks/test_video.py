@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from edgeseg.errors import SinkError
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.results import SemanticResult
-from edgeseg.runtime.sinks.video import RESERVE_BYTES, VideoSink, fit
+from edgeseg.runtime.sinks.video import RESERVE_BYTES, VideoSink, fit_picture
 from edgeseg.runtime.sources import open_source
 
 RESULT = SemanticResult(np.zeros((1, 1), np.uint8))
@@ -164,7 +164,7 @@ def test_odd_and_tiny_frames_make_a_video(tmp_path: Path, size_hw: tuple[int, in
 def test_fitting_gives_the_size_and_keeps_the_aspect_ratio(
     height: int, width: int, high: int, wide: int
 ) -> None:
-    fitted = fit(_grey(255, (height, width)), (2 * wide, 2 * high))
+    fitted = fit_picture(_grey(255, (height, width)), (2 * wide, 2 * high))
     assert fitted.shape == (2 * high, 2 * wide, 3)
     assert fitted.any(axis=(1, 2)).all() or fitted.any(axis=(0, 2)).all()  # it reaches the border one way
 

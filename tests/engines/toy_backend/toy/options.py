@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from edgeseg.engines.asked import asked
+from edgeseg.engines.flags import flag
 from edgeseg.records import Range, Ranged
 
 LOUDNESS = Range(1, 9)
@@ -16,8 +16,8 @@ LOUDNESS = Range(1, 9)
 class BuildOptions(Ranged):
     """What a build may be asked."""
 
-    volume: Annotated[int, LOUDNESS] = field(default=1, metadata=asked("how loud.", flag="--loudness"))
-    song: Path | None = field(default=None, metadata=asked("a text to sing.", attachment="song.txt"))
+    volume: Annotated[int, LOUDNESS] = field(default=1, metadata=flag("how loud.", name="--loudness"))
+    song: Path | None = field(default=None, metadata=flag("a text to sing.", attachment="song.txt"))
 
 
 @dataclass(frozen=True)
