@@ -135,9 +135,8 @@ def status_of(arguments: list[str] | None = None) -> int:
         _say(f"error: {error.filename or 'system'}: {error.strerror or error}")
         return FAILED
     except Exception as error:
-        if (
-            interrupts.stop_requested()
-        ):  # libraries turn what comes while they are imported into errors of their own
+        # Libraries turn a signal that comes while they are imported into errors of their own.
+        if interrupts.stop_requested():
             return _interrupted()
         if os.environ.get(TRACEBACK_VARIABLE):
             traceback.print_exc()

@@ -99,7 +99,7 @@ def _write_ranges(
     path: Path, model: PortableModel, packed: PackedRequest, ranges: Ranges, say: Callable[[str], None]
 ) -> None:
     """Measure int8 ranges here, which spares the device doing it."""
-    from edgeseg.engines.building.conversion import int8_target, evaluator_of
+    from edgeseg.engines.building.conversion import evaluator_of, int8_target
     from edgeseg.graph.precision.choice import choose_int8
 
     if packed.precision != "int8" or packed.backend in (None, AUTO):

@@ -45,7 +45,7 @@ def build(
         device: a word of the backend's, its first by default.
         threads: CPU threads per inference; measured by default.
         options: further ones of the backend, by the names of its `BuildOptions`.
-        calibration: images that int8 is chosen on, and fp16 judged on; see `Calibration`.
+        calibration: images that int8 is chosen on, and fp16 measured on; see `Calibration`.
         images: (M, H, W, 3) uint8 BGR of the model's size, to prove and measure on besides generated ones;
             by default the first ones of the calibration.
         on_step: told what happens next, for a progress display.

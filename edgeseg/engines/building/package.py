@@ -163,7 +163,7 @@ def to_build(
 
 
 def _read_choice(path: Path) -> Int8Choice:
-    with reading(path, EngineError, what="int8 ranges", mend="make the package again"):
+    with reading(path, EngineError, what="int8 ranges", fix="make the package again"):
         return Int8Choice.from_json(read_text(path, EngineError))
 
 
