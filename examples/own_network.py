@@ -1,37 +1,32 @@
-"""Take a network of your own from a function to an engine that is proven to compute the same.
+"""Take a network of your own from a training script to an engine that is proven to compute the same.
 
     python examples/own_network.py WEIGHTS OUTPUT
 
-`build` below is all that edgeseg needs to know of the network: what its pixels are, and what its output
-means. The commands are those of a shell: export compares the ONNX file with PyTorch, build the engine,
-and verify repeats the proof from what the engine carries. Where results differ, a command fails and
-writes nothing.
+`export` compares the ONNX file with PyTorch, `build` the engine, and `verify` repeats the proof from what the
+engine carries. Where results differ, each of them raises, and nothing is written.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
-SIZE = "96x128"  # height x width in pixels
+import torch
+from torch import nn
+
+from edgeseg.engines import build, verify
+from edgeseg.export import export
+
+SIZE_HW = (96, 128)  # of the network's input, in pixels
 
 
-def build(width: int = 8):
-    """Make the network; edgeseg calls this, and loads the weights into what it returns."""
-    from torch import nn
-
-    from edgeseg.models.zoo import Network
-
-    module = nn.Sequential(
+def network(width: int = 8) -> nn.Module:
+    """Make the network, as the training did."""
+    return nn.Sequential(
         nn.Conv2d(3, width, 3, padding=1),
         nn.ReLU(),
         nn.Conv2d(width, 1, 1),
         nn.Sigmoid(),
-    )
-    half = (0.5, 0.5, 0.5)
-    return Network(
-        module, "semantic", mean_rgb=half, std_rgb=half, head="sigmoid", class_names=("ground", "crack")
     )
 
 
@@ -39,15 +34,21 @@ def main() -> None:
     """Export, build and verify."""
     weights, output = (Path(argument) for argument in sys.argv[1:])
     output.mkdir(parents=True, exist_ok=True)
-    model, engine = output / "own.onnx", output / "engine"
-    edgeseg("export", f"{__file__}:build", "--weights", weights, "--size", SIZE, "-o", model)
-    edgeseg("build", model, "--precision", "fp32", "-o", engine)
-    edgeseg("verify", engine, "--reference", model)
-
-
-def edgeseg(*arguments: object) -> None:
-    """Run one command of edgeseg's; raises if it fails."""
-    subprocess.run([sys.executable, "-m", "edgeseg", *map(str, arguments)], check=True)
+    trained = network()
+    trained.load_state_dict(torch.load(weights, weights_only=True))
+    model = export(
+        trained,
+        output / "own.onnx",
+        size_hw=SIZE_HW,
+        class_names=("ground", "crack"),
+        mean_rgb=(0.5, 0.5, 0.5),
+        std_rgb=(0.5, 0.5, 0.5),
+        head="sigmoid",  # what its output means
+    )
+    built = build(model.path, output / "engine")
+    report = verify(output / "engine", reference=model.path)
+    report.raise_if_failed("the engine")
+    print(f"{built.manifest.backend}, {built.manifest.precision}: {report.images} images compared")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from importlinter.cli import lint_imports
 
 ENGINES = ("onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "cuda")
+ROOT = Path(__file__).parents[1]
+PROGRAMS = sorted((*ROOT.glob("benchmarks/*.py"), *ROOT.glob("examples/*.py"), *ROOT.glob("tools/**/*.py")))
 HEAVY = ("av", "cv2", "torch", "onnx", "rich", "pycocotools", *ENGINES)
 
 
@@ -16,7 +20,17 @@ def test_imports_point_down_only(capsys: pytest.CaptureFixture[str]) -> None:
     assert lint_imports(no_cache=True) == 0, capsys.readouterr().out
 
 
-@pytest.mark.parametrize("module", ["edgeseg", "edgeseg.runtime", "edgeseg.cli", "edgeseg.engines.request"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "edgeseg",
+        "edgeseg.runtime",
+        "edgeseg.cli",
+        "edgeseg.engines",
+        "edgeseg.engines.request",
+        "edgeseg.export",
+    ],
+)
 def test_importing_loads_no_engine_and_no_opencv(module: str) -> None:
     code = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -34,3 +48,10 @@ print([name for name in {HEAVY!r} if name in sys.modules])
 """
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_program_imports_what_is_there(program: Path) -> None:
+    """Of most benchmarks no other test runs a line."""
+    pytest.importorskip("torch")
+    runpy.run_path(str(program), run_name="imported")

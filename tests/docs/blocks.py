@@ -5,6 +5,7 @@ A mark is a comment before a block; several may follow each other:
     <!-- needs: unet.pth street.mp4 -->     run in a folder that holds these; none, where nothing is named
     <!-- says: passed -->                   what its standard output must hold
     <!-- minutes -->                        run by `pytest -m minutes` only
+    <!-- run as: 800x1066 -> 192x256 -->    run with this in its place, which takes seconds instead of minutes
     <!-- not run: needs a GPU -->           not run, for this reason
 """
 
@@ -17,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 RUN_IN = ("sh", "python")  # languages of blocks that can be run; the others show something
-MARK = re.compile(r"<!-- (needs|says|not run|minutes)(?::\s*(.*?))? ?-->")
+MARK = re.compile(r"<!-- (needs|says|not run|run as|minutes)(?::\s*(.*?))? ?-->")
 FENCE = re.compile(r"```(\w*)\s*")
 
 
@@ -35,6 +36,14 @@ class Block:
     def needs(self) -> tuple[str, ...]:
         """The files and folders that must be there."""
         return tuple(self.marks.get("needs", "").split())
+
+    @property
+    def run_as(self) -> str:
+        """The code, with what takes minutes replaced."""
+        slow, arrow, fast = self.marks.get("run as", "").partition(" -> ")
+        assert bool(arrow) == ("run as" in self.marks), f"{self}: write what -> by what"
+        assert slow in self.code, f"{self}: {slow} does not stand there"
+        return self.code.replace(slow, fast) if arrow else self.code
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -67,3 +76,13 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 ALL = [block for page in pages() for block in blocks(page)]
+
+
+def distinct() -> list[Block]:
+    """Give the blocks to run: what several pages say in the same words, to the same files, once."""
+    first: dict[tuple[str, tuple[str, ...]], Block] = {}
+    for block in ALL:
+        if "needs" in block.marks:
+            kept = first.setdefault((block.code, block.needs), block)
+            assert kept.marks == block.marks, f"{block}: {kept} has the same code with other marks"
+    return list(first.values())

@@ -23,6 +23,8 @@ SCORE_THRESHOLD = 0.5  # the pages'
 FPS = 25.0
 SCENES = 4  # with ground truth; of every four fit-crf holds one out
 SIZE_HW = (240, 320)
+SMALL_HW = (120, 160)  # where nobody looks at what is found
+MASK_RCNN_SIZE_HW = (192, 256)  # what its page is run as
 
 MINE = """
 from torch import nn
@@ -81,8 +83,8 @@ def _deeplab(_: Supplies, path: Path) -> None:
 def _mask_rcnn(_: Supplies, path: Path) -> None:
     from tests.models.torchvision_weights import arranged
 
-    image = torch.from_numpy(picture(0, (320, 427))[..., ::-1].copy()).permute(2, 0, 1) / 255  # RGB
-    sizes: dict[str, Any] = {"min_size": 320, "num_classes": 5}
+    image = torch.from_numpy(picture(0, MASK_RCNN_SIZE_HW)[..., ::-1].copy()).permute(2, 0, 1) / 255  # RGB
+    sizes: dict[str, Any] = {"min_size": min(MASK_RCNN_SIZE_HW), "num_classes": 5}
     found = {"detections": DETECTIONS, "score_threshold": SCORE_THRESHOLD}
     _save(arranged("maskrcnn_resnet50_fpn", image, **found, **sizes), path)
 
@@ -91,12 +93,12 @@ def _save(network: torch.nn.Module, path: Path) -> None:
     torch.save(network.state_dict(), path)
 
 
-def _model(network: str) -> Callable[[Supplies, Path], None]:
+def _model(network: str, size_hw: tuple[int, int] = SIZE_HW) -> Callable[[Supplies, Path], None]:
     """Make a portable model of a demo's checkpoint: small, and trained."""
 
     def make(_: Supplies, path: Path) -> None:
         weights = CHECKPOINTS / f"{network}.safetensors"
-        size = "x".join(map(str, SIZE_HW))
+        size = "x".join(map(str, size_hw))
         _edgeseg("export", f"demo_{network}", "--weights", weights, "--size", size, "-o", path)
 
     return make
@@ -144,9 +146,9 @@ MAKERS: dict[str, Callable[[Supplies, Path], None]] = {
     "unet.pth": _unet,
     "deeplab.pth": _deeplab,
     "maskrcnn.pth": _mask_rcnn,
-    "unet.onnx": _model("unet"),
+    "unet.onnx": _model("unet", SMALL_HW),
     "deeplab.onnx": _model("deeplab"),
-    "maskrcnn.onnx": _model("maskrcnn"),
+    "maskrcnn.onnx": _model("maskrcnn", SMALL_HW),
     "unet-engine": _engine("unet.onnx"),
     "deeplab-engine": _engine("deeplab.onnx"),
     "maskrcnn-engine": _engine("maskrcnn.onnx"),

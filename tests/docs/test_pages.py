@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from edgeseg.cli import status_of
-from tests.docs.blocks import ALL, ROOT, Block
+from tests.docs.blocks import ALL, ROOT, Block, distinct
 from tests.docs.produced import check
 from tests.docs.supplies import MAKERS, Supplies
 
@@ -30,7 +30,7 @@ def _marked(block: Block) -> object:
     return pytest.param(block, id=str(block), marks=marks)
 
 
-@pytest.mark.parametrize("block", [_marked(block) for block in ALL if "needs" in block.marks])
+@pytest.mark.parametrize("block", [_marked(block) for block in distinct()])
 def test_a_block_does_what_its_page_says(
     block: Block,
     supplies: Supplies,
@@ -43,7 +43,7 @@ def test_a_block_does_what_its_page_says(
     monkeypatch.chdir(tmp_path)
     capsys.readouterr()
     if block.language == "python":
-        exec(compile(block.code, str(block), "exec"), {"__name__": "__main__"})
+        exec(compile(block.run_as, str(block), "exec"), {"__name__": "__main__"})
         said = capsys.readouterr().out
     else:
         said = "".join(_run(block, command, tmp_path, capsys) for command in _commands(block))
@@ -74,7 +74,7 @@ def test_links_lead_somewhere(page: str) -> None:
 
 
 def _commands(block: Block) -> list[list[str]]:
-    lines = block.code.replace("\\\n", " ").splitlines()
+    lines = block.run_as.replace("\\\n", " ").splitlines()
     commands = [words for line in lines if (words := shlex.split(line, comments=True))]
     assert commands, f"{block} is empty"
     return commands
