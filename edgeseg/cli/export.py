@@ -176,7 +176,8 @@ def command(
     from edgeseg.export.entry import describe, size_of
     from edgeseg.export.exporter import Settings, export_network
     from edgeseg.export.opening import open_trained
-    from edgeseg.export.specification import check_settings, describe_input
+    from edgeseg.export.settings import check_settings
+    from edgeseg.export.specification import describe_input
 
     names = None if classes_path is None else read_class_names(classes_path)
     if output_index is not None and output_key is not None:

@@ -14,7 +14,7 @@ from torch import nn
 from edgeseg.errors import UsageError
 from edgeseg.export.exporter import Exported, export_network
 from edgeseg.export.opening import open_trained
-from edgeseg.export.specification import Settings
+from edgeseg.export.settings import Settings
 from edgeseg.models.zoo import Network
 from edgeseg.palette import Background, RGBColour
 from edgeseg.spec import RGB, ChannelOrder, CRFSpec, DivideBy255, Head, Lowering, ResizePolicy

@@ -19,7 +19,8 @@ from edgeseg.export.program import InstanceProgram, ProbedProgram, Program, Sema
 from edgeseg.export.pytorch_intermediates import golden_intermediates, prover, rules_of
 from edgeseg.export.reading import Read, check_labels, read
 from edgeseg.export.semantic_proof import finish_all, with_meaning
-from edgeseg.export.specification import Settings, check_head, check_settings, specify
+from edgeseg.export.settings import Settings, check_head, check_settings
+from edgeseg.export.specification import specify
 from edgeseg.export.tracing import run_eagerly, trace
 from edgeseg.files import staged_file
 from edgeseg.graph.content import MAX_FILE_BYTES

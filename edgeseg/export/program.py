@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from edgeseg.errors import ExportError
 from edgeseg.export.head import Reading, labels_from, logits_from
-from edgeseg.export.specification import Settings, check_stride, crf_stride_of, output_kind_of
+from edgeseg.export.settings import Settings, crf_stride_of, output_kind_of
+from edgeseg.export.specification import check_stride
 from edgeseg.intermediates import DETECTIONS, intermediate_names
 from edgeseg.models.in_graph_crf import InGraphCRF
 from edgeseg.models.mask_rcnn import MaskRCNN

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgeseg.export.program import InstanceProgram, ProbedProgram
-from edgeseg.export.specification import Settings
+from edgeseg.export.settings import Settings
 from edgeseg.export.tracing import run_eagerly
 from edgeseg.graph.golden.selection import Intermediates, Selection
 from edgeseg.graph.outputs import Outputs

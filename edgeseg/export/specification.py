@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
 import onnx
 import onnxscript
@@ -12,142 +11,26 @@ import torch
 
 import edgeseg
 from edgeseg.errors import ExportError, UsageError
-from edgeseg.export.crf import stride_of
+from edgeseg.export.settings import Settings, crf_stride_of, output_kind_of
 from edgeseg.graph.outputs import Outputs
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.zoo import Network
-from edgeseg.palette import Background, RGBColour, default_palette, with_background
-from edgeseg.proof.tolerances import FP32, Tolerances
+from edgeseg.palette import RGBColour, default_palette, with_background
 from edgeseg.spec import (
     DENSE_CRF,
     LOGITS_HEAD,
     MAX_CLASSES,
-    MAX_SIDE,
     OUTPUT_NAMES,
     WHITE,
-    CRFSpec,
     GraphSpec,
-    Head,
     HeadSpec,
     InputSpec,
-    Lowering,
     ModelSpec,
     OutputKind,
     OutputSpec,
     Provenance,
     Thresholds,
 )
-
-MOST_DETECTIONS = 1000  # an image; far more than any mask head is run on
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a network is exported.
-
-    Attributes:
-        name: of the network, for the record.
-        size_hw: input size in pixels.
-        lowering: how ROI-Align and suppression become nodes.
-        output_kind: of semantic networks; by default logits, or labels where the network gives them itself.
-        batch: images a run; the `onnx` lowering of instance networks takes one.
-        score_threshold, max_detections: of instance networks.
-        class_names: background first; by default the network's own, or numbers.
-        num_classes: of a network that gives labels itself, where there are no names.
-        checkpoint_sha256: of the weights, for the record.
-        palette_rgb: a colour for each class; well separated ones by default.
-        background: the class that overlays leave unpainted, or `none`; `named`: class 0 if its name says so.
-        crf: has the graph of a semantic network refine its logits so.
-        crf_stride: pixels per side of the CRF's cells, see `crf.stride_of`; by default what memory allows.
-        tolerances: of the parity gate.
-    """
-
-    name: str
-    size_hw: tuple[int, int]
-    lowering: Lowering = "onnx"
-    output_kind: Literal["labels", "logits"] | None = None
-    batch: int = 1
-    score_threshold: float = 0.5
-    max_detections: int = 100
-    class_names: Sequence[str] | None = None
-    num_classes: int | None = None
-    checkpoint_sha256: str | None = None
-    palette_rgb: tuple[RGBColour, ...] = ()
-    background: Background = "named"
-    crf: CRFSpec | None = None
-    crf_stride: int | None = None
-    tolerances: Tolerances = FP32
-
-
-def check_settings(network: Network, settings: Settings) -> None:
-    """Refuse what cannot be exported before any work is done.
-
-    Raises:
-        UsageError: saying what to ask for instead.
-    """
-    height, width = settings.size_hw
-    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
-        raise UsageError(f"the input must be 1 to {MAX_SIDE} pixels a side, got {height}x{width}")
-    if settings.batch < 1:
-        raise UsageError(f"the batch must be at least 1, got {settings.batch}")
-    _check_normalisation(network)
-    if settings.crf is None and settings.crf_stride is not None:
-        raise UsageError("a stride of the CRF was given, but no CRF asked for; add --crf")
-    if network.task == "semantic":
-        if settings.crf is not None:
-            crf_stride_of(settings)
-        if network.head is not None:
-            check_head(network.head, settings)
-        HeadSpec("logits", network.head_threshold)  # refuses what is out of range
-        return
-    if (network.head, network.head_threshold, network.output) != (None, LOGITS_HEAD.threshold, None):
-        raise UsageError("a head, its threshold and the choice of an output are for semantic networks")
-    if settings.crf is not None:
-        raise UsageError(
-            "the CRF refines one class per pixel, as U-Net and DeepLab give it, but Mask R-CNN gives a mask "
-            "for each object; export it without --crf"
-        )
-    if settings.lowering == "onnx" and settings.batch != 1:
-        raise UsageError(
-            "the onnx lowering gives as many detections as it finds, so it takes 1 image a run, not "
-            f"{settings.batch}; use the dense lowering for a batch"
-        )
-    if not 0.0 <= settings.score_threshold < 1.0:
-        raise UsageError(
-            f"the score threshold must be at least 0 and below 1, got {settings.score_threshold:g}"
-        )
-    if not 1 <= settings.max_detections <= MOST_DETECTIONS:
-        raise UsageError(
-            f"detections must be limited to 1 to {MOST_DETECTIONS}, got {settings.max_detections}"
-        )
-
-
-def check_head(head: Head, settings: Settings) -> None:
-    """Refuse what a head cannot give.
-
-    Raises:
-        UsageError: saying what to ask for instead.
-    """
-    if head not in ("labels", "multilabel"):
-        return
-    if settings.crf is not None:
-        raise UsageError(
-            "the CRF weighs one class against the others by their logits, "
-            + ("this network gives labels alone" if head == "labels" else "these classes may overlap")
-            + "; export it without --crf"
-        )
-    if head == "labels" and settings.output_kind == "logits":
-        raise UsageError("a network that gives labels itself has no logits; leave --output-kind out")
-    if head == "multilabel" and settings.output_kind == "labels":
-        raise UsageError(
-            "classes that may overlap do not fit into one label a pixel; leave --output-kind out: "
-            "the runtime makes masks of the logits"
-        )
-
-
-def output_kind_of(head: Head, settings: Settings) -> Literal["labels", "logits"]:
-    """Give the kind of outputs that a semantic graph will have."""
-    return settings.output_kind or ("labels" if head == "labels" else "logits")
 
 
 def specify(
@@ -206,11 +89,6 @@ def specify(
     )
 
 
-def crf_stride_of(settings: Settings) -> int | None:
-    """Give the stride of the graph's CRF, None if it has none; raises as `crf.stride_of`."""
-    return stride_of(settings.size_hw, settings.batch, settings.crf_stride) if settings.crf else None
-
-
 def describe_input(network: Network, settings: Settings) -> InputSpec:
     """Say what the graph will take, and how a frame becomes it; the settings must have been checked."""
     mean_rgb, _ = network.unit_scale()
@@ -222,34 +100,6 @@ def describe_input(network: Network, settings: Settings) -> InputSpec:
         resize=network.resize,
         pad_bgr=(blue, green, red),
     )
-
-
-def _check_normalisation(network: Network) -> None:
-    mean, std, form = network.mean_rgb, network.std_rgb, network.divide_by_255
-    white = 1 if form == "before" else WHITE
-    if not all(0.0 <= value <= white for value in mean) or not all(0.0 < value <= white for value in std):
-        fix = ""
-        if form == "before" and all(
-            0.0 <= m <= WHITE and 0.0 < s <= WHITE for m, s in zip(mean, std, strict=True)
-        ):
-            fix = (
-                "; where the training computed (x - mean) / std from pixels x in 0..255, say "
-                "--divide-by-255 never; where it computed ((x - mean) / std) / 255, --divide-by-255 after"
-            )
-        raise UsageError(
-            f"mean and deviation are of pixels scaled to 0..{white} (--divide-by-255 {form}): the mean must "
-            f"be 0 to {white}, the deviation above 0 and at most {white}, got {_listed(mean)} and "
-            f"{_listed(std)}{fix}"
-        )
-    if network.channel_order == "grey" and not len(set(mean)) == len(set(std)) == 1:
-        raise UsageError(
-            f"a grey network has one mean and one deviation, got {_listed(mean)} and {_listed(std)}; "
-            "give each as one number, such as --mean 0.5 --std 0.5"
-        )
-
-
-def _listed(values: Sequence[float]) -> str:
-    return ",".join(f"{value:g}" for value in values)
 
 
 def _output(name: str, outputs: Outputs, kind: OutputKind, settings: Settings) -> OutputSpec:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.scenes import backdrop, shapes
+from edgeseg.scenes.composition import cast_shadow, compose, overlap
 
 CLASS_NAMES = ("background", "ball", "box", "cone", "ring", "star")
 PALETTE_RGB = ((0, 0, 0), (230, 70, 60), (70, 150, 240), (255, 165, 40), (60, 200, 110), (250, 220, 60))
@@ -38,7 +39,6 @@ SPIN_RAD = 0.05  # at most, per frame
 EXPOSURE = 1.0  # share of a frame's time the shutter is open
 NOISE = (2.0, 7.0)  # standard deviation, grey levels
 NOISE_SHIFT_PX = 16
-SHADOW = 0.45  # darkening under an object
 SHADOW_OFFSET = 0.14  # of the radius, away from the light
 HUES = 180  # of OpenCV's colour circle, two degrees each
 HUE_SPREAD = 14.0  # standard deviation about the class's usual hue; those are some 36 apart
@@ -116,15 +116,15 @@ def animate(
     lighting = backdrop.lighting(rng, size_hw, light_rad)
     sheet_hw = (height + NOISE_SHIFT_PX, width + NOISE_SHIFT_PX)
     noise = rng.standard_normal((*sheet_hw, 3), np.float32) * np.float32(rng.uniform(*NOISE))
-    stage = _Stage(ground, lighting, noise, light_rad)
+    surroundings = _Surroundings(ground, lighting, noise, light_rad)
     cast = _Cast.scatter(rng, size_hw, crowding)
     while True:
-        yield _render(stage, cast, rng)
+        yield _render(surroundings, cast, rng)
         cast.move()
 
 
 @dataclass(frozen=True)
-class _Stage:
+class _Surroundings:
     """What stays from frame to frame; the noise is a sheet larger than the frame, shifted each time."""
 
     ground: NDArray[np.float32]
@@ -228,25 +228,25 @@ def _random_body(rng: np.random.Generator, size_hw: tuple[int, int]) -> shapes.B
     )
 
 
-def _render(stage: _Stage, cast: _Cast, rng: np.random.Generator) -> Scene:
-    height, width = stage.ground.shape[:2]
-    canvas = stage.ground.copy()
+def _render(surroundings: _Surroundings, cast: _Cast, rng: np.random.Generator) -> Scene:
+    height, width = surroundings.ground.shape[:2]
+    canvas = surroundings.ground.copy()
     instances = np.zeros((height, width), np.uint8)
     silhouettes = np.zeros(len(cast.bodies), np.int64)
-    away_from_light = -np.array([np.cos(stage.light_rad), np.sin(stage.light_rad)])
+    away_from_light = -np.array([np.cos(surroundings.light_rad), np.sin(surroundings.light_rad)])
     for index, body in enumerate(cast.bodies):
         x, y = cast.centres[index]
-        patch = shapes.draw(body, x, y, cast.angles[index], stage.light_rad)
+        patch = shapes.draw(body, x, y, cast.angles[index], surroundings.light_rad)
         own = shapes.covered(patch)
         silhouettes[index] = np.count_nonzero(own)
         dx, dy = np.rint(SHADOW_OFFSET * body.radius_px * away_from_light).astype(int)
-        _cast_shadow(canvas, patch, dx, dy)
-        _compose(canvas, patch, cast.velocities[index] * EXPOSURE)
-        there, here = _overlap(patch.left, patch.top, own.shape, instances.shape)
+        cast_shadow(canvas, patch, dx, dy)
+        compose(canvas, patch, cast.velocities[index] * EXPOSURE)
+        there, here = overlap(patch.left, patch.top, own.shape, instances.shape)
         instances[there][own[here]] = index + 1
-    canvas *= stage.lighting
+    canvas *= surroundings.lighting
     top, left = rng.integers(0, NOISE_SHIFT_PX + 1, 2)
-    canvas += stage.noise[top : top + height, left : left + width]
+    canvas += surroundings.noise[top : top + height, left : left + width]
     image = np.clip(canvas, 0, 255).astype(np.uint8)
     return scene_from_instances(
         image, instances, np.array([body.class_id for body in cast.bodies], np.int64), silhouettes
@@ -273,43 +273,3 @@ def scene_from_instances(
         boxes[index] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
     ignored = (areas < MIN_VISIBLE * silhouettes) | (areas < MIN_VISIBLE_PX)
     return Scene(image, labels, instances, boxes, class_ids, ignored)
-
-
-def _compose(canvas: NDArray[np.float32], patch: shapes.Patch, streak_px: NDArray[np.float64]) -> None:
-    """Lay a patch over the canvas, smeared along the way it goes while the shutter is open."""
-    premultiplied = np.dstack([patch.colour * patch.alpha[:, :, None], patch.alpha])
-    kernel = _streak(float(streak_px[0]), float(streak_px[1]))
-    if kernel is not None:
-        premultiplied = cv2.filter2D(premultiplied, -1, kernel, borderType=cv2.BORDER_CONSTANT)
-    there, here = _overlap(patch.left, patch.top, patch.alpha.shape, canvas.shape)
-    part = premultiplied[here]
-    canvas[there] *= 1 - part[:, :, 3:]
-    canvas[there] += part[:, :, :3]
-
-
-def _streak(dx: float, dy: float) -> NDArray[np.float32] | None:
-    """The blur of a point that moves by (dx, dy) pixels, or None where it is less than a pixel."""
-    if np.hypot(dx, dy) < 1.0:
-        return None
-    reach = shapes.PATCH_MARGIN_PX
-    kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
-    one = 1 << shapes.FIXED_POINT_BITS
-    ends = [(round((reach + sign * dx / 2) * one), round((reach + sign * dy / 2) * one)) for sign in (-1, 1)]
-    cv2.line(kernel, ends[0], ends[1], 1.0, 1, cv2.LINE_8, shapes.FIXED_POINT_BITS)
-    kernel /= kernel.sum()
-    return kernel
-
-
-def _cast_shadow(canvas: NDArray[np.float32], patch: shapes.Patch, dx: int, dy: int) -> None:
-    soft = cv2.blur(patch.alpha, (5, 5))
-    there, here = _overlap(patch.left + dx, patch.top + dy, soft.shape, canvas.shape)
-    canvas[there] *= 1 - SHADOW * soft[here][:, :, None]
-
-
-def _overlap(
-    left: int, top: int, patch_hw: tuple[int, ...], frame_hw: tuple[int, ...]
-) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Where a patch lies in the frame, and which part of it that is; both empty when it lies outside."""
-    y1, x1 = max(top, 0), max(left, 0)
-    y2, x2 = max(min(top + patch_hw[0], frame_hw[0]), y1), max(min(left + patch_hw[1], frame_hw[1]), x1)
-    return (slice(y1, y2), slice(x1, x2)), (slice(y1 - top, y2 - top), slice(x1 - left, x2 - left))

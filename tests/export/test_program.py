@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from edgeseg.errors import ExportError
 from edgeseg.export.head import Reading
 from edgeseg.export.program import Preprocessing, SemanticProgram, open_program
-from edgeseg.export.specification import Settings
+from edgeseg.export.settings import Settings
 from edgeseg.models.zoo import Network
 from edgeseg.spec import ChannelOrder, DivideBy255
 

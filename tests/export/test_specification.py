@@ -8,7 +8,8 @@ import pytest
 from torch import nn
 
 from edgeseg.errors import UsageError
-from edgeseg.export.specification import Settings, check_settings, describe_input
+from edgeseg.export.settings import Settings, check_settings
+from edgeseg.export.specification import describe_input
 from edgeseg.models.zoo import Network
 from edgeseg.spec import DivideBy255
 
