@@ -6,9 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -19,14 +16,8 @@ from edgeseg.cli import COMMANDS, status_of
 from edgeseg.cli.images import read_images
 from edgeseg.errors import SourceError
 from edgeseg.spec import InputSpec
-from tests.runtime.fakes import GreyFrames, damage, encode_video, moving
+from tests.cli.error_lines import error_line
 from tests.runtime.tiny_models import labels_engine
-
-
-def error_line(capfd: pytest.CaptureFixture[str]) -> str:
-    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error:")]
-    assert len(lines) == 1
-    return lines[0]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -39,15 +30,6 @@ def test_help_is_quick_and_imports_no_engine() -> None:
     code = "import sys; from edgeseg.cli import status_of; status_of(['--help']); "
     code += "assert not {'torch', 'onnx', 'onnxruntime', 'cv2'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-
-
-def test_run_writes_what_was_asked_for(engine: Path, tmp_path: Path) -> None:
-    outputs = [tmp_path / "v.mp4", tmp_path / "r.jsonl", tmp_path / "maps"]
-    arguments = [part for path in outputs for part in ("-o", str(path))]
-    assert status_of(["run", str(engine), "synthetic:64x48?frames=5", *arguments]) == 0
-    assert cv2.VideoCapture(str(outputs[0])).get(cv2.CAP_PROP_FRAME_COUNT) == 5
-    assert len(outputs[1].read_text().splitlines()) == 5
-    assert len(list(outputs[2].glob("*.png"))) == 5
 
 
 def test_profile_json_has_the_promised_fields(engine: Path, image: Path, tmp_path: Path) -> None:
@@ -103,94 +85,6 @@ def test_inspect_and_doctor_print_json(
 def test_wrong_usage_ends_with_2(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert status_of(arguments) == 2
     assert capfd.readouterr().err
-
-
-def test_an_endless_run_that_keeps_nothing_is_refused(
-    engine: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert status_of(["run", str(engine), "synthetic:64x48"]) == 2
-    assert "give -o, --show or --frames" in error_line(capfd)
-
-
-def test_run_refuses_outputs_before_it_writes_anything(
-    engine: Path, image: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    photo = image.rename(photos / "a.png")
-    before = photo.read_bytes()
-    maps = str(tmp_path / "maps")
-    for source, outputs in [
-        (photo, [maps, str(photos)]),
-        (photos, [maps, str(photo)]),
-        (photos, [maps, f"{maps}/"]),
-        (photos, [maps, "r.avi"]),
-    ]:
-        assert status_of(["run", str(engine), str(source), "-o", outputs[0], "-o", outputs[1]]) == 2
-        assert outputs[1].rstrip("/") in error_line(capfd)
-    assert list(photos.iterdir()) == [photo]
-    assert photo.read_bytes() == before
-    assert not Path(maps).exists()
-
-
-def test_a_run_without_frames_keeps_the_old_output(engine: Path, tmp_path: Path) -> None:
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "a.png").write_bytes(b"no image")
-    old = tmp_path / "keep.mp4"
-    old.write_bytes(b"old")
-    assert status_of(["run", str(engine), str(tmp_path / "broken"), "-o", str(old)]) == 1
-    assert old.read_bytes() == b"old"
-
-
-def test_a_camera_that_dies_is_a_failure_with_its_output_kept(
-    engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    camera = partial(GreyFrames, range(5), live=True)
-    monkeypatch.setattr("edgeseg.runtime.sources.open_source", lambda _: camera())
-    lines = tmp_path / "r.jsonl"
-    arguments = ["run", str(engine), "0", "--policy", "every", "-o", str(lines)]
-    assert status_of(arguments) == 1
-    out, err = capfd.readouterr()
-    said = [line for line in err.splitlines() if not line.startswith("frames:")]
-    assert said == ["error: grey stopped sending after 5 frames; check camera and network"]
-    assert f"written: {lines}" in out
-    assert len(lines.read_text().splitlines()) == 5
-    assert status_of([*arguments, "--frames", "5"]) == 0
-
-
-def test_a_run_that_loses_a_part_of_its_source_does_the_rest_and_fails(
-    engine: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    path = damage(encode_video(tmp_path / "v.avi", moving(12)), (5,))
-    lines = tmp_path / "r.jsonl"
-    assert status_of(["run", str(engine), str(path), "-o", str(lines)]) == 1
-    out, err = capfd.readouterr()
-    assert "11 frames in" in out
-    assert "1 damaged or missing" in out
-    assert f"skipped: 1 frame is damaged or missing in {path}" in err
-    assert f"written: {lines}" in out
-    indices = [json.loads(line)["index"] for line in lines.read_text().splitlines()]
-    assert indices == [index for index in range(12) if index != 5]
-
-
-def test_an_interrupted_run_says_what_went_wrong_and_what_is_there(
-    engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    @contextmanager
-    def press_ctrl_c(*_: object) -> Iterator[Callable[[], None]]:
-        def advance() -> None:
-            raise KeyboardInterrupt
-
-        yield advance
-
-    kept, lost = str(tmp_path / "r.jsonl"), str(tmp_path / "v.mp4")
-    monkeypatch.setattr("edgeseg.runtime.sinks.video._count_frames", lambda _: 0)
-    monkeypatch.setattr("edgeseg.cli.run.progress", press_ctrl_c)
-    assert status_of(["run", str(engine), "synthetic:64x48?frames=2", "-o", kept, "-o", lost]) == 130
-    out, err = capfd.readouterr()
-    assert f"error: cannot write {lost}" in err
-    assert f"written: {kept}" in out
-    assert f"written: {lost}" not in out
 
 
 def test_the_unforeseen_is_one_line_too(
@@ -338,37 +232,6 @@ def test_a_pipe_in_the_place_of_any_file_is_refused_at_once(
     ):
         assert status_of(arguments) == 1
         assert "it is a pipe, not a file" in error_line(capfd)
-
-
-def test_doctor_names_devices(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    openvino = pytest.importorskip("openvino")
-    monkeypatch.setenv("EDGESEG_CRF_KERNEL", "numpy")
-    assert status_of(["doctor", "--json", "-"]) == 0
-    findings = json.loads(capsys.readouterr().out)
-    assert len(findings["openvino_devices"]) == len(openvino.Core().available_devices)
-    assert findings["openvino_devices"][0].startswith("CPU: ")
-    assert findings["nvidia_gpu"]
-    assert findings["crf_kernel_in_use"] == "numpy"
-
-
-def test_a_folder_of_type_stubs_is_no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgeseg.cli.doctor import version_of
-
-    (tmp_path / "stubs_alone").mkdir()
-    (tmp_path / "stubs_alone" / "__init__.pyi").touch()
-    monkeypatch.syspath_prepend(tmp_path)
-    assert version_of("stubs_alone") is None
-
-
-def test_doctor_installs_no_second_onnx_runtime() -> None:
-    from edgeseg.cli.doctor import fix_for_part
-    from edgeseg.engines.onnxruntime.doctor import fix_for_provider
-
-    assert fix_for_part("build", ["onnx"]) == "pip install 'edgeseg[build]'"
-    assert fix_for_part("export", ["torch", "onnx", "onnxruntime"]) == "pip install 'edgeseg[export,cpu]'"
-    assert fix_for_part("export", []) == ""
-    assert fix_for_provider("gpu", []) == "pip install 'edgeseg[gpu]'"
-    assert fix_for_provider("gpu", ["onnxruntime"]) == "pip uninstall onnxruntime; pip install 'edgeseg[gpu]'"
 
 
 @pytest.mark.parametrize(
