@@ -26,6 +26,7 @@ OF_SEVERAL_MODULES = {
     "export/test_dense_agreement.py": "the dense lowering beside torchvision",
     "export/test_lowerings.py": "both lowerings of every network",
     "graph/passes/test_passes.py": "what is required of every pass",
+    "runtime/crf/test_dense_crf_arguments.py": "what the CRF refuses, and what it must bear",
     "runtime/crf/test_sanitizers.py": "the C++ of the kernel",
     "runtime/sinks/test_open_sink.py": "the package's own function",
     "runtime/sinks/test_window_on_screen.py": "the window, where there is a screen",
