@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +17,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgeseg.export.exporter import Settings, export_network
 from edgeseg.manifest import read_manifest
 from tests.export import small_networks
+from tests.exported_models import ExportedModels
 
 FOLDER = Path(__file__).parent / "toy_backend"
 PROGRAM = """
@@ -46,11 +47,10 @@ class Said(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(exported: ExportedModels, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where commands run: with a network, and a graph that the toy refuses."""
     path = tmp_path_factory.mktemp("toy")
-    settings = Settings("unet", small_networks.SIZE_HW, output_kind="labels")
-    export_network(small_networks.unet(), path / "unet.onnx", settings)
+    shutil.copyfile(exported(small_networks.unet, output_kind="labels").path, path / "unet.onnx")
     value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
     graph = helper.make_graph([helper.make_node("Erf", ["x"], ["y"], "erf_1")], "erf", value[:1], value[1:])
     onnx.save(helper.make_model(graph), path / "erf.onnx")

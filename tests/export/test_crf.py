@@ -22,6 +22,7 @@ from edgeseg.models.zoo import Network
 from edgeseg.proof.parity import compare
 from edgeseg.scenes.pictures import pictures
 from edgeseg.spec import CRFSpec
+from tests.exported_models import ExportedModels
 
 from .small_networks import SIZE_HW, deeplab, mask_rcnn, unet
 from .test_lowerings import operators
@@ -111,13 +112,11 @@ def test_a_crf_without_meaning_is_refused_before_any_work(
         export_network(network(), tmp_path / "model.onnx", Settings("tiny", SIZE_HW, **settings))
 
 
-def test_without_iterations_the_graph_gives_the_enlarged_logits(tmp_path: Path) -> None:
+def test_without_iterations_the_graph_gives_the_enlarged_logits(exported: ExportedModels) -> None:
     """As in the runtime, where 0 iterations leave the labels of the logits."""
-    network, images = unet(), pictures((1, 2), SIZE_HW)
-    settings = Settings("tiny", SIZE_HW, output_kind="logits", crf=dataclasses.replace(CRF, iterations=0))
-    export_network(network, tmp_path / "crf.onnx", settings)
-    export_network(network, tmp_path / "plain.onnx", dataclasses.replace(settings, crf=None))
-    found, plain = (open_run(tmp_path / name)(images[:1])["logits"] for name in ("crf.onnx", "plain.onnx"))
+    images = pictures((1,), SIZE_HW)
+    models = exported(unet, crf=dataclasses.replace(CRF, iterations=0)), exported(unet)
+    found, plain = (open_run(model.path)(images)["logits"] for model in models)
     np.testing.assert_allclose(found, plain, atol=1e-5)
 
 
@@ -129,10 +128,9 @@ def test_logits_that_do_not_cover_the_image_are_not_stretched(tmp_path: Path) ->
         export_network(network, tmp_path / "model.onnx", Settings("tiny", SIZE_HW, crf=CRF))
 
 
-def test_one_pixel_between_two_classes_fails_no_proof(tmp_path: Path) -> None:
+def test_one_pixel_between_two_classes_fails_no_proof(exported: ExportedModels) -> None:
     """Its logits may fall to either side: all pixels' mean is compared, and their labels."""
-    path = tmp_path / "model.onnx"
-    export_network(unet(), path, Settings("tiny", SIZE_HW, output_kind="logits", crf=CRF))
+    path = exported(unet, output_kind="logits", crf=CRF).path
     spec = PortableModel.read(path).spec
     reference = run_all(open_run(path), pictures((1,), SIZE_HW), 1)
     moved = reference[0]["logits"].copy()

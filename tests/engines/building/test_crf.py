@@ -9,7 +9,6 @@ import pytest
 
 from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.request import Request
-from edgeseg.export.exporter import Settings, export_network
 from edgeseg.graph.passes.types import InferTypes
 from edgeseg.graph.precision.convert import Calibration
 from edgeseg.graph.view import GraphView
@@ -17,6 +16,7 @@ from edgeseg.manifest import read_manifest
 from edgeseg.scenes.pictures import pictures
 from edgeseg.spec import CRFSpec, Int8Scheme, Precision
 from tests.export import small_networks
+from tests.exported_models import ExportedModels
 from tests.graph import small_graphs as graphs
 from tests.graph.precision.conversions import in_fp16, in_int8
 
@@ -26,11 +26,9 @@ CALIBRATION = Calibration(IMAGES, "minmax", max_drop=100.0)  # random weights sa
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "model.onnx"
+def model(exported: ExportedModels) -> Path:
     crf = CRFSpec(small_networks.SIZE_HW[0], appearance_position_px=20.0)
-    export_network(small_networks.unet(), path, Settings("unet", small_networks.SIZE_HW, crf=crf))
-    return path
+    return exported(small_networks.unet, output_kind="logits", crf=crf).path
 
 
 def types_in_the_crf(model: ir.Model) -> set[ir.DataType]:
