@@ -13,8 +13,10 @@ from tests.export.dense_agreement import agreements
     ("batch", "detections"),
     [
         pytest.param(1, 5, marks=pytest.mark.slow),
-        pytest.param(3, 100, marks=pytest.mark.slow),
-        *(pytest.param(*case, marks=pytest.mark.minutes) for case in ((1, 0), (1, 100), (3, 0), (3, 5))),
+        *(
+            pytest.param(*case, marks=pytest.mark.minutes)
+            for case in ((1, 0), (1, 100), (3, 0), (3, 5), (3, 100))
+        ),
     ],
 )
 def test_the_dense_network_finds_what_torchvision_finds(batch: int, detections: int, tmp_path: Path) -> None:
