@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,13 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before a test imports ONN
 # No test hangs on the machine's speed.
 settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any_machine")
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers() -> None:
+    """Draw PyTorch's random numbers from one seed in every test, whatever ran before it."""
+    if (torch := sys.modules.get("torch")) is not None:  # as it is where a test imports it first
+        torch.manual_seed(0)
 
 
 @pytest.fixture
