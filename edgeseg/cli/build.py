@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from edgeseg.engines.building.package import ToBuild
     from edgeseg.engines.packed import PackedRequest
     from edgeseg.graph.portable import PortableModel
+    from edgeseg.graph.precision.choice import Int8Choice
 
 
 @click.command()
@@ -91,7 +92,10 @@ def command(
             pack(source, output, packed, attachments=attachments)
         click.echo(f"{output}: next, on the device: edgeseg build {output} -o ENGINE")
         return
+    if not is_package(model):  # a package says by itself what it asks for
+        _check_ranges(asked.request(threads).precision, ranges)
     with to_build(model, asked, threads) as wanted:
+        _check_ranges(wanted.request.precision, ranges, wanted.choice)
         _build(wanted, output, images=images, ranges=ranges)
 
 
@@ -112,15 +116,20 @@ def _write_ranges(
     print_precision(choice.report)
 
 
+def _check_ranges(precision: Precision, ranges: Ranges, packed: Int8Choice | None = None) -> None:
+    from edgeseg.engines.building.build import NO_CALIBRATION
+
+    if precision == "int8" and ranges.calibration is None and packed is None:
+        raise UsageError(NO_CALIBRATION)
+    if precision == "fp32" and ranges.calibration is not None:
+        raise UsageError("--calibration is for fp16 and int8; to prove fp32 on images, use --images")
+
+
 def _build(wanted: ToBuild, output: Path, *, images: Path | None, ranges: Ranges) -> None:
     from edgeseg.engines.backend import remarks_on
-    from edgeseg.engines.building.build import NO_CALIBRATION, build_engine
+    from edgeseg.engines.building.build import build_engine
 
     request, spec = wanted.request, wanted.model.spec
-    if request.precision == "int8" and ranges.calibration is None and wanted.choice is None:
-        raise UsageError(NO_CALIBRATION)
-    if request.precision == "fp32" and ranges.calibration is not None:
-        raise UsageError("--calibration is for fp16 and int8; to prove fp32 on images, use --images")
     frames = None if images is None else read_images(images, spec.input)
     with status(f"building {output} for {request.backend}") as say:
         built = build_engine(
