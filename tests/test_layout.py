@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-TESTS = ROOT / "tests"
+import edgeseg
+
+PACKAGE = Path(edgeseg.__file__).parent
+TESTS = Path(__file__).parent
 MODULES = sorted(path.relative_to(TESTS) for path in TESTS.rglob("test_*.py"))
 
 WITHOUT_A_PACKAGE = {"docs": "the pages and examples", "fuzz": "every kind of file", "tools": "tools/"}
@@ -44,7 +46,7 @@ OF_SEVERAL_MODULES = {
 
 def test_each_folder_of_tests_is_one_of_the_package() -> None:
     folders = {module.parent for module in MODULES if module.parts[0] not in WITHOUT_A_PACKAGE}
-    assert [str(folder) for folder in folders if not (ROOT / "edgeseg" / folder).is_dir()] == []
+    assert [str(folder) for folder in folders if not (PACKAGE / folder).is_dir()] == []
 
 
 def test_each_module_of_tests_is_of_one_of_the_package() -> None:
@@ -56,5 +58,5 @@ def test_each_module_of_tests_is_of_one_of_the_package() -> None:
 
 def _tested(module: Path) -> bool:
     """Whether the package has a module, or a package, of that name at that place."""
-    there = ROOT / "edgeseg" / module.parent / module.stem.removeprefix("test_")
+    there = PACKAGE / module.parent / module.stem.removeprefix("test_")
     return there.with_suffix(".py").is_file() or there.is_dir()
