@@ -27,6 +27,7 @@ class Frame:
         media_s: presentation time in seconds on the source's own clock, which need not begin at 0; None where
             the source has no clock.
         page: number of the picture in an image file that holds several, from 0; else None.
+        stream: name of the stream that it belongs to, empty outside of one.
     """
 
     image: NDArray[np.uint8]
@@ -35,6 +36,7 @@ class Frame:
     name: str | None = None
     media_s: float | None = None
     page: int | None = None
+    stream: str = ""
 
 
 def to_bgr8(image: NDArray[Any], *, bits: int = WORD_BITS) -> NDArray[np.uint8]:

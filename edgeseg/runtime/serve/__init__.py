@@ -1,0 +1,1 @@
+"""Show streams on a page, and to programs: live overlays, figures, health."""

@@ -1,0 +1,1 @@
+"""Run many sources through one engine: each comes and goes as it likes."""
