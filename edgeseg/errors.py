@@ -12,6 +12,7 @@ EdgesegError
 ├── EngineError           an engine cannot be built, opened or run
 │   └── NoDeviceError     the device that an engine runs on is not there
 ├── SourceError           frames cannot be read
+│   └── SourceDownError   a camera or server does not answer now; it may later
 └── SinkError             results cannot be written
 """
 
@@ -106,6 +107,10 @@ class NoDeviceError(EngineError):
 
 class SourceError(EdgesegError):
     """Frames cannot be read."""
+
+
+class SourceDownError(SourceError):
+    """A camera or server does not answer; what is given for it may be right, and trying again later helps."""
 
 
 class SinkError(EdgesegError):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 
-from edgeseg.errors import ShapeError, SourceError
+from edgeseg.errors import ShapeError, SourceDownError, SourceError
 from edgeseg.runtime.frame import Frame, to_bgr8
 from edgeseg.runtime.quiet import silence_opencv
 from edgeseg.runtime.sources.base import Source
@@ -40,14 +40,14 @@ class CaptureSource(Source):
 
     @classmethod
     def camera(cls, device: int | str) -> CaptureSource:
-        """A camera by its index or device path. Raises SourceError if it cannot be opened."""
+        """A camera by its index or device path. Raises SourceDownError if it cannot be opened."""
         silence_opencv()
         name = f"camera {device}"
         capture = (
             cv2.VideoCapture(device) if isinstance(device, int) else cv2.VideoCapture(device, cv2.CAP_V4L2)
         )
         if not capture.isOpened():
-            raise SourceError(
+            raise SourceDownError(
                 f"cannot open {name}{_cameras_present()}; check that it is plugged in, that no other program "
                 "uses it and that you may read it (group video)"
             )
@@ -56,7 +56,11 @@ class CaptureSource(Source):
 
     @classmethod
     def gstreamer(cls, pipeline: str) -> CaptureSource:
-        """A GStreamer pipeline ending in an appsink. Raises SourceError if it cannot be started."""
+        """A GStreamer pipeline ending in an appsink.
+
+        Raises:
+            SourceError: if this OpenCV cannot run pipelines; SourceDownError if it does not start.
+        """
         silence_opencv()
         if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
             raise SourceError(
@@ -65,7 +69,7 @@ class CaptureSource(Source):
             )
         capture = cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER)
         if not capture.isOpened():
-            raise SourceError(
+            raise SourceDownError(
                 "cannot start the GStreamer pipeline; it must end in appsink and deliver "
                 "video/x-raw,format=BGR; try it with gst-launch-1.0"
             )

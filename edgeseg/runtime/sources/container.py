@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING, cast
 
 from edgeseg import limits
-from edgeseg.errors import SourceError
+from edgeseg.errors import SourceDownError, SourceError
 from edgeseg.runtime.sources.budget import check_pixels
 from edgeseg.runtime.sources.timeline import Gaps
 from edgeseg.runtime.upright import UPRIGHT, Orientation
@@ -51,7 +51,8 @@ def open_container(
     """Open what FFmpeg can read; None for `live` and `form`, FFmpeg's name of a format, is to find out.
 
     Raises:
-        SourceError: with `failure` if it cannot be read, or if its frames have more pixels than the limit.
+        SourceError: with `failure` if it cannot be read, or if its frames have more pixels than the limit;
+            SourceDownError if nothing can be had from an address.
     """
     import av
     from av.error import FFmpegError
@@ -65,7 +66,7 @@ def open_container(
             place, mode="r", format=form, timeout=timeout, options=options, metadata_errors="replace"
         )
     except (FFmpegError, OSError, ValueError) as error:
-        raise SourceError(failure) from error
+        raise (SourceError if live is False else SourceDownError)(failure) from error
     try:
         stream = picture_stream(container, failure)
         if not stream.width or not stream.height:  # FFmpeg reads no size from a frame beyond `bounds`
