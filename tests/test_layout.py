@@ -34,6 +34,7 @@ OF_SEVERAL_MODULES = {
     "runtime/sinks/test_window_on_screen.py": "the window, where there is a screen",
     "runtime/sources/test_open_source.py": "the package's own function",
     "runtime/sources/test_video_losses.py": "recordings that lost frames, in every container",
+    "runtime/sources/test_rtsp.py": "cameras by RTSP, from a real server",
     "runtime/test_device_only.py": "the runtime where torch and onnx cannot be imported",
     "runtime/test_forks.py": "engines and threads in a forked process",
     "runtime/test_refinement.py": "segmenters with a CRF",

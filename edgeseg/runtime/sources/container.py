@@ -65,8 +65,9 @@ def open_container(
         container = av.open(
             place, mode="r", format=form, timeout=timeout, options=options, metadata_errors="replace"
         )
-    except (FFmpegError, OSError, ValueError) as error:
-        raise (SourceError if live is False else SourceDownError)(failure) from error
+    except (FFmpegError, OSError, ValueError):
+        # FFmpeg's own error holds the address, with the password.
+        raise (SourceError if live is False else SourceDownError)(failure) from None
     try:
         stream = picture_stream(container, failure)
         if not stream.width or not stream.height:  # FFmpeg reads no size from a frame beyond `bounds`
