@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
 
-Point = tuple[float, float]
+from edgeseg.records import Range
+
+Fraction = Annotated[float, Range(0.0, 1.0)]
+Point = tuple[Fraction, Fraction]
 """Column and row as fractions of the frame's width and height, 0..1."""
 Polygon = tuple[Point, ...]
 
 DEFAULT_STALL_TIMEOUT_S = 10.0
+DAY_S = 86400.0
+MOST_CELLS = 64  # tiles along one side of a frame
+MOST_THREADS = 1024  # more than any machine has cores; those of this one are looked at when it starts
+
+_NO_OTHER_KEYS: dict[str, Any] = {"extra": "forbid"}
 
 
 @dataclass(frozen=True)
@@ -20,9 +28,9 @@ class ZoneSettings:
         name: of the zone, in its events.
         class_name: what is measured.
         polygon: where, in fractions of the frame; empty for all of it.
-        measure: `area` as a fraction of the zone, or `count` of instances whose centre lies in it.
+        measure: `area` as a fraction of the zone, or `count` of instances whose mask's centre lies in it.
         above: the threshold; the event begins above it.
-        for_s: seconds that it must stay above before the event begins, and below before it ends.
+        for_s: seconds that it must stay above before the event begins, and at or below before it ends.
         outputs: where events go: `mqtt://...`, `http(s)://...` or a `.jsonl` file.
     """
 
@@ -30,9 +38,11 @@ class ZoneSettings:
     class_name: str
     polygon: Polygon = ()
     measure: Literal["area", "count"] = "area"
-    above: float = 0.0
-    for_s: float = 0.0
+    above: Annotated[float, Range(0.0, 1e9)] = 0.0
+    for_s: Annotated[float, Range(0.0, DAY_S)] = 0.0
     outputs: tuple[str, ...] = ()
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _NO_OTHER_KEYS
 
 
 @dataclass(frozen=True)
@@ -60,19 +70,21 @@ class StreamSettings:
     source: str
     name: str = ""
     policy: Literal["latest", "every"] | None = None
-    stall_timeout_s: float = DEFAULT_STALL_TIMEOUT_S
+    stall_timeout_s: Annotated[float, Range(0.0, 3600.0, above=True)] = DEFAULT_STALL_TIMEOUT_S
     outputs: tuple[str, ...] = ()
-    score_threshold: float | None = None
+    score_threshold: Fraction | None = None
     crf: bool = False
-    crf_threads: int = 1
-    budget_ms: float | None = None
+    crf_threads: Annotated[int, Range(1, MOST_THREADS)] = 1
+    budget_ms: Annotated[float, Range(0.0, 1000 * DAY_S, above=True)] | None = None
     classes: tuple[str, ...] = ()
     region: Polygon = ()
     smooth: bool = False
     track: bool = False
-    tiles: tuple[int, int] | None = None
-    tile_overlap: float = 0.25
+    tiles: tuple[Annotated[int, Range(1, MOST_CELLS)], Annotated[int, Range(1, MOST_CELLS)]] | None = None
+    tile_overlap: Annotated[float, Range(0.0, 0.9)] = 0.25
     zones: tuple[ZoneSettings, ...] = ()
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _NO_OTHER_KEYS
 
 
 @dataclass(frozen=True)
@@ -86,13 +98,18 @@ class ServeSettings:
     """
 
     host: str = "127.0.0.1"
-    port: int = 8080
+    port: Annotated[int, Range(0, 65535)] = 8080
     token_file: str | None = None
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _NO_OTHER_KEYS
 
 
 @dataclass(frozen=True)
 class SiteSettings:
     """What is asked of a site.
+
+    In sources and outputs `${NAME}` stands for a variable of the environment, so that no file holds a
+    password; it is put in when they are opened, and never shown.
 
     Attributes:
         engine: folder of the engine.
@@ -103,8 +120,10 @@ class SiteSettings:
     """
 
     engine: str
-    streams: tuple[StreamSettings, ...] = field(default=())
+    streams: tuple[StreamSettings, ...] = ()
     device: str | None = None
-    threads: int | None = None
+    threads: Annotated[int, Range(1, MOST_THREADS)] | None = None
     serve: ServeSettings | None = None
     keep: str | None = None
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _NO_OTHER_KEYS
