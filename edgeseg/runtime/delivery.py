@@ -1,98 +1,122 @@
-"""Write results in a thread of its own, while the next frame is computed."""
+"""Hand results to sinks, each in a thread of its own, while the next frames are computed."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from types import TracebackType
 
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.overlay import draw
 from edgeseg.runtime.profiling.timing import StageTimes
 from edgeseg.runtime.sinks.base import Result, Sink
+from edgeseg.runtime.sinks.worker import Delivered, SinkWorker
+from edgeseg.runtime.streams.backoff import Backoff
+from edgeseg.runtime.streams.status import SinkStatus
 from edgeseg.spec import ModelSpec
+
+CLOSE_S = 1.5  # for all sinks together, of the 2 s in which a run that is stopped ends
 
 
 class Delivery:
-    """Render and write results one at a time, in the order they come.
+    """Every sink gets all results, in the order they come, from a queue and a thread of its own.
 
-    The thread also closes the sinks: Ctrl-C, which reaches only the main thread, cannot cut that short.
+    Lossless, `put` waits for the slowest sink, and the first failure of one ends the run. Else nothing waits
+    for a sink: one that is slow misses results, one that fails is tried again after a pause, and both are
+    counted. Frames and results belong to the sinks from `put` on: they must not change any more.
 
-    Attributes:
-        error: what went wrong first with a sink, None while nothing has.
+    The threads also close the sinks: Ctrl-C, which reaches only the main thread, cannot cut that short. Sinks
+    that hang are left behind after CLOSE_S, unless the run ended by itself and is lossless.
+
+    Args:
+        times: gets `render` and `sink`, one duration for each overlay and each result a sink has written.
+        backoff: the pauses after failures.
     """
 
-    def __init__(self, sinks: Sequence[Sink], spec: ModelSpec, times: StageTimes) -> None:
-        self._sinks = sinks
+    def __init__(
+        self,
+        sinks: Sequence[Sink],
+        spec: ModelSpec,
+        times: StageTimes,
+        *,
+        lossless: bool = True,
+        backoff: Backoff | None = None,
+    ) -> None:
         self._spec = spec
         self._times = times
-        self._pending: tuple[Frame, Result] | None = None
+        self._lossless = lossless
         self._changed = threading.Condition()
-        self._ended = False
-        self.error: Exception | None = None
-        self._thread = threading.Thread(target=self._deliver_all, name="edgeseg-delivery")
+        pauses = backoff or Backoff()
+        self._workers = [SinkWorker(sink, times, self._changed, pauses, lossless=lossless) for sink in sinks]
+
+    @property
+    def lossless(self) -> bool:
+        """Whether nothing may be lost; it may be set until the first result."""
+        return self._lossless
+
+    @lossless.setter
+    def lossless(self, value: bool) -> None:
+        self._lossless = value
+        for worker in self._workers:
+            worker.lossless = value
+
+    @property
+    def error(self) -> Exception | None:
+        """What went wrong first with a sink, where nothing may be lost; None while nothing has."""
+        return next((worker.error for worker in self._workers if worker.error is not None), None)
 
     def put(self, frame: Frame, result: Result) -> None:
-        """Hand one result over once the one before is taken up. Raises what writing that one raised."""
+        """Hand one result to all sinks.
+
+        Lossless, this waits for room, and raises what writing an earlier one raised.
+        """
+        item = Delivered(frame, result, self._spec, self._times)
         with self._changed:
-            self._changed.wait_for(lambda: self._pending is None or self.error is not None)
-            if self.error is not None:
-                raise self.error
-            self._pending = (frame, result)
+            if self._lossless:
+                self._changed.wait_for(lambda: self.error is not None or self._has_room())
+                if self.error is not None:
+                    raise self.error
+            for worker in self._workers:
+                worker.put(item)
             self._changed.notify_all()
 
+    def status(self) -> tuple[SinkStatus, ...]:
+        """Say how each sink is doing, in the order they were given."""
+        return tuple(worker.status() for worker in self._workers)
+
+    def notes(self) -> tuple[str, ...]:
+        """Say in one line for each sink that lost results how many and why, where they may be lost."""
+        lossy = [] if self._lossless else [one for one in self.status() if one.dropped]
+        return tuple(
+            f"{one.name}: {one.dropped} results are missing; {one.error or 'it was too slow'}"
+            for one in lossy
+        )
+
     def __enter__(self) -> Delivery:
-        self._thread.start()
+        for worker in self._workers:
+            worker.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write what is pending, close the sinks, and raise what went wrong with them if nothing else did."""
+        """Write what waits, close the sinks, and raise what went wrong with them if nothing else did."""
         with self._changed:
-            self._ended = True
+            for worker in self._workers:
+                worker.end()
             self._changed.notify_all()
         try:
-            self._thread.join()
+            self._wait(None if self._lossless and kind is None else CLOSE_S)
         except KeyboardInterrupt:  # pressed twice, or at the very end: finish all the same
-            self._thread.join()
+            self._wait(CLOSE_S)
             raise
         if self.error is not None and kind is None:
             raise self.error
 
-    def _deliver_all(self) -> None:
-        try:
-            while (item := self._next()) is not None:
-                self._deliver(*item)
-        except Exception as error:  # raised again by `put` or at the end
-            self._fail(error)
-        for sink in self._sinks:
-            self._close(sink)
+    def _has_room(self) -> bool:
+        return all(worker.has_room() for worker in self._workers)
 
-    def _next(self) -> tuple[Frame, Result] | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._pending is not None or self._ended)
-            item, self._pending = self._pending, None
-            self._changed.notify_all()
-            return item
-
-    def _deliver(self, frame: Frame, result: Result) -> None:
-        overlay = None
-        if any(sink.needs_overlay for sink in self._sinks):
-            with self._times.measure("render"):
-                overlay = draw(frame.image, result, self._spec)
-        if self._sinks:
-            with self._times.measure("sink"):
-                for sink in self._sinks:
-                    sink.write(frame, result, overlay)
-
-    def _close(self, sink: Sink) -> None:
-        try:
-            sink.close()
-        except Exception as error:  # the other sinks still want closing
-            self._fail(error)
-
-    def _fail(self, error: Exception) -> None:
-        with self._changed:
-            self.error = self.error or error
-            self._changed.notify_all()
+    def _wait(self, timeout_s: float | None) -> None:
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        for worker in self._workers:
+            worker.wait(None if deadline_s is None else max(0.0, deadline_s - time.monotonic()))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -28,6 +29,8 @@ class Frame:
             the source has no clock.
         page: number of the picture in an image file that holds several, from 0; else None.
         stream: name of the stream that it belongs to, empty outside of one.
+        stages_ms: what each stage took for this frame so far, by its name in `profiling.timing`, and `total`,
+            from capture to result, in milliseconds; empty as the source gives it.
     """
 
     image: NDArray[np.uint8]
@@ -37,6 +40,7 @@ class Frame:
     media_s: float | None = None
     page: int | None = None
     stream: str = ""
+    stages_ms: Mapping[str, float] = field(default_factory=dict)
 
 
 def to_bgr8(image: NDArray[Any], *, bits: int = WORD_BITS) -> NDArray[np.uint8]:

@@ -118,12 +118,13 @@ def run(
     """
     tally = _Tally()
     delivery = Delivery(sinks, segmenter.spec, tally.times)
-    tally.sinks = sinks
+    tally.sinks, tally.delivery = sinks, delivery
     try:
         with ExitStack() as stack:
             stack.enter_context(delivery)
             tally.source = _opened(source, stack)
             tally.reader = stack.enter_context(open_reader(tally.source, policy, tally.times))
+            delivery.lossless = not isinstance(tally.reader, LatestReader)
             while frames is None or tally.frames < frames:
                 if (frame := tally.reader.take()) is None:
                     tally.source_ended = True
@@ -147,6 +148,7 @@ class _Tally:
         self.source: Source | None = None
         self.reader: Reader | None = None
         self.sinks: Sequence[Sink] = ()
+        self.delivery: Delivery | None = None
         self.frames = 0
         self.source_ended = False
         self._latencies_s: deque[float] = deque(maxlen=WINDOW)
@@ -174,7 +176,8 @@ class _Tally:
 
     def _notes(self) -> tuple[str, ...]:
         notes = list(self.source.notes) if self.source else []
-        return (*notes, *(note for sink in self.sinks for note in sink.notes))
+        lost = self.delivery.notes() if self.delivery else ()
+        return (*notes, *(note for sink in self.sinks for note in sink.notes), *lost)
 
 
 def _begin(reader: Reader, frame: Frame) -> float:

@@ -45,7 +45,7 @@ def summarize(durations_s: Iterable[float]) -> Summary:
 class StageTimes:
     """Collect durations by stage; the latest WINDOW of each stage are kept.
 
-    `add` may be called from several threads as long as each stage has one writer.
+    `add` may be called from several threads.
     """
 
     def __init__(self) -> None:

@@ -26,18 +26,30 @@ class Sink(ABC):
     What its path held before stays until there is a result to put in its place.
 
     Attributes:
-        path: the file or folder it writes.
+        path: the file or folder it writes; where it writes none, what its name is made of.
         needs_overlay: `write` wants the overlay drawn.
         notes: one line for each thing that was written, or left out, otherwise than a user might expect.
+        trouble: one line on what keeps results that `write` took from where they go; empty while all is well.
+        lost: results that `write` took and that never got there.
     """
 
     path: Path
     needs_overlay: bool = False
     notes: Sequence[str] = ()
+    trouble: str = ""
+    lost: int = 0
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages: its path or its address, without passwords."""
+        return str(self.path)
 
     @abstractmethod
     def write(self, frame: Frame, result: Result, overlay: NDArray[np.uint8] | None) -> None:
         """Write one result; `overlay` is (H, W, 3) uint8 BGR where `needs_overlay`.
+
+        Other sinks read the same arrays at the same time: they must not be changed. After an error the next
+        result may be written, and is, where results may be lost.
 
         Raises:
             SinkError: if it cannot be written: no permission, a full disk.
