@@ -33,7 +33,7 @@ class DropCause(str, Enum):
     Attributes:
         BUSY: a newer one came while the engine was busy.
         DAMAGED: it could not be decoded, or was missing.
-        OUTAGE: it waited when its source went down.
+        OUTAGE: it came from, or still waited of, a connection that was given up.
         SHED: the rate was lowered to keep within a budget of time.
     """
 
@@ -52,9 +52,10 @@ class SourceStatus:
         state: see SourceState.
         detail: one line on the state, such as the error of the last attempt; empty where all is well.
         since_s: `time.monotonic()` when it came into this state.
-        next_attempt_s: `time.monotonic()` of the next attempt while it waits, else None.
+        next_attempt_s: `time.monotonic()` of the next attempt while it is down, else None.
         frame_hw: height and width of the last frame in pixels, None before the first.
         offered: frames that it gave, or that are known to be missing.
+        waiting: frames that were read and not yet taken.
         drops: frames without a result, by cause.
         outages: how often it went down.
         recoveries: how often it came back.
@@ -69,6 +70,7 @@ class SourceStatus:
     next_attempt_s: float | None = None
     frame_hw: tuple[int, int] | None = None
     offered: int = 0
+    waiting: int = 0
     drops: Mapping[DropCause, int] = field(default_factory=dict)
     outages: int = 0
     recoveries: int = 0

@@ -1,0 +1,77 @@
+"""Turn what a user calls a source into a feed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Union
+
+from edgeseg.runtime.profiling.timing import StageTimes
+from edgeseg.runtime.sources import GSTREAMER_PREFIX, open_source
+from edgeseg.runtime.sources.address import without_password
+from edgeseg.runtime.sources.base import Source
+from edgeseg.runtime.streams.feed import OPEN_TIMEOUT_S, STALL_TIMEOUT_S, Feed
+from edgeseg.runtime.streams.inbox import Policy
+from edgeseg.runtime.streams.status import SourceStatus
+
+SourceLike = Union[Source, str, "os.PathLike[str]"]
+
+
+def feed_of(
+    source: SourceLike,
+    name: str = "",
+    *,
+    policy: Policy | None = None,
+    stall_timeout_s: float = STALL_TIMEOUT_S,
+    times: StageTimes | None = None,
+    on_frame: Callable[[], None] | None = None,
+    on_state: Callable[[SourceStatus], None] | None = None,
+) -> Feed:
+    """Make the feed of a source.
+
+    Args:
+        source: what `open_source` takes, opened in the feed's own thread, again and again where it is live;
+            or a Source, which is not opened again and stays open.
+        name, policy, stall_timeout_s, times, on_frame, on_state: as for `Feed`.
+    """
+    if isinstance(source, Source):
+        return Feed(
+            name,
+            lambda: source,
+            lasts=False,
+            address=source.name,
+            policy=policy,
+            stall_timeout_s=stall_timeout_s,
+            times=times,
+            on_frame=on_frame,
+            on_state=on_state,
+        )
+    text = os.fspath(source)
+    return Feed(
+        name,
+        lambda: open_source(text),
+        address=_address(text),
+        policy=policy,
+        stall_timeout_s=stall_timeout_s,
+        open_timeout_s=None if _is_stored(text) else OPEN_TIMEOUT_S,
+        times=times,
+        on_frame=on_frame,
+        on_state=on_state,
+    )
+
+
+def _address(text: str) -> str:
+    """Name a source that is not open yet."""
+    if text.startswith(GSTREAMER_PREFIX):
+        return GSTREAMER_PREFIX
+    return without_password(text) if "://" in text else text
+
+
+def _is_stored(text: str) -> bool:
+    """Tell a file or folder, which may take as long as it likes: a large one on a slow disk."""
+    try:
+        path = Path(text)
+        return path.is_file() or path.is_dir()
+    except (OSError, ValueError):
+        return False  # opening it says what is wrong
