@@ -6,9 +6,7 @@ import shutil
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,21 +14,22 @@ from edgeseg.errors import SinkError
 from edgeseg.files import Claim, check_writable
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.sinks.base import Result, Sink
+from edgeseg.runtime.sinks.encoder import (
+    CODECS,
+    DEFAULT_FPS,
+    FrameClock,
+    VideoTiming,
+    VideoWriter,
+    open_video,
+)
 
-if TYPE_CHECKING:
-    from av.container import OutputContainer
-    from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
-
-# H.264 is what browsers play; MPEG-4 part 2 is in every FFmpeg. The fastest preset, in one thread: frames are
-# encoded beside the network, which needs the processor more.
-CODECS = {"libx264": {"preset": "ultrafast", "crf": "20"}, "mpeg4": {"qscale": "3"}}
-TICKS = 60_000  # a second: common rates are whole numbers of them, and MPEG-4 part 2 takes no more than 65535
-DEFAULT_FPS = 25.0  # for sources that have no rate of their own
 RESERVE_BYTES = 8 << 20  # stop while there is room for the index, without which an .mp4 cannot be read
-MAX_SILENCE_S = 5.0  # a live source that was silent for longer leaves a cut, not a still
-HD_LINES = 720  # players take pictures of so many lines or more for BT.709, of fewer for BT.601
-MATRICES = {True: ("ITU709", 1), False: ("ITU601", 6)}  # names of swscale, numbers of H.273; True: HD
+# Each second or so is a fragment that can be read without those that follow. Closing adds the index of an
+# ordinary .mp4, in place: nothing is copied, and players that know no fragments can seek.
+OPTIONS = {
+    "movflags": "frag_keyframe+empty_moov+default_base_moof+hybrid_fragmented",
+    "flush_packets": "1",
+}
 
 
 class VideoSink(Sink):
@@ -41,11 +40,17 @@ class VideoSink(Sink):
     sides grow by a pixel); later frames of another size are fitted into it between black bars. Sound is not
     carried over.
 
-    The video is encoded beside its place and moved there when it is closed. Closing reads it back: an encoder
-    that failed without a word is a SinkError, and a video of which nothing can be read replaces none.
+    The video begins beside its place and is moved there as soon as its first second can be read, or when it
+    is closed: a process that is killed leaves a video there that lacks its last second or two. Closing reads
+    it back: an encoder that failed without a word is a SinkError, and a video of which nothing can be read
+    replaces none.
 
     Args:
         pixel_aspect: width of a pixel over its height, for players.
+
+    Attributes:
+        codec: name of FFmpeg's encoder, None before the first frame.
+        lost: frames that cannot be read back.
     """
 
     needs_overlay = True
@@ -60,17 +65,12 @@ class VideoSink(Sink):
     ) -> None:
         self.path = path
         self.codec: str | None = None
-        self._fps = fps or DEFAULT_FPS
-        self._live = live
-        self._pixel_aspect = pixel_aspect
-        self._container: OutputContainer | None = None
-        self._stream: VideoStream | None = None
-        self._size_wh = (0, 0)
-        self._start_s = 0.0  # of the video, on the clock of the frames
-        self._ticks = -1  # of the last frame
-        self._written = 0
+        self._timing = VideoTiming(fps or DEFAULT_FPS, live, pixel_aspect)
+        self._clock = FrameClock(self._timing)
+        self._writer: VideoWriter | None = None
         self._claim = Claim(path)
         self._staged = self._claim.staging()
+        self._in_place = False
         for file in (path, self._staged):  # FFmpeg would say only that it failed; this says why
             check_writable(file)
 
@@ -78,116 +78,63 @@ class VideoSink(Sink):
         """Encode one frame; see `Sink.write`."""
         if overlay is None:
             raise ValueError("VideoSink.write needs the overlay")
-        seconds = self._time_of(frame)
-        if self._container is None:
-            self._open(overlay)
-            self._start_s = seconds
-        ticks = round((seconds - self._start_s) * TICKS)
-        if self._live and ticks - self._ticks > MAX_SILENCE_S * TICKS:
-            cut = ticks - self._ticks - round(TICKS / self._fps)
-            self._start_s += cut / TICKS
-            ticks -= cut
-        self._ticks = max(ticks, self._ticks + 1)  # time never stands still
-        self._encode(fit_picture(overlay, self._size_wh), self._ticks)
+        if self._writer is None:
+            self._writer = self._open(overlay)
+        self._encode(self._writer, overlay, self._clock.ticks(frame))
+        if not self._in_place and self._writer.keyframes > 1 and _count_frames(self._staged):
+            with suppress(SinkError):  # a system may not move what is open; closing tries again, and tells
+                self._claim.put(self._staged)
+                self._in_place = True
 
     def close(self) -> None:
         """Write the index, read the video back and move it to its place."""
+        writer, self._writer = self._writer, None
         try:
-            found = self._finish()
+            found = 0 if writer is None else self._finish(writer)
         finally:
             self._claim.release()
-        if found < self._written:
+        if writer is not None and found < writer.written:
+            self.lost = writer.written - found
             raise SinkError(
-                f"cannot write {self.path}: {found} of {self._written} frames can be read back; the disk may "
-                "be full: make room or choose another -o"
+                f"cannot write {self.path}: {found} of {writer.written} frames can be read back; the disk "
+                "may be full: make room or choose another -o"
             )
 
-    def _time_of(self, frame: Frame) -> float:
-        if self._live:
-            return frame.time_s
-        return frame.index / self._fps if frame.media_s is None else frame.media_s
-
-    def _open(self, overlay: NDArray[np.uint8]) -> None:
+    def _open(self, overlay: NDArray[np.uint8]) -> VideoWriter:
         height, width = overlay.shape[:2]
-        self._size_wh = (width + width % 2, height + height % 2)
-        for codec in CODECS:
-            if self._opens(codec):
-                self.codec = codec
-                return
-        self._staged.unlink(missing_ok=True)
-        raise SinkError(
-            f"FFmpeg cannot encode {width}x{height} pixels as {self.path}; write .jsonl or a folder, or use "
-            "smaller frames"
-        )
+        url, size_wh = f"file:{self._staged}", (width, height)
+        writer = open_video(url, "mp4", size_wh, self._timing, codecs=CODECS, options=OPTIONS)
+        if writer is None:
+            self._staged.unlink(missing_ok=True)
+            raise SinkError(
+                f"FFmpeg cannot encode {width}x{height} pixels as {self.path}; write .jsonl or a folder, or "
+                "use smaller frames"
+            )
+        self.codec = writer.codec
+        return writer
 
-    def _opens(self, codec: str) -> bool:
-        import av
+    def _encode(self, writer: VideoWriter, overlay: NDArray[np.uint8], ticks: int) -> None:
         from av.error import FFmpegError
-
-        container = av.open(f"file:{self._staged}", mode="w", format="mp4")
-        try:
-            rate = Fraction(self._fps).limit_denominator(1001)
-            stream = cast("VideoStream", container.add_stream(codec, rate=rate))
-            context = stream.codec_context
-            context.width, context.height = self._size_wh
-            context.pix_fmt = "yuv420p"
-            context.time_base = Fraction(1, TICKS)
-            context.options = CODECS[codec]
-            context.thread_count = 1
-            context.sample_aspect_ratio = self._pixel_aspect
-            matrix = MATRICES[self._size_wh[1] >= HD_LINES][1]
-            context.colorspace = context.color_primaries = context.color_trc = matrix
-            context.color_range = 1  # 16 to 235
-            context.open()
-        except (FFmpegError, ValueError):  # also: there is no such encoder
-            container.close()
-            return False
-        self._container, self._stream = container, stream
-        return True
-
-    def _encode(self, picture: NDArray[np.uint8], ticks: int) -> None:
-        from av.video.frame import VideoFrame
 
         if shutil.disk_usage(self._staged.parent).free < RESERVE_BYTES:
             raise SinkError(
-                f"the disk is full: {self.path} ends after {self._written} frames; make room or "
+                f"the disk is full: {self.path} ends after {writer.written} frames; make room or "
                 "choose another -o"
             )
-        matrix = MATRICES[self._size_wh[1] >= HD_LINES][0]
-        image = VideoFrame.from_ndarray(picture, format="bgr24")
-        image = image.reformat(format="yuv420p", dst_colorspace=matrix, dst_color_range="MPEG")
-        image.pts, image.time_base = ticks, Fraction(1, TICKS)
-        self._mux(image)
-        self._written += 1
-
-    def _mux(self, image: VideoFrame | None) -> None:
-        """Encode and write a picture, or with None what the encoder still holds."""
-        from av.error import FFmpegError
-
-        assert self._stream is not None
-        assert self._container is not None
         try:
-            for packet in self._stream.encode(image):
-                packet.duration = round(TICKS / self._fps)  # counts for the last one
-                self._container.mux(packet)
+            writer.write(overlay, ticks)
         except (FFmpegError, OSError) as error:
             raise SinkError(
-                f"cannot write {self.path}: {error.strerror} after {self._written} frames; make room or "
+                f"cannot write {self.path}: {error.strerror} after {writer.written} frames; make room or "
                 "choose another -o"
             ) from error
 
-    def _finish(self) -> int:
+    def _finish(self, writer: VideoWriter) -> int:
         """Move the video to its place if it can be read, and count its frames."""
-        from av.error import FFmpegError
-
-        if self._container is None:
-            return self._written
-        with suppress(SinkError, FFmpegError, OSError):  # what can be read back will tell
-            self._mux(None)
-        with suppress(FFmpegError, OSError):
-            self._container.close()
-        self._container = None
-        found = _count_frames(self._staged)
+        writer.close()
+        found = _count_frames(self._claim.place if self._in_place else self._staged)
+        if self._in_place:
+            return found
         if found:
             self._claim.put(self._staged)
         else:
@@ -195,34 +142,17 @@ class VideoSink(Sink):
         return found
 
 
-def fit_picture(picture: NDArray[np.uint8], size_wh: tuple[int, int]) -> NDArray[np.uint8]:
-    """Bring a picture (H, W, 3) to a size: one pixel more by repeating the edge, else scaled between bars."""
-    height, width = picture.shape[:2]
-    wide, high = size_wh
-    if (width, height) == size_wh:
-        return picture
-    if 0 <= wide - width <= 1 and 0 <= high - height <= 1:
-        grown = cv2.copyMakeBorder(picture, 0, high - height, 0, wide - width, cv2.BORDER_REPLICATE)
-        return np.asarray(grown, np.uint8)
-    scale = min(wide / width, high / height)
-    inner_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
-    left, top = (wide - inner_wh[0]) // 2, (high - inner_wh[1]) // 2
-    canvas = np.zeros((high, wide, 3), np.uint8)
-    method = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
-    canvas[top : top + inner_wh[1], left : left + inner_wh[0]] = cv2.resize(
-        picture, inner_wh, interpolation=method
-    )
-    return canvas
-
-
 def _count_frames(path: Path) -> int:
-    """Frames that the container lists and whose first one decodes; 0 where it cannot be read."""
+    """Frames of a video whose first one decodes; 0 where it cannot be read."""
     import av
     from av.error import FFmpegError
 
     try:
         with av.open(f"file:{path}") as container:
             next(container.decode(video=0))
-            return int(container.streams.video[0].frames)
+            if (listed := container.streams.video[0].frames) > 0:
+                return int(listed)
+            container.seek(0)  # one without an index, that is still written or could not be finished
+            return sum(packet.size > 0 for packet in container.demux(video=0))
     except (FFmpegError, OSError, ValueError, StopIteration, IndexError):
         return 0

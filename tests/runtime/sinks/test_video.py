@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import random
+import signal
 import subprocess
 import sys
 from collections import namedtuple
@@ -10,13 +13,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from edgeseg.errors import SinkError
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.results import SemanticResult
-from edgeseg.runtime.sinks.video import RESERVE_BYTES, VideoSink, fit_picture
+from edgeseg.runtime.sinks.video import RESERVE_BYTES, VideoSink
 from edgeseg.runtime.sources import open_source
 
 RESULT = SemanticResult(np.zeros((1, 1), np.uint8))
@@ -160,15 +161,6 @@ def test_odd_and_tiny_frames_make_a_video(tmp_path: Path, size_hw: tuple[int, in
     assert _read(tmp_path / "v.mp4")[0][0].shape[:2] == tuple(side + side % 2 for side in size_hw)
 
 
-@given(*[st.integers(1, 40)] * 2, *[st.integers(1, 20)] * 2)
-def test_fitting_gives_the_size_and_keeps_the_aspect_ratio(
-    height: int, width: int, high: int, wide: int
-) -> None:
-    fitted = fit_picture(_grey(255, (height, width)), (2 * wide, 2 * high))
-    assert fitted.shape == (2 * high, 2 * wide, 3)
-    assert fitted.any(axis=(1, 2)).all() or fitted.any(axis=(0, 2)).all()  # it reaches the border one way
-
-
 def test_no_frames_leave_no_file(tmp_path: Path) -> None:
     VideoSink(tmp_path / "v.mp4").close()
     assert list(tmp_path.iterdir()) == []
@@ -212,3 +204,87 @@ except SinkError as error:
     assert done.stderr == ""
     assert done.stdout.startswith("cannot write")
     assert done.stdout.count("\n") == 1
+
+
+def _boxes(path: Path) -> list[str]:
+    """Names of the top boxes of an .mp4 (ISO/IEC 14496-12), in order."""
+    data, position, names = path.read_bytes(), 0, []
+    while position + 8 <= len(data):
+        size = int.from_bytes(data[position : position + 4], "big")
+        names.append(data[position + 4 : position + 8].decode("latin-1"))
+        position += size or len(data)
+    return names
+
+
+def test_times_of_a_variable_rate_are_within_a_tick_of_the_sources(tmp_path: Path) -> None:
+    chance, tick_s = random.Random(3), 1 / 90_000  # of MPEG transport streams and RTP, the finest there are
+    ticks = [0]
+    while len(ticks) < 200:
+        ticks.append(ticks[-1] + chance.randint(900, 30_000))
+    with VideoSink(tmp_path / "v.mp4", fps=30.0) as sink:
+        for index, tick in enumerate(ticks):
+            sink.write(replace(_frame(index), media_s=7.0 + tick * tick_s), RESULT, _grey(index))
+    with av.open(str(tmp_path / "v.mp4")) as container:
+        stream = container.streams.video[0]
+        times = sorted(
+            float(packet.pts * stream.time_base) for packet in container.demux(stream) if packet.size
+        )
+    assert len(times) == 200
+    assert max(abs(time - tick * tick_s) for time, tick in zip(times, ticks, strict=True)) < tick_s
+
+
+def test_a_video_that_is_written_can_be_watched_in_place_and_is_an_ordinary_one_at_the_end(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "v.mp4"
+    path.write_bytes(b"old")
+    with VideoSink(path, fps=10.0) as sink:
+        for index in range(11):
+            assert path.read_bytes() == b"old"
+            sink.write(_frame(index), RESULT, _grey(100))
+        assert len(_read(path)[0]) == 10
+        for index in range(11, 35):
+            sink.write(_frame(index), RESULT, _grey(100))
+        assert len(_read(path)[0]) == 30
+        assert "moof" in _boxes(path)
+    assert _boxes(path) == ["ftyp", "free", "mdat", "moov"]
+    assert len(_read(path)[0]) == 35
+    assert [file.name for file in tmp_path.iterdir()] == ["v.mp4"]
+
+
+def test_a_killed_process_loses_no_more_than_seconds(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+import numpy as np
+from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.sinks.video import VideoSink
+image = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
+sink = VideoSink(Path(sys.argv[1]), fps=10.0)
+for index in range(1_000_000):
+    sink.write(Frame(image, index, 0.0), None, np.roll(image, index, 1))
+    print(index, flush=True)
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "v.mp4")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if int(line) == 74:
+                break
+        os.kill(child.pid, signal.SIGKILL)
+        written = 75 + len(child.stdout.read().split())
+    found = len(_read(tmp_path / "v.mp4")[0])
+    assert written - 20 <= found <= written + 1  # of two seconds; the last one's line may have been cut short
+
+
+def test_a_video_whose_index_could_not_be_written_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeseg.runtime.sinks.encoder.VideoWriter.close", lambda _: None)
+    sink = VideoSink(tmp_path / "v.mp4", fps=10.0)
+    for index in range(35):
+        sink.write(_frame(index), RESULT, _grey(100))
+    with pytest.raises(SinkError, match="30 of 35 frames can be read back"):
+        sink.close()
+    assert sink.lost == 5
+    assert len(_read(tmp_path / "v.mp4")[0]) == 30
