@@ -14,7 +14,6 @@ Polygon = tuple[Point, ...]
 
 DEFAULT_STALL_TIMEOUT_S = 10.0
 DAY_S = 86400.0
-MOST_CELLS = 64  # tiles along one side of a frame
 MOST_THREADS = 1024  # more than any machine has cores; those of this one are looked at when it starts
 
 _NO_OTHER_KEYS: dict[str, Any] = {"extra": "forbid"}
@@ -62,7 +61,7 @@ class StreamSettings:
         region: polygon outside of which nothing is found, in fractions of the frame; empty for all of it.
         smooth: steady semantic labels over time.
         track: give instances ids that stay from frame to frame.
-        tiles: columns and rows into which a large frame is cut, None for none.
+        tiles: columns and rows into which a large frame is cut, such as `4x3`, or `auto`; None for none.
         tile_overlap: of neighbouring tiles, as a fraction of a tile.
         zones: events.
     """
@@ -80,8 +79,8 @@ class StreamSettings:
     region: Polygon = ()
     smooth: bool = False
     track: bool = False
-    tiles: tuple[Annotated[int, Range(1, MOST_CELLS)], Annotated[int, Range(1, MOST_CELLS)]] | None = None
-    tile_overlap: Annotated[float, Range(0.0, 0.9)] = 0.25
+    tiles: str | None = None
+    tile_overlap: Annotated[float, Range(0.0, 0.49)] = 0.25
     zones: tuple[ZoneSettings, ...] = ()
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _NO_OTHER_KEYS

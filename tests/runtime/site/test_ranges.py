@@ -16,7 +16,6 @@ def test_every_number_is_looked_at() -> None:
         score_threshold=1.5,
         crf_threads=0,
         budget_ms=-1.0,
-        tiles=(0, 2),
         tile_overlap=1.0,
         zones=(zone,),
     )
@@ -26,8 +25,7 @@ def test_every_number_is_looked_at() -> None:
         "streams[0].score_threshold must be 0 to 1, got 1.5",
         "streams[0].crf_threads must be 1 to 1024, got 0",
         "streams[0].budget_ms must be above 0 and at most 86400000, got -1",
-        "streams[0].tiles[0] must be 1 to 64, got 0",
-        "streams[0].tile_overlap must be 0 to 0.9, got 1",
+        "streams[0].tile_overlap must be 0 to 0.49, got 1",
         "streams[0].zones[0].polygon[1][0] must be 0 to 1, got 2",
         "streams[0].zones[0].above must be 0 to 1000000000, got -1",
         "streams[0].zones[0].for_s must be 0 to 86400, got -0.5",

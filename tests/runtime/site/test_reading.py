@@ -24,7 +24,7 @@ name = "gate"
 stall_timeout_s = 5
 outputs = ["gate.mp4", "maps/", "mqtt://broker/gate", "/var/gate.jsonl"]
 region = [[0, 0], [1, 0], [1, 1]]
-tiles = [3, 2]
+tiles = "3x2"
 [[streams.zones]]
 name = "door"
 class_name = "person"
@@ -59,7 +59,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
         stall_timeout_s=5.0,
         outputs=(f"{tmp_path}/gate.mp4", f"{tmp_path}/maps/", "mqtt://broker/gate", "/var/gate.jsonl"),
         region=((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)),
-        tiles=(3, 2),
+        tiles="3x2",
         zones=(zone,),
     )
     assert read_settings(written(tmp_path, SITE)).settings == SiteSettings(
@@ -77,10 +77,10 @@ source = "a"
 [[streams]]
 sorce = "b"
 stall_timeout_s = -3
-tiles = [2]
+tiles = 2
 outputs = "mqtt://user:secret@host"
 policy = "newest"
-region = [[0, 0], [1, 0], [1, 1.5]]
+region = [[0, 0], [1, 0], [1, 1.5], [1]]
 crf = 1
 """
     assert faults(tmp_path, text) == [
@@ -89,9 +89,10 @@ crf = 1
         "site.toml:5: streams[1].source is missing",
         "site.toml:6: streams[1].sorce is not known; did you mean source?",
         "site.toml:7: streams[1].stall_timeout_s must be above 0 and at most 3600, got -3",
-        "site.toml:8: streams[1].tiles must have more items, got 1",
+        "site.toml:8: streams[1].tiles must be a string, got 2",
         "site.toml:9: streams[1].outputs must be an array, got a string",
         "site.toml:10: streams[1].policy must be 'latest' or 'every', got 'newest'",
+        "site.toml:11: streams[1].region[3] must have more items, got 1",
         "site.toml:11: streams[1].region[2][1] must be 0 to 1, got 1.5",
         "site.toml:12: streams[1].crf must be true or false, got 1",
     ]
