@@ -31,8 +31,8 @@ def read_images(path: Path, spec: InputSpec, *, most: int = MAX_IMAGES) -> NDArr
         SourceError: if there is none that can be read.
     """
     from edgeseg.runtime.preprocess import Preprocessor
-    from edgeseg.runtime.reader import no_frames
     from edgeseg.runtime.sources import open_source
+    from edgeseg.runtime.streams.losses import no_frames
 
     prepare = Preprocessor(spec)
     spread = Spread[NDArray[np.uint8]](most)

@@ -16,7 +16,7 @@ from edgeseg.interrupts import INTERRUPTED
 
 if TYPE_CHECKING:
     from edgeseg.runtime.pipeline import RunReport
-    from edgeseg.runtime.reader import Policy
+    from edgeseg.runtime.streams.inbox import Policy
 
 
 @click.command()
@@ -66,9 +66,9 @@ def command(
     """
     from edgeseg.runtime import Segmenter
     from edgeseg.runtime.pipeline import RunInterrupted, run
-    from edgeseg.runtime.reader import bad_frames
     from edgeseg.runtime.sinks import check_outputs, open_sink
     from edgeseg.runtime.sources import open_source
+    from edgeseg.runtime.streams.losses import bad_frames
 
     check_crf(crf, budget_ms)
     with ExitStack() as stack:
@@ -122,7 +122,7 @@ def command(
 
 def report_run(report: RunReport, outputs: tuple[str, ...]) -> None:
     """Print what a run did, how long each stage took, and which outputs there are."""
-    from edgeseg.runtime.reader import bad_frames
+    from edgeseg.runtime.streams.losses import bad_frames
 
     click.echo(
         f"{report.frames} frames in {report.seconds:.1f} s, {report.fps:.1f} a second, {report.drops} dropped"

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Union
 
+from edgeseg.errors import SourceDownError
 from edgeseg.runtime.delivery import Delivery
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.profiling.timing import WINDOW, StageTimes, Summary, summarize
-from edgeseg.runtime.reader import LatestReader, Losses, Policy, Reader, open_reader, stopped
 from edgeseg.runtime.sinks.base import Result, Sink
-from edgeseg.runtime.sources import open_source
-from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.steps import Steps, segment
-
-SourceLike = Union[Source, str, "os.PathLike[str]"]
+from edgeseg.runtime.streams.feed import Feed
+from edgeseg.runtime.streams.inbox import Policy
+from edgeseg.runtime.streams.opening import SourceLike, feed_of
+from edgeseg.runtime.streams.status import DropCause, SourceStatus
 
 
 @dataclass(frozen=True)
@@ -70,27 +68,31 @@ class RunInterrupted(KeyboardInterrupt):
 
 
 def stream(
-    source: SourceLike, segmenter: Steps, *, policy: Policy | None = None
+    source: SourceLike,
+    segmenter: Steps,
+    *,
+    policy: Policy | None = None,
+    on_state: Callable[[SourceStatus], None] | None = None,
 ) -> Iterator[tuple[Frame, Result]]:
     """Segment the frames of a source one after another.
 
     The next frames are read while the caller works. Leaving the loop stops the reading.
 
     Args:
-        source: a Source, which stays open, or the text of one for `open_source`.
+        source: the text of one for `open_source`, which is opened again for ever where it is live; or a
+            Source, which stays open.
         policy: `every` frame, or the `latest` only, dropping what came while the network was busy; None
             stands for `latest` where the source is live, else `every`.
+        on_state: called in another thread with the status at each change of the source's state: a camera that
+            is down is waited for.
 
     Raises:
-        SourceError: if the source cannot be read or gives no frame, or a live one ends that nobody closed.
+        UsageError: if `source` is nothing that can be opened.
+        SourceError: if a recording cannot be read or gives no frame, or a live Source ends by itself.
     """
-    with ExitStack() as stack:
-        opened = _opened(source, stack)
-        reader = stack.enter_context(open_reader(opened, policy))
-        for frame in reader:
+    with feed_of(source, policy=policy, on_state=on_state) as feed:
+        for frame in feed:
             yield frame, segment(segmenter, frame.image)
-        if opened.live and not opened.closed:
-            raise stopped(opened)
 
 
 def run(
@@ -101,18 +103,19 @@ def run(
     frames: int | None = None,
     policy: Policy | None = None,
     on_frame: Callable[[Frame, Result], None] | None = None,
+    on_state: Callable[[SourceStatus], None] | None = None,
 ) -> RunReport:
     """Segment a source and write the results.
 
     Sinks are closed at the end, whatever happens, so that what was written can be read.
 
     Args:
-        source, policy: as for `stream`.
+        source, policy, on_state: as for `stream`.
         frames: stop after so many results.
         on_frame: called after each result, in this thread; its time counts for the frame rate.
 
     Raises:
-        SourceError: if the source cannot be read or gives no frame.
+        SourceError: if the source cannot be read or gives no frame. A live Source that ends is none.
         SinkError: if a result cannot be written.
         RunInterrupted: on Ctrl-C, after closing the sinks.
     """
@@ -122,14 +125,18 @@ def run(
     try:
         with ExitStack() as stack:
             stack.enter_context(delivery)
-            tally.source = _opened(source, stack)
-            tally.reader = stack.enter_context(open_reader(tally.source, policy, tally.times))
-            delivery.lossless = not isinstance(tally.reader, LatestReader)
+            feed = feed_of(source, policy=policy, times=tally.times, on_state=on_state)
+            tally.feed = stack.enter_context(feed)
             while frames is None or tally.frames < frames:
-                if (frame := tally.reader.take()) is None:
+                if (frame := feed.take()) is None:
                     tally.source_ended = True
+                    went_down = isinstance(feed.error, SourceDownError) and tally.frames
+                    if feed.error is not None and not went_down:
+                        raise feed.error
                     break
-                begun_s = _begin(tally.reader, frame)
+                if not tally.frames:
+                    delivery.lossless = feed.policy == "every"
+                begun_s = frame.time_s if feed.policy == "latest" else time.monotonic()
                 result = segment(segmenter, frame.image, tally.times)
                 tally.add(time.monotonic() - begun_s)
                 delivery.put(frame, result)
@@ -145,8 +152,7 @@ class _Tally:
 
     def __init__(self) -> None:
         self.times = StageTimes()
-        self.source: Source | None = None
-        self.reader: Reader | None = None
+        self.feed: Feed | None = None
         self.sinks: Sequence[Sink] = ()
         self.delivery: Delivery | None = None
         self.frames = 0
@@ -160,12 +166,12 @@ class _Tally:
 
     def report(self) -> RunReport:
         seconds = time.monotonic() - self._started_s
-        losses = self.reader.losses if self.reader else Losses(0, 0)
+        feed = self.feed
         return RunReport(
             frames=self.frames,
-            drops=self.reader.drops if self.reader else 0,
-            bad_frames=losses.bad_frames,
-            skipped=tuple(self.source.skipped[: losses.skipped]) if self.source else (),
+            drops=_dropped(feed.status()) if feed else 0,
+            bad_frames=feed.losses.bad_frames if feed else 0,
+            skipped=feed.skipped if feed else (),
             notes=self._notes(),
             source_ended=self.source_ended,
             seconds=seconds,
@@ -175,15 +181,11 @@ class _Tally:
         )
 
     def _notes(self) -> tuple[str, ...]:
-        notes = list(self.source.notes) if self.source else []
+        notes = self.feed.status().notes if self.feed else ()
         lost = self.delivery.notes() if self.delivery else ()
         return (*notes, *(note for sink in self.sinks for note in sink.notes), *lost)
 
 
-def _begin(reader: Reader, frame: Frame) -> float:
-    return frame.time_s if isinstance(reader, LatestReader) else time.monotonic()
-
-
-def _opened(source: SourceLike, stack: ExitStack) -> Source:
-    """Open a source given as text, to be closed with the stack."""
-    return source if isinstance(source, Source) else stack.enter_context(open_source(source))
+def _dropped(status: SourceStatus) -> int:
+    """Count the sound frames that nobody got."""
+    return sum(count for cause, count in status.drops.items() if cause is not DropCause.DAMAGED)

@@ -17,9 +17,12 @@ from edgeseg.manifest import Manifest
 from edgeseg.records import to_json_value
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.profiling.timing import StageTimes, Summary, summarize
-from edgeseg.runtime.reader import LatestReader, no_frames
 from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.steps import Steps, segment
+from edgeseg.runtime.streams.feed import Feed
+from edgeseg.runtime.streams.losses import no_frames
+from edgeseg.runtime.streams.opening import feed_of
+from edgeseg.runtime.streams.status import DropCause
 
 WARMUP_FRAMES = 10
 FRAMES = 100  # the fewest for which p99 is not simply the largest sample
@@ -97,8 +100,8 @@ def profile(
 ) -> Profile:
     """Measure an engine on real frames, one at a time.
 
-    Frames of a recording are decoded beforehand, DISTINCT_FRAMES of them, and taken in turn. A live source is
-    read by a LatestReader.
+    Frames of a recording are decoded beforehand, DISTINCT_FRAMES of them, and taken in turn. Of a live source
+    the newest is.
 
     Args:
         source: stays open.
@@ -115,10 +118,10 @@ def profile(
     loop = _Loop(warmup, frames, seconds, on_frame or (lambda: None))
     capture = StageTimes()
     if source.live:
-        with LatestReader(source, capture) as reader:
-            kept = [_take(reader, source)]
-            measured = loop.run(lambda times: _segment_live(segmenter, _take(reader, source), times))
-        drops, distinct = reader.drops, None
+        with feed_of(source, policy="latest", times=capture) as feed:
+            kept = [_take(feed, source)]
+            measured = loop.run(lambda times: _segment_live(segmenter, _take(feed, source), times))
+        drops, distinct = feed.status().drops.get(DropCause.BUSY, 0), None
     else:
         kept = _decode(source, capture)
         turns = cycle(kept)
@@ -204,10 +207,10 @@ def _infer(segmenter: Steps, frame: Frame) -> float:
     return time.monotonic() - started_s
 
 
-def _take(reader: LatestReader, source: Source) -> Frame:
-    frame = reader.take()
+def _take(feed: Feed, source: Source) -> Frame:
+    frame = feed.take()
     if frame is None:
-        raise SourceError(f"{source.name} ended before the measurement did; use fewer frames")
+        raise SourceError(f"{source.name} ended before the measurement did; use fewer frames") from feed.error
     return frame
 
 

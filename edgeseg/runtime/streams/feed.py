@@ -115,6 +115,11 @@ class Feed:
         """What the source lost up to the frame taken last, or in all once it has ended."""
         return self._inbox.losses
 
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """One line for each input, or part of one, that could not be read, up to the frame taken last."""
+        return tuple(self.source.skipped[: self.losses.skipped]) if self.source else ()
+
     def poll(self) -> Frame | None:
         """Return the frame that waits, None where there is none; never block."""
         return self._inbox.poll()
@@ -150,10 +155,11 @@ class Feed:
             self._thread.join(CLOSE_LIMIT_S)
 
     def __iter__(self) -> Iterator[Frame]:
-        """Give all frames, and raise the error at the end."""
+        """Give all frames, then raise the error, unless someone else closed the source meanwhile."""
         while (frame := self.take()) is not None:
             yield frame
-        if self.error is not None:
+        was_closed = not self._lasts and self.source is not None and self.source.closed
+        if self.error is not None and not was_closed:
             raise self.error
 
     def __enter__(self) -> Feed:

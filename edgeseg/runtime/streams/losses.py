@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from edgeseg.errors import SourceError
+from edgeseg.errors import SourceDownError, SourceError
 from edgeseg.runtime.sources.base import Source
 
 
@@ -27,15 +27,15 @@ def no_frames(source: Source) -> SourceError:
     return SourceError(f"{source.name} gave no frames{detail}")
 
 
-def stopped(source: Source) -> SourceError:
+def stopped(source: Source) -> SourceDownError:
     """Say that a live source ended, which it never does if all is well."""
     detail = source.skipped[-1] if source.skipped else f"{source.name} stopped sending"
-    return SourceError(f"{detail}{bad_frames(source.bad_frames)}; check camera and network")
+    return SourceDownError(f"{detail}{bad_frames(source.bad_frames)}; check camera and network")
 
 
-def silent(source: Source, seconds: float) -> SourceError:
+def silent(source: Source, seconds: float) -> SourceDownError:
     """Say that a live source sends nothing."""
-    return SourceError(f"{source.name} sent nothing for {seconds:g} s; check camera and network")
+    return SourceDownError(f"{source.name} sent nothing for {seconds:g} s; check camera and network")
 
 
 def bad_frames(count: int) -> str:
