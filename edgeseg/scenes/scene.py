@@ -75,6 +75,7 @@ class Scene:
             x2 - x1 is the width in pixels.
         class_ids: (K,) int64, 1..5.
         ignored: (K,) bool, too little is visible to count.
+        identities: (K,) int64, which object of a video each is, the same in all of its frames.
     """
 
     image: NDArray[np.uint8]
@@ -83,6 +84,7 @@ class Scene:
     boxes: NDArray[np.float32]
     class_ids: NDArray[np.int64]
     ignored: NDArray[np.bool_]
+    identities: NDArray[np.int64]
 
     @property
     def masks(self) -> NDArray[np.bool_]:
@@ -103,11 +105,15 @@ def generate(seed: int, size_hw: tuple[int, int] = DEFAULT_SIZE_HW, *, crowding:
 
 
 def animate(
-    seed: int, size_hw: tuple[int, int] = DEFAULT_SIZE_HW, *, crowding: float = 1.0
+    seed: int, size_hw: tuple[int, int] = DEFAULT_SIZE_HW, *, crowding: float = 1.0, resting: float = 0.0
 ) -> Iterator[Scene]:
-    """Make the frames of an endless video; the first is `generate` with the same arguments.
+    """Make the frames of an endless video; the first is `generate`'s where no object rests.
 
     Objects drift, turn, bounce off the frame's border, and off each other before one hides the other wholly.
+
+    Args:
+        seed, size_hw, crowding: as for `generate`.
+        resting: share of the objects that never move, 0..1.
     """
     rng = np.random.default_rng(seed)
     height, width = size_hw
@@ -118,6 +124,7 @@ def animate(
     noise = rng.standard_normal((*sheet_hw, 3), np.float32) * np.float32(rng.uniform(*NOISE))
     surroundings = _Surroundings(ground, lighting, noise, light_rad)
     cast = _Cast.scatter(rng, size_hw, crowding)
+    cast.stop(resting)
     while True:
         yield _render(surroundings, cast, rng)
         cast.move()
@@ -146,6 +153,7 @@ class _Cast:
         self.angles = poses[:, 4]
         self.spins = poses[:, 5]
         self.radii = np.array([body.radius_px for body in bodies])
+        self.rests = np.zeros(len(bodies), np.bool_)
 
     @classmethod
     def scatter(cls, rng: np.random.Generator, size_hw: tuple[int, int], crowding: float) -> _Cast:
@@ -173,6 +181,12 @@ class _Cast:
             poses.append([x, y, *velocity, rng.uniform(-lean, lean), spin])
         return cls(size_hw, bodies, np.array(poses))
 
+    def stop(self, share: float) -> None:
+        """Let the first bodies, up to a share of all, rest from now on."""
+        self.rests[: round(share * len(self.bodies))] = True
+        self.velocities[self.rests] = 0
+        self.spins[self.rests] = 0
+
     def move(self) -> None:
         """Advance by one frame."""
         self.centres += self.velocities
@@ -189,7 +203,10 @@ class _Cast:
                 self._part(i, j)
 
     def _part(self, i: int, j: int) -> None:
-        """Let two bodies that are too close and still closing in bounce off each other (equal masses)."""
+        """Let two bodies that are too close and still closing in bounce off each other.
+
+        Their masses are equal; one that rests is too heavy to be moved.
+        """
         gap = self.centres[i] - self.centres[j]
         distance = float(np.hypot(*gap))
         if distance == 0.0 or distance > CLOSEST * (self.radii[i] + self.radii[j]):
@@ -197,8 +214,10 @@ class _Cast:
         normal = gap / distance
         closing = float((self.velocities[i] - self.velocities[j]) @ normal)
         if closing < 0.0:
-            self.velocities[i] -= closing * normal
-            self.velocities[j] += closing * normal
+            if self.rests[i] or self.rests[j]:
+                closing *= 2
+            self.velocities[i] -= closing * normal * (not self.rests[i])
+            self.velocities[j] += closing * normal * (not self.rests[j])
 
 
 def _random_body(rng: np.random.Generator, size_hw: tuple[int, int]) -> shapes.Body:
@@ -272,4 +291,4 @@ def scene_from_instances(
         columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
         boxes[index] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
     ignored = (areas < MIN_VISIBLE * silhouettes) | (areas < MIN_VISIBLE_PX)
-    return Scene(image, labels, instances, boxes, class_ids, ignored)
+    return Scene(image, labels, instances, boxes, class_ids, ignored, np.flatnonzero(seen))

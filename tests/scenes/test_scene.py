@@ -171,3 +171,33 @@ def test_scenes_need_no_torch() -> None:
         "import edgeseg.scenes.scene, edgeseg.metrics.average_precision"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_objects_are_the_same_through_a_video() -> None:
+    frames = list(itertools.islice(animate(3), 60))
+    classes: dict[int, int] = {}
+    for scene in frames:
+        assert len(scene.identities) == len(scene.class_ids)
+        for identity, class_id in zip(scene.identities.tolist(), scene.class_ids.tolist(), strict=True):
+            assert classes.setdefault(identity, class_id) == class_id
+    last, now = frames[-2:]
+    for index, identity in enumerate(now.identities):
+        before = last.masks[last.identities == identity]
+        assert before[0][now.masks[index]].mean() > 0.5  # they move a few pixels a frame
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_objects_that_rest_stay_where_they_are(seed: int) -> None:
+    scenes = list(itertools.islice(animate(seed, resting=1.0), 3))
+    assert np.array_equal(scenes[0].instances, scenes[2].instances)
+    assert not np.array_equal(scenes[0].image, scenes[2].image)  # the camera's noise
+
+
+def test_what_moves_does_not_push_what_rests() -> None:
+    """In 150 frames of a crowded scene bodies meet; what is seen of one that rests stays in its place."""
+    first, *_, last = itertools.islice(animate(5, crowding=3.0, resting=0.3), 150)
+    rests = [i for i in first.identities[:3] if i in last.identities]
+    assert rests
+    for identity in rests:
+        before, now = first.masks[first.identities == identity], last.masks[last.identities == identity]
+        assert (before & now).any()

@@ -83,6 +83,7 @@ def _mirrored(scene: Scene) -> Scene:
         boxes,
         scene.class_ids,
         scene.ignored,
+        scene.identities,
     )
 
 
