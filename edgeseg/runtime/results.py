@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple, TypedDict
 
@@ -12,6 +12,13 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import UsageError
 from edgeseg.runtime.rle import RLE, encode_crop, encode_labels
+
+NO_TRACK = -1  # of an object that belongs to no track
+
+
+def track_or_none(track_id: np.int64) -> int | None:
+    """Give an object's track as JSON has it: null for none."""
+    return None if track_id == NO_TRACK else int(track_id)
 
 
 class MaskCrop(NamedTuple):
@@ -40,14 +47,21 @@ class Segment(TypedDict):
     segmentation: RLE
 
 
-class CocoResult(TypedDict):
-    """One detection in the COCO results format, ready for JSON; `bbox` is x, y, width, height in pixels."""
-
+class _CocoDetection(TypedDict):
     image_id: int
     category_id: int
     bbox: list[float]
     score: float
     segmentation: RLE
+
+
+class CocoResult(_CocoDetection, total=False):
+    """One detection in the COCO results format, ready for JSON; `bbox` is x, y, width, height in pixels.
+
+    `track_id` is there where objects are tracked, None for one that belongs to no track.
+    """
+
+    track_id: int | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +114,10 @@ class InstanceResult:
 
     `boxes` is (D, 4) float32, xyxy in pixels within the frame; `scores` (D,) float32 in 0..1; `class_ids`
     (D,) int64, indices into the spec's `class_names`. The arrays belong to the result: the next frame does
-    not change them. The last field is what `crops` returns.
+    not change them. `_crops` is what `crops` returns.
+
+    `track_ids` is (D,) int64 where objects are tracked, else None: the number of an object's track, the same
+    from frame to frame and at most once in each; NO_TRACK, -1, for an object that belongs to none.
     """
 
     boxes: NDArray[np.float32]
@@ -108,6 +125,7 @@ class InstanceResult:
     class_ids: NDArray[np.int64]
     frame_hw: tuple[int, int]
     _crops: tuple[MaskCrop, ...]
+    track_ids: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         """Return the number of objects, D."""
@@ -116,6 +134,17 @@ class InstanceResult:
     def crops(self) -> tuple[MaskCrop, ...]:
         """Give the masks within their boxes: the cheap form, and all that drawing and encoding need."""
         return self._crops
+
+    def select(self, indices: NDArray[np.intp]) -> InstanceResult:
+        """Give the objects at the indices (E,), in that order."""
+        return replace(
+            self,
+            boxes=self.boxes[indices],
+            scores=self.scores[indices],
+            class_ids=self.class_ids[indices],
+            _crops=tuple(self._crops[index] for index in indices),
+            track_ids=None if self.track_ids is None else self.track_ids[indices],
+        )
 
     @cached_property
     def masks(self) -> NDArray[np.bool_]:
@@ -127,7 +156,7 @@ class InstanceResult:
 
     def to_coco(self, *, image_id: int = 0) -> list[CocoResult]:
         """Give the objects in the COCO results format; the category id is the class id."""
-        return [
+        found: list[CocoResult] = [
             {
                 "image_id": image_id,
                 "category_id": int(class_id),
@@ -139,9 +168,13 @@ class InstanceResult:
                 self.boxes, self.scores, self.class_ids, self._crops, strict=True
             )
         ]
+        if self.track_ids is not None:
+            for result, track_id in zip(found, self.track_ids, strict=True):
+                result["track_id"] = track_or_none(track_id)
+        return found
 
     def to_supervision(self, class_names: Sequence[str] | None = None) -> Any:
-        """Give the objects as `supervision.Detections`, masks at frame size.
+        """Give the objects as `supervision.Detections`, masks at frame size, tracks as `tracker_id`.
 
         Args:
             class_names: those of the spec; with them each object carries its name as `class_name`, which
@@ -156,7 +189,12 @@ class InstanceResult:
             raise UsageError("supervision is not installed; run: pip install supervision") from error
         data: dict[str, Any] = {} if class_names is None else {"class_name": self._names(class_names)}
         return supervision.Detections(
-            xyxy=self.boxes, mask=self.masks, confidence=self.scores, class_id=self.class_ids, data=data
+            xyxy=self.boxes,
+            mask=self.masks,
+            confidence=self.scores,
+            class_id=self.class_ids,
+            tracker_id=self.track_ids,
+            data=data,
         )
 
     def _names(self, class_names: Sequence[str]) -> NDArray[np.str_]:

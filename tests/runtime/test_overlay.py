@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeseg.errors import ShapeError
-from edgeseg.runtime.overlay import draw
-from edgeseg.runtime.results import InstanceResult, MaskCrop, SemanticResult
+from edgeseg.runtime.overlay import draw, tag
+from edgeseg.runtime.results import NO_TRACK, InstanceResult, MaskCrop, SemanticResult
 
 from .fakes import INSTANCE, SEMANTIC, two_animals
 
@@ -60,6 +61,12 @@ def test_only_the_mask_and_the_box_of_an_instance_are_painted() -> None:
     assert drawn[60, 30].tolist() == [blue, green, red]  # the box
     assert drawn[60, 35].tolist() == [100, 100, 100]  # in the box, outside the mask
     assert drawn[90, 90].tolist() == [100, 100, 100]
+
+
+def test_a_tag_names_class_track_and_score() -> None:
+    result = replace(two_animals(), track_ids=np.array([7, NO_TRACK]))
+    assert [tag(result, index, INSTANCE) for index in (0, 1)] == ["cat 7 0.90", "dog 0.60"]
+    assert tag(two_animals(), 0, INSTANCE) == "cat 0.90"
 
 
 def test_a_result_of_another_frame_is_refused() -> None:

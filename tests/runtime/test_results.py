@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from edgeseg.errors import UsageError
-from edgeseg.runtime.results import InstanceResult, MaskCrop, SemanticResult
+from edgeseg.runtime.results import NO_TRACK, InstanceResult, MaskCrop, SemanticResult
 
 # pycocotools 2.0.11 decodes through an `__array__` that numpy 2 warns of
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -43,6 +44,25 @@ def test_coco_results_survive_json_and_decode_to_the_masks(two_objects: Instance
     assert results[0]["score"] == pytest.approx(0.9)
     decoded = coco_mask.decode([r["segmentation"] for r in results])
     np.testing.assert_array_equal(decoded.transpose(2, 0, 1).astype(bool), two_objects.masks)
+
+
+def test_tracks_go_along_where_there_are_any(two_objects: InstanceResult) -> None:
+    assert all("track_id" not in one for one in two_objects.to_coco())
+    tracked = replace(two_objects, track_ids=np.array([7, NO_TRACK]))
+    results = json.loads(json.dumps(tracked.to_coco()))
+    assert [one["track_id"] for one in results] == [7, None]
+
+
+def test_objects_are_selected_with_all_that_belongs_to_them(two_objects: InstanceResult) -> None:
+    tracked = replace(two_objects, track_ids=np.array([7, 3]))
+    swapped = tracked.select(np.array([1, 0]))
+    assert swapped.class_ids.tolist() == [1, 3]
+    assert swapped.track_ids is not None
+    assert swapped.track_ids.tolist() == [3, 7]
+    np.testing.assert_array_equal(swapped.masks, tracked.masks[::-1])
+    np.testing.assert_array_equal(swapped.boxes, tracked.boxes[::-1])
+    nothing = two_objects.select(np.zeros(0, np.intp))
+    assert (len(nothing), nothing.masks.shape, nothing.track_ids) == (0, (0, 6, 8), None)
 
 
 def test_an_empty_frame_has_no_objects() -> None:
@@ -85,6 +105,9 @@ def test_supervision_gets_boxes_masks_scores_and_classes(
     np.testing.assert_array_equal(detections.mask, two_objects.masks)
     np.testing.assert_array_equal(detections.confidence, two_objects.scores)
     np.testing.assert_array_equal(detections.class_id, two_objects.class_ids)
+    assert detections.tracker_id is None
+    tracked = replace(two_objects, track_ids=np.array([7, 3])).to_supervision()
+    assert tracked[tracked.tracker_id == 3].class_id.tolist() == [1]
     assert detections.area.tolist() == [3, 8]  # pixels of the masks, as supervision counts them
     assert detections[detections.confidence > 0.6].class_id.tolist() == [3]
 

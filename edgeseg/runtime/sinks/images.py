@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from edgeseg.errors import SinkError
 from edgeseg.files import Claim, check_writable
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import InstanceResult, SemanticResult
+from edgeseg.runtime.results import InstanceResult, SemanticResult, track_or_none
 from edgeseg.runtime.sinks.base import Result, Sink, encode_image
 from edgeseg.runtime.sinks.written import WrittenList
 from edgeseg.spec import ModelSpec
@@ -26,7 +27,7 @@ class FolderSink(Sink):
 
     Semantic: `NAME.png`, 8 bits, the class id of each pixel (of classes that overlap the likeliest's, and 255
     where there is none). Instance: `NAME.png`, 16 bits, 0 where there is nothing, else the number of the
-    object in `NAME.json`, from 1; where objects overlap, the first shows.
+    object in `NAME.json`, from 1; where objects overlap, the first shows. Tracked objects have `track_id`.
     `classes.json` holds name and RGB colour of every class id. Pages of one file are `NAME-000000.png` and
     so on. Each file is whole or absent. One run writes a folder at a time.
 
@@ -94,7 +95,7 @@ class FolderSink(Sink):
         return (json.dumps(legend, indent=1) + "\n").encode()
 
     def _objects(self, result: InstanceResult) -> bytes:
-        objects = [
+        objects: list[dict[str, Any]] = [
             {
                 "id": number,
                 "class_id": int(class_id),
@@ -106,6 +107,9 @@ class FolderSink(Sink):
                 zip(result.boxes, result.scores, result.class_ids, strict=True), start=1
             )
         ]
+        if result.track_ids is not None:
+            for item, track_id in zip(objects, result.track_ids, strict=True):
+                item["track_id"] = track_or_none(track_id)
         return (json.dumps(objects, indent=1) + "\n").encode()
 
 

@@ -26,9 +26,9 @@ class JsonLinesSink(Sink):
 
     Keys: `index`, `time_s` (monotonic clock), `media_s` (seconds on the source's own clock, or null), `name`
     (file name or null), `page` (number of the picture in a file that holds several, or null), `size_hw`, and
-    `instances`: COCO results (`image_id` is the frame's index, `bbox` is xywh in pixels, `score`) or
-    `segments`: one item a class that occurs (`area` in pixels);
-    both with `category_id`, `category_name` (null for the label 255, "not sure") and `segmentation`.
+    `instances`: COCO results (`image_id` is the frame's index, `bbox` is xywh in pixels, `score`, and where
+    objects are tracked `track_id`, null for none) or `segments`: one item a class that occurs (`area` in
+    pixels); both with `category_id`, `category_name` (null for the label 255, "not sure") and `segmentation`.
     The first line replaces what the file held before. What of a file's name is not UTF-8 becomes `?`.
     """
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ import pytest
 
 from edgeseg.errors import SinkError
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import SemanticResult
+from edgeseg.runtime.results import NO_TRACK, SemanticResult
 from edgeseg.runtime.sinks import FolderSink, ImageSink
 from edgeseg.runtime.sinks.base import encode_image
 from edgeseg.runtime.sinks.images import instance_map
@@ -36,6 +37,15 @@ def test_label_maps_hold_class_ids_under_the_frames_name(tmp_path: Path) -> None
     assert read.tolist() == labels.tolist()
     legend = json.loads((tmp_path / "classes.json").read_text())
     assert legend[1] == {"class_id": 1, "name": "bright", "colour_rgb": [200, 100, 0]}
+
+
+def test_objects_that_are_tracked_say_so(tmp_path: Path) -> None:
+    with FolderSink(tmp_path, INSTANCE) as sink:
+        sink.write(Frame(IMAGE, 0, 0.0), two_animals())
+        sink.write(Frame(IMAGE, 1, 0.0), replace(two_animals(), track_ids=np.array([7, NO_TRACK])))
+    plain, tracked = (json.loads((tmp_path / f"00000{i}.json").read_text()) for i in (0, 1))
+    assert all("track_id" not in one for one in plain)
+    assert [one["track_id"] for one in tracked] == [7, None]
 
 
 def test_files_of_one_stem_do_not_overwrite_each_other(tmp_path: Path) -> None:
