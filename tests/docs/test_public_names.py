@@ -14,7 +14,13 @@ import pytest
 
 from tests.docs.blocks import ROOT
 
-PUBLIC = ("edgeseg.engines", "edgeseg.export", "edgeseg.runtime", "edgeseg.runtime.crf")
+PUBLIC = (
+    "edgeseg.engines",
+    "edgeseg.export",
+    "edgeseg.runtime",
+    "edgeseg.runtime.crf",
+    "edgeseg.runtime.filters",
+)
 REFERENCE = re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
 
 

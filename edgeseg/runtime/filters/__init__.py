@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.sinks.base import Result
+from edgeseg.lazy import public_names
 
+if TYPE_CHECKING:
+    from edgeseg.runtime.filters.classes import ClassFilter
+    from edgeseg.runtime.filters.filter import Filter
+    from edgeseg.runtime.filters.make import make_filters
+    from edgeseg.runtime.filters.region import RegionFilter
+    from edgeseg.runtime.filters.smoothing import LabelSmoothing
+    from edgeseg.runtime.filters.tracking import Tracker
 
-class Filter(Protocol):
-    """Something that is done to each result of one stream, in the order of its frames, by one thread."""
+_HOMES = {
+    "ClassFilter": "edgeseg.runtime.filters.classes",
+    "Filter": "edgeseg.runtime.filters.filter",
+    "LabelSmoothing": "edgeseg.runtime.filters.smoothing",
+    "RegionFilter": "edgeseg.runtime.filters.region",
+    "Tracker": "edgeseg.runtime.filters.tracking",
+    "make_filters": "edgeseg.runtime.filters.make",
+}
+__all__ = ["ClassFilter", "Filter", "LabelSmoothing", "RegionFilter", "Tracker", "make_filters"]
 
-    def __call__(self, frame: Frame, result: Result, /) -> Result:
-        """Give the result to go on with; the one given is not changed."""
+__getattr__ = public_names(__name__, _HOMES)
