@@ -173,14 +173,16 @@ class Feed:
 
     def _run(self) -> None:
         try:
-            self.error = self._keep_open()
+            self._end(self._keep_open())
+            self._tell()
         except Exception as error:  # of `on_state`
-            self.error = error
-        self._inbox.stop()
-        self._inbox.end("" if self.error is None else str(self.error))
-        self._tell()
+            self._end(self.error or error)
         if self._inbox.connection is not None:
             self._inbox.connection.join(CLOSE_TIMEOUT_S)
+
+    def _end(self, error: Exception | None) -> None:
+        self.error = error
+        self._inbox.end("" if error is None else str(error))
 
     def _keep_open(self) -> Exception | None:
         """Open the source again and again; return why it came to an end, None if all is well."""

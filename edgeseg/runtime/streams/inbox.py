@@ -123,7 +123,7 @@ class Inbox:
     def end(self, detail: str) -> None:
         """No frame will come."""
         with self.lock:
-            self.over = True
+            self.over = self.stopped = True
             if self.source is not None and not self._waiting:
                 self.losses = self._all_losses(self.source)
             self.history.enter(SourceState.ENDED, self._clock(), detail)
