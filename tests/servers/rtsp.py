@@ -32,7 +32,8 @@ NEEDED = (
 class Camera:
     """What a mount shows: the marks of `marks.py`, with this camera's number.
 
-    Width and height are divisible by 16; `gop` is how many frames there are from one keyframe to the next.
+    Width and height are divisible by 16; `gop` is how many frames there are from one keyframe to the
+    next, and `loss` the share of RTP packets, 0..1, that go missing.
     """
 
     number: int = 1
@@ -41,6 +42,7 @@ class Camera:
     fps: float = 15.0
     codec: Literal["h264", "h265", "mjpeg"] = "h264"
     gop: int = 5
+    loss: float = 0.0
 
 
 @functools.cache

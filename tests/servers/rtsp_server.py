@@ -22,10 +22,10 @@ from marks import draw_luma  # noqa: E402 - beside this program
 
 ENCODERS = {  # threads=1: pictures of one slice, as most cameras send
     "h264": "x264enc tune=zerolatency speed-preset=ultrafast threads=1 key-int-max={gop} bitrate=2000 ! "
-    "rtph264pay name=pay0 pt=96 config-interval=-1",
+    "rtph264pay pt=96 config-interval=-1",
     "h265": "x265enc tune=zerolatency speed-preset=ultrafast key-int-max={gop} ! "
-    "rtph265pay name=pay0 pt=96 config-interval=-1",
-    "mjpeg": "jpegenc quality=90 ! rtpjpegpay name=pay0 pt=26",
+    "rtph265pay pt=96 config-interval=-1",
+    "mjpeg": "jpegenc quality=90 ! rtpjpegpay pt=26",
 }
 ROLE = "viewer"
 CHROMA = 128
@@ -66,7 +66,7 @@ def _factory(camera: dict[str, Any], epoch_s: float, *, protected: bool) -> Any:
         "( appsrc name=camera is-live=true format=time do-timestamp=true max-buffers=2 leaky-type=downstream "
         f"caps=video/x-raw,format=I420,width={width},height={height},framerate={rate} ! "
         + ENCODERS[camera["codec"]].format(gop=camera["gop"])
-        + " )"
+        + f" ! identity name=pay0 drop-probability={camera['loss']} )"
     )
     factory.set_shared(True)
     factory.set_latency(0)

@@ -4,39 +4,49 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import stat
 from pathlib import Path
 
 import cv2
 
 from edgeseg.errors import SourceError, UsageError
+from edgeseg.runtime.sources.address import GSTREAMER_PREFIX, without_password
 from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.sources.capture import CaptureSource
 from edgeseg.runtime.sources.images import IMAGE_SUFFIXES, ImagesSource
 from edgeseg.runtime.sources.jpeg_stream import is_jpeg_stream
+from edgeseg.runtime.sources.network import SCHEMES, URL
+from edgeseg.runtime.sources.options import camera_options, split_options
 from edgeseg.runtime.sources.synthetic import SCHEME, SyntheticSource
 from edgeseg.runtime.sources.video import VideoSource
 
 __all__ = ["Source", "open_source"]
 
-GSTREAMER_PREFIX = "gst:"
 CAMERA_INDEX_DIGITS = 3
 DEVICE_FOLDER = "/dev/"
-URL_SCHEMES = ("rtsp", "rtsps", "http", "https")
+URLS = ", ".join(f"{scheme}://" for scheme in SCHEMES)
 
 
 def open_source(text: str | os.PathLike[str]) -> Source:
     """Open a source of frames.
 
     Args:
-        text: a camera index (`0`), a device path (`/dev/video0`), a video or image file, a folder of images
-            (read in natural order: 2 before 10), `rtsp://`, `http://`, a GStreamer pipeline (`gst:...`)
-            that ends in an appsink, or `synthetic:` (`synthetic:WIDTHxHEIGHT?seed=3&frames=100`).
-            A file named by digits alone is written `./0`.
+        text: one of
+
+            - a video or image file, or a folder of images (read in natural order: 2 before 10); a file named
+              by digits alone is written `./0`;
+            - a camera by its index (`0`) or device path, with options of its driver:
+              `/dev/video0#size=1280x720&fps=30&format=MJPG`;
+            - a URL with a scheme of `network.SCHEMES`, with options of the connection:
+              `rtsp://camera/1#transport=udp&open-timeout=5&read-timeout=5`;
+            - a GStreamer pipeline that ends in an appsink: `gst:...`;
+            - generated scenes: `synthetic:WIDTHxHEIGHT?seed=3&frames=100`.
+
+            Options stand behind #, `KEY=VALUE&KEY=VALUE`; see `options`. A # that belongs to a URL is
+            written %23.
 
     Raises:
-        UsageError: if `text` is none of these.
+        UsageError: if `text` is none of these, or its options are wrong.
         SourceError: if it is one of these but cannot be opened.
     """
     text = os.fspath(text)
@@ -46,12 +56,13 @@ def open_source(text: str | os.PathLike[str]) -> Source:
         return SyntheticSource.parse(text)
     if text.startswith(GSTREAMER_PREFIX):
         return CaptureSource.gstreamer(text.removeprefix(GSTREAMER_PREFIX))
-    if match := re.match(r"([a-z][a-z0-9+.-]*)://", text, re.IGNORECASE):
-        if match[1].lower() not in URL_SCHEMES:
-            raise UsageError(f"{match[1]}:// is not a source; URLs begin with {', '.join(URL_SCHEMES)}")
+    if URL.fullmatch(text):
         return VideoSource.url(text)
-    if text.isdecimal() and len(text) <= CAMERA_INDEX_DIGITS:
-        return CaptureSource.camera(int(text))
+    place, options = split_options(text)
+    if place.isdecimal() and len(place) <= CAMERA_INDEX_DIGITS:
+        return CaptureSource.camera(int(place), camera_options(options, f"camera {place}"))
+    if place.startswith(DEVICE_FOLDER) and options:
+        return CaptureSource.camera(place, camera_options(options, without_password(text)))
     return _open_path(Path(text))
 
 
@@ -61,9 +72,16 @@ def _open_path(path: Path) -> Source:
     except FileNotFoundError:
         if str(path).startswith(DEVICE_FOLDER):
             return CaptureSource.camera(str(path))  # says which cameras there are
+        shown = without_password(str(path))
+        if shown != str(path):  # it may have been meant as an address
+            raise SourceError(
+                f"there is no file or folder {shown}; a URL begins with its scheme, {URLS}"
+            ) from None
         raise SourceError(f"there is no file or folder {path}{_nearest(path)}") from None
     except (OSError, ValueError) as error:
-        raise SourceError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+        shown = without_password(str(path))
+        reason = getattr(error, "strerror", None) or "no file has such a name"
+        raise SourceError(f"cannot read {shown}: {reason}") from None
     if stat.S_ISCHR(status.st_mode):
         return CaptureSource.camera(str(path))
     if path.is_dir():

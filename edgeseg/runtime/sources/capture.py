@@ -12,12 +12,15 @@ from edgeseg.errors import ShapeError, SourceDownError, SourceError
 from edgeseg.runtime.frame import Frame, to_bgr8
 from edgeseg.runtime.quiet import silence_opencv
 from edgeseg.runtime.sources.base import Source
+from edgeseg.runtime.sources.options import CameraOptions
 from edgeseg.runtime.sources.patience import Patience
 
 CLOSE_TIMEOUT_S = 1.0  # a reader blocked longer than this releases the capture itself when it wakes
 PLAUSIBLE_FPS = (0.01, 1000.0)  # drivers that do not know say 0, -1 or 90000
 MAX_BAD_FRAMES = 100  # in a row
 RETRY_S = 0.02  # between attempts to get a frame from a driver that refuses at once
+FPS_TOLERANCE = 0.01  # drivers give 29.97 for 30
+DRIVERS_CHOICE = CameraOptions()
 
 
 class CaptureSource(Source):
@@ -39,8 +42,11 @@ class CaptureSource(Source):
         self._position = 0
 
     @classmethod
-    def camera(cls, device: int | str) -> CaptureSource:
-        """A camera by its index or device path. Raises SourceDownError if it cannot be opened."""
+    def camera(cls, device: int | str, options: CameraOptions = DRIVERS_CHOICE) -> CaptureSource:
+        """A camera by its index or device path. Raises SourceDownError if it cannot be opened.
+
+        What the driver does not do as asked is said in `notes`.
+        """
         silence_opencv()
         name = f"camera {device}"
         capture = (
@@ -52,7 +58,10 @@ class CaptureSource(Source):
                 "uses it and that you may read it (group video)"
             )
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the driver's queue holds stale frames
-        return cls(capture, name)
+        notes = _set_up(capture, name, options)
+        source = cls(capture, name)
+        source.notes += notes
+        return source
 
     @classmethod
     def gstreamer(cls, pipeline: str) -> CaptureSource:
@@ -126,6 +135,39 @@ class CaptureSource(Source):
         self._patience.bad()
         if self._patience.exhausted:
             self.skipped.append(f"{self.name}: {self._patience.complaint}")
+
+
+def _set_up(capture: cv2.VideoCapture, name: str, options: CameraOptions) -> list[str]:
+    """Ask the driver for what the options say; return a line for each thing that it does otherwise."""
+    notes = []
+    if options.fourcc is not None:  # first, since sizes and rates depend on it
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*options.fourcc))
+    if options.size_wh is not None:
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, options.size_wh[0])
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, options.size_wh[1])
+    if options.fps is not None:
+        capture.set(cv2.CAP_PROP_FPS, options.fps)
+    if options.fourcc is not None:
+        got = (
+            int(capture.get(cv2.CAP_PROP_FOURCC))
+            .to_bytes(4, "little", signed=True)
+            .decode("latin-1")
+            .strip("\0")
+        )
+        if got != options.fourcc:
+            notes.append(f"{name} was asked for the format {options.fourcc} and gives {got or 'another'}")
+    if options.size_wh is not None:
+        width, height = (
+            int(capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        )
+        if (width, height) != options.size_wh:
+            asked = "x".join(map(str, options.size_wh))
+            notes.append(f"{name} was asked for {asked} pixels and gives {width}x{height}")
+    if options.fps is not None:
+        fps = capture.get(cv2.CAP_PROP_FPS)
+        if abs(fps - options.fps) > FPS_TOLERANCE * options.fps:
+            notes.append(f"{name} was asked for {options.fps:g} frames a second and gives {fps:g}")
+    return notes
 
 
 def _cameras_present() -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from edgeseg import limits
-from edgeseg.errors import SourceDownError, SourceError
+from edgeseg.errors import SourceError
 from edgeseg.runtime.sources.budget import check_pixels
 from edgeseg.runtime.sources.timeline import Gaps
 from edgeseg.runtime.upright import UPRIGHT, Orientation
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-OPEN_TIMEOUT_S = 10.0  # of network streams; FFmpeg alone waits for ever
-READ_TIMEOUT_S = 10.0
-NETWORK_OPTIONS = {"rtsp_transport": "tcp"}  # UDP loses what a busy network drops
 DECODING_THREADS = 2
 CODED_SHARE, CODED_MARGIN = 2, 1 << 16  # pixels of the coded size, which is padded, for each that is shown
 MICROSECONDS = 1_000_000  # in a second: the clock of containers
@@ -46,42 +44,54 @@ def telling_gaps(container: InputContainer, *, live: bool) -> Gaps:
 
 
 def open_container(
-    place: str, name: str, failure: str, *, live: bool | None, form: str | None = None
+    place: str,
+    name: str,
+    failure: SourceError,
+    *,
+    options: Mapping[str, str] | None = None,
+    timeout_s: tuple[float, float] | None = None,
+    form: str | None = None,
 ) -> tuple[InputContainer, VideoStream, bool]:
-    """Open what FFmpeg can read; None for `live` and `form`, FFmpeg's name of a format, is to find out.
+    """Open what FFmpeg can read, and tell whether it is live: of a network, and without an end.
+
+    Args:
+        place: a file or an address, `name` what it is called in messages.
+        failure: raised, or another of its kind, if there are no moving pictures in it.
+        options: FFmpeg's, of protocol and format.
+        timeout_s: of opening and of each read, for a network; None for a file, which takes its time.
+        form: FFmpeg's name of the format, None for finding out.
 
     Raises:
-        SourceError: with `failure` if it cannot be read, or if its frames have more pixels than the limit;
-            SourceDownError if nothing can be had from an address.
+        FFmpegError, OSError, ValueError: if it cannot be read. The message holds `place`.
+        SourceError: `failure`, or if its frames have more pixels than the limit.
     """
     import av
-    from av.error import FFmpegError
 
     most = limits.current().pixels
     bounds = {"max_pixels": str(CODED_SHARE * most + CODED_MARGIN)}
-    timeout = None if live is False else (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
-    options = bounds if live is False else {**bounds, **NETWORK_OPTIONS}
-    try:
-        container = av.open(
-            place, mode="r", format=form, timeout=timeout, options=options, metadata_errors="replace"
-        )
-    except (FFmpegError, OSError, ValueError):
-        # FFmpeg's own error holds the address, with the password.
-        raise (SourceError if live is False else SourceDownError)(failure) from None
+    container = av.open(
+        place,
+        mode="r",
+        format=form,
+        timeout=timeout_s,
+        options={**bounds, **(options or {})},
+        metadata_errors="replace",
+    )
     try:
         stream = picture_stream(container, failure)
         if not stream.width or not stream.height:  # FFmpeg reads no size from a frame beyond `bounds`
-            raise SourceError(
+            raise type(failure)(
                 f"{name} is damaged, or its frames have far more than {most} pixels; "
                 "where that is right, raise the limit: edgeseg --limit pixels=1G COMMAND"
             )
         check_pixels(name, stream.width, stream.height)
-        live = container.duration is None or container.duration <= 0 if live is None else live
+        live = timeout_s is not None and (container.duration is None or container.duration <= 0)
         context = stream.codec_context
-        # Threads that take a frame each hold all but one of them back. A recording does not mind one; of
-        # more, damage among the last would cost the sound ones, since PyAV fetches these at a stroke.
-        stream.thread_type = "SLICE" if live else "AUTO"
-        context.thread_count = DECODING_THREADS
+        # Threads that take a frame each hold all but one of them back, which a recording does not mind; of
+        # more, damage among the last would cost the sound ones, since PyAV fetches these at a stroke. Threads
+        # that take a slice each keep FFmpeg from finding out which pictures are damaged.
+        stream.thread_type = "NONE" if live else "AUTO"
+        context.thread_count = 1 if live else DECODING_THREADS
         # Where each picture stands alone, a decoder that goes on after an error shows half a picture.
         explode = {"err_detect": "explode"} if context.codec.intra_only else {}
         context.options = {**bounds, **explode}
@@ -91,12 +101,12 @@ def open_container(
         raise
 
 
-def picture_stream(container: InputContainer, failure: str) -> VideoStream:
+def picture_stream(container: InputContainer, failure: SourceError) -> VideoStream:
     """Choose the stream of moving pictures; a cover of an album is none."""
     streams = [stream for stream in container.streams.video if stream.codec_context is not None]
     moving = [s for s in streams if not s.disposition & s.disposition.attached_pic]
     if not moving:
-        raise SourceError(failure)
+        raise failure
     return moving[0]
 
 

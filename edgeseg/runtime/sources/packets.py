@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from edgeseg.runtime.sources.matroska import whole_packets
 from edgeseg.runtime.sources.timeline import ECHO_FRAMES, jumps
@@ -22,6 +23,7 @@ ONE_PICTURE = frozenset(
 )
 LARGEST_VOID = 19  # bytes of an MPEG-4 packet that may say only that the last picture stays
 VP8_SHOWN = 0x10  # in the first byte
+TIMED_OUT = 0.95  # of a timeout: where FFmpeg is interrupted, it may give a last packet, or another reason
 LONGEST_LEAD = 1000  # packets before the first whole picture; behind them decoders are to do what they can
 
 
@@ -30,15 +32,14 @@ def read_packets(
     stream: VideoStream,
     on_failure: Callable[[], None],
     *,
-    look_ahead: bool,
     matroska: Path | None = None,
 ) -> Generator[Packet[VideoStream], None, None]:
-    """Give the packets of a stream, and at last an empty one, which fetches what the decoder holds back.
+    """Give the packets of a recording, and at last an empty one, which fetches what the decoder holds back.
+
+    Another recording may be appended; see `_joined`.
 
     Args:
         on_failure: called where data is invalid; reading goes on behind it.
-        look_ahead: it is a recording, in which another may be appended; see `_joined`. Of a live source the
-            end of the connection, or silence beyond its timeout, is the end.
         matroska: a file of that format, whose reader passes over what it cannot read without a word;
             `on_failure` is called there, too.
     """
@@ -47,22 +48,69 @@ def read_packets(
     failures = 0
     while failures < MAX_FAILED_READS:
         try:
-            packets: Iterator[Packet[VideoStream]] = container.demux(stream)
-            if matroska is not None:
+            if matroska is None:
+                packets = _joined(container.demux(stream), stream)
+            else:
                 packets = whole_packets(container, stream, on_failure, matroska)
-            elif look_ahead:
-                packets = _joined(packets, stream)
             for packet in packets:
                 failures = 0
                 yield packet
             return
         except IndexError:  # noqa: PERF203 - PyAV's, at the end, where streams turned up on the way
             return
+        except FFmpegError:
+            failures += 1
+            on_failure()
+
+
+def live_packets(
+    container: InputContainer,
+    stream: VideoStream,
+    on_failure: Callable[[], None],
+    on_break: Callable[[str], None],
+    *,
+    silence_s: float,
+) -> Generator[Packet[VideoStream], None, None]:
+    """Give the packets of a live stream until its connection ends.
+
+    Args:
+        on_failure: called where data is invalid; reading goes on behind it.
+        on_break: called with the reason where the connection breaks off, or the stream is silent.
+        silence_s: for how long it may be.
+    """
+    from av.error import FFmpegError
+
+    failures = 0
+    asked_s = time.monotonic()
+    while failures < MAX_FAILED_READS:
+        try:
+            for packet in container.demux():  # of all streams, so that sound alone does not keep it waiting
+                silent_s = time.monotonic() - asked_s
+                if packet.stream is stream:
+                    failures = 0
+                    yield cast("Packet[VideoStream]", packet)
+                    asked_s = time.monotonic()
+                if silent_s >= TIMED_OUT * silence_s:
+                    on_break(f"nothing came for {silent_s:.1f} s")
+                    return
+            return
+        except IndexError:  # noqa: PERF203 - PyAV's, at the end, where streams turned up on the way
+            return
         except FFmpegError as error:
-            if not look_ahead and not isinstance(error, ValueError):
+            silent_s = time.monotonic() - asked_s
+            if silent_s >= TIMED_OUT * silence_s:
+                on_break(f"nothing came for {silent_s:.1f} s")
+                return
+            if not isinstance(error, ValueError):
+                on_break(reason_of(error))
                 return
             failures += 1
             on_failure()
+
+
+def reason_of(error: Exception) -> str:
+    """Give FFmpeg's reason without the address, which its message holds."""
+    return getattr(error, "strerror", None) or type(error).__name__
 
 
 def _joined(packets: Iterator[Packet[VideoStream]], stream: VideoStream) -> Iterator[Packet[VideoStream]]:

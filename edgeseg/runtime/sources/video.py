@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,36 +11,25 @@ import numpy as np
 
 from edgeseg.errors import SourceError
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.sources.address import without_password
 from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.sources.budget import check_pixels
 from edgeseg.runtime.sources.container import (
     CLOCKLESS,
-    MATROSKA,
-    TRANSPORT_STREAM,
     formats,
     frame_count,
-    has_own_times,
-    listed_packets,
     open_container,
     orientation,
     stated_end_s,
-    telling_gaps,
 )
-from edgeseg.runtime.sources.matroska import first_cluster
-from edgeseg.runtime.sources.mpegts import CONTEXT, TransportStream
-from edgeseg.runtime.sources.packets import ONE_PICTURE, Lead, is_shown, read_packets
-from edgeseg.runtime.sources.patience import Patience
-from edgeseg.runtime.sources.timeline import Gaps, Timeline
+from edgeseg.runtime.sources.network import Address, open_stream
+from edgeseg.runtime.sources.pictures import Pictures
 
 if TYPE_CHECKING:
     from av.container import InputContainer
-    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 CLOSE_TIMEOUT_S = 1.0  # a reader blocked longer than this closes the container itself when it wakes
-MAX_BAD_FRAMES = 1000  # in a row, of a live source: cameras send a whole picture each ten seconds or oftener
 PLAUSIBLE_FPS = (0.01, 1000.0)  # containers that do not know say 0 or 90000
 SHORTFALL_INTERVALS = 2.5  # a recording that ends so many (of its longest) intervals early breaks off
 
@@ -53,6 +40,10 @@ class VideoSource(Source):
     A recording that breaks off, or has damaged frames, says so on `skipped` and gives all that is sound.
     Pictures that FFmpeg calls corrupt, concealed as they may be, count as damaged. One thread reads; any
     thread may close.
+
+    Args:
+        silence_s: for how long a live source may be silent; None for a recording.
+        path: the file that it is, None for what comes over a network.
     """
 
     def __init__(
@@ -61,57 +52,35 @@ class VideoSource(Source):
         stream: VideoStream,
         name: str,
         *,
-        live: bool,
+        silence_s: float | None = None,
         path: Path | None = None,
     ) -> None:
         from av.video.reformatter import VideoReformatter
 
         super().__init__()
         self.name = name
-        self.live = live
+        self.live = live = silence_s is not None
         rate = float(stream.average_rate or stream.guessed_rate or 0)
-        self.fps = rate if PLAUSIBLE_FPS[0] <= rate <= PLAUSIBLE_FPS[1] else None
+        self._has_clock = not formats(container) & CLOCKLESS
+        is_made_up = live and not self._has_clock
+        self.fps = rate if PLAUSIBLE_FPS[0] <= rate <= PLAUSIBLE_FPS[1] and not is_made_up else None
         self.frame_count = None if live else frame_count(container, stream, self.fps)
         self.has_sound = bool(container.streams.audio)
         if stream.sample_aspect_ratio:
             self.pixel_aspect = stream.sample_aspect_ratio
         self._container = container
-        self._stream = stream
-        self._tick = stream.time_base or Fraction(1, 1000)
-        self._has_clock = not formats(container) & CLOCKLESS
         self._end_s = None if live else stated_end_s(container, stream)
-        self._codec = stream.codec_context.codec.canonical_name
-        gaps = telling_gaps(container, live=live)
-        is_transport = path is not None and TRANSPORT_STREAM in formats(container)
-        self._transport = TransportStream(path, stream.id) if path is not None and is_transport else None
-        self._own_times = has_own_times(container, stream)
-        self._timeline = Timeline(
-            float(self._tick),
-            float(1 / self.fps / self._tick) if self.fps else None,
-            gaps=gaps,
-            each_shown=self._codec in ONE_PICTURE,
-            own_times=self._own_times,
-            is_broken=None if self._transport is None else self._transport.is_broken,
-        )
-        self._patience = Patience(MAX_BAD_FRAMES)
-        self._lead = Lead(begun=stream.codec_context.codec.intra_only)
-        self._matroska = path if MATROSKA in formats(container) else None
-        self._packets = read_packets(
-            container, stream, self._bear_break, look_ahead=not live, matroska=self._matroska
-        )
-        self._ahead: deque[Packet[VideoStream]] = deque()  # announced, not yet decoded
-        self._begins_whole = gaps is Gaps.NEVER  # with a keyframe
-        self._most_ahead = 1 if self._transport is None else CONTEXT
-        self._unread = listed_packets(container, stream)
+        self._pictures = Pictures(container, stream, fps=self.fps, silence_s=silence_s, path=path)
         self._reformatter = VideoReformatter()  # kept, since making one takes as long as a small frame
-        self._decoded: deque[VideoFrame] = deque()
         self._lock = threading.Lock()  # containers are not thread-safe
         self._ended = False
         self._shown_s: float | None = None  # media time of the last frame
         self._longest_s = 1 / self.fps if self.fps else 0.0  # between two frames
-        self._interlaced = False
+        self._size_wh: tuple[int, int] | None = None  # of the last picture
+        self._resized = 0  # times
         self._runs_back = False  # the media time; noted
         self._damage_at: int | None = None  # the place of its line on `skipped`
+        self._notes_at: dict[str, int] = {}  # the places of lines on `notes` that change
 
     @classmethod
     def file(cls, path: Path, form: str | None = None) -> VideoSource:
@@ -123,55 +92,61 @@ class VideoSource(Source):
         Raises:
             SourceError: if FFmpeg cannot read it, or its frames have more pixels than the limit.
         """
+        from av.error import FFmpegError
+
         try:
             path.open("rb").close()
         except OSError as error:
             raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
-        source = cls._open(
-            f"file:{path}",
-            str(path),
-            f"{path} is damaged or not a video that FFmpeg can read; try: ffmpeg -i {path} repaired.mp4",
-            live=False,
-            path=path,
-            form=form,
+        failure = SourceError(
+            f"{path} is damaged or not a video that FFmpeg can read; try: ffmpeg -i {path} repaired.mp4"
         )
+        try:
+            opened = open_container(f"file:{path}", str(path), failure, form=form)
+        except (FFmpegError, OSError, ValueError) as error:
+            raise failure from error
+        container, stream, _ = opened
+        source = cls._of(container, stream, str(path), path=path)
         source.files = [path]
         source._turn_pixels()
         return source
 
-    def _turn_pixels(self) -> None:
-        """Find out whether pixels that are not square will lie on their side; the first picture tells."""
-        if self.pixel_aspect == 1 or (picture := self._next_picture()) is None:
-            return
-        self._decoded.appendleft(picture)
-        if orientation(picture).transposed:
-            self.pixel_aspect = 1 / self.pixel_aspect
+    @classmethod
+    def url(cls, text: str) -> VideoSource:
+        """A network stream, or a recording on a web server (not live), with its options; see `Address`.
+
+        Raises:
+            UsageError: if the address is wrong.
+            SourceError: if it cannot be read; see `open_stream`.
+        """
+        address = Address.parse(text)
+        container, stream, live = open_stream(address)
+        silence_s = address.options.read_timeout_s if live else None
+        return cls._of(container, stream, address.name, silence_s=silence_s)
 
     @classmethod
-    def url(cls, url: str) -> VideoSource:
-        """A network stream, or a recording on a web server (not live). Raises SourceError if it fails."""
-        name = without_password(url)
-        failure = f"cannot open {name}; check the address, user name and password, and that the camera is on"
-        return cls._open(url, name, failure, live=None)
-
-    @classmethod
-    def _open(
+    def _of(
         cls,
-        place: str,
+        container: InputContainer,
+        stream: VideoStream,
         name: str,
-        failure: str,
         *,
-        live: bool | None,
+        silence_s: float | None = None,
         path: Path | None = None,
-        form: str | None = None,
     ) -> VideoSource:
-        """Open a container; None for `live` stands for finding out."""
-        container, stream, live = open_container(place, name, failure, live=live, form=form)
         try:
-            return cls(container, stream, name, live=live, path=path)
+            return cls(container, stream, name, silence_s=silence_s, path=path)
         except BaseException:
             container.close()
             raise
+
+    def _turn_pixels(self) -> None:
+        """Find out whether pixels that are not square will lie on their side; the first picture tells."""
+        if self.pixel_aspect == 1 or (picture := self._pictures.next()) is None:
+            return
+        self._pictures.put_back(picture)
+        if orientation(picture).transposed:
+            self.pixel_aspect = 1 / self.pixel_aspect
 
     def read(self) -> Frame | None:
         """Return the next frame; see `Source.read`. `time_s` of a live frame is when it was decoded."""
@@ -192,33 +167,32 @@ class VideoSource(Source):
             return self._next_sound() is not None
 
     def close(self) -> None:
-        """Close the container now, or as soon as a blocked reader wakes."""
-        self.closed = True
+        """Close the container now, or as soon as a blocked reader wakes, at the latest after its timeout."""
+        self.closed = self._pictures.stopped = True
         if self._lock.acquire(timeout=CLOSE_TIMEOUT_S):
             self._release()
             self._lock.release()
 
     def _release(self) -> None:
         self._ended = True
-        self._packets.close()
-        self._decoded.clear()
+        self._pictures.close()
         self._container.close()
 
     def _next_sound(self) -> tuple[VideoFrame, int, float | None] | None:
         """Decode up to the next sound frame; None at the end, or once closed."""
-        while (picture := self._next_picture()) is not None:
-            stamp = self._timeline.time_of(picture.pts if picture.pts is not None else picture.dts)
-            self._interlaced = picture.interlaced_frame
-            index = self._timeline.place(stamp, damaged=picture.is_corrupt, interlaced=self._interlaced)
+        patience = self._pictures.patience
+        while not self._ended and (picture := self._pictures.next()) is not None:
+            index, stamp = self._pictures.place(picture)
             media_s = self._media_s(stamp)
             self._note_lost()
-            if index is not None:
-                self._follow_time(media_s)
             if index is None:
-                self._patience.bad()
+                patience.bad()
                 continue
-            self._patience.sound()
+            self._follow_time(media_s)
+            patience.sound()
             check_pixels(self.name, picture.width, picture.height)  # it may change on the way
+            self._follow_size(picture)
+            self._follow_clock()
             return picture, index, media_s
         if self.closed:  # perhaps while this thread was blocked
             self._release()
@@ -227,63 +201,8 @@ class VideoSource(Source):
             self._note_end()
         return None
 
-    def _next_picture(self) -> VideoFrame | None:
-        while not self.closed and not (self.live and self._patience.exhausted):
-            if self._decoded:
-                return self._decoded.popleft()
-            if self._ended or (packet := self._next_packet()) is None:
-                return None
-            self._decoded.extend(self._decode(packet))
-        return None
-
-    def _next_packet(self) -> Packet[VideoStream] | None:
-        """Return the next packet to decode, and announce those behind it."""
-        while len(self._ahead) < self._most_ahead and (packet := next(self._packets, None)) is not None:
-            if not packet.size or self._announce(packet):
-                self._ahead.append(packet)
-        return self._ahead.popleft() if self._ahead else None
-
-    def _announce(self, packet: Packet[VideoStream]) -> bool:
-        """Put a packet on the timeline; False where it is not to be decoded."""
-        self._unread -= 1
-        # FFmpeg does not call it a keyframe if it is damaged.
-        is_first = self._begins_whole and self._timeline.latest is None
-        dts = packet.dts if packet.dts is not None else packet.pts
-        shift = self._timeline.shift(dts, packet.pts, is_keyframe=packet.is_keyframe)
-        packet.pts = None if packet.pts is None else packet.pts + shift
-        packet.dts = None if packet.dts is None else packet.dts + shift
-        stamp = packet.pts if packet.pts is not None and self._own_times else packet.dts
-        if self._lead.has(stamp, is_keyframe=packet.is_keyframe or is_first):
-            return False
-        if is_shown(packet, self._codec):
-            self._timeline.announce(stamp, damaged=packet.is_corrupt)
-        if self._transport is not None:
-            self._transport.note(packet.pos, stamp)
-        return True
-
-    def _decode(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
-        from av.error import FFmpegError
-
-        try:
-            return packet.decode()  # an empty one, the last, fetches what the decoder still holds
-        except (FFmpegError, ValueError):
-            self._bear()
-            return []
-
-    def _bear(self) -> None:
-        self._timeline.complain()
-        self._patience.bad()
-
-    def _bear_break(self) -> None:
-        """Take note that the container could not be read here."""
-        begins = self._timeline.latest is None
-        if begins and self._matroska is not None and (cluster := first_cluster(self._matroska)):
-            self._timeline.begin(cluster[1])
-        self._bear()
-        self._timeline.interrupt()
-
     def _media_s(self, stamp: int | None) -> float | None:
-        return None if stamp is None or not self._has_clock else float(stamp * self._tick)
+        return None if stamp is None or not self._has_clock else float(stamp * self._pictures.tick)
 
     def _follow_time(self, media_s: float | None) -> None:
         """Keep the time of the last frame and the longest interval, by which a missing rest is told."""
@@ -296,17 +215,41 @@ class VideoSource(Source):
                 self.notes.append(f"the times in {self.name} run backwards, first at {self._shown_s:.2f} s")
         self._shown_s = media_s
 
+    def _follow_size(self, picture: VideoFrame) -> None:
+        """Take note of a size that changes on the way."""
+        before, self._size_wh = self._size_wh, (picture.width, picture.height)
+        if before not in (None, self._size_wh):
+            self._resized += 1
+            self._note(
+                "size",
+                f"the pictures of {self.name} changed size {_times(self._resized)}, now "
+                f"{picture.width}x{picture.height} pixels",
+            )
+
+    def _follow_clock(self) -> None:
+        """Take note of a camera's clock that is set while it sends."""
+        if self.live and self._pictures.clock_jumps:
+            jumps, by_s = self._pictures.clock_jumps, self._pictures.jumped_by_s
+            self._note("clock", f"the clock of {self.name} jumped {_times(jumps)}, last by {by_s:+.1f} s")
+
+    def _note(self, about: str, line: str) -> None:
+        """Put a line on `notes`, in place of the last one about the same."""
+        if about not in self._notes_at:
+            self._notes_at[about] = len(self.notes)
+            self.notes.append("")
+        self.notes[self._notes_at[about]] = line
+
     def _note_lost(self) -> None:
         """Bring `bad_frames`, and the line about them, up to date."""
-        if self._timeline.lost == self.bad_frames:
+        if self._pictures.timeline.lost == self.bad_frames:
             return
-        self.bad_frames = self._timeline.lost
-        if self.live or self._timeline.first_lost is None:
+        self.bad_frames = self._pictures.timeline.lost
+        if self.live or self._pictures.timeline.first_lost is None:
             return
         if self._damage_at is None:
             self._damage_at = len(self.skipped)
             self.skipped.append("")
-        index, stamp = self._timeline.first_lost
+        index, stamp = self._pictures.timeline.first_lost
         media_s = self._media_s(stamp)
         when = f"frame {index}" if media_s is None else f"{media_s:.2f} s"
         damaged = "frame is" if self.bad_frames == 1 else "frames are"
@@ -315,13 +258,13 @@ class VideoSource(Source):
         )
 
     def _note_end(self) -> None:
-        breaks_off = self._unread > 0 or self._timeline.breaks_off
-        end = None if self._end_s is None or not breaks_off else round(self._end_s / self._tick)
-        self._timeline.end(interlaced=self._interlaced, stated_end=end)
+        self._pictures.end(self._end_s)
         self._note_lost()
         if self.live:
-            if self._patience.exhausted:
-                self.skipped.append(f"{self.name}: {self._patience.complaint}")
+            if self._pictures.patience.exhausted:
+                self.skipped.append(f"{self.name}: {self._pictures.patience.complaint}")
+            elif self._pictures.broken_by:
+                self.skipped.append(f"{self.name} stopped sending: {self._pictures.broken_by}")
             return
         if self._end_s is None or self._shown_s is None:
             return
@@ -330,3 +273,7 @@ class VideoSource(Source):
                 f"{self.name} breaks off at {self._shown_s:.2f} s of {self._end_s:.2f} s: "
                 "the rest is missing or damaged"
             )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Union
 
 from edgeseg.runtime.profiling.timing import StageTimes
-from edgeseg.runtime.sources import GSTREAMER_PREFIX, open_source
+from edgeseg.runtime.sources import open_source
 from edgeseg.runtime.sources.address import without_password
 from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.streams.feed import OPEN_TIMEOUT_S, STALL_TIMEOUT_S, Feed
@@ -51,7 +51,7 @@ def feed_of(
     return Feed(
         name,
         lambda: open_source(text),
-        address=_address(text),
+        address=without_password(text),
         policy=policy,
         stall_timeout_s=stall_timeout_s,
         open_timeout_s=None if _is_stored(text) else OPEN_TIMEOUT_S,
@@ -59,13 +59,6 @@ def feed_of(
         on_frame=on_frame,
         on_state=on_state,
     )
-
-
-def _address(text: str) -> str:
-    """Name a source that is not open yet."""
-    if text.startswith(GSTREAMER_PREFIX):
-        return GSTREAMER_PREFIX
-    return without_password(text) if "://" in text else text
 
 
 def _is_stored(text: str) -> bool:

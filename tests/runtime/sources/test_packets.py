@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from av.error import InvalidDataError, TimeoutError
 
-from edgeseg.runtime.sources.packets import Lead, read_packets
+from edgeseg.runtime.sources.packets import Lead, live_packets, read_packets
 
 STREAM = SimpleNamespace(time_base=Fraction(1, 100))
 
@@ -18,37 +18,57 @@ class Container:
     def __init__(self, *packets: int | Exception) -> None:
         self._packets = iter(packets)
 
-    def demux(self, _: object) -> Iterator[SimpleNamespace]:
+    def demux(self, _: object = None) -> Iterator[SimpleNamespace]:
         for packet in self._packets:
             if isinstance(packet, Exception):
                 raise packet
-            yield SimpleNamespace(dts=packet, size=1, is_corrupt=packet == 108)
+            yield SimpleNamespace(dts=packet, size=1, is_corrupt=packet == 108, stream=STREAM)
 
 
-def _read(container: Container, *, look_ahead: bool = True) -> tuple[list[int], int]:
+def _read(container: Container, *, live: bool = False) -> tuple[list[int], int, list[str]]:
     failures: list[None] = []
-    packets = read_packets(container, STREAM, lambda: failures.append(None), look_ahead=look_ahead)
-    return [packet.dts for packet in packets], len(failures)
+    breaks: list[str] = []
+    packets = (
+        live_packets(container, STREAM, lambda: failures.append(None), breaks.append, silence_s=60.0)
+        if live
+        else read_packets(container, STREAM, lambda: failures.append(None))
+    )
+    return [packet.dts for packet in packets], len(failures), breaks
 
 
-@pytest.mark.parametrize("look_ahead", [True, False])
-def test_a_place_that_cannot_be_read_costs_no_packet_around_it(look_ahead: bool) -> None:
+@pytest.mark.parametrize("live", [True, False])
+def test_a_place_that_cannot_be_read_costs_no_packet_around_it(live: bool) -> None:
     error = InvalidDataError(1094995529, "invalid data")
-    assert _read(Container(0, 4, error, 8, error, error, 12), look_ahead=look_ahead) == ([0, 4, 8, 12], 3)
+    assert _read(Container(0, 4, error, 8, error, error, 12), live=live) == ([0, 4, 8, 12], 3, [])
 
 
-def test_silence_ends_a_live_source() -> None:
-    assert _read(Container(0, 4, TimeoutError(110, "timed out"), 8), look_ahead=False) == ([0, 4], 0)
+def test_a_broken_connection_ends_a_live_source_which_says_why() -> None:
+    error = TimeoutError(110, "timed out", "rtsp://me:secret@cam/1")
+    assert _read(Container(0, 4, error, 8), live=True) == ([0, 4], 0, ["timed out"])
 
 
-def test_a_container_that_gives_nothing_but_errors_ends() -> None:
+@pytest.mark.parametrize("live", [True, False])
+def test_a_container_that_gives_nothing_but_errors_ends(live: bool) -> None:
     errors = [InvalidDataError(1094995529, "invalid data") for _ in range(1000)]
-    assert _read(Container(0, *errors))[0] == [0]
+    assert _read(Container(0, *errors), live=live)[0] == [0]
+
+
+def test_sound_does_not_hide_that_the_pictures_stopped() -> None:
+    class Sound(Container):
+        def demux(self, _: object = None) -> Iterator[SimpleNamespace]:
+            yield from super().demux()
+            while True:
+                yield SimpleNamespace(stream=None)
+
+    breaks: list[str] = []
+    packets = live_packets(Sound(0, 4), STREAM, lambda: None, breaks.append, silence_s=0.1)
+    assert [packet.dts for packet in packets] == [0, 4]
+    assert "nothing came for 0.1 s" in breaks
 
 
 def test_the_last_packets_before_another_recording_are_not_suspect() -> None:
     for following, suspect in ((112, True), (0, False), (2000, False)):
-        packets = list(read_packets(Container(104, 108, following), STREAM, lambda: None, look_ahead=True))
+        packets = list(read_packets(Container(104, 108, following), STREAM, lambda: None))
         assert [packet.is_corrupt for packet in packets] == [False, suspect, False]
 
 
