@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import UsageError
-from edgeseg.runtime.filters.association import NONE, match, overlaps
+from edgeseg.runtime.filters.association import NONE, match, similarity
 from edgeseg.runtime.filters.elapsed import Elapsed
 from edgeseg.runtime.filters.kalman import BoxFilter
 from edgeseg.runtime.frame import Frame
@@ -17,8 +17,8 @@ from edgeseg.runtime.sinks.base import Result
 
 SURE = 0.8  # score from which an object has an id at once
 LIKELY = 0.5  # score from which an object begins a track, which has an id once it is found again
-LEAST_IOU = 0.2  # of what was predicted and what was found, for an object that is likely
-LEAST_IOU_UNLIKELY = 0.4  # for one that is not: it may go on with a track, and begins none
+LEAST_FIT = 0.04  # of what was predicted and a likely object, see `similarity`: found by measurement
+LEAST_FIT_UNLIKELY = 0.25  # and one that is not likely: it may go on with a track, and begins none
 LOST_S = 2.0  # so long a track waits for its object
 MOST_TRACKS = 300  # those unseen for longest go
 
@@ -42,11 +42,11 @@ class Tracker:
     """Follow instances from frame to frame.
 
     A track predicts its object's box by a Kalman filter, see `BoxFilter`, and moves its last mask along. Each
-    object found goes to the track of its class whose mask it overlaps most, in two stages, as in ByteTrack
-    (Zhang et al., "ByteTrack: Multi-object tracking by associating every detection box", 2022): first the
-    likely ones, then the others, which may go on with a track but begin none. A track without its object for
-    LOST_S ends; one found only once, by a score below SURE, ends with the next frame. After a change of the
-    frames' size all begin anew; ids are not used twice.
+    object found goes to the track of its class that it fits best, see `similarity`, in two stages, as in
+    ByteTrack (Zhang et al., "ByteTrack: Multi-object tracking by associating every detection box", 2022):
+    first the likely ones, then the others, which may go on with a track but begin none. A track without its
+    object for LOST_S ends; one found only once, by a score below SURE, ends with the next frame. After a
+    change of the frames' size all begin anew; ids are not used twice.
 
     Scores below the engine's threshold never come here: with a lower `--score-threshold` objects that are
     hard to see are followed for longer.
@@ -104,7 +104,7 @@ class Tracker:
         """Give each object a track, (D,); see `match`."""
         boxes = self._boxes.boxes
         seen_at = np.array([track.centre for track in self._tracks]).reshape(-1, 2)
-        overlap = overlaps(
+        fit = similarity(
             boxes,
             np.array([track.class_id for track in self._tracks], np.int64),
             [track.crop for track in self._tracks],
@@ -112,7 +112,7 @@ class Tracker:
             found,
         )
         likely = found.scores >= LIKELY
-        return match(overlap, [(likely, LEAST_IOU), (~likely, LEAST_IOU_UNLIKELY)])
+        return match(fit, [(likely, LEAST_FIT), (~likely, LEAST_FIT_UNLIKELY)])
 
     def _see(self, track: _Track, found: InstanceResult, index: int) -> int:
         """Note that a track's object is there; give its id."""
