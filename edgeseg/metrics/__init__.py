@@ -4,6 +4,7 @@
     boundary F            `boundary.mean_boundary_f`: how well the edges between classes lie
     AP                    `average_precision.average_precision`: objects against the truth, COCO's
     flicker               `flicker.flicker`: share of pixels that change their label though the truth does not
+    switches, IDF1        `identity.IdentityErrors`: how well tracks stay with objects
     label agreement       `label_agreement.LabelErrors.label_agreement`: share of equal pixels of two results
     class overlap         `label_agreement.LabelErrors.class_overlap`: mean IoU of two results
     matched, missed, ..   `object_agreement.ObjectErrors`: objects of two results, pair by pair

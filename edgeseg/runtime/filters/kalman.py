@@ -1,8 +1,9 @@
 """Predict where boxes will be from where they were: a Kalman filter for each, all at once.
 
-Each of centre x, centre y, width and height is filtered for itself, with the model of constant velocity
-whose acceleration is white noise (Bar-Shalom et al., "Estimation with Applications to Tracking and
-Navigation", 2001, section 6.2.2). It knows seconds, not frames: frames may be dropped or come unevenly. All
+Each of centre x, centre y, width and height is filtered for itself. Its velocity is an Ornstein-Uhlenbeck
+process (Uhlenbeck and Ornstein, "On the theory of the Brownian motion", 1930): pushed by white noise, it
+fades within MEMORY_S. With a constant velocity, the usual model, objects that are hidden while they turn or
+stop are looked for too far away. It knows seconds, not frames: frames may be dropped or come unevenly. All
 noise is in proportion to the object's size, as in SORT and ByteTrack: what is near looks large and fast.
 """
 
@@ -15,6 +16,7 @@ MEASUREMENT = 0.05  # standard deviation of what is measured, in sizes of the ob
 ACCELERATION = (
     1.0  # sizes a second in the root of a second: ByteTrack's 1 / 160 a frame at 30 frames a second
 )
+MEMORY_S = 0.5  # after which a velocity is down to 1 / e
 FIRST_VELOCITY = 2.0  # standard deviation in sizes a second: ByteTrack's 10 / 160 a frame
 
 
@@ -53,8 +55,7 @@ class BoxFilter:
 
     def predict(self, dt_s: float) -> None:
         """Move everything by so many seconds."""
-        step = np.array([[1.0, dt_s], [0.0, 1.0]])
-        drift = np.array([[dt_s**3 / 3, dt_s**2 / 2], [dt_s**2 / 2, dt_s]])
+        step, drift = transition(dt_s)
         density = (ACCELERATION * _sizes(self.state)) ** 2
         self.state = self.state @ step.T
         self.covariance = step @ self.covariance @ step.T + density[:, None, None, None] * drift
@@ -70,6 +71,21 @@ class BoxFilter:
 
     def _sides(self) -> NDArray[np.float64]:
         return np.maximum(self.state[:, 2:, 0], 1.0)
+
+
+def transition(dt_s: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give what happens to position and velocity in so many seconds.
+
+    Returns:
+        (2, 2) by which they are multiplied, and (2, 2) covariance of what noise of density 1 adds.
+    """
+    faded = -np.expm1(-dt_s / MEMORY_S)  # share of the velocity that is gone
+    way_s = MEMORY_S * faded
+    step = np.array([[1.0, way_s], [0.0, 1.0 - faded]])
+    velocity = MEMORY_S / 2 * faded * (2 - faded)
+    both = way_s**2 / 2
+    position = MEMORY_S**2 * (dt_s - 2 * way_s + velocity)
+    return step, np.array([[position, both], [both, velocity]])
 
 
 def _centres_and_sides(boxes: NDArray[np.float32]) -> NDArray[np.float64]:

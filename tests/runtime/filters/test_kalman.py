@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
-from edgeseg.runtime.filters.kalman import ACCELERATION, FIRST_VELOCITY, MEASUREMENT, BoxFilter
+from edgeseg.runtime.filters.kalman import (
+    ACCELERATION,
+    FIRST_VELOCITY,
+    MEASUREMENT,
+    BoxFilter,
+    transition,
+)
 
 SIDE = 20.0  # of squares: their size stays what it is
 
@@ -23,10 +31,8 @@ def _opencv(times: list[float], xs: list[float]) -> list[float]:
     kalman.errorCovPost = np.diag([(MEASUREMENT * SIDE) ** 2, (FIRST_VELOCITY * SIDE) ** 2])
     predicted = []
     for earlier, later, x in zip(times, times[1:], xs[1:], strict=False):
-        dt = later - earlier
-        kalman.transitionMatrix = np.array([[1.0, dt], [0.0, 1.0]])
-        density = (ACCELERATION * SIDE) ** 2
-        kalman.processNoiseCov = density * np.array([[dt**3 / 3, dt**2 / 2], [dt**2 / 2, dt]])
+        kalman.transitionMatrix, drift = transition(later - earlier)
+        kalman.processNoiseCov = (ACCELERATION * SIDE) ** 2 * drift
         predicted.append(float(kalman.predict()[0, 0]))
         kalman.correct(np.array([[x]]))
     return predicted
@@ -48,16 +54,33 @@ def test_predictions_are_those_of_opencv() -> None:
     np.testing.assert_allclose([-x for _, x in found], expected, rtol=1e-5)
 
 
-def test_a_steady_object_is_predicted_where_it_will_be() -> None:
-    """60 pixels a second, seen at uneven times: half a second later it is 30 pixels further."""
+def test_a_steady_object_is_predicted_near_where_it_will_be() -> None:
+    """Half its size a second; of 2 pixels in 0.2 s more than half is foreseen, since velocities fade."""
     boxes, now = BoxFilter(), 0.0
     boxes.add(np.array([_square(0, 0)], np.float32))
-    for dt in [0.1, 0.3, 0.05, 0.2, 0.1, 0.1]:
+    for dt in [0.1, 0.3, 0.05, 0.2, 0.1, 0.1] * 3:
         now += dt
         boxes.predict(dt)
-        boxes.correct(np.array([0]), np.array([_square(60 * now, 0)], np.float32))
-    boxes.predict(0.5)
-    np.testing.assert_allclose(boxes.boxes[0], _square(60 * (now + 0.5), 0), atol=1.5)
+        boxes.correct(np.array([0]), np.array([_square(10 * now, 0)], np.float32))
+    boxes.predict(0.2)
+    np.testing.assert_allclose(boxes.boxes[0], _square(10 * (now + 0.2), 0), atol=1.0)
+
+
+def test_a_short_time_is_that_of_constant_velocity() -> None:
+    """The first terms in dt, as in books on the model of constant velocity."""
+    dt = 1e-3
+    step, drift = transition(dt)
+    np.testing.assert_allclose(step, [[1, dt], [0, 1]], atol=3e-3)
+    np.testing.assert_allclose(drift, [[dt**3 / 3, dt**2 / 2], [dt**2 / 2, dt]], rtol=5e-3)
+
+
+@given(st.floats(1e-3, 3), st.floats(1e-3, 3))
+def test_two_times_after_each_other_are_their_sum(one: float, other: float) -> None:
+    """So a frame that is dropped changes nothing."""
+    (first, first_drift), (second, second_drift) = transition(one), transition(other)
+    whole, drift = transition(one + other)
+    np.testing.assert_allclose(second @ first, whole, rtol=1e-9)
+    np.testing.assert_allclose(second @ first_drift @ second.T + second_drift, drift, rtol=1e-6)
 
 
 def test_no_time_changes_nothing() -> None:
