@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -93,10 +93,11 @@ class Engine:
         return self._manifest
 
     def infer(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """Run images (n, H, W, 3) uint8 BGR of the input's size, 1 <= n <= the engine's batch.
+        """Run images (n, H, W, 3) uint8 BGR of the input's size, in as many batches as they take, n >= 1.
 
         Returns:
-            The outputs of these images by name, (n, ...) each; they belong to the caller.
+            The outputs of these images by name, (n, ...) each; they belong to the caller. Where the number
+            of detections depends on the image, those with fewer are padded with zeros, a score of 0.
 
         Raises:
             ShapeError: if `images` has another shape or dtype.
@@ -104,6 +105,14 @@ class Engine:
                 process was forked.
         """
         self._check_images(images)
+        most = self._shape[0]
+        if len(images) <= most:
+            return self._infer_batch(images)
+        starts = range(0, len(images), most)
+        return _joined([self._infer_batch(images[start : start + most]) for start in starts])
+
+    def _infer_batch(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """Run as many images as the batch holds, or fewer."""
         thread = threading.get_ident()
         try:
             with self._changed:
@@ -151,15 +160,27 @@ class Engine:
         self.close()
 
     def _check_images(self, images: NDArray[np.uint8]) -> None:
-        most, *size = self._shape
-        fits = images.ndim == len(self._shape) and list(images.shape[1:]) == size
-        if fits and images.dtype == np.uint8 and 1 <= len(images) <= most:
+        if images.shape[1:] == self._shape[1:] and images.dtype == np.uint8 and len(images):
             return
-        count = "1" if most == 1 else f"1 to {most}"
         raise ShapeError(
-            f"the engine takes {count} x {self._shape[1:]} uint8 BGR, got {images.shape} {images.dtype}; "
-            "a Segmenter makes that of frames of any size"
+            f"the engine takes images (n, {', '.join(map(str, self._shape[1:]))}) uint8 BGR, at least one, "
+            f"got {images.shape} {images.dtype}; a Segmenter makes that of frames of any size"
         )
+
+
+def _joined(parts: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """Put the outputs of several batches one behind the other, detections padded to the most of any."""
+    outputs = {}
+    for name, first in parts[0].items():
+        values = [part[name] for part in parts]
+        most = max(value.shape[1] for value in values)
+        count = sum(map(len, values))
+        outputs[name] = np.zeros((count, most, *first.shape[2:]), first.dtype)
+        start = 0
+        for value in values:
+            outputs[name][start : start + len(value), : value.shape[1]] = value
+            start += len(value)
+    return outputs
 
 
 def _check_graph(spec: ModelSpec, backend: Backend) -> None:

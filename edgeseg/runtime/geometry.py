@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.spec import InputSpec
+from edgeseg.spec import InputSpec, ResizePolicy
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,20 @@ def place(frame_hw: tuple[int, int], spec: InputSpec) -> Placement:
     a frame of another aspect ratio than the input's shrinks until it fits.
     """
     input_hw = (spec.height, spec.width)
-    if spec.resize == "stretch":
-        return Placement(frame_hw, input_hw, 0, 0, *input_hw)
+    height, width = resized_hw(frame_hw, input_hw, spec.resize)
+    top, left = 0, 0
     if spec.resize == "letterbox":
-        height, width = _letterbox_size(frame_hw, input_hw)
         top, left = (spec.height - height) // 2, (spec.width - width) // 2
-        return Placement(frame_hw, input_hw, top, left, height, width)
-    return Placement(frame_hw, input_hw, 0, 0, *_shortest_edge_size(frame_hw, input_hw))
+    return Placement(frame_hw, input_hw, top, left, height, width)
+
+
+def resized_hw(frame_hw: tuple[int, int], limit_hw: tuple[int, int], resize: ResizePolicy) -> tuple[int, int]:
+    """Give the size to which a frame is resized so that it fits `limit_hw`; see `place`."""
+    if resize == "stretch":
+        return limit_hw
+    if resize == "letterbox":
+        return _letterbox_size(frame_hw, limit_hw)
+    return _shortest_edge_size(frame_hw, limit_hw)
 
 
 def _letterbox_size(frame_hw: tuple[int, int], input_hw: tuple[int, int]) -> tuple[int, int]:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from edgeseg.runtime.geometry import Placement
 from edgeseg.runtime.results import InstanceResult, MaskCrop
+from edgeseg.runtime.tiles.mosaic import Mosaic
+from edgeseg.runtime.tiles.objects import joined_objects
 from edgeseg.spec import Thresholds
 
 Decide = Callable[[NDArray[np.float32], tuple[slice, slice]], NDArray[np.bool_]]
@@ -26,27 +28,43 @@ def instance_result(
     *,
     decide: Decide | None = None,
 ) -> InstanceResult:
-    """Bring the detections for one frame to the frame's pixels.
+    """Bring the detections for one frame, or for its tiles, to the frame's pixels.
 
     Args:
-        outputs: `boxes` (1, D, 4) float32 xyxy in input pixels, `scores` (1, D) float32 with 0 for padding,
-            `class_ids` (1, D) of an integer type, `masks` (1, D, M, M) float32 probabilities.
+        outputs: of K images, 1 without tiles: `boxes` (K, D, 4) float32 xyxy in input pixels, `scores` (K, D)
+            float32 with 0 for padding, `class_ids` (K, D) of an integer type, `masks` (K, D, M, M) float32
+            probabilities.
         thresholds: detections of less than `score` go; pixels of `mask` and more are inside.
-        decide: takes the place of `thresholds.mask`; called for each detection, best score first.
+        decide: takes the place of `thresholds.mask`; called for each detection of an image, best score first.
 
     Returns:
         The detections in descending order of score, boxes clipped to the frame; those with nothing in the
         frame are left out.
     """
-    scores = outputs["scores"][0]
-    boxes = placement.boxes_to_frame(outputs["boxes"][0])
+    if not isinstance(placement, Mosaic):
+        return _result(outputs, 0, placement, thresholds, decide)
+    numbers = range(placement.images)
+    views = [_result(outputs, i, placement.placement(i), thresholds, decide) for i in numbers]
+    return joined_objects(views, placement)
+
+
+def _result(
+    outputs: Mapping[str, NDArray[Any]],
+    number: int,
+    placement: Placement,
+    thresholds: Thresholds,
+    decide: Decide | None,
+) -> InstanceResult:
+    """Bring the detections in one of the images to the frame."""
+    scores = outputs["scores"][number]
+    boxes = placement.boxes_to_frame(outputs["boxes"][number])
     visible = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     found = np.flatnonzero((scores >= thresholds.score) & (scores > 0) & visible)
     found = found[np.argsort(-scores[found], kind="stable")]
     boxes = boxes[found]
-    masks = outputs["masks"][0]
+    masks = outputs["masks"][number]
     crops = paste_masks(masks[found], boxes, placement.frame_hw, threshold=thresholds.mask, decide=decide)
-    class_ids = outputs["class_ids"][0][found].astype(np.int64)
+    class_ids = outputs["class_ids"][number][found].astype(np.int64)
     return InstanceResult(boxes, scores[found], class_ids, placement.frame_hw, crops)
 
 

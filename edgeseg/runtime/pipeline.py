@@ -119,7 +119,7 @@ def run(
         SinkError: if a result cannot be written.
         RunInterrupted: on Ctrl-C, after closing the sinks.
     """
-    tally = _Tally()
+    tally = _Tally(segmenter)
     delivery = Delivery(sinks, segmenter.spec, tally.times)
     tally.sinks, tally.delivery = sinks, delivery
     try:
@@ -150,7 +150,8 @@ def run(
 class _Tally:
     """What a run has done so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, segmenter: Steps) -> None:
+        self.segmenter = segmenter
         self.times = StageTimes()
         self.feed: Feed | None = None
         self.sinks: Sequence[Sink] = ()
@@ -183,7 +184,8 @@ class _Tally:
     def _notes(self) -> tuple[str, ...]:
         notes = self.feed.status().notes if self.feed else ()
         lost = self.delivery.notes() if self.delivery else ()
-        return (*notes, *(note for sink in self.sinks for note in sink.notes), *lost)
+        sinks = (note for sink in self.sinks for note in sink.notes)
+        return (*notes, *self.segmenter.notes, *sinks, *lost)
 
 
 def _dropped(status: SourceStatus) -> int:

@@ -1,4 +1,4 @@
-"""Turn a frame of any size into the network's input: (1, H, W, 3) uint8 BGR; all else is in the graph."""
+"""Turn a frame of any size into the network's input: (K, H, W, 3) uint8 BGR; all else is in the graph."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ _COLOUR_DIMENSIONS = 3
 
 
 class Prepared(NamedTuple):
-    """A frame in the network's input: `image` is (1, H, W, 3) uint8 BGR, C-contiguous.
+    """A frame in the network's input: `image` is (K, H, W, 3) uint8 BGR, C-contiguous.
 
-    `image` belongs to the `Preprocessor`, which overwrites it with the next frame that the same thread
-    prepares, or is the frame itself where that fits as it is. Use it up, or copy it, before that.
+    K is 1, or the number of images that a frame is cut into. `image` belongs to what prepared it, which
+    overwrites it with the next frame that the same thread prepares, or is the frame itself where that fits as
+    it is. Use it up, or copy it, before that.
     """
 
     image: NDArray[np.uint8]
@@ -46,7 +47,7 @@ class Preprocessor:
         Raises:
             ShapeError: if the frame has another shape or dtype.
         """
-        _check(frame)
+        check_frame(frame)
         canvas = self._canvas
         placement = canvas.placement
         if placement is None or placement.frame_hw != frame.shape[:2]:
@@ -76,7 +77,8 @@ class _Canvas(threading.local):
         self.placement = placement
 
 
-def _check(frame: NDArray[np.uint8]) -> None:
+def check_frame(frame: NDArray[np.uint8]) -> None:
+    """Raise a ShapeError that says what to do, unless this is (H, W, 3) uint8."""
     if not isinstance(frame, np.ndarray):
         raise ShapeError(f"a frame must be a numpy array (H, W, 3) of uint8, got {type(frame).__name__}")
     fits = frame.ndim == _COLOUR_DIMENSIONS and frame.shape[2] == _CHANNELS and frame.size

@@ -23,6 +23,10 @@ from edgeseg.runtime.preprocess import Prepared, Preprocessor
 from edgeseg.runtime.results import InstanceResult, SemanticResult
 from edgeseg.runtime.semantic import semantic_result
 from edgeseg.runtime.steps import FinishStage, segment
+from edgeseg.runtime.tiles.blend import joined
+from edgeseg.runtime.tiles.cut import TileCutter
+from edgeseg.runtime.tiles.mosaic import Mosaic
+from edgeseg.runtime.tiles.tiling import Tiling
 from edgeseg.spec import CRFSpec, ModelSpec
 
 
@@ -40,6 +44,7 @@ class Segmenter:
         confidence: also compute how sure the network is of every pixel; semantic engines with logits only.
         refinement: the CRF that turns logits into labels, or probabilities into masks; None stands for the
             best class of each pixel, or for the pixels above the spec's threshold.
+        tiles: how frames larger than the network's input are cut; None stands for resizing them.
 
     Raises:
         UsageError: if an argument does not fit the engine.
@@ -52,6 +57,7 @@ class Segmenter:
         score_threshold: float | None = None,
         confidence: bool = False,
         refinement: Refinement | InstanceRefinement | None = None,
+        tiles: Tiling | None = None,
     ) -> None:
         spec = engine.spec
         _check_arguments(spec, score_threshold, confidence)
@@ -66,7 +72,7 @@ class Segmenter:
             self._thresholds = dataclasses.replace(spec.thresholds, score=score_threshold)
         self._confidence = confidence
         self._refinement = refinement
-        self._prepare = Preprocessor(spec.input)
+        self._prepare = Preprocessor(spec.input) if tiles is None else TileCutter(spec, tiles)
 
     @classmethod
     def open(
@@ -80,6 +86,7 @@ class Segmenter:
         crf: CRFSpec | bool = False,
         crf_threads: int = 1,
         crf_budget_ms: float | None = None,
+        tiles: Tiling | None = None,
     ) -> Segmenter:
         """Open the engine in a folder that `edgeseg build` made, for this segmenter alone, which closes it.
 
@@ -95,6 +102,7 @@ class Segmenter:
             crf_threads: of the CRF.
             crf_budget_ms: keep the CRF within this time a frame, by doing less; see `Refinement` and
                 `InstanceRefinement`.
+            tiles: how frames larger than the network's input are cut; None stands for resizing them.
 
         Raises:
             EngineError: if there is no engine, a file was changed, or it does not fit this machine.
@@ -109,7 +117,11 @@ class Segmenter:
                 parameters = opened.spec.crf if crf is True else crf
                 refinement = _refinement(opened.spec, parameters, crf_threads, crf_budget_ms)
             segmenter = cls(
-                opened, score_threshold=score_threshold, confidence=confidence, refinement=refinement
+                opened,
+                score_threshold=score_threshold,
+                confidence=confidence,
+                refinement=refinement,
+                tiles=tiles,
             )
         except BaseException:
             opened.close()
@@ -132,6 +144,11 @@ class Segmenter:
         """The stage that `finish` is: `crf` where a CRF makes the labels or masks, else `postprocess`."""
         return "postprocess" if self._refinement is None else "crf"
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One line for each thing that was done otherwise than a user might expect."""
+        return self._prepare.notes if isinstance(self._prepare, TileCutter) else ()
+
     def __call__(self, frame: NDArray[np.uint8]) -> SemanticResult | InstanceResult:
         """Segment one frame (H, W, 3) uint8 BGR of any size.
 
@@ -142,7 +159,7 @@ class Segmenter:
         return segment(self, frame)
 
     def preprocess(self, frame: NDArray[np.uint8]) -> Prepared:
-        """Bring a frame into the network's input; the image is valid until this thread prepares the next."""
+        """Bring a frame into the network's input, or its tiles; valid until this thread prepares the next."""
         return self._prepare(frame)
 
     def infer(self, prepared: Prepared) -> dict[str, NDArray[Any]]:
@@ -155,10 +172,12 @@ class Segmenter:
         """Bring the outputs back to the frame, along the frame's edges where there is a CRF.
 
         Args:
-            outputs: of this frame, (1, ...) each, as `infer` returns them.
+            outputs: of this frame, or its K tiles, (K, ...) each, as `infer` returns them.
             placement: where the frame lies in the network's input, as `preprocess` returned it.
             frame: (H, W, 3) uint8 BGR.
         """
+        if isinstance(placement, Mosaic) and self.spec.task == "semantic":
+            outputs = joined(outputs, placement)
         if isinstance(self._refinement, InstanceRefinement):
             return self._refinement(outputs, placement, frame, self._thresholds)
         if self._refinement is not None:

@@ -28,11 +28,15 @@ class Steps(Protocol):
         """The model's contract."""
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """One line for each thing that was done otherwise than a user might expect."""
+
+    @property
     def finish_stage(self) -> FinishStage:
         """The stage that `finish` is."""
 
     def preprocess(self, frame: NDArray[np.uint8], /) -> Prepared:
-        """Bring a frame (H, W, 3) uint8 BGR into the network's input."""
+        """Bring a frame (H, W, 3) uint8 BGR into the network's input, as one image or several."""
 
     def infer(self, prepared: Prepared, /) -> Mapping[str, NDArray[Any]]:
         """Run the network."""

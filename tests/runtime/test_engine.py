@@ -61,8 +61,6 @@ def test_an_engine_gives_and_takes_batches() -> None:
     ("images", "batch"),
     [
         (np.zeros((0, 32, 48, 3), np.uint8), 2),
-        (np.zeros((3, 32, 48, 3), np.uint8), 2),
-        (np.zeros((2, 32, 48, 3), np.uint8), 1),
         (np.zeros((1, 32, 47, 3), np.uint8), 1),
         (np.zeros((32, 48, 3), np.uint8), 1),
         (np.zeros((1, 32, 48, 3), np.float32), 1),
@@ -70,9 +68,30 @@ def test_an_engine_gives_and_takes_batches() -> None:
 )
 def test_images_that_do_not_fit_are_refused(images: np.ndarray, batch: int) -> None:
     backend = FakeBackend(labels_spec(batch=batch))
-    with pytest.raises(ShapeError, match=r"the engine takes (1|1 to 2) x \(32, 48, 3\) uint8 BGR, got \("):
+    with pytest.raises(ShapeError, match=r"the engine takes images \(n, 32, 48, 3\) uint8 BGR, at least one"):
         backend.engine().infer(images)
     assert backend.calls == 0
+
+
+@pytest.mark.parametrize("spec", [labels_spec, logits_spec, instances_spec])
+@pytest.mark.parametrize("batch", [1, 2, 4])
+def test_more_images_than_a_batch_holds_take_several(spec: Callable[..., ModelSpec], batch: int) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (5, 32, 48, 3), np.uint8)
+    backend = FakeBackend(spec(batch=batch))
+    found = backend.engine().infer(images)
+    expected = fake_outputs(spec(batch=5), images)
+    assert backend.calls == -(-5 // batch)
+    assert set(found) == set(expected)
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
+def test_detections_in_more_images_are_padded_to_the_most_of_any() -> None:
+    images = np.zeros((2, 32, 48, 3), np.uint8)
+    images[1, 8:16, 8:24] = 255
+    found = FakeBackend(instances_spec(None)).engine().infer(images)
+    assert found["scores"].tolist() == [[0.0], [np.float32(0.9)]]
+    assert found["boxes"].tolist() == [[[0, 0, 0, 0]], [[8, 8, 24, 16]]]
+    assert found["masks"].shape[:2] == (2, 1)
 
 
 def test_outputs_without_an_entry_for_each_image_are_refused() -> None:

@@ -1,0 +1,1 @@
+"""Frames much larger than the network: cut into tiles of its input's size, and put together again."""
