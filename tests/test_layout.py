@@ -34,6 +34,8 @@ OF_SEVERAL_MODULES = {
     "runtime/sinks/test_window_on_screen.py": "the window, where there is a screen",
     "runtime/sources/test_open_source.py": "the package's own function",
     "runtime/sources/test_video_losses.py": "recordings that lost frames, in every container",
+    "runtime/sources/test_broadcast.py": "HLS and MPEG-TS over UDP, from real senders",
+    "runtime/sources/test_mjpeg.py": "cameras by HTTP, from a server that damages their pictures",
     "runtime/sources/test_rtsp.py": "cameras by RTSP, from a real server",
     "runtime/test_device_only.py": "the runtime where torch and onnx cannot be imported",
     "runtime/test_forks.py": "engines and threads in a forked process",
