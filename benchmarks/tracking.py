@@ -1,7 +1,7 @@
 """Measure how well tracks stay with objects, and against plainer ways: one table, several synthetic videos.
 
 Detections are the true masks of moving objects, disturbed: edges and boxes by a pixel or so, scores by
-chance, some objects found twice, some not for a while, some where nothing is (see `benchmarks.detections`).
+chance, some objects found twice, some not for a while, some where nothing is (see `benchmarks._detections`).
 Each case loses more: detections, or frames, as a live stream does. Of an engine its own are tracked as well.
 
 `ours` is `Tracker`. `no motion`: objects are looked for where they were last seen. `plain` does not predict
@@ -27,7 +27,7 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.detections import CROWDING, FPS, Case, Seen, true_iou, video
+from benchmarks._detections import CROWDING, FPS, Case, Seen, true_iou, video
 from edgeseg.metrics.assignment import largest_sum
 from edgeseg.metrics.identity import IdentityErrors
 from edgeseg.runtime.filters import Tracker, kalman, tracking
