@@ -67,6 +67,7 @@ class Pictures:
         self._dts: int | None = None  # of the last packet
         self.broken_by = ""
         self._live = silence_s is not None
+        self._passable = self._live and stream.codec_context.codec.intra_only
         self._codec = stream.codec_context.codec.canonical_name
         self._own_times = has_own_times(container, stream)
         gaps = telling_gaps(container, live=self._live)
@@ -102,6 +103,19 @@ class Pictures:
                 return None
             self._decoded.extend(self._decode(packet))
         return None
+
+    def pass_over(self) -> bool:
+        """Pass over the next picture undecoded; False at the end, or where it must be decoded.
+
+        It must where others need it, and in a recording, whose damage is counted.
+        """
+        if not self._passable or self._decoded or self.stopped or self.patience.exhausted:
+            return False
+        packet = self._next_packet()
+        if packet is None or not packet.size:
+            return False
+        self.timeline.place(packet.pts if packet.pts is not None else packet.dts, damaged=packet.is_corrupt)
+        return True
 
     def put_back(self, picture: VideoFrame) -> None:
         """Have `next` return a picture once more."""

@@ -162,8 +162,11 @@ class VideoSource(Source):
             return Frame(orientation(picture).apply(image), index, time_s, media_s=media_s)
 
     def skip(self) -> bool:
-        """Pass over the next frame without converting it."""
+        """Pass over the next frame without converting it, and undecoded where no other needs it."""
         with self._lock:
+            if not self._ended and self._pictures.pass_over():
+                self._note_lost()
+                return True
             return self._next_sound() is not None
 
     def close(self) -> None:

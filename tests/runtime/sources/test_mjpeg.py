@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from unittest import mock
 
 import pytest
 
 from edgeseg.errors import SourceError
 from edgeseg.runtime.sources import Source, open_source
+from edgeseg.runtime.sources.pictures import Pictures
 from tests.servers.marks import Marks, read_marks
 from tests.servers.mjpeg import Fault, MjpegServer
 from tests.servers.proxy import Proxy
@@ -72,6 +74,22 @@ def test_pictures_that_change_their_size_are_given_and_noted_in_one_line() -> No
         assert shapes == [(128, 160, 3), (480, 640, 3)]
         assert source.notes == [f"the pictures of {source.name} changed size 2 times, now 640x480 pixels"]
         assert source.bad_frames == 0
+
+
+def test_frames_are_passed_over_undecoded_and_keep_their_index() -> None:
+    with MjpegServer(fps=40.0) as server, open_source(server.url()) as source:
+        first = source.read()
+        with mock.patch.object(Pictures, "_decode", side_effect=AssertionError("it was decoded")):
+            assert all(source.skip() for _ in range(5))
+        later = source.read()
+        assert first is not None
+        assert later is not None
+        shown = [read_marks(frame.image) for frame in (first, later)]
+        assert later.index == first.index + 6
+        assert shown[1].frame - shown[0].frame >= 6
+        server.fault = Fault.CLOSED
+        assert sum(source.skip() for _ in range(200)) < 200
+        assert not source.skip()
 
 
 def test_user_and_password_open_a_camera_and_are_never_shown() -> None:
