@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     "outputs",
     multiple=True,
     metavar="PATH",
-    help=".mp4 (overlays), .jsonl (one object a frame), .png or .jpg (one image), or a folder "
-    "(label maps). May repeat.",
+    help=".mp4 (overlays), .jsonl (one object a frame), .png or .jpg (one image), a folder (label maps), "
+    "mqtt[s]://... or http[s]://... (a message a result). May repeat.",
 )
 @click.option("--show", is_flag=True, help="Show the overlay in a window; q ends.")
 @click.option("--frames", type=COUNT, help="Stop after so many frames.")

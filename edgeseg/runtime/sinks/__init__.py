@@ -1,4 +1,4 @@
-"""Turn what a user calls an output into a sink: `.mp4`, `.jsonl`, a folder, or one image."""
+"""Turn what a user calls an output into a sink: a file, a folder, a broker or a web server."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgeseg.errors import UsageError
+from edgeseg.runtime.sinks.addresses import check_address, is_address, open_address
 from edgeseg.runtime.sinks.base import Result, Sink
 from edgeseg.runtime.sinks.images import FolderSink, ImageSink
 from edgeseg.runtime.sinks.jsonlines import JsonLinesSink
@@ -34,13 +35,16 @@ def open_sink(text: str | os.PathLike[str], spec: ModelSpec, source: Source) -> 
     Args:
         text: a path that ends in `.mp4` (overlays as video), `.jsonl` (one object a frame), `.png` or `.jpg`
             (the overlay of one image), or a folder (label maps): one that exists, or a path that ends in
-            `/` or has no suffix.
+            `/` or has no suffix; or an address, `mqtt[s]://...` or `http[s]://...` (a message a result).
 
     Raises:
         UsageError: as `check_outputs`.
         SinkError: if it cannot be written.
+        MissingExtraError: if what an address takes is not installed.
     """
     check_outputs([text], source)
+    if is_address(text):
+        return open_address(os.fspath(text), spec)
     path, suffix = Path(text), _suffix_of(text)
     if suffix == ".mp4":
         video = VideoSink(path, fps=source.fps, live=source.live, pixel_aspect=source.pixel_aspect)
@@ -61,13 +65,21 @@ def check_outputs(
         engine: the folder of the engine that runs.
 
     Raises:
-        UsageError: if one is empty, has a suffix that no sink has, is given twice, is a file that `source`
-            reads, is a folder of label maps in which such a file lies, or is within the engine.
+        UsageError: if one is empty, is a malformed address, has a suffix that no sink has, is given twice, is
+            a file that `source` reads, is a folder of label maps in which such a file lies, or is within the
+            engine.
     """
     files = {file.resolve() for file in source.files}
     folders = {file.parent.resolve() for file in (*source.files, *files)}  # those of links, and of their aims
     taken: set[Path] = set()
+    addresses: set[str] = set()
     for text in texts:
+        if is_address(text):
+            name = check_address(os.fspath(text))
+            if os.fspath(text) in addresses:
+                raise UsageError(f"-o {name} is given twice; give each output an address of its own")
+            addresses.add(os.fspath(text))
+            continue
         _suffix_of(text)
         path, place = Path(text), Path(text).resolve()
         if place in taken:

@@ -3,6 +3,9 @@ from __future__ import annotations
 import json
 import os
 import resource
+import time
+from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -100,8 +103,10 @@ def test_a_disk_that_fills_up_leaves_whole_lines(tmp_path: Path) -> None:
                 sink.write(FRAME, two_animals())
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert len(_lines(path)) == 1
-    assert path.stat().st_size == line_bytes
+        assert len(_lines(path)) == 1
+        assert path.stat().st_size == line_bytes
+        sink.write(FRAME, two_animals())  # there is room again
+    assert len(_lines(path)) == 2
 
 
 def test_a_name_that_is_not_utf_8_is_written_with_a_question_mark(tmp_path: Path) -> None:
@@ -110,3 +115,17 @@ def test_a_name_that_is_not_utf_8_is_written_with_a_question_mark(tmp_path: Path
         sink.write(Frame(FRAME.image, 0, 0.0, name), two_animals())
         sink.write(FRAME, two_animals())
     assert [line["name"] for line in _lines(tmp_path / "r.jsonl")] == ["a?.png", "a.png"]
+
+
+def test_a_line_says_of_which_stream_it_is_and_when_and_how_long_it_took(tmp_path: Path) -> None:
+    before = datetime.now(timezone.utc)
+    frame = replace(
+        FRAME, time_s=time.monotonic() - 60, stream="gate", stages_ms={"infer": 12.34567, "total": 20}
+    )
+    with JsonLinesSink(tmp_path / "r.jsonl", INSTANCE) as sink:
+        sink.write(frame, two_animals())
+    (line,) = _lines(tmp_path / "r.jsonl")
+    assert (line["stream"], line["latency_ms"]) == ("gate", {"infer": 12.346, "total": 20})
+    assert line["time_utc"].endswith("Z")
+    captured = datetime.fromisoformat(line["time_utc"].replace("Z", "+00:00"))
+    assert abs((before - captured).total_seconds() - 60) < 30

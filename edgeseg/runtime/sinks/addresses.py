@@ -1,0 +1,54 @@
+"""Turn an address that a user calls an output into a sink: a broker or a web server."""
+
+from __future__ import annotations
+
+import os
+
+from edgeseg.errors import UsageError
+from edgeseg.runtime.sinks.base import Sink
+from edgeseg.runtime.sinks.messages import MessageSink, Sender
+from edgeseg.runtime.sinks.mqtt import PORTS, MqttPublisher, parse_mqtt
+from edgeseg.runtime.sinks.webhook import Webhook
+from edgeseg.runtime.sources.address import without_password
+from edgeseg.spec import ModelSpec
+
+WEB = ("http", "https")
+RESULTS = "results"
+
+
+def is_address(text: str | os.PathLike[str]) -> bool:
+    """Whether an output is meant as an address, not as a path."""
+    return isinstance(text, str) and "://" in text
+
+
+def check_address(address: str) -> str:
+    """Give an address's name without passwords. Raises UsageError if it is malformed or of no known kind."""
+    if _scheme(address) in PORTS:
+        return parse_mqtt(address).name
+    if _scheme(address) in WEB:
+        return Webhook(address).name
+    name = without_password(address)
+    raise UsageError(
+        f"-o {name} is no kind of output; addresses begin with mqtt://, mqtts://, http:// or https://"
+    )
+
+
+def open_address(address: str, spec: ModelSpec) -> Sink:
+    """Open a sink that sends a message a result. Raises as `check_address`, and MissingExtraError."""
+    masks = parse_mqtt(address).masks if _scheme(address) in PORTS else False
+    return MessageSink(open_sender(address, RESULTS), spec, masks=masks)
+
+
+def open_sender(address: str, kind: str) -> Sender:
+    """Open what sends messages of a kind, such as `results` or `events`, to an address.
+
+    Raises:
+        UsageError: if it is malformed or of no known kind.
+        MissingExtraError: if what it takes is not installed.
+    """
+    check_address(address)
+    return MqttPublisher(parse_mqtt(address), kind) if _scheme(address) in PORTS else Webhook(address)
+
+
+def _scheme(address: str) -> str:
+    return address.partition("://")[0].lower()
