@@ -11,6 +11,7 @@ from edgeseg.cli.options import COUNT, DEVICES, MOST, PATH, THREADS, Number, pro
 from edgeseg.cli.outputs import check_report
 from edgeseg.cli.refine_options import check_crf, crf_options
 from edgeseg.cli.tables import print_times
+from edgeseg.cli.tile_options import tile_options
 
 DEFAULT_FRAMES = 100
 DEFAULT_WARMUP = 10
@@ -34,6 +35,7 @@ DEFAULT_WARMUP = 10
 )
 @click.option("--seconds", type=Number(min=0.1), help="End each loop after this time.")
 @crf_options
+@tile_options
 @click.option("--device", type=click.Choice(DEVICES), help="Where; by default as it was built.")
 @click.option(
     "--threads", type=THREADS, help="Threads per inference; by default what the build measured as best."
@@ -49,6 +51,8 @@ def command(
     crf: bool,
     crf_threads: int,
     budget_ms: float | None,
+    tiles: str | None,
+    tile_overlap: float,
     device: str | None,
     threads: int | None,
 ) -> None:
@@ -60,11 +64,18 @@ def command(
     from edgeseg.runtime import Segmenter
     from edgeseg.runtime.profiling.profile import profile
     from edgeseg.runtime.sources import open_source
+    from edgeseg.runtime.tiles.tiling import tiling_of
 
     check_crf(crf, budget_ms)
     start_s = time.perf_counter()
     with Segmenter.open(
-        engine, device=device, threads=threads, crf=crf, crf_threads=crf_threads, crf_budget_ms=budget_ms
+        engine,
+        device=device,
+        threads=threads,
+        crf=crf,
+        crf_threads=crf_threads,
+        crf_budget_ms=budget_ms,
+        tiles=tiling_of(tiles, tile_overlap),
     ) as segmenter:
         load_ms = 1000 * (time.perf_counter() - start_s)
         total = None if seconds else 2 * (warmup + frames)

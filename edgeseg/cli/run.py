@@ -11,6 +11,7 @@ import click
 from edgeseg.cli.options import COUNT, DEVICES, PATH, PROBABILITY, THREADS, progress
 from edgeseg.cli.refine_options import check_crf, crf_options
 from edgeseg.cli.tables import print_times
+from edgeseg.cli.tile_options import tile_options
 from edgeseg.errors import SourceError, UsageError
 from edgeseg.interrupts import INTERRUPTED
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     help="Which frames: every one, or the newest only. Default: latest for cameras, else every.",
 )
 @crf_options
+@tile_options
 @click.option("--device", type=click.Choice(DEVICES), help="Where; by default as it was built.")
 @click.option(
     "--threads", type=THREADS, help="Threads per inference; by default what the build measured as best."
@@ -55,6 +57,8 @@ def command(
     crf: bool,
     crf_threads: int,
     budget_ms: float | None,
+    tiles: str | None,
+    tile_overlap: float,
     device: str | None,
     threads: int | None,
     score_threshold: float | None,
@@ -69,6 +73,7 @@ def command(
     from edgeseg.runtime.sinks import check_outputs, open_sink
     from edgeseg.runtime.sources import open_source
     from edgeseg.runtime.streams.losses import bad_frames
+    from edgeseg.runtime.tiles.tiling import tiling_of
 
     check_crf(crf, budget_ms)
     with ExitStack() as stack:
@@ -81,6 +86,7 @@ def command(
                 crf=crf,
                 crf_threads=crf_threads,
                 crf_budget_ms=budget_ms,
+                tiles=tiling_of(tiles, tile_overlap),
             )
         )
         if not segmenter.manifest.proven:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgeseg.runtime.pipeline import stream
     from edgeseg.runtime.results import InstanceResult, MaskCrop, SemanticResult
     from edgeseg.runtime.segmenter import Segmenter
+    from edgeseg.runtime.tiles.tiling import Tiling
 
 _HOMES = {
     "Engine": "edgeseg.runtime.engine",
@@ -24,6 +25,7 @@ _HOMES = {
     "Refinement": "edgeseg.runtime.crf.refinement",
     "Segmenter": "edgeseg.runtime.segmenter",
     "SemanticResult": "edgeseg.runtime.results",
+    "Tiling": "edgeseg.runtime.tiles.tiling",
     "stream": "edgeseg.runtime.pipeline",
 }
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "Refinement",
     "Segmenter",
     "SemanticResult",
+    "Tiling",
     "stream",
 ]
 

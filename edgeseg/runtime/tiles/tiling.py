@@ -67,3 +67,8 @@ def parse_tiles(text: str) -> Tiles:
     if match is None:
         raise UsageError(f"{shown(text)} is no number of tiles; write columns x rows, such as 4x3, or auto")
     return int(match[1]), int(match[2])
+
+
+def tiling_of(tiles: str | None, overlap: float = DEFAULT_OVERLAP) -> Tiling | None:
+    """Read what a flag or a file of settings asks for; None asks for no tiles. Raises what `Tiling` does."""
+    return None if tiles is None else Tiling(parse_tiles(tiles), overlap)
