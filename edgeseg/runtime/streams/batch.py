@@ -34,7 +34,7 @@ class Item:
     frame: Frame
     began_s: float
     placement: Placement | None = None
-    images: slice = slice(0)
+    images: slice = field(default_factory=lambda: slice(0))
     outputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     stages_ms: dict[str, float] = field(default_factory=dict)
 

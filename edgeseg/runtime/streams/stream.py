@@ -53,6 +53,7 @@ class Stream:
         policy, stall_timeout_s, on_state: as for `Feed`.
         frames: stop after so many results.
         on_result: called with each result in the stream's own thread, which it may hold up.
+        on_end: called in the same thread once there will be no more, and the sinks are closed.
         wanted: asked before each frame is taken whether it may be; None for always.
 
     Attributes:
@@ -60,6 +61,7 @@ class Stream:
         delivery: to its sinks.
         times: durations by stage.
         error: why it ended, if not at the end of its source or because it was stopped.
+        source_ended: it took all frames that there were.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Stream:
         stall_timeout_s: float = STALL_TIMEOUT_S,
         frames: int | None = None,
         on_result: OnResult | None = None,
+        on_end: Callable[[], None] = lambda: None,
         on_state: Callable[[SourceStatus], None] | None = None,
         wanted: Callable[[], bool] | None = None,
     ) -> None:
@@ -92,6 +95,7 @@ class Stream:
             on_state=on_state,
         )
         self.delivery = Delivery(sinks, segmenter.spec, self.times)
+        self.source_ended = False
         self.results = 0
         self.images = 1  # that its last frame took of a batch
         self.arrivals = Arrivals()
@@ -99,6 +103,7 @@ class Stream:
         self.latency = Durations()
         self._frames_left = frames
         self._on_result = on_result
+        self._on_end = on_end
         self._wanted = wanted
         self._on_news: Callable[[], None] = lambda: None
         self._rate = Rate()
@@ -136,7 +141,10 @@ class Stream:
         Args:
             outputs_at_s: when the engine would have its outputs. Those of a live source must not wait long.
         """
-        if self.feed.ended or self._frames_left == 0:
+        if self._frames_left == 0:
+            self.end()
+        elif self.feed.ended and not self._input_over:
+            self.source_ended = True
             self.end()
         if self._input_over or not self.feed.has_frame or (self._wanted is not None and not self._wanted()):
             return False
@@ -240,6 +248,7 @@ class Stream:
         if self.feed.error is not None:
             self._set_error(self.feed.error)
         self.feed.stop()
+        self._on_end()
         self._on_news()
 
     def _next(self) -> Item | None:

@@ -186,7 +186,7 @@ class Streams:
                 seen = self._news
             now_s = time.monotonic()
             chosen, wait_s = self._look(now_s, held_since_s)
-            if chosen and not wait_s:
+            if chosen and wait_s == 0:
                 self._expect(chosen)
                 return chosen
             if chosen and held_since_s is None and self._free_at_s(now_s) <= now_s:
@@ -209,7 +209,7 @@ class Streams:
         prepare_s = sum(one.preparing.most_s for one in chosen)
         wait_s = take_at_s(free_s, prepare_s, infer_s) - now_s if self._is_busy() else 0.0
         if wait_s > 0:
-            return chosen, wait_s
+            return chosen, wait_s if wait_s < math.inf else None
         waited_s = 0.0 if held_since_s is None else now_s - held_since_s
         return chosen, self._hold_s(chosen, streams, now_s, waited_s)
 
