@@ -1,5 +1,5 @@
 // Shows every stream: its picture with the overlay, its state and figures.
-import { drawShot, readShot } from "/assets/picture.js";
+import { drawShot, readShot, UNPAINTED } from "/assets/picture.js";
 
 const STATUS_MS = 1000; // between two looks at the figures
 const RETRY_MS = 2000; // after the server did not answer
@@ -44,6 +44,7 @@ async function start() {
 
 function makeLegend(classes) {
   for (const { id, name, colour } of classes) {
+    if (colour === UNPAINTED) continue;
     const label = $("#class").content.cloneNode(true).firstElementChild;
     $("i", label).style.background = colour;
     $("span", label).textContent = name;

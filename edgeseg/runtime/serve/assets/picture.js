@@ -1,4 +1,5 @@
 // Turns a result into pixels: the picture, the colours of what is where, boxes with names.
+export const UNPAINTED = "#000000"; // the background's colour
 const NONE = 255; // a pixel without a class, in label maps of semantic results
 const EXACT = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
 
@@ -44,7 +45,7 @@ function colourTable(result, shown) {
   const alpha = Math.round(255 * shown.opacity);
   const colour = (id) => {
     const { colour } = shown.classes[id];
-    if (colour === "#000000" || shown.hidden.has(id)) return 0; // the background is not painted
+    if (colour === UNPAINTED || shown.hidden.has(id)) return 0;
     const rgb = parseInt(colour.slice(1), 16);
     return ((alpha << 24) | ((rgb & 0xff) << 16) | (rgb & 0xff00) | (rgb >> 16)) >>> 0;
   };
