@@ -148,3 +148,13 @@ def test_a_line_that_hangs_for_less_than_its_time_is_no_end() -> None:
         assert len(shown) == 20
         assert None not in shown
         assert source.bad_frames == 0
+
+
+def test_lost_packets_cost_frames_and_never_the_stream() -> None:
+    with (
+        RtspServer(Camera(gop=3, loss=0.1)) as server,
+        open_source(f"{server.url()}#transport=udp") as source,
+    ):
+        shown = seen(source, 40)
+        assert len(shown) == 40
+        assert shown.count(None) <= 20  # FFmpeg conceals some without a flag
