@@ -10,6 +10,7 @@ import click
 
 from edgeseg.cli.options import COUNT, DEVICES, PATH, PROBABILITY, THREADS, progress
 from edgeseg.cli.refine_options import check_crf, crf_options
+from edgeseg.cli.rotation_options import rotation_options
 from edgeseg.cli.tables import print_times
 from edgeseg.cli.tile_options import tile_options
 from edgeseg.errors import SourceError, UsageError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     help=".mp4 (overlays), .jsonl (one object a frame), .png or .jpg (one image), a folder (label maps), "
     "mqtt[s]://... or http[s]://... (a message a result). May repeat.",
 )
+@rotation_options
 @click.option("--show", is_flag=True, help="Show the overlay in a window; q ends.")
 @click.option("--frames", type=COUNT, help="Stop after so many frames.")
 @click.option(
@@ -51,6 +53,8 @@ def command(
     engine: Path,
     source: str,
     outputs: tuple[str, ...],
+    rotate: str | None,
+    keep: str | None,
     show: bool,
     frames: int | None,
     policy: Policy | None,
@@ -71,6 +75,7 @@ def command(
     from edgeseg.runtime import Segmenter
     from edgeseg.runtime.pipeline import RunInterrupted, run
     from edgeseg.runtime.sinks import check_outputs, open_sink
+    from edgeseg.runtime.sinks.amounts import parse_amount
     from edgeseg.runtime.sources import open_source
     from edgeseg.runtime.streams.losses import bad_frames
     from edgeseg.runtime.tiles.tiling import tiling_of
@@ -100,7 +105,14 @@ def command(
                 f"{opened.name} never ends and nothing would be kept: give -o, --show or --frames"
             )
         check_outputs(outputs, opened, engine=engine)
-        sinks = [stack.enter_context(open_sink(path, segmenter.spec, opened)) for path in outputs]
+        parts, kept = (
+            None if text is None else parse_amount(text, name)
+            for text, name in ((rotate, "--rotate"), (keep, "--keep"))
+        )
+        sinks = [
+            stack.enter_context(open_sink(path, segmenter.spec, opened, rotate=parts, keep=kept))
+            for path in outputs
+        ]
         if show:
             from edgeseg.runtime.sinks.window import WindowSink
 

@@ -83,6 +83,11 @@ class Engine:
             raise
 
     @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """Shape of what it takes at once, (N, H, W, 3)."""
+        return self._shape
+
+    @property
     def spec(self) -> ModelSpec:
         """What the network is: task, classes, palette, input, thresholds."""
         return self._manifest.spec

@@ -1,23 +1,24 @@
-"""Run a stream from source to sinks: one thread reads, the caller's computes, a third one writes."""
+"""Run one stream from source to sinks: its stages overlap, and the results come one after another."""
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from edgeseg.errors import SourceDownError
-from edgeseg.runtime.delivery import Delivery
+from edgeseg.runtime.filters import Filter
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.profiling.timing import WINDOW, StageTimes, Summary, summarize
+from edgeseg.runtime.profiling.timing import Summary
+from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.sinks.base import Result, Sink
-from edgeseg.runtime.steps import Steps, segment
-from edgeseg.runtime.streams.feed import Feed
+from edgeseg.runtime.sources.base import Source
+from edgeseg.runtime.streams.handover import Handover
 from edgeseg.runtime.streams.inbox import Policy
-from edgeseg.runtime.streams.opening import SourceLike, feed_of
-from edgeseg.runtime.streams.status import DropCause, SourceStatus
+from edgeseg.runtime.streams.opening import SourceLike
+from edgeseg.runtime.streams.status import DropCause, SinkStatus, SourceStatus
+from edgeseg.runtime.streams.stream import Stream
+from edgeseg.runtime.streams.streams import Streams
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class RunReport:
 
     Attributes:
         frames: results.
-        drops: frames of the source that were passed over because the network was busy.
+        drops: sound frames of the source that have no result.
+        dropped: all frames that have none, by cause.
         bad_frames: damaged or missing frames of the source that were passed over, up to the last result.
         skipped: one line for each input, or part of one, that could not be read, up to the last result.
         notes: one line for each thing that was read or written otherwise than a user might expect.
@@ -37,8 +39,11 @@ class RunReport:
         latency_ms: capture to result, None without results. Ends when the result stands in memory; begins at
             `Frame.time_s` under the policy `latest`, so that waiting and decoding count, and when the decoded
             frame is taken up under `every`, where nobody waits for it before that.
-        stages: durations by stage; `capture` includes dropped frames that were decoded; `render` and `sink`
-            run beside the next frame's stages.
+        stages: durations by stage; `capture` includes dropped frames that were decoded. Stages run beside
+            those of other frames.
+        outages, longest_outage_s: how often a live source went down, and the longest time without a frame.
+        shed: one line for each thing that was done less to keep within a budget of time.
+        sinks: how each did.
     """
 
     frames: int
@@ -50,7 +55,12 @@ class RunReport:
     seconds: float
     fps: float
     latency_ms: Summary | None
-    stages: dict[str, Summary]
+    stages: Mapping[str, Summary]
+    dropped: Mapping[DropCause, int]
+    outages: int
+    longest_outage_s: float
+    shed: tuple[str, ...]
+    sinks: tuple[SinkStatus, ...]
 
 
 class RunInterrupted(KeyboardInterrupt):
@@ -69,18 +79,21 @@ class RunInterrupted(KeyboardInterrupt):
 
 def stream(
     source: SourceLike,
-    segmenter: Steps,
+    segmenter: Segmenter,
     *,
+    filters: Sequence[Filter] = (),
     policy: Policy | None = None,
     on_state: Callable[[SourceStatus], None] | None = None,
 ) -> Iterator[tuple[Frame, Result]]:
     """Segment the frames of a source one after another.
 
-    The next frames are read while the caller works. Leaving the loop stops the reading.
+    The next frames of a recording are read and computed while the caller works; of a camera the newest is
+    taken when the caller asks for it. Leaving the loop stops the reading.
 
     Args:
         source: the text of one for `open_source`, which is opened again for ever where it is live; or a
             Source, which stays open.
+        filters: change each result, one after another.
         policy: `every` frame, or the `latest` only, dropping what came while the network was busy; None
             stands for `latest` where the source is live, else `every`.
         on_state: called in another thread with the status at each change of the source's state: a camera that
@@ -90,16 +103,35 @@ def stream(
         UsageError: if `source` is nothing that can be opened.
         SourceError: if a recording cannot be read or gives no frame, or a live Source ends by itself.
     """
-    with feed_of(source, policy=policy, on_state=on_state) as feed:
-        for frame in feed:
-            yield frame, segment(segmenter, frame.image)
+    with Streams(segmenter.engine) as streams:
+        handover = Handover(streams.wake)
+        one = Stream(
+            "",
+            source,
+            segmenter,
+            filters=filters,
+            policy=policy,
+            on_state=on_state,
+            on_result=handover.give,
+            on_end=handover.end,
+            wanted=lambda: one.feed.policy == "every" or handover.asks,
+        )
+        try:
+            streams.add(one)
+            yield from handover
+        finally:
+            handover.end()
+    was_closed = isinstance(source, Source) and source.live and source.closed  # by the caller
+    if one.error is not None and not was_closed:
+        raise one.error
 
 
 def run(
     source: SourceLike,
-    segmenter: Steps,
+    segmenter: Segmenter,
     sinks: Sequence[Sink] = (),
     *,
+    filters: Sequence[Filter] = (),
     frames: int | None = None,
     policy: Policy | None = None,
     on_frame: Callable[[Frame, Result], None] | None = None,
@@ -110,7 +142,7 @@ def run(
     Sinks are closed at the end, whatever happens, so that what was written can be read.
 
     Args:
-        source, policy, on_state: as for `stream`.
+        source, filters, policy, on_state: as for `stream`.
         frames: stop after so many results.
         on_frame: called after each result, in this thread; its time counts for the frame rate.
 
@@ -119,75 +151,62 @@ def run(
         SinkError: if a result cannot be written.
         RunInterrupted: on Ctrl-C, after closing the sinks.
     """
-    tally = _Tally(segmenter)
-    delivery = Delivery(sinks, segmenter.spec, tally.times)
-    tally.sinks, tally.delivery = sinks, delivery
+    started_s = time.monotonic()
+    streams = Streams(segmenter.engine)
+    handover = Handover(streams.wake)
+    one = Stream(
+        "",
+        source,
+        segmenter,
+        sinks,
+        filters=filters,
+        policy=policy,
+        frames=frames,
+        on_state=on_state,
+        on_result=handover.give if on_frame is not None else None,
+        on_end=handover.end,
+    )
     try:
-        with ExitStack() as stack:
-            stack.enter_context(delivery)
-            feed = feed_of(source, policy=policy, times=tally.times, on_state=on_state)
-            tally.feed = stack.enter_context(feed)
-            while frames is None or tally.frames < frames:
-                if (frame := feed.take()) is None:
-                    tally.source_ended = True
-                    went_down = isinstance(feed.error, SourceDownError) and tally.frames
-                    if feed.error is not None and not went_down:
-                        raise feed.error
-                    break
-                if not tally.frames:
-                    delivery.lossless = feed.policy == "every"
-                begun_s = frame.time_s if feed.policy == "latest" else time.monotonic()
-                result = segment(segmenter, frame.image, tally.times)
-                tally.add(time.monotonic() - begun_s)
-                delivery.put(frame, result)
-                if on_frame is not None:
+        with streams:
+            try:
+                streams.add(one)
+                for frame, result in handover:
+                    assert on_frame is not None
                     on_frame(frame, result)
+            finally:
+                handover.end()
     except KeyboardInterrupt:
-        raise RunInterrupted(tally.report(), delivery.error) from None
-    return tally.report()
+        report = replace(_report(one, sinks, started_s), source_ended=False)
+        raise RunInterrupted(report, one.delivery.error) from None
+    went_down = isinstance(one.error, SourceDownError) and one.results
+    if one.error is not None and not went_down:
+        raise one.error
+    return _report(one, sinks, started_s)
 
 
-class _Tally:
-    """What a run has done so far."""
-
-    def __init__(self, segmenter: Steps) -> None:
-        self.segmenter = segmenter
-        self.times = StageTimes()
-        self.feed: Feed | None = None
-        self.sinks: Sequence[Sink] = ()
-        self.delivery: Delivery | None = None
-        self.frames = 0
-        self.source_ended = False
-        self._latencies_s: deque[float] = deque(maxlen=WINDOW)
-        self._started_s = time.monotonic()
-
-    def add(self, latency_s: float) -> None:
-        self.frames += 1
-        self._latencies_s.append(latency_s)
-
-    def report(self) -> RunReport:
-        seconds = time.monotonic() - self._started_s
-        feed = self.feed
-        return RunReport(
-            frames=self.frames,
-            drops=_dropped(feed.status()) if feed else 0,
-            bad_frames=feed.losses.bad_frames if feed else 0,
-            skipped=feed.skipped if feed else (),
-            notes=self._notes(),
-            source_ended=self.source_ended,
-            seconds=seconds,
-            fps=self.frames / seconds if seconds > 0 else 0.0,
-            latency_ms=summarize(self._latencies_s) if self._latencies_s else None,
-            stages=self.times.summaries(),
-        )
-
-    def _notes(self) -> tuple[str, ...]:
-        notes = self.feed.status().notes if self.feed else ()
-        lost = self.delivery.notes() if self.delivery else ()
-        sinks = (note for sink in self.sinks for note in sink.notes)
-        return (*notes, *self.segmenter.notes, *sinks, *lost)
-
-
-def _dropped(status: SourceStatus) -> int:
-    """Count the sound frames that nobody got."""
-    return sum(count for cause, count in status.drops.items() if cause is not DropCause.DAMAGED)
+def _report(one: Stream, sinks: Sequence[Sink], started_s: float) -> RunReport:
+    seconds = time.monotonic() - started_s
+    status = one.status()
+    source = status.source
+    return RunReport(
+        frames=status.results,
+        drops=sum(count for cause, count in source.drops.items() if cause is not DropCause.DAMAGED),
+        bad_frames=one.feed.losses.bad_frames,
+        skipped=one.feed.skipped,
+        notes=(
+            *source.notes,
+            *one.segmenter.notes,
+            *(note for sink in sinks for note in sink.notes),
+            *one.delivery.notes(),
+        ),
+        source_ended=one.source_ended,
+        seconds=seconds,
+        fps=status.results / seconds if seconds > 0 else 0.0,
+        latency_ms=status.latency_ms,
+        stages=status.stages,
+        dropped=source.drops,
+        outages=source.outages,
+        longest_outage_s=source.longest_outage_s,
+        shed=status.shed,
+        sinks=status.sinks,
+    )

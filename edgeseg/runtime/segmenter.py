@@ -130,6 +130,11 @@ class Segmenter:
         return segmenter
 
     @property
+    def engine(self) -> Engine:
+        """The engine that it runs."""
+        return self._engine
+
+    @property
     def spec(self) -> ModelSpec:
         """What the network is: task, classes, palette, input, thresholds."""
         return self._engine.spec

@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 
 CELL_PX = 4  # side of the squares whose means are compared: noise falls by as much
 LEAST_CHANGE = 6.0  # grey levels, summed over the channels, of a cell's mean: rounding alone makes half of it
-CHANGE_TO_NOISE = 2.5  # some four standard deviations of three channels' noise above its median
+CHANGE_TO_NOISE = 2.5  # over three standard deviations of three channels' noise above its median
 LEAST_CELLS = 2  # of three by three: what moves has an edge, and noise is alone
-REACH_CELLS = 2  # of what moved: blur, shadows and the network's view change labels around it
-LARGEST_NOISE = 12.0  # median, summed over the channels, that a camera may have; above it is motion
-NOISE_GROWTH = 1.01  # a frame, at most: motion that fills the picture must not pass for noise
+REACH_CELLS = 2  # around what moved: blur, shadows and a wide view change labels there
+LARGEST_NOISE = 7.0  # median, summed over the channels: that of a standard deviation of 7 grey levels
 
 _AROUND = np.ones((2 * REACH_CELLS + 1, 2 * REACH_CELLS + 1), np.uint8)
 
@@ -20,13 +19,12 @@ _AROUND = np.ones((2 * REACH_CELLS + 1, 2 * REACH_CELLS + 1), np.uint8)
 class Motion:
     """Compares each frame of one stream with the one before it.
 
-    Noise is what the median cell changes by. It may fall at once and rise only slowly: where most of the
-    picture moves for a few seconds the median is motion, not noise.
+    Noise is what the median cell changes by, that of a camera or of a video's key frames. It is believed up
+    to LARGEST_NOISE: where most of the picture moves the median is motion, and must not pass for noise.
     """
 
     def __init__(self) -> None:
         self._cells: NDArray[np.uint8] | None = None
-        self._noise = LARGEST_NOISE
 
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Mark the cells of a frame (H, W, 3) where it, or a cell within REACH_CELLS, moved.
@@ -40,10 +38,9 @@ class Motion:
         cells = np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
         earlier, self._cells = self._cells, cells
         if earlier is None or earlier.shape != cells.shape:
-            self._noise = LARGEST_NOISE
             return np.full(size_wh[::-1], 255, np.uint8)
         change = cv2.absdiff(cells, earlier).sum(axis=2, dtype=np.uint16)
-        self._noise = min(float(np.median(change)), max(self._noise, 1.0) * NOISE_GROWTH, LARGEST_NOISE)
-        moved = (change > max(LEAST_CHANGE, CHANGE_TO_NOISE * self._noise)).astype(np.uint8)
+        noise = min(float(np.median(change)), LARGEST_NOISE)
+        moved = (change > max(LEAST_CHANGE, CHANGE_TO_NOISE * noise)).astype(np.uint8)
         together = moved * np.uint8(255) * (cv2.boxFilter(moved, -1, (3, 3), normalize=False) >= LEAST_CELLS)
         return np.asarray(cv2.dilate(together, _AROUND), np.uint8)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
+from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-STAGES = ("capture", "preprocess", "infer", "postprocess", "crf", "render", "sink")
+STAGES = ("capture", "preprocess", "infer", "postprocess", "crf", "filter", "render", "sink")
 WINDOW = 10_000  # samples kept a stage, so that a camera may run for weeks
 MS_PER_S = 1000.0
 
@@ -42,6 +42,31 @@ def summarize(durations_s: Iterable[float]) -> Summary:
     return Summary(p50, p90, p99, len(ordered))
 
 
+class Durations:
+    """The latest WINDOW durations in seconds, in a buffer that is used again.
+
+    Any thread may use it, without a lock, which a fork could copy while it is held: of two threads that add
+    at the same moment to a full buffer, one may take the other's place.
+    """
+
+    def __init__(self) -> None:
+        self._samples_s = array("d")
+        self._next = 0
+
+    def add(self, duration_s: float) -> None:
+        """Record one."""
+        if len(self._samples_s) < WINDOW:
+            self._samples_s.append(duration_s)
+            return
+        self._samples_s[self._next] = duration_s
+        self._next = (self._next + 1) % WINDOW
+
+    def summary(self) -> Summary | None:
+        """Summarise them; None if there are none."""
+        samples_s = self._samples_s[:]
+        return summarize(samples_s) if samples_s else None
+
+
 class StageTimes:
     """Collect durations by stage; the latest WINDOW of each stage are kept.
 
@@ -49,11 +74,11 @@ class StageTimes:
     """
 
     def __init__(self) -> None:
-        self._samples_s: dict[str, deque[float]] = {name: deque(maxlen=WINDOW) for name in STAGES}
+        self._samples: dict[str, Durations] = {name: Durations() for name in STAGES}
 
     def add(self, stage: str, duration_s: float) -> None:
         """Record one duration; `stage` is one of STAGES."""
-        self._samples_s[stage].append(duration_s)
+        self._samples[stage].add(duration_s)
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
@@ -64,4 +89,5 @@ class StageTimes:
 
     def summaries(self) -> dict[str, Summary]:
         """Summarise every stage that has samples, in the order of STAGES."""
-        return {name: summarize(tuple(samples)) for name, samples in self._samples_s.items() if samples}
+        summaries = {name: samples.summary() for name, samples in self._samples.items()}
+        return {name: summary for name, summary in summaries.items() if summary is not None}

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from edgeseg.errors import UsageError
 from edgeseg.runtime.sinks.addresses import check_address, is_address, open_address
+from edgeseg.runtime.sinks.amounts import Amount
 from edgeseg.runtime.sinks.base import Result, Sink
 from edgeseg.runtime.sinks.images import FolderSink, ImageSink
 from edgeseg.runtime.sinks.jsonlines import JsonLinesSink
+from edgeseg.runtime.sinks.parts import PartsSink
 from edgeseg.runtime.sinks.video import VideoSink
 from edgeseg.runtime.sources.base import Source
 from edgeseg.spec import ModelSpec
@@ -19,6 +21,7 @@ __all__ = [
     "FolderSink",
     "ImageSink",
     "JsonLinesSink",
+    "PartsSink",
     "Result",
     "Sink",
     "VideoSink",
@@ -29,13 +32,22 @@ __all__ = [
 FILE_SUFFIXES = (".mp4", ".jsonl", ".png", ".jpg", ".jpeg")
 
 
-def open_sink(text: str | os.PathLike[str], spec: ModelSpec, source: Source) -> Sink:
+def open_sink(
+    text: str | os.PathLike[str],
+    spec: ModelSpec,
+    source: Source,
+    *,
+    rotate: Amount | None = None,
+    keep: Amount | None = None,
+) -> Sink:
     """Open a sink for the results of a source.
 
     Args:
         text: a path that ends in `.mp4` (overlays as video), `.jsonl` (one object a frame), `.png` or `.jpg`
             (the overlay of one image), or a folder (label maps): one that exists, or a path that ends in
             `/` or has no suffix; or an address, `mqtt[s]://...` or `http[s]://...` (a message a result).
+        rotate: how much a part of an `.mp4` or a `.jsonl` holds; None: all, or a tenth of `keep`.
+        keep: how much is kept of all parts; None: all.
 
     Raises:
         UsageError: as `check_outputs`.
@@ -46,14 +58,32 @@ def open_sink(text: str | os.PathLike[str], spec: ModelSpec, source: Source) -> 
     if is_address(text):
         return open_address(os.fspath(text), spec)
     path, suffix = Path(text), _suffix_of(text)
+    part = keep.part() if rotate is None and keep is not None else rotate
     if suffix == ".mp4":
-        video = VideoSink(path, fps=source.fps, live=source.live, pixel_aspect=source.pixel_aspect)
-        if source.has_sound:
-            video.notes = (f"the sound of {source.name} is not carried over to {path}",)
-        return video
+        return _open_video(path, source, rotate=part, keep=keep)
+    if suffix == ".jsonl" and part is not None:
+        return PartsSink(
+            path, lambda place: JsonLinesSink(place, spec), rotate=part, keep=keep, live=source.live
+        )
     if suffix == ".jsonl":
         return JsonLinesSink(path, spec)
     return ImageSink(path) if suffix else FolderSink(path, spec)
+
+
+def _open_video(path: Path, source: Source, *, rotate: Amount | None, keep: Amount | None) -> Sink:
+    """Open a video; in parts where it is cut, or where it must go on after a failure."""
+
+    def opened(place: Path) -> VideoSink:
+        return VideoSink(place, fps=source.fps, live=source.live, pixel_aspect=source.pixel_aspect)
+
+    video: VideoSink | PartsSink
+    if rotate is None and not source.live:
+        video = opened(path)
+    else:
+        video = PartsSink(path, opened, rotate=rotate, keep=keep, live=source.live, needs_overlay=True)
+    if source.has_sound:
+        video.notes = [f"the sound of {source.name} is not carried over to {path}"]
+    return video
 
 
 def check_outputs(

@@ -115,7 +115,9 @@ class SiteSettings:
         streams: at least one.
         device, threads: as for `Engine.open`.
         serve: the page, None for none.
-        keep: how much of what sinks write is kept, such as `24h` or `10GB`; None for all.
+        rotate: how much a part of a video or a `.jsonl` holds, such as `10m` or `1GB`; None for all, or a
+            tenth of `keep`.
+        keep: how much of what these sinks write is kept, such as `24h` or `10GB`; None for all.
     """
 
     engine: str
@@ -123,6 +125,7 @@ class SiteSettings:
     device: str | None = None
     threads: Annotated[int, Range(1, MOST_THREADS)] | None = None
     serve: ServeSettings | None = None
+    rotate: str | None = None
     keep: str | None = None
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _NO_OTHER_KEYS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from edgeseg import limits
 from edgeseg.errors import SourceError
@@ -15,7 +15,6 @@ from edgeseg.runtime.upright import UPRIGHT, Orientation
 
 if TYPE_CHECKING:
     from av.container import InputContainer
-    from av.sidedata.sidedata import SideData
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -156,11 +155,13 @@ def frame_count(container: InputContainer, stream: VideoStream, fps: float | Non
 
 def orientation(picture: VideoFrame) -> Orientation:
     """Say which way is up."""
-    if not len(picture.side_data):
+    from av.sidedata.sidedata import SideDataContainer, Type
+
+    # `picture.side_data` and the picture would hold each other, and megabytes, until the cycle is collected.
+    sides = SideDataContainer(picture)  # type: ignore[call-arg]  # PyAV's own types leave it out
+    matrices = [one for one in sides if one.type is Type.DISPLAYMATRIX]
+    if not matrices:
         return UPRIGHT
-    matrix = picture.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return UPRIGHT
-    fixed_point = bytes(cast("SideData", matrix))  # 16.16, row by row
+    fixed_point = bytes(matrices[0])  # 16.16, row by row
     a, b, _, c, d = struct.unpack_from("=5i", fixed_point)
     return Orientation.from_matrix(a, b, c, d)

@@ -101,6 +101,11 @@ class Feed:
         return self._inbox.ended
 
     @property
+    def has_frame(self) -> bool:
+        """Whether a frame waits."""
+        return self._inbox.has_frame
+
+    @property
     def policy(self) -> Policy | None:
         """How frames are chosen; None until the source is open, where it decides."""
         return self._inbox.policy

@@ -84,6 +84,11 @@ class Inbox:
         with self.lock:
             return self.over and not self._waiting
 
+    @property
+    def has_frame(self) -> bool:
+        """Whether a frame waits."""
+        return bool(self._waiting)
+
     def poll(self) -> Frame | None:
         """Return the frame that waits, None where there is none."""
         with self.lock:

@@ -35,12 +35,16 @@ class DropCause(str, Enum):
         DAMAGED: it could not be decoded, or was missing.
         OUTAGE: it came from, or still waited of, a connection that was given up.
         SHED: the rate was lowered to keep within a budget of time.
+        FAILED: its result could not be computed.
+        STOPPED: the stream was stopped before it had one.
     """
 
     BUSY = "busy"
     DAMAGED = "damaged"
     OUTAGE = "outage"
     SHED = "shed"
+    FAILED = "failed"
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,7 @@ class StreamStatus:
         latency_ms: capture to result, None before the first.
         stages: durations by stage; see `profiling.timing`.
         shed: one line for each thing that is done less, or not at all, to keep within a budget of time.
+        error: one line on why it ended, or on the last frame that could not be computed; empty if none.
     """
 
     name: str
@@ -130,3 +135,4 @@ class StreamStatus:
     stages: Mapping[str, Summary] = field(default_factory=dict)
     sinks: tuple[SinkStatus, ...] = ()
     shed: tuple[str, ...] = ()
+    error: str = ""

@@ -149,3 +149,17 @@ def test_scenes_flicker_less_and_boundaries_lie_no_worse(seed: int) -> None:
         before = [scene.labels, raw, steady]
     assert flicker(changes[1]) < 0.7 * flicker(changes[0])
     assert mean_boundary_f(edges[1], true_pixels) >= mean_boundary_f(edges[0], true_pixels)
+
+
+@pytest.mark.parametrize("speed", [1, 3])
+def test_a_camera_that_turns_from_the_first_frame_on_leaves_boundaries_where_they_are(speed: int) -> None:
+    """Of true labels, any that is held back is wrong."""
+    smooth, edges = LabelSmoothing(), np.zeros((CLASSES, 2, 2), np.int64)
+    true_pixels = np.zeros(CLASSES, np.int64)
+    for index, scene in enumerate(itertools.islice(animate(4, (120, 240), crowding=2.0, resting=1.0), 30)):
+        view = np.s_[:, speed * index : speed * index + 140]
+        image, truth = np.ascontiguousarray(scene.image[view]), np.ascontiguousarray(scene.labels[view])
+        labels = smooth(Frame(image, index, index / 30), SemanticResult(truth)).labels
+        edges += boundary_counts(truth, labels, CLASSES)
+        true_pixels += np.bincount(truth.ravel(), minlength=CLASSES)
+    assert mean_boundary_f(edges, true_pixels) > 0.98

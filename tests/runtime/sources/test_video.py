@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import subprocess
 import threading
@@ -360,3 +361,18 @@ def _ffmpeg(*arguments: object) -> bytes:
         pytest.skip("the program ffmpeg makes this test's video, and is not installed")
     command = ["ffmpeg", "-v", "error", "-y", *map(str, arguments)]
     return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+def test_decoded_pictures_are_let_go_without_the_garbage_collector(tmp_path: Path) -> None:
+    from av.video.frame import VideoFrame
+
+    path = encode_video(tmp_path / "v.mp4", greys(40))
+    gc.collect()
+    gc.disable()
+    try:
+        with open_source(path) as source:
+            assert sum(1 for _ in source) == 40
+        held = sum(isinstance(one, VideoFrame) for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert held == 0

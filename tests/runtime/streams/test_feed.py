@@ -298,7 +298,7 @@ def test_pauses_grow_and_start_again_after_a_steady_time() -> None:
 def test_a_frozen_picture_is_stalled_and_its_frames_still_come() -> None:
     clock, camera = Clock(), Camera()
     site = Site([camera])
-    with site.feed(clock=clock) as feed:
+    with site.feed(clock=clock, stall_timeout_s=99.0) as feed:
         states = []
         for grey, at_s in ((9, 0.0), (9, 1.0), (9, FROZEN_S), (9, FROZEN_S + 1), (8, FROZEN_S + 2)):
             camera.settle()

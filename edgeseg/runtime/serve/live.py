@@ -1,0 +1,149 @@
+"""Keep the newest result of a stream for those who look, and encode it once for all of them."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.results import SemanticResult
+from edgeseg.runtime.sinks.base import Result, Sink
+from edgeseg.spec import VOID_LABEL
+
+MOST_SIDE_PX = 1280  # of a picture: a page shows no more, and a network carries it
+JPEG_QUALITY = 80
+MOST_INSTANCES = 255  # that a map of 8 bits tells apart, best scores first; 0 is none
+KEPT = 4  # pictures: a client that has read a result fetches its picture a moment later
+
+
+class Shot:
+    """One frame and its result, encoded when somebody first asks; any number of threads may ask at once.
+
+    Attributes:
+        number: of the result in its stream, from 1.
+    """
+
+    def __init__(self, number: int, frame: Frame, result: Result) -> None:
+        self.number = number
+        self._frame = frame
+        self._result = result
+        self._encoding = threading.Lock()
+
+    def jpeg(self) -> bytes:
+        """Give the picture as a JPEG, its longer side MOST_SIDE_PX or less."""
+        with self._encoding:
+            return self._jpeg
+
+    def label_map(self) -> bytes:
+        """Give what is where as an 8-bit PNG of the picture's size.
+
+        Of semantic results the class of each pixel, VOID_LABEL where there is none; of instances 1 and more
+        for their place in `summary`, the best on top, 0 where there is none.
+        """
+        with self._encoding:
+            return self._label_map
+
+    def summary(self) -> dict[str, Any]:
+        """Give the rest as values for JSON; boxes are xyxy in pixels of the frame."""
+        height, width = self._result.frame_hw
+        summary: dict[str, Any] = {
+            "number": self.number,
+            "index": self._frame.index,
+            "media_s": self._frame.media_s,
+            "width": width,
+            "height": height,
+        }
+        if isinstance(self._result, SemanticResult):
+            areas = np.bincount(self._result.labels.ravel(), minlength=VOID_LABEL)[:VOID_LABEL]
+            return {
+                **summary,
+                "areas": {int(i): int(areas[i]) for i in np.flatnonzero(areas)},
+            }
+        return {**summary, "instances": self._instances()}
+
+    def _instances(self) -> list[dict[str, Any]]:
+        result = self._result
+        assert not isinstance(result, SemanticResult)
+        tracks = [None] * len(result) if result.track_ids is None else result.track_ids.tolist()
+        return [
+            {
+                "box": [round(side, 1) for side in box],
+                "score": round(score, 3),
+                "class_id": class_id,
+                "track": track,
+            }
+            for box, score, class_id, track in zip(
+                result.boxes.tolist(), result.scores.tolist(), result.class_ids.tolist(), tracks, strict=True
+            )
+        ][:MOST_INSTANCES]
+
+    @property
+    def _size_wh(self) -> tuple[int, int]:
+        height, width = self._result.frame_hw
+        scale = min(1.0, MOST_SIDE_PX / max(height, width))
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+    @cached_property
+    def _jpeg(self) -> bytes:
+        picture = self._frame.image
+        if self._size_wh != picture.shape[1::-1]:
+            picture = np.asarray(cv2.resize(picture, self._size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+        return _encode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+
+    @cached_property
+    def _label_map(self) -> bytes:
+        labels = self._labels()
+        if self._size_wh != labels.shape[::-1]:
+            labels = np.asarray(cv2.resize(labels, self._size_wh, interpolation=cv2.INTER_NEAREST), np.uint8)
+        return _encode(".png", labels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+
+    def _labels(self) -> NDArray[np.uint8]:
+        """Give the map (H, W) at the frame's size."""
+        if isinstance(self._result, SemanticResult):
+            return self._result.labels
+        labels = np.zeros(self._result.frame_hw, np.uint8)
+        crops = self._result.crops()[:MOST_INSTANCES]
+        for place in range(len(crops), 0, -1):
+            labels[crops[place - 1].window][crops[place - 1].mask] = place
+        return labels
+
+
+class LiveSink(Sink):
+    """The newest results of one stream, for the page: writing one is keeping it, and costs nothing."""
+
+    path = Path("page")
+
+    def __init__(self) -> None:
+        self._shots: deque[Shot] = deque(maxlen=KEPT)
+        self._number = 0
+        self.closed = False
+
+    def write(self, frame: Frame, result: Result, overlay: NDArray[np.uint8] | None) -> None:
+        """Keep a result; see `Sink.write`."""
+        self._number += 1
+        self._shots.append(Shot(self._number, frame, result))
+
+    def newest(self, after: int = 0) -> Shot | None:
+        """Give the newest result if its number is above `after`."""
+        shots = tuple(self._shots)
+        return shots[-1] if shots and shots[-1].number > after else None
+
+    def numbered(self, number: int) -> Shot | None:
+        """Give the result of that number; None if it is gone, or not there yet."""
+        return next((shot for shot in tuple(self._shots) if shot.number == number), None)
+
+    def close(self) -> None:
+        """Show the last result, and no more."""
+        self.closed = True
+
+
+def _encode(suffix: str, image: NDArray[np.uint8], options: list[int]) -> bytes:
+    _, data = cv2.imencode(suffix, image, options)
+    return data.tobytes()

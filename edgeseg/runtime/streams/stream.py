@@ -1,0 +1,340 @@
+"""Take one source's frames, and bring what the engine makes of them to filters and sinks, in order."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from edgeseg.errors import one_line
+from edgeseg.runtime.delivery import Delivery
+from edgeseg.runtime.filters import Filter
+from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.profiling.timing import MS_PER_S, Durations, StageTimes
+from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.runtime.sinks.base import Result, Sink
+from edgeseg.runtime.streams.batch import Item
+from edgeseg.runtime.streams.dispatch import Arrivals, Recent
+from edgeseg.runtime.streams.feed import STALL_TIMEOUT_S
+from edgeseg.runtime.streams.inbox import Policy
+from edgeseg.runtime.streams.opening import SourceLike, feed_of
+from edgeseg.runtime.streams.status import DropCause, SourceStatus, StreamStatus
+from edgeseg.runtime.streams.tally import Rate
+
+MOST_AHEAD = 2  # frames between being taken and being finished: one in the engine, one waiting
+FAILING_S = 5.0  # a camera's stream of which nothing could be computed for so long, fails
+FAILING_FRAMES = 3  # of which there must be so many: one before an outage and one after it are few
+
+OnResult = Callable[[Frame, Result], None]
+
+
+class _StoppedError(Exception):
+    """The stream was stopped before its end."""
+
+
+class Stream:
+    """What is done with one source's frames, in their order.
+
+    A thread of the stream's own brings the engine's outputs to the frame's pixels, lets the filters change
+    the result, and hands it to the sinks, which are closed at the end, whatever happens. A recording fails
+    with the first error; a camera goes on, its errors counted, unless nothing can be computed for FAILING_S.
+
+    Frames belong to the stream from the source on, and results to the sinks and to `on_result`: nothing that
+    was handed over changes any more.
+
+    Args:
+        name: unique among the streams that share an engine.
+        source: what `feed_of` takes.
+        segmenter: on that engine; its thresholds and CRF are this stream's own.
+        sinks: get all results, see `Delivery`.
+        filters: change each result, one after another.
+        policy, stall_timeout_s, on_state: as for `Feed`.
+        frames: stop after so many results.
+        on_result: called with each result in the stream's own thread, which it may hold up.
+        on_end: called in the same thread once there will be no more, and the sinks are closed.
+        wanted: asked before each frame is taken whether it may be; None for always.
+
+    Attributes:
+        feed: of its source.
+        delivery: to its sinks.
+        times: durations by stage.
+        error: why it ended, if not at the end of its source or because it was stopped.
+        source_ended: it took all frames that there were.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: SourceLike,
+        segmenter: Segmenter,
+        sinks: Sequence[Sink] = (),
+        *,
+        filters: Sequence[Filter] = (),
+        policy: Policy | None = None,
+        stall_timeout_s: float = STALL_TIMEOUT_S,
+        frames: int | None = None,
+        on_result: OnResult | None = None,
+        on_end: Callable[[], None] = lambda: None,
+        on_state: Callable[[SourceStatus], None] | None = None,
+        wanted: Callable[[], bool] | None = None,
+    ) -> None:
+        self.name = name
+        self.segmenter = segmenter
+        self.filters = tuple(filters)
+        self.error: Exception | None = None
+        self.times = StageTimes()
+        self.feed = feed_of(
+            source,
+            name,
+            policy=policy,
+            stall_timeout_s=stall_timeout_s,
+            times=self.times,
+            on_frame=self._came,
+            on_state=on_state,
+        )
+        self.delivery = Delivery(sinks, segmenter.spec, self.times)
+        self.source_ended = False
+        self.results = 0
+        self.images = 1  # that its last frame took of a batch
+        self.arrivals = Arrivals()
+        self.preparing = Recent()
+        self.latency = Durations()
+        self._frames_left = frames
+        self._on_result = on_result
+        self._on_end = on_end
+        self._wanted = wanted
+        self._on_news: Callable[[], None] = lambda: None
+        self._rate = Rate()
+        self._finishing = Recent()
+        self._changed = threading.Condition()
+        self._queue: deque[Item] = deque()  # outputs that wait; MOST_AHEAD at most
+        self._ahead = 0  # frames that were taken and are not being finished
+        self._began_s: float | None = None  # when the one that is being finished began to be
+        self._input_over = self._stopped = self._done = False
+        self._failed = self._unfinished = 0
+        self._failing_since_s = 0.0
+        self._failures = 0  # in a row
+        self._last_error = ""
+        self._thread = threading.Thread(target=self._run, name=f"edgeseg-finish-{name}", daemon=True)
+
+    @property
+    def done(self) -> bool:
+        """Whether all results stand in the sinks, and these are closed."""
+        return self._done
+
+    def start(self, on_news: Callable[[], None]) -> None:
+        """Open the source and the sinks.
+
+        Args:
+            on_news: called by other threads when there is a frame to take, room for one, or the end; it must
+                not block.
+        """
+        self._on_news = on_news
+        self._thread.start()
+        self.feed.__enter__()
+
+    def may_take(self, outputs_at_s: float) -> bool:
+        """Tell whether a frame waits, and there is room for it; note the end of the source.
+
+        Args:
+            outputs_at_s: when the engine would have its outputs. Those of a live source must not wait long.
+        """
+        if self._frames_left == 0:
+            self.end()
+        elif self.feed.ended and not self._input_over:
+            self.source_ended = True
+            self.end()
+        if self._input_over or not self.feed.has_frame or (self._wanted is not None and not self._wanted()):
+            return False
+        with self._changed:
+            return self._ahead < MOST_AHEAD and not self._is_late(outputs_at_s)
+
+    def take(self) -> Item | None:
+        """Take the frame that waits; None if there is none any more. It is then finished, or failed."""
+        frame = self.feed.poll()
+        if frame is None:
+            return None
+        with self._changed:
+            self._ahead += 1
+            if self._frames_left is not None:
+                self._frames_left -= 1
+        is_stale = self.feed.policy == "latest"
+        return Item(self, frame, frame.time_s if is_stale else time.monotonic())
+
+    def finish(self, item: Item) -> None:
+        """Queue a frame with its outputs; never wait."""
+        with self._changed:
+            self._queue.append(item)
+            self._changed.notify_all()
+
+    def fail(self, item: Item, error: Exception) -> None:
+        """Give up a frame that could not be prepared or inferred."""
+        with self._changed:
+            self._ahead -= 1
+        self._note_failure(item, error)
+
+    def expect(self, at_s: float) -> None:
+        """Say when the engine will have time for the next frame."""
+        self.feed.expect(at_s)
+
+    def end(self) -> None:
+        """Take no more frames; what was taken is finished."""
+        with self._changed:
+            if not self._input_over:
+                self._input_over = True
+                self._changed.notify_all()
+
+    def stop(self) -> None:
+        """End at once: the frame that is being finished is the last. Does not wait."""
+        with self._changed:
+            self._stopped = self._input_over = True
+            self._changed.notify_all()
+        self.feed.stop()
+
+    def join(self, timeout_s: float | None = None) -> bool:
+        """Wait until it is done; False if the time is over before."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def status(self) -> StreamStatus:
+        """Say how it is doing."""
+        source = self.feed.status()
+        with self._changed:
+            lost = {DropCause.FAILED: self._failed, DropCause.STOPPED: self._unfinished}
+            drops = {**source.drops, **{cause: count for cause, count in lost.items() if count}}
+            results, error = self.results, self._last_error
+        return StreamStatus(
+            name=self.name,
+            source=replace(source, drops=drops),
+            results=results,
+            fps=self._rate.fps(time.monotonic()),
+            latency_ms=self.latency.summary(),
+            stages=self.times.summaries(),
+            sinks=self.delivery.status(),
+            error=error,
+        )
+
+    def _came(self) -> None:
+        self.arrivals.add(time.monotonic())
+        self._on_news()
+
+    def _is_late(self, outputs_at_s: float) -> bool:
+        """Whether outputs would wait for their turn; those of a recording may."""
+        return self.feed.policy == "latest" and self._ahead > 0 and self._finished_at_s() > outputs_at_s
+
+    def _finished_at_s(self) -> float:
+        now_s = time.monotonic()
+        each_s = self._finishing.usual_s
+        begun = self._began_s is not None
+        free_s = now_s if self._began_s is None else max(now_s, self._began_s + each_s)
+        return free_s + (self._ahead if begun else max(self._ahead - 1, 0)) * each_s
+
+    def _run(self) -> None:
+        try:
+            with self.delivery:
+                while (item := self._next()) is not None:
+                    self._finish(item)
+        except _StoppedError:
+            pass
+        except Exception as error:  # of a sink that may lose nothing, or of a caller's own code
+            self._set_error(error)
+        with self._changed:
+            self._input_over = self._done = True
+            self._unfinished += self._ahead
+            self._queue.clear()
+        if self.feed.error is not None:
+            self._set_error(self.feed.error)
+        self.feed.stop()
+        self._on_end()
+        self._on_news()
+
+    def _next(self) -> Item | None:
+        """Wait for the next outputs; None at the end."""
+        with self._changed:
+            self._began_s = None
+            self._changed.wait_for(
+                lambda: self._queue or self._stopped or self.error or (self._input_over and not self._ahead)
+            )
+            if self.error is not None:
+                raise self.error
+            if self._stopped:
+                raise _StoppedError
+            if not self._queue:
+                return None
+            self._ahead -= 1
+            self._began_s = time.monotonic()
+            item = self._queue.popleft()
+        self._on_news()  # there is room
+        return item
+
+    def _finish(self, item: Item) -> None:
+        try:
+            result = self._result(item)
+        except Exception as error:
+            self._note_failure(item, error)
+            return
+        now_s = time.monotonic()
+        latency_s = now_s - item.began_s
+        item.stages_ms["total"] = MS_PER_S * latency_s
+        frame = replace(item.frame, stages_ms=item.stages_ms)
+        self.latency.add(latency_s)
+        self._rate.add(now_s)
+        if not self.results:
+            self.delivery.lossless = self.feed.policy == "every"
+        with self._changed:
+            self.results += 1
+            self._failures = 0
+        self.delivery.put(frame, result)
+        if self._on_result is not None:
+            self._on_result(frame, result)
+        self._finishing.add(time.monotonic() - self._begun_s())
+
+    def _begun_s(self) -> float:
+        assert self._began_s is not None
+        return self._began_s
+
+    def _result(self, item: Item) -> Result:
+        """Bring a frame's outputs to its pixels, and let the filters change the result."""
+        assert item.placement is not None
+        began_s = time.monotonic()
+        result: Result = self.segmenter.finish(item.outputs, item.placement, item.frame.image)
+        self._note_stage(item, self.segmenter.finish_stage, began_s)
+        if self.filters:
+            began_s = time.monotonic()
+            for each in self.filters:
+                result = each(item.frame, result)
+            self._note_stage(item, "filter", began_s)
+        return result
+
+    def _note_stage(self, item: Item, stage: str, began_s: float) -> None:
+        took_s = time.monotonic() - began_s
+        self.times.add(stage, took_s)
+        item.stages_ms[stage] = MS_PER_S * took_s
+
+    def _note_failure(self, item: Item, error: Exception) -> None:
+        """Count a frame that has no result, and fail if that is final."""
+        now_s = time.monotonic()
+        source = self.feed.source
+        with self._changed:
+            self._failed += 1
+            if self._frames_left is not None:
+                self._frames_left += 1
+            self._last_error = f"frame {item.frame.index}: {one_line(str(error) or type(error).__name__)}"
+            if not self._failures:
+                self._failing_since_s = now_s
+            self._failures += 1
+            fails = self._failures >= FAILING_FRAMES and now_s - self._failing_since_s >= FAILING_S
+        if fails or source is None or not source.live:
+            self._set_error(error)
+        self._on_news()
+
+    def _set_error(self, error: Exception) -> None:
+        with self._changed:
+            self._input_over = True
+            if self.error is None:
+                self.error = error
+                self._last_error = one_line(str(error) or type(error).__name__)
+            self._changed.notify_all()

@@ -1,0 +1,281 @@
+"""Many streams share one engine: batched where it takes batches, in turn otherwise, with fair shares."""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+from edgeseg.errors import UsageError
+from edgeseg.runtime.engine import Engine
+from edgeseg.runtime.profiling.timing import MS_PER_S
+from edgeseg.runtime.streams.batch import Batch
+from edgeseg.runtime.streams.dispatch import Recent, Turns, filled, take_at_s, worth_waiting_s
+from edgeseg.runtime.streams.status import StreamStatus
+from edgeseg.runtime.streams.stream import Stream
+
+BATCHES = 2  # one in the engine, one prepared
+CLOSE_S = 1.9  # for all threads together, so that a program ends within 2 s
+REMOVE_S = 2.0  # for a stream's own frames and sinks, before it is cut short
+
+
+class Streams:
+    """Streams on one engine; a context manager.
+
+    One thread takes frames and prepares the next batch while another one has the engine compute this one.
+    When the engine is about to be free, of the streams that have a frame, and room behind the engine, those
+    are taken that were served the longest time ago: a camera's newest frame, as late as it can be prepared in
+    time, a recording's at once. Nobody waits for a camera: a batch that is not full is held back only where
+    the frames that are due would lose more than those in it, by a quarter of what it takes at most.
+
+    One batch is in the engine, one waits; behind it one frame of each stream is finished and two wait at
+    most. Closing stops everything within 2 s, but for an inference, which cannot be cut short.
+
+    Args:
+        engine: stays open; other threads may use it as well.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._room = engine.batch_shape[0]
+        self._changed = threading.Condition()
+        self._streams: dict[str, Stream] = {}
+        self._news = 0  # counts what could change the choice
+        self._closed = False
+        self._turns = Turns()
+        self._free: queue.SimpleQueue[Batch] = queue.SimpleQueue()
+        self._prepared: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        for _ in range(BATCHES):
+            self._free.put(Batch(engine.batch_shape))
+        self._inferring = Recent()
+        self._began_s: float | None = None  # when the inference that runs began
+        self._threads = [
+            threading.Thread(target=self._prepare_all, name="edgeseg-prepare", daemon=True),
+            threading.Thread(target=self._infer_all, name="edgeseg-infer", daemon=True),
+        ]
+
+    def add(self, stream: Stream) -> None:
+        """Take in a stream, and start it; others go on.
+
+        Raises:
+            UsageError: if there is one of that name, or its segmenter is on another engine.
+        """
+        if stream.segmenter.engine is not self._engine:
+            raise UsageError(f"stream {stream.name} is on another engine; make its Segmenter with this one")
+        with self._changed:
+            if stream.name in self._streams:
+                raise UsageError(f"there are two streams named {stream.name!r}; give each its own name")
+            self._streams[stream.name] = stream
+        stream.start(self.wake)
+        self.wake()
+
+    def remove(self, name: str) -> None:
+        """Finish what a stream has begun, close its sinks, and forget it; others go on.
+
+        What takes longer than REMOVE_S is cut short.
+
+        Raises:
+            UsageError: if there is none of that name.
+        """
+        with self._changed:
+            stream = self._streams.get(name)
+        if stream is None:
+            raise UsageError(f"there is no stream named {name!r}; there are {', '.join(self._streams)}")
+        stream.end()
+        stream.feed.stop()
+        if not stream.join(REMOVE_S):
+            stream.stop()
+            stream.join(CLOSE_S)
+        stream.feed.close()
+        with self._changed:
+            self._streams.pop(name, None)
+        self._turns.forget(name)
+
+    def status(self) -> tuple[StreamStatus, ...]:
+        """Say how each stream is doing, in the order they were added."""
+        return tuple(stream.status() for stream in self._all())
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until all streams are done; False if the time is over before."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: all(stream.done for stream in self._streams.values()), timeout_s
+            )
+
+    def wake(self) -> None:
+        """Look again at who has a frame to take."""
+        with self._changed:
+            self._news += 1
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Stop all streams and close their sinks; the frame that each is finishing is its last."""
+        deadline_s = time.monotonic() + CLOSE_S
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        streams = self._all()
+        for stream in streams:
+            stream.stop()
+        for stream in streams:
+            stream.join(max(deadline_s - time.monotonic(), 0.0))
+        for stream in streams:
+            stream.feed.close()
+        self._free.put(Batch((0, 0, 0, 0)))  # wakes the thread that prepares, which wakes the other
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(max(deadline_s - time.monotonic(), 0.0))
+
+    def __enter__(self) -> Streams:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _all(self) -> Sequence[Stream]:
+        with self._changed:
+            return list(self._streams.values())
+
+    def _prepare_all(self) -> None:
+        """Fill batch after batch."""
+        while not self._closed:
+            batch = self._free.get()
+            batch.clear()
+            while not batch.items and (chosen := self._choose()):
+                for stream in chosen:
+                    self._prepare(stream, batch)
+            if batch.items:
+                if self._began_s is None:
+                    self._began_s = time.monotonic()
+                self._prepared.put(batch)
+        self._prepared.put(None)
+
+    def _prepare(self, stream: Stream, batch: Batch) -> None:
+        """Take a stream's frame into a batch."""
+        item = stream.take()
+        if item is None:
+            return
+        began_s = time.monotonic()
+        try:
+            prepared = stream.segmenter.preprocess(item.frame.image)
+            batch.add(item, prepared)
+        except Exception as error:  # a frame that does not fit is the stream's alone
+            stream.fail(item, error)
+            return
+        took_s = time.monotonic() - began_s
+        stream.images = len(prepared.image)
+        stream.preparing.add(took_s)
+        stream.times.add("preprocess", took_s)
+        item.stages_ms["preprocess"] = MS_PER_S * took_s
+        self._turns.serve(stream.name, stream.images)
+
+    def _choose(self) -> list[Stream]:
+        """Wait until there are frames to take; nothing once closed."""
+        held_since_s: float | None = None
+        while True:
+            with self._changed:
+                if self._closed:
+                    return []
+                seen = self._news
+            now_s = time.monotonic()
+            chosen, wait_s = self._look(now_s, held_since_s)
+            if chosen and wait_s == 0:
+                self._expect(chosen)
+                return chosen
+            if chosen and held_since_s is None and self._free_at_s(now_s) <= now_s:
+                held_since_s = now_s
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or self._news != seen, wait_s)  # noqa: B023
+
+    def _look(self, now_s: float, held_since_s: float | None) -> tuple[list[Stream], float | None]:
+        """Choose among the streams that have a frame, and say how long to wait all the same."""
+        free_s = self._free_at_s(now_s)
+        infer_s = self._inferring.usual_s
+        streams = self._all()
+        ready = {one.name: one for one in streams if one.may_take(free_s + infer_s)}
+        images = {name: one.images for name, one in ready.items()}
+        chosen = [ready[name] for name in filled(self._turns.order(ready), images, self._room)]
+        if not chosen:
+            return [], None
+        if all(one.feed.policy == "every" for one in chosen) and self._is_full(chosen):
+            return chosen, 0.0
+        prepare_s = sum(one.preparing.most_s for one in chosen)
+        wait_s = take_at_s(free_s, prepare_s, infer_s) - now_s if self._is_busy() else 0.0
+        if wait_s > 0:
+            return chosen, wait_s if wait_s < math.inf else None
+        waited_s = 0.0 if held_since_s is None else now_s - held_since_s
+        return chosen, self._hold_s(chosen, streams, now_s, waited_s)
+
+    def _hold_s(
+        self, chosen: Sequence[Stream], streams: Sequence[Stream], now_s: float, waited_s: float
+    ) -> float:
+        """Say how long to hold back a batch for frames that are due."""
+        if self._is_full(chosen):
+            return 0.0
+        others = [one for one in streams if one not in chosen and not one.done]
+        due_s = [due for one in others if (due := one.arrivals.due_in_s(now_s)) is not None]
+        used = sum(one.images for one in chosen)
+        return worth_waiting_s(used, self._room - used, due_s, self._inferring.usual_s, waited_s)
+
+    def _expect(self, chosen: Sequence[Stream]) -> None:
+        """Tell cameras when their next frame will be taken, so that those before need not be decoded."""
+        now_s = time.monotonic()
+        infer_s = self._inferring.least_s
+        next_s = self._free_at_s(now_s) + infer_s if self._is_busy() else now_s + infer_s
+        waiting = [one for one in self._all() if one not in chosen and one.feed.has_frame]
+        queued = sum(one.images for one in waiting)
+        for one in chosen:
+            one.expect(next_s + queued // self._room * infer_s)
+        ahead = 0
+        for name in self._turns.order(one.name for one in waiting):
+            one = next(each for each in waiting if each.name == name)
+            one.expect(next_s + ahead // self._room * infer_s)
+            ahead += one.images
+
+    def _is_full(self, chosen: Sequence[Stream]) -> bool:
+        return sum(one.images for one in chosen) >= self._room
+
+    def _is_busy(self) -> bool:
+        return self._began_s is not None
+
+    def _free_at_s(self, now_s: float) -> float:
+        """Say when the engine will be free, by the shortest of the last few inferences."""
+        began_s = self._began_s
+        if began_s is None:
+            return now_s
+        return max(now_s, began_s + self._inferring.least_s) if self._inferring.known else math.inf
+
+    def _infer_all(self) -> None:
+        """Compute batch after batch."""
+        while (batch := self._prepared.get()) is not None:
+            began_s = self._began_s = time.monotonic()
+            try:
+                outputs = self._engine.infer(batch.images)
+            except Exception as error:  # of this batch; whether it is the last is each stream's to decide
+                items = batch.items
+                self._give_back(batch)
+                for item in items:
+                    item.stream.fail(item, error)
+                continue
+            took_s = time.monotonic() - began_s
+            self._inferring.add(took_s)
+            items = batch.split(outputs)
+            del outputs  # each item has its part
+            self._give_back(batch)
+            for item in items:
+                item.stream.times.add("infer", took_s)
+                item.stages_ms["infer"] = MS_PER_S * took_s
+                item.stream.finish(item)
+
+    def _give_back(self, batch: Batch) -> None:
+        """The engine is free, for the batch that waits if there is one."""
+        self._began_s = None if self._prepared.empty() else time.monotonic()
+        self._free.put(batch)
+        self.wake()
