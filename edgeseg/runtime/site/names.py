@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 from edgeseg.runtime.site.faults import Fault
 from edgeseg.runtime.site.settings import SiteSettings, StreamSettings
+from edgeseg.runtime.sources.options import split_options
 
 LONGEST_NAME = 64  # characters
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -46,12 +47,13 @@ def bad_names(settings: SiteSettings) -> list[Fault]:
 
 
 def _name_of(stream: StreamSettings) -> str:
-    if match := _ADDRESS.match(stream.source):
+    place, _ = split_options(stream.source)
+    if match := _ADDRESS.match(place):
         text = match[3] if match[2] else match[1]
-    elif stream.source.isdecimal():
-        text = f"camera-{stream.source}"
+    elif place.isdecimal():
+        text = f"camera-{place}"
     else:
-        text = PurePath(stream.source).stem
+        text = PurePath(place).stem
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", text.partition("${")[0])
     return name.strip("-._")[: LONGEST_NAME - 5] or "stream"
 

@@ -11,6 +11,9 @@ from edgeseg.runtime.site.settings import SiteSettings, StreamSettings
     [
         ("0", "camera-0"),
         ("/dev/video1", "video1"),
+        ("0#size=1280x720&fps=30", "camera-0"),
+        ("/dev/video1#format=MJPG", "video1"),
+        ("rtsp://10.0.0.2/1#transport=udp", "10.0.0.2"),
         ("videos/street corner.mp4", "street-corner"),
         ("pictures/", "pictures"),
         ("rtsp://guard:pa@ss@10.0.0.2:554/stream1", "10.0.0.2"),
