@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     "outputs",
     multiple=True,
     metavar="PATH",
-    help=".mp4 (overlays), .jsonl (one object a frame), .png or .jpg (one image), a folder (label maps), "
-    "mqtt[s]://... or http[s]://... (a message a result). May repeat.",
+    help=".mp4 or .m3u8 (overlays), .jsonl (one object a frame), .json (COCO results), .png or .jpg (one "
+    "image), a folder (label maps), mqtt[s]://... or http[s]://... (a message a result), rtsp://..., "
+    "rtmp://..., srt://... or udp://... (overlays). May repeat.",
 )
 @rotation_options
 @click.option("--show", is_flag=True, help="Show the overlay in a window; q ends.")

@@ -10,6 +10,9 @@ from edgeseg.errors import UsageError
 from edgeseg.runtime.sinks.addresses import check_address, is_address, open_address
 from edgeseg.runtime.sinks.amounts import Amount
 from edgeseg.runtime.sinks.base import Result, Sink
+from edgeseg.runtime.sinks.broadcast import HlsSink
+from edgeseg.runtime.sinks.coco import CocoSink
+from edgeseg.runtime.sinks.encoder import DEFAULT_FPS, VideoTiming
 from edgeseg.runtime.sinks.images import FolderSink, ImageSink
 from edgeseg.runtime.sinks.jsonlines import JsonLinesSink
 from edgeseg.runtime.sinks.parts import PartsSink
@@ -18,7 +21,9 @@ from edgeseg.runtime.sources.base import Source
 from edgeseg.spec import ModelSpec
 
 __all__ = [
+    "CocoSink",
     "FolderSink",
+    "HlsSink",
     "ImageSink",
     "JsonLinesSink",
     "PartsSink",
@@ -29,7 +34,7 @@ __all__ = [
     "open_sink",
 ]
 
-FILE_SUFFIXES = (".mp4", ".jsonl", ".png", ".jpg", ".jpeg")
+FILE_SUFFIXES = (".mp4", ".m3u8", ".jsonl", ".json", ".png", ".jpg", ".jpeg")
 
 
 def open_sink(
@@ -43,9 +48,11 @@ def open_sink(
     """Open a sink for the results of a source.
 
     Args:
-        text: a path that ends in `.mp4` (overlays as video), `.jsonl` (one object a frame), `.png` or `.jpg`
-            (the overlay of one image), or a folder (label maps): one that exists, or a path that ends in
-            `/` or has no suffix; or an address, `mqtt[s]://...` or `http[s]://...` (a message a result).
+        text: a path that ends in `.mp4` or `.m3u8` (overlays as video), `.jsonl` (one object a frame),
+            `.json` (COCO results), `.png` or `.jpg` (the overlay of one image), or a folder (label maps): one
+            that exists, or a path that ends in `/` or has no suffix; or an address, `mqtt[s]://...` or
+            `http[s]://...` (a message a result), `rtsp://...`, `rtmp[s]://...`, `srt://...` or `udp://...`
+            (overlays as video).
         rotate: how much a part of an `.mp4` or a `.jsonl` holds; None: all, or a tenth of `keep`.
         keep: how much is kept of all parts; None: all.
 
@@ -56,7 +63,7 @@ def open_sink(
     """
     check_outputs([text], source)
     if is_address(text):
-        return open_address(os.fspath(text), spec)
+        return open_address(os.fspath(text), spec, _timing(source))
     path, suffix = Path(text), _suffix_of(text)
     part = keep.part() if rotate is None and keep is not None else rotate
     if suffix == ".mp4":
@@ -67,7 +74,15 @@ def open_sink(
         )
     if suffix == ".jsonl":
         return JsonLinesSink(path, spec)
+    if suffix == ".json":
+        return CocoSink(path)
+    if suffix == ".m3u8":
+        return HlsSink(path, _timing(source))
     return ImageSink(path) if suffix else FolderSink(path, spec)
+
+
+def _timing(source: Source) -> VideoTiming:
+    return VideoTiming(source.fps or DEFAULT_FPS, source.live, source.pixel_aspect)
 
 
 def _open_video(path: Path, source: Source, *, rotate: Amount | None, keep: Amount | None) -> Sink:
@@ -139,6 +154,6 @@ def _suffix_of(text: str | os.PathLike[str]) -> str:
     if suffix in FILE_SUFFIXES:
         return suffix
     raise UsageError(
-        f"-o {path}: {suffix} is no kind of output; use .mp4, .jsonl, .png or .jpg for one image, or a "
-        f"folder ({path}/)"
+        f"-o {path}: {suffix} is no kind of output; use .mp4, .m3u8, .jsonl, .json, .png or .jpg for one "
+        f"image, or a folder ({path}/)"
     )

@@ -1,4 +1,4 @@
-"""Turn an address that a user calls an output into a sink: a broker or a web server."""
+"""Turn an address that a user calls an output into a sink: a broker, a web server, or a server of video."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 
 from edgeseg.errors import UsageError
 from edgeseg.runtime.sinks.base import Sink
+from edgeseg.runtime.sinks.broadcast import PUSHED, open_push
+from edgeseg.runtime.sinks.encoder import VideoTiming
 from edgeseg.runtime.sinks.messages import MessageSink, Sender
 from edgeseg.runtime.sinks.mqtt import PORTS, MqttPublisher, parse_mqtt
 from edgeseg.runtime.sinks.webhook import Webhook
@@ -28,13 +30,22 @@ def check_address(address: str) -> str:
     if _scheme(address) in WEB:
         return Webhook(address).name
     name = without_password(address)
-    raise UsageError(
-        f"-o {name} is no kind of output; addresses begin with mqtt://, mqtts://, http:// or https://"
-    )
+    if _scheme(address) in PUSHED:
+        return name
+    schemes = ", ".join(f"{scheme}://" for scheme in (*PORTS, *WEB, *PUSHED))
+    raise UsageError(f"-o {name} is no kind of output; addresses begin with {schemes}")
 
 
-def open_address(address: str, spec: ModelSpec) -> Sink:
-    """Open a sink that sends a message a result. Raises as `check_address`, and MissingExtraError."""
+def open_address(address: str, spec: ModelSpec, timing: VideoTiming) -> Sink:
+    """Open a sink that sends a message a result, or video.
+
+    Raises:
+        UsageError: if the address is malformed or of no known kind.
+        MissingExtraError: if what it takes is not installed.
+    """
+    check_address(address)
+    if _scheme(address) in PUSHED:
+        return open_push(address, timing)
     masks = parse_mqtt(address).masks if _scheme(address) in PORTS else False
     return MessageSink(open_sender(address, RESULTS), spec, masks=masks)
 
@@ -46,7 +57,8 @@ def open_sender(address: str, kind: str) -> Sender:
         UsageError: if it is malformed or of no known kind.
         MissingExtraError: if what it takes is not installed.
     """
-    check_address(address)
+    if _scheme(address) not in (*PORTS, *WEB):
+        raise UsageError(f"{without_password(address)} takes no messages; use mqtt://... or https://...")
     return MqttPublisher(parse_mqtt(address), kind) if _scheme(address) in PORTS else Webhook(address)
 
 
