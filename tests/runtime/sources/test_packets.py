@@ -61,9 +61,10 @@ def test_sound_does_not_hide_that_the_pictures_stopped() -> None:
                 yield SimpleNamespace(stream=None)
 
     breaks: list[str] = []
-    packets = live_packets(Sound(0, 4), STREAM, lambda: None, breaks.append, silence_s=0.1)
+    packets = live_packets(Sound(0, 4), STREAM, lambda: None, breaks.append, silence_s=1.0)
     assert [packet.dts for packet in packets] == [0, 4]
-    assert "nothing came for 0.1 s" in breaks
+    assert len(breaks) == 1
+    assert breaks[0].startswith("nothing came for ")
 
 
 def test_the_last_packets_before_another_recording_are_not_suspect() -> None:
