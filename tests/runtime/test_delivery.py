@@ -146,6 +146,18 @@ def test_a_sink_that_hangs_stops_neither_the_stream_nor_the_other_sinks_nor_the_
     assert hanging.indices == [0]
 
 
+def test_a_sink_that_hangs_is_reported_while_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeseg.runtime.sinks.worker.HANGS_S", 0.01)
+    hanging = Hanging()
+    with delivery(hanging) as handed:
+        handed.put(frame(0), RESULT)
+        until(lambda: handed.status()[0].state is SinkState.FAILING)
+        assert handed.status()[0].error.startswith("hanging has been writing one result for ")
+        hanging.let_go.set()
+        until(lambda: handed.status()[0].state is SinkState.OPEN)
+    assert handed.status()[0].written == 1
+
+
 def test_ctrl_c_ends_a_run_that_waits_for_a_sink_that_hangs() -> None:
     hanging = Hanging()
     handed = delivery(hanging, lossless=True)

@@ -20,6 +20,7 @@ from edgeseg.runtime.streams.status import SinkState, SinkStatus
 from edgeseg.spec import ModelSpec
 
 LOSSLESS_ROOM = 1  # results waiting for a sink that the stream waits for
+HANGS_S = 5.0  # a write that takes longer is said to hang
 LIVE_ROOM = 4  # for one that it does not wait for: each holds a frame, its result and its overlay
 
 
@@ -76,6 +77,7 @@ class SinkWorker:
         self._failures = 0  # in a row
         self._retry_at_s = 0.0
         self._last_error = ""
+        self._writing_since_s: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"edgeseg-sink-{sink.name}", daemon=True)
 
     def start(self) -> None:
@@ -107,12 +109,13 @@ class SinkWorker:
         with self._changed:
             self._dropped += len(self._queue)
             self._queue.clear()
+            self._writing_since_s = None
             self._note_failure(SinkError(f"{self.sink.name} did not close in time and is left behind"))
 
     def status(self) -> SinkStatus:
         """Say how the sink is doing."""
         with self._changed:
-            trouble = self.sink.trouble
+            trouble = self.sink.trouble or self._hanging()
             state = SinkState.FAILING if self._failures or trouble else SinkState.OPEN
             return SinkStatus(
                 name=self.sink.name,
@@ -123,6 +126,11 @@ class SinkWorker:
                 retries=self._retries,
                 error=trouble or self._last_error,
             )
+
+    def _hanging(self) -> str:
+        since_s = self._writing_since_s
+        took_s = 0.0 if since_s is None else time.monotonic() - since_s
+        return f"{self.sink.name} has been writing one result for {took_s:.0f} s" if took_s > HANGS_S else ""
 
     def _run(self) -> None:
         while (item := self._next()) is not None:
@@ -153,6 +161,7 @@ class SinkWorker:
             return item
 
     def _write(self, item: Delivered) -> None:
+        self._writing_since_s = time.monotonic()
         try:
             overlay = item.overlay() if self.sink.needs_overlay else None
             with self._times.measure("sink"):
@@ -165,6 +174,8 @@ class SinkWorker:
             with self._changed:
                 self._written += 1
                 self._failures = 0
+        finally:
+            self._writing_since_s = None
 
     def _note_failure(self, error: Exception) -> None:
         self._last_error = one_line(str(error) or type(error).__name__)
