@@ -8,6 +8,7 @@ import numbers
 import types
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -40,14 +41,14 @@ class Range:
 
 
 def to_json_value(value: Any) -> Any:
-    """Turn a dataclass (nested, with tuples and mappings inside) into dicts, lists and scalars."""
+    """Turn a dataclass (nested, with tuples, mappings and enums inside) into dicts, lists and scalars."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_json_value(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): to_json_value(item) for key, item in value.items()}
+        return {str(to_json_value(key)): to_json_value(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [to_json_value(item) for item in value]
-    return value
+    return value.value if isinstance(value, Enum) else value
 
 
 def from_json_value(record: type[Record], value: Any, *, where: str = "") -> Record:

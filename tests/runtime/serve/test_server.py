@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+
+from edgeseg.errors import UsageError
+from edgeseg.runtime.serve import connection
+from edgeseg.runtime.serve.server import Server
+
+from .sites import site
+
+for needed in ("starlette", "uvicorn", "prometheus_client"):
+    pytest.importorskip(needed, reason="needs the extra serve")
+DEADLINE_S = 20.0
+
+
+def _served(**arguments: Any) -> Server:
+    return Server(site(), port=0, tell=lambda line: None, **arguments)
+
+
+def _get(address: str, **headers: str) -> bytes:
+    with urlopen(Request(address, headers=headers), timeout=DEADLINE_S) as answer:
+        return answer.read()
+
+
+def _port(server: Server) -> int:
+    return int(server.address.rstrip("/").rpartition(":")[2])
+
+
+def test_a_page_on_this_machine_takes_no_token() -> None:
+    with _served() as server:
+        assert server.token is None
+        assert b"<title>edgeseg</title>" in _get(server.address)
+        assert b"gate" in _get(server.address + "api/streams")
+
+
+def test_a_page_for_others_takes_the_token_that_is_told_once() -> None:
+    told: list[str] = []
+    with Server(site(), host="0.0.0.0", port=0, tell=told.append) as server:
+        assert server.token is not None
+        (line,) = told
+        assert server.token in line
+        local = f"http://127.0.0.1:{_port(server)}/api/site"
+        with pytest.raises(HTTPError, match="401"):
+            _get(local)
+        assert b"classes" in _get(local, authorization=f"Bearer {server.token}")
+
+
+def test_a_token_of_a_file_is_not_told(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("0123456789abcdef\n")
+    told: list[str] = []
+    with Server(site(), port=0, token_file=str(file), tell=told.append) as server:
+        assert "0123456789abcdef" not in told[0]
+        assert _get(server.address + "api/site", authorization="Bearer 0123456789abcdef")
+
+
+@pytest.mark.parametrize("content", ["", "short", "ü" * 20])
+def test_a_token_that_anyone_could_guess_is_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "token"
+    file.write_text(content)
+    with pytest.raises(UsageError, match="16 characters"):
+        _served(token_file=str(file))
+
+
+def test_a_port_in_use_is_named() -> None:
+    with _served() as server, pytest.raises(UsageError, match=f"{_port(server)}.*--serve"):
+        Server(site(), port=_port(server))
+
+
+def test_closing_does_not_wait_for_clients_that_wait() -> None:
+    server = _served()
+    with server:
+        address = server.address + "api/streams/yard/result"  # there is none
+        waiting = threading.Thread(target=lambda: _get(address))
+        waiting.start()
+        time.sleep(0.2)
+        began_s = time.monotonic()
+    assert time.monotonic() - began_s < 5.0  # not the ten seconds that a client may wait
+    waiting.join(DEADLINE_S)
+    assert not waiting.is_alive()
+
+
+def test_a_header_beyond_bounds_is_refused() -> None:
+    with _served() as server, socket.create_connection(("127.0.0.1", _port(server)), DEADLINE_S) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 40_000)
+        assert b" 400 " in client.recv(1000)
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: local"])
+def test_a_client_that_asks_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch, begun: bytes) -> None:
+    monkeypatch.setattr(connection, "PATIENCE_S", 0.2)
+    with _served() as server, socket.create_connection(("127.0.0.1", _port(server)), DEADLINE_S) as client:
+        client.sendall(begun)
+        assert _is_cut(client)
+
+
+def test_a_client_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "PATIENCE_S", 0.3)
+    with _served() as server, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        client.settimeout(DEADLINE_S)
+        client.connect(("127.0.0.1", _port(server)))
+        asked = b"GET /assets/page.css HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200_000
+        with pytest.raises(OSError, match=r"reset|[Bb]roken"):
+            client.sendall(asked)
+        assert _get(server.address + "healthz")  # others are answered
+
+
+def test_more_clients_than_allowed_are_sent_away_and_nobody_else_suffers() -> None:
+    with _served() as server:
+        crowd = [socket.create_connection(("127.0.0.1", _port(server)), DEADLINE_S) for _ in range(70)]
+        with pytest.raises(HTTPError, match="503"):
+            _get(server.address)
+        for client in crowd:
+            client.close()
+        deadline_s = time.monotonic() + DEADLINE_S
+        while not _answers(server.address) and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        assert _answers(server.address)
+
+
+def _answers(address: str) -> bool:
+    try:
+        return bool(_get(address))
+    except HTTPError:
+        return False
+
+
+def _is_cut(client: socket.socket) -> bool:
+    try:
+        return client.recv(1) == b""
+    except ConnectionResetError:
+        return True
