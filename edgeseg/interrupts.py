@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 INTERRUPTED = 130  # the shell's status for Ctrl-C
 STOPS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, a service manager, and a terminal that is gone
+RELOAD = "SIGHUP"  # to a service, which has no terminal
 GRACE_S = 5.0
 """Signals within this time of the one before are the same wish: another exception would cut short the tidying
 that the first began. Later ones are heard, as the first may have been swallowed, or what tidies may hang."""
@@ -20,6 +23,32 @@ def hear() -> None:
     for number in _numbers():
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _interrupt)
+
+
+@contextmanager
+def hear_reloads() -> Iterator[Callable[[], bool]]:
+    """Within the block take SIGHUP for the wish to read settings again, also where it was ignored.
+
+    Returns:
+        What says whether there was such a wish since it was last asked. It takes no lock: the thread that the
+        signal interrupts might hold it.
+    """
+    wishes: list[int] = []
+
+    def wished() -> bool:
+        count = len(wishes)
+        del wishes[:count]
+        return count > 0
+
+    if not hasattr(signal, RELOAD):  # as on Windows
+        yield wished
+        return
+    number = getattr(signal, RELOAD)
+    before = signal.signal(number, lambda number, frame: wishes.append(number))
+    try:
+        yield wished
+    finally:
+        signal.signal(number, before)
 
 
 def stop_requested() -> bool:

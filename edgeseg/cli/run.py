@@ -1,29 +1,34 @@
-"""`edgeseg run`: frames of a camera, video, image or folder become labels, instances and pictures."""
+"""`edgeseg run`: frames of cameras, videos, images or folders become labels, instances and pictures."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from edgeseg.cli.options import COUNT, DEVICES, PATH, PROBABILITY, THREADS, progress
+from edgeseg.cli.filter_options import filter_options
+from edgeseg.cli.options import COUNT, DEVICES, PATH, PROBABILITY, THREADS
 from edgeseg.cli.refine_options import check_crf, crf_options
 from edgeseg.cli.rotation_options import rotation_options
-from edgeseg.cli.tables import print_times
+from edgeseg.cli.site_options import site_options
 from edgeseg.cli.tile_options import tile_options
-from edgeseg.errors import SourceError, UsageError
-from edgeseg.interrupts import INTERRUPTED
+from edgeseg.errors import SourceDownError, UsageError
 
 if TYPE_CHECKING:
-    from edgeseg.runtime.pipeline import RunReport
-    from edgeseg.runtime.streams.inbox import Policy
+    from edgeseg.runtime.site.reading import SettingsFile
+    from edgeseg.runtime.site.settings import SiteSettings, StreamSettings
+
+NAME = "{name}"  # of a stream, in an output
+OF_SITES = ("device", "threads", "rotate", "keep")  # options that are settings of all streams
+BESIDE_A_FILE = ("config", "check")
 
 
 @click.command()
-@click.argument("engine", type=PATH)
-@click.argument("source")
+@click.argument("engine", type=PATH, required=False)
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @click.option(
     "-o",
     "--output",
@@ -32,7 +37,8 @@ if TYPE_CHECKING:
     metavar="PATH",
     help=".mp4 or .m3u8 (overlays), .jsonl (one object a frame), .json (COCO results), .png or .jpg (one "
     "image), a folder (label maps), mqtt[s]://... or http[s]://... (a message a result), rtsp://..., "
-    "rtmp://..., srt://... or udp://... (overlays). May repeat.",
+    "rtmp://..., srt://... or udp://... (overlays). May repeat. With several sources, {name} in it is "
+    "each one's name.",
 )
 @rotation_options
 @click.option("--show", is_flag=True, help="Show the overlay in a window; q ends.")
@@ -42,117 +48,105 @@ if TYPE_CHECKING:
     type=click.Choice(["latest", "every"]),
     help="Which frames: every one, or the newest only. Default: latest for cameras, else every.",
 )
-@crf_options
+@site_options
+@filter_options
 @tile_options
+@crf_options
 @click.option("--device", type=click.Choice(DEVICES), help="Where; by default as it was built.")
 @click.option(
     "--threads", type=THREADS, help="Threads per inference; by default what the build measured as best."
 )
 @click.option("--score-threshold", type=PROBABILITY, help="Show instances that score at least this.")
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     *,
-    engine: Path,
-    source: str,
-    outputs: tuple[str, ...],
-    rotate: str | None,
-    keep: str | None,
+    engine: Path | None,
+    sources: tuple[str, ...],
+    config: Path | None,
+    check: bool,
     show: bool,
     frames: int | None,
-    policy: Policy | None,
-    crf: bool,
-    crf_threads: int,
-    budget_ms: float | None,
-    tiles: str | None,
-    tile_overlap: float,
-    device: str | None,
-    threads: int | None,
-    score_threshold: float | None,
+    **asked: Any,
 ) -> None:
-    """Segment SOURCE with ENGINE.
+    """Segment each SOURCE with ENGINE.
 
     SOURCE is a camera index, a device path, a video or image file, a folder of images, rtsp://..., http://...,
-    a GStreamer pipeline (gst:...) or synthetic: (synthetic:640x480?seed=3&frames=100).
+    a GStreamer pipeline (gst:...) or synthetic: (synthetic:640x480?seed=3&frames=100); several share ENGINE.
     """
-    from edgeseg.runtime import Segmenter
-    from edgeseg.runtime.pipeline import RunInterrupted, run
-    from edgeseg.runtime.sinks import check_outputs, open_sink
-    from edgeseg.runtime.sinks.amounts import parse_amount
+    from edgeseg.cli.site_run import check_site, run_site
+
+    file: SettingsFile | None = None
+    if config is not None:
+        from edgeseg.runtime.site.reading import read_settings
+
+        _refuse_beside_file(context)
+        file = read_settings(config)
+        settings = file.settings
+    elif engine is None or not sources:
+        raise click.UsageError("give ENGINE and SOURCE, or --config FILE", context)
+    else:
+        check_crf(asked["crf"], asked["budget_ms"])
+        settings = _settings(engine, sources, asked)
+        _refuse_show(show, sources)
+    if check:
+        check_site(settings, file)
+        return
+    if file is None and not (asked["outputs"] or show or frames):
+        _refuse_endless(sources)
+    run_site(settings, file=file, frames=frames, show=show)
+
+
+def _settings(engine: Path, sources: tuple[str, ...], asked: dict[str, Any]) -> SiteSettings:
+    """Make the settings of a site of what stands on the command line."""
+    from edgeseg.runtime.site.names import with_names
+    from edgeseg.runtime.site.settings import SiteSettings, StreamSettings
+
+    of_site = {name: asked[name] for name in OF_SITES}
+    of_stream = {name: value for name, value in asked.items() if name not in (*OF_SITES, "outputs")}
+    streams = tuple(StreamSettings(source, **of_stream) for source in sources)
+    named = with_names(SiteSettings(str(engine), streams, **of_site))
+    outputs: tuple[str, ...] = asked["outputs"]
+    for output in outputs:
+        if NAME not in output and len(sources) > 1:
+            stem, dot, suffix = output.rpartition(".")
+            better = f"{stem}-{NAME}{dot}{suffix}" if dot else f"{output}-{NAME}"
+            raise UsageError(f"-o {output} cannot hold {len(sources)} streams; write -o '{better}'")
+    return dataclasses.replace(named, streams=tuple(_with_outputs(one, outputs) for one in named.streams))
+
+
+def _with_outputs(stream: StreamSettings, outputs: tuple[str, ...]) -> StreamSettings:
+    return dataclasses.replace(stream, outputs=tuple(text.replace(NAME, stream.name) for text in outputs))
+
+
+def _refuse_beside_file(context: click.Context) -> None:
+    """Raise UsageError for what would be given twice."""
+    given = [
+        parameter
+        for parameter in context.command.params
+        if parameter.name not in BESIDE_A_FILE
+        and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        name = given[0].opts[-1] if isinstance(given[0], click.Option) else given[0].human_readable_name
+        raise UsageError(f"--config says all there is to run; leave out {name}, or write it into the file")
+
+
+def _refuse_show(show: bool, sources: tuple[str, ...]) -> None:
+    if show and len(sources) > 1:
+        raise UsageError(f"--show has one window, and there are {len(sources)} sources; show one of them")
+
+
+def _refuse_endless(sources: tuple[str, ...]) -> None:
+    """Raise UsageError if a source never ends, and nothing would be kept of it."""
     from edgeseg.runtime.sources import open_source
-    from edgeseg.runtime.streams.losses import bad_frames
-    from edgeseg.runtime.tiles.tiling import tiling_of
 
-    check_crf(crf, budget_ms)
-    with ExitStack() as stack:
-        segmenter = stack.enter_context(
-            Segmenter.open(
-                engine,
-                device=device,
-                threads=threads,
-                score_threshold=score_threshold,
-                crf=crf,
-                crf_threads=crf_threads,
-                crf_budget_ms=budget_ms,
-                tiles=tiling_of(tiles, tile_overlap),
-            )
-        )
-        if not segmenter.manifest.proven:
-            click.echo(
-                f"{engine} was built without its device; prove it here: edgeseg verify {engine}", err=True
-            )
-        opened = stack.enter_context(open_source(source))
-        endless = opened.frame_count is None and not opened.files
-        if not outputs and not show and frames is None and endless:
-            raise UsageError(
-                f"{opened.name} never ends and nothing would be kept: give -o, --show or --frames"
-            )
-        check_outputs(outputs, opened, engine=engine)
-        parts, kept = (
-            None if text is None else parse_amount(text, name)
-            for text, name in ((rotate, "--rotate"), (keep, "--keep"))
-        )
-        sinks = [
-            stack.enter_context(open_sink(path, segmenter.spec, opened, rotate=parts, keep=kept))
-            for path in outputs
-        ]
-        if show:
-            from edgeseg.runtime.sinks.window import WindowSink
-
-            sinks.append(WindowSink())
-        advance = stack.enter_context(progress("frames", frames or opened.frame_count))
+    for source in sources:
         try:
-            report = run(
-                opened, segmenter, sinks, frames=frames, policy=policy, on_frame=lambda *_: advance()
-            )
-        except RunInterrupted as interruption:
-            report_run(interruption.report, outputs)
-            if interruption.sink_error is not None:
-                click.echo(f"error: {interruption.sink_error}", err=True)
-            raise click.exceptions.Exit(INTERRUPTED) from None
-    report_run(report, outputs)
-    if report.source_ended and opened.live:
-        seen = report.frames + report.drops
-        lost = bad_frames(report.bad_frames)
-        raise SourceError(
-            f"{opened.name} stopped sending after {seen} frames{lost}; check camera and network"
-        )
-    if report.skipped:
-        raise SourceError(f"not all of {opened.name} could be read; what could be is done")
-
-
-def report_run(report: RunReport, outputs: tuple[str, ...]) -> None:
-    """Print what a run did, how long each stage took, and which outputs there are."""
-    from edgeseg.runtime.streams.losses import bad_frames
-
-    click.echo(
-        f"{report.frames} frames in {report.seconds:.1f} s, {report.fps:.1f} a second, {report.drops} dropped"
-        f"{bad_frames(report.bad_frames)}"
-    )
-    for line in report.notes:
-        click.echo(f"note: {line}", err=True)
-    for line in report.skipped:
-        click.echo(f"skipped: {line}", err=True)
-    spans = {} if report.latency_ms is None else {"capture to result": report.latency_ms}
-    print_times({**report.stages, **spans})
-    for path in outputs:
-        if report.frames and Path(path).exists():  # one that got no frame is absent, or still the old one
-            click.echo(f"written: {path}")
+            with open_source(source) as opened:
+                name, endless = opened.name, opened.frame_count is None and not opened.files
+        except SourceDownError as error:
+            raise UsageError(f"{error}; nothing would be kept: give -o, --show or --frames") from error
+        if endless:
+            raise UsageError(f"{name} never ends and nothing would be kept: give -o, --show or --frames")

@@ -113,9 +113,10 @@ class Segmenter:
         try:
             refinement = None
             if crf is not False:
-                _check_refined(opened.spec)
                 parameters = opened.spec.crf if crf is True else crf
-                refinement = _refinement(opened.spec, parameters, crf_threads, crf_budget_ms)
+                refinement = refinement_of(
+                    opened.spec, parameters, threads=crf_threads, budget_ms=crf_budget_ms
+                )
             segmenter = cls(
                 opened,
                 score_threshold=score_threshold,
@@ -208,10 +209,19 @@ class Segmenter:
         self.close()
 
 
-def _refinement(
-    spec: ModelSpec, parameters: CRFSpec | None, threads: int, budget_ms: float | None
+def refinement_of(
+    spec: ModelSpec, parameters: CRFSpec | None, *, threads: int = 1, budget_ms: float | None = None
 ) -> Refinement | InstanceRefinement:
-    """Make the CRF for a task, with its defaults where there are no parameters."""
+    """Make the CRF for what an engine gives.
+
+    Args:
+        parameters: None stands for the defaults of the task.
+        threads, budget_ms: as for `Refinement` and `InstanceRefinement`.
+
+    Raises:
+        UsageError: if there is nothing to refine.
+    """
+    _check_refined(spec)
     if spec.task == "instance":
         return InstanceRefinement(parameters or instances.DEFAULT, threads=threads, budget_ms=budget_ms)
     return Refinement(parameters or refinement.DEFAULT, threads=threads, budget_ms=budget_ms)

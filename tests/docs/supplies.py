@@ -128,6 +128,12 @@ def _names(_: Supplies, path: Path) -> None:
     path.write_text("background\ncell\nnucleus\n")
 
 
+def _site(_: Supplies, path: Path) -> None:
+    """Write the file that the page shows."""
+    page = (Path(__file__).parents[2] / "docs" / "site.md").read_text()
+    path.write_text(page.partition("```toml\n")[2].partition("```")[0])
+
+
 def _scenes(attribute: str) -> Callable[[Supplies, Path], None]:
     def make(_: Supplies, path: Path) -> None:
         path.mkdir()
@@ -156,6 +162,7 @@ MAKERS: dict[str, Callable[[Supplies, Path], None]] = {
     "mine.safetensors": _mine_weights(),
     "wide.safetensors": _mine_weights(width=16),
     "names.txt": _names,
+    "site.toml": _site,
     "images": _scenes("image"),
     "typical-images": _scenes("image"),
     "label-maps": _scenes("labels"),

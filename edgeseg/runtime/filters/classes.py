@@ -37,7 +37,7 @@ class ClassFilter:
     def __init__(self, names: Sequence[str], spec: ModelSpec) -> None:
         if not names:
             raise UsageError(f"no class is named, so nothing would be kept; {_known(spec)}")
-        kept = np.array([_class_id(name, spec) for name in names])
+        kept = np.array([class_id_of(name, spec) for name in names])
         self._kept: NDArray[np.bool_] = np.zeros(LEVELS, np.bool_)
         self._kept[kept] = True
         self._table = np.where(self._kept, np.arange(LEVELS), VOID_LABEL).astype(np.uint8)
@@ -65,7 +65,8 @@ def _first_class(masks: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return first
 
 
-def _class_id(name: str, spec: ModelSpec) -> int:
+def class_id_of(name: str, spec: ModelSpec) -> int:
+    """Find a class by its name. Raises UsageError with the nearest there is."""
     if name in spec.class_names:
         return spec.class_names.index(name)
     near = difflib.get_close_matches(name, spec.class_names, n=1)

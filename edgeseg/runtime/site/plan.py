@@ -46,7 +46,7 @@ def plan(now: SiteSettings, wanted: SiteSettings) -> Plan:
     before = {stream.name: stream for stream in now.streams}
     after = {stream.name: stream for stream in wanted.streams}
     engine = _engine(now) != _engine(wanted)
-    stays = not engine and now.keep == wanted.keep
+    stays = not engine and (now.rotate, now.keep) == (wanted.rotate, wanted.keep)
     common = [name for name in after if name in before]
     kept = [name for name in common if stays and before[name] == after[name]]
     return Plan(

@@ -1,0 +1,41 @@
+"""Options of `edgeseg run` that are about cameras that stay, and the file that may stand for all options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from edgeseg.cli.options import PATH, Number
+
+DEFAULT_STALL_TIMEOUT_S = (
+    10.0  # as `edgeseg.runtime.streams.feed.STALL_TIMEOUT_S`, which takes NumPy to import
+)
+
+
+def site_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command --config, --check and --stall-timeout."""
+    for option in (
+        click.option(
+            "--stall-timeout",
+            "stall_timeout_s",
+            type=Number(min=0, max=3600, min_open=True),
+            default=DEFAULT_STALL_TIMEOUT_S,
+            show_default=True,
+            metavar="SECONDS",
+            help="Open a camera again that is open, but silent for longer.",
+        ),
+        click.option(
+            "--check", is_flag=True, help="Look at everything, say what is wrong, and start nothing."
+        ),
+        click.option(
+            "--config",
+            type=PATH,
+            metavar="FILE",
+            help="Run what a TOML file asks for, in place of ENGINE, SOURCE and options; SIGHUP reads it "
+            "again.",
+        ),
+    ):
+        command = option(command)
+    return command

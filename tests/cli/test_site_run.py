@@ -1,0 +1,163 @@
+"""`edgeseg run --config` checks a file, runs what it asks for, and follows it when it changes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from edgeseg.cli import status_of
+
+pytest.importorskip("pydantic", reason="the extra `streams` is not installed")
+
+STARTED_S = 60.0  # more than a start takes on a busy machine
+
+TWO = """engine = "engine"
+[[streams]]
+name = "one"
+source = "synthetic:64x48?seed=1"
+outputs = ["one.jsonl"]
+[[streams]]
+name = "two"
+source = "synthetic:64x48?seed=2"
+outputs = ["two.jsonl"]
+"""
+
+pytestmark = pytest.mark.usefixtures("children_hear_signals")
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + STARTED_S
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "site.toml"
+    path.write_text(text)
+    return path
+
+
+def count(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+@contextmanager
+def running(config: Path, said: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a site, whose standard error goes into a file."""
+    command = [sys.executable, "-m", "edgeseg", "run", "--config", str(config)]
+    with said.open("w") as file:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, text=True)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def test_a_file_that_is_right_is_said_to_be(
+    engine: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert status_of(["run", "--config", str(written(tmp_path, TWO)), "--check"]) == 0
+    assert "2 streams: nothing is wrong" in capfd.readouterr().out
+    assert not (tmp_path / "one.jsonl").exists()
+
+
+def test_every_fault_is_listed(engine: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    text = """engine = "engine"
+keep = "often"
+[[streams]]
+name = "one"
+source = "ftp://camera"
+outputs = ["a.avi", "b.jsonl", "engine/c.jsonl"]
+classes = ["nobody"]
+crf = true
+tiles = "1x1"
+[[streams]]
+name = "one"
+source = "rtsp://user:${EDGESEG_NOT_SET}@camera"
+outputs = ["b.jsonl"]
+track = true
+[[streams.zones]]
+name = "door"
+class_name = "nobody"
+outputs = ["events.txt"]
+"""
+    assert status_of(["run", "--config", str(written(tmp_path, text)), "--check"]) == 2
+    said = [line.removeprefix(f"error: {tmp_path}/") for line in capfd.readouterr().err.splitlines()]
+    assert [line.partition(" cannot be used")[0].partition(" is the name")[0] for line in said] == [
+        "site.toml:2: keep",
+        "site.toml:5: streams[0].source",
+        "site.toml:6: streams[0].outputs[0]",
+        "site.toml:6: streams[0].outputs[2]",
+        "site.toml:7: streams[0].classes",
+        "site.toml:8: streams[0].crf",
+        "site.toml:9: streams[0].tiles",
+        "site.toml:11: streams[1].name",
+        "site.toml:12: streams[1].source",
+        "site.toml:13: streams[1].outputs[0]",
+        "site.toml:14: streams[1].track",
+        "site.toml:15: streams[1].zones[0]",
+        "site.toml:18: streams[1].zones[0].outputs[0]",
+    ]
+    assert status_of(["run", "--config", str(tmp_path / "site.toml")]) == 2
+
+
+def test_options_beside_a_file_are_refused(
+    engine: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = str(written(tmp_path, TWO))
+    assert status_of(["run", "--config", config, "--policy", "every"]) == 2
+    assert "leave out --policy" in capfd.readouterr().err
+    assert status_of(["run", str(engine)]) == 2
+
+
+def test_several_sources_have_outputs_by_name(
+    engine: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sources = ["synthetic:64x48?frames=3", "synthetic:64x48?frames=5"]
+    assert status_of(["run", str(engine), *sources, "-o", str(tmp_path / "r.jsonl")]) == 2
+    assert "r-{name}.jsonl" in capfd.readouterr().err
+    assert status_of(["run", str(engine), *sources, "-o", str(tmp_path / "{name}.jsonl")]) == 0
+    assert count(tmp_path / "synthetic.jsonl") == 3
+    assert count(tmp_path / "synthetic-2.jsonl") == 5
+    assert "synthetic-2: 5 frames in" in capfd.readouterr().out
+
+
+def test_a_stream_that_did_not_change_runs_on_without_a_gap(engine: Path, tmp_path: Path) -> None:
+    one, two, three = (tmp_path / f"{name}.jsonl" for name in ("one", "two", "three"))
+    config = written(tmp_path, TWO)
+    said = tmp_path / "said.txt"
+    with running(config, said) as process:
+        wait_for(lambda: count(one) > 2 and count(two) > 2)
+        config.write_text(TWO + "sorce = 1\n")
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "all goes on as before" in said.read_text())
+        before = count(one)
+        wait_for(lambda: count(one) > before + 2)
+        config.write_text(TWO.replace("two.jsonl", "three.jsonl"))
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: count(three) > 2)
+        before = count(one)
+        wait_for(lambda: count(one) > before + 2)
+        asked_s = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=STARTED_S)
+        took_s = time.monotonic() - asked_s
+    err = said.read_text()
+    assert process.returncode == 130, err
+    assert took_s < 10.0  # 2 s on an idle machine; the interpreter's own end included
+    assert "sorce is not known; did you mean source?" in err
+    assert "one as before; two started anew" in err
+    indices = [json.loads(line)["index"] for line in one.read_text().splitlines()]
+    assert indices == list(range(len(indices)))
+    assert json.loads(three.read_text().splitlines()[0])["index"] == 0
+    assert "one: " in out
