@@ -63,6 +63,8 @@ class VideoSink(Sink):
         live: bool = False,
         pixel_aspect: Fraction = Fraction(1),
     ) -> None:
+        import av  # noqa: F401 - takes some tenths of a second, in which a live source's first frames would go
+
         self.path = path
         self.codec: str | None = None
         self._timing = VideoTiming(fps or DEFAULT_FPS, live, pixel_aspect)
