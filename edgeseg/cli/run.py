@@ -19,10 +19,12 @@ from edgeseg.errors import SourceDownError, UsageError
 
 if TYPE_CHECKING:
     from edgeseg.runtime.site.reading import SettingsFile
-    from edgeseg.runtime.site.settings import SiteSettings, StreamSettings
+    from edgeseg.runtime.site.settings import ServeSettings, SiteSettings, StreamSettings
 
+MOST_PORT = 65535
 NAME = "{name}"  # of a stream, in an output
 OF_SITES = ("device", "threads", "rotate", "keep")  # options that are settings of all streams
+NOT_OF_STREAMS = (*OF_SITES, "serve", "token_file", "outputs")
 BESIDE_A_FILE = ("config", "check")
 
 
@@ -93,7 +95,7 @@ def command(
     if check:
         check_site(settings, file)
         return
-    if file is None and not (asked["outputs"] or show or frames):
+    if file is None and not (asked["outputs"] or asked["serve"] or show or frames):
         _refuse_endless(sources)
     run_site(settings, file=file, frames=frames, show=show)
 
@@ -104,7 +106,8 @@ def _settings(engine: Path, sources: tuple[str, ...], asked: dict[str, Any]) -> 
     from edgeseg.runtime.site.settings import SiteSettings, StreamSettings
 
     of_site = {name: asked[name] for name in OF_SITES}
-    of_stream = {name: value for name, value in asked.items() if name not in (*OF_SITES, "outputs")}
+    of_site["serve"] = _serve(asked["serve"], asked["token_file"])
+    of_stream = {name: value for name, value in asked.items() if name not in NOT_OF_STREAMS}
     streams = tuple(StreamSettings(source, **of_stream) for source in sources)
     named = with_names(SiteSettings(str(engine), streams, **of_site))
     outputs: tuple[str, ...] = asked["outputs"]
@@ -114,6 +117,18 @@ def _settings(engine: Path, sources: tuple[str, ...], asked: dict[str, Any]) -> 
             better = f"{stem}-{NAME}{dot}{suffix}" if dot else f"{output}-{NAME}"
             raise UsageError(f"-o {output} cannot hold {len(sources)} streams; write -o '{better}'")
     return dataclasses.replace(named, streams=tuple(_with_outputs(one, outputs) for one in named.streams))
+
+
+def _serve(text: str | None, token_file: str | None) -> ServeSettings | None:
+    """Read [HOST:]PORT. Raises UsageError."""
+    from edgeseg.runtime.site.settings import ServeSettings
+
+    if text is None:
+        return None
+    host, _, port = text.rpartition(":")
+    if not (port.isdecimal() and int(port) <= MOST_PORT):
+        raise UsageError(f"--serve takes [HOST:]PORT, such as 8080 or 0.0.0.0:8080, got {text!r}")
+    return ServeSettings(host.strip("[]") or "127.0.0.1", int(port), token_file)
 
 
 def _with_outputs(stream: StreamSettings, outputs: tuple[str, ...]) -> StreamSettings:

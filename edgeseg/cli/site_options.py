@@ -15,7 +15,7 @@ DEFAULT_STALL_TIMEOUT_S = (
 
 
 def site_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command --config, --check and --stall-timeout."""
+    """Give a command --config, --check, --serve, --token-file and --stall-timeout."""
     for option in (
         click.option(
             "--stall-timeout",
@@ -25,6 +25,14 @@ def site_options(command: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             metavar="SECONDS",
             help="Open a camera again that is open, but silent for longer.",
+        ),
+        click.option(
+            "--token-file", metavar="FILE", help="Holds the page's token; by default one is made and printed."
+        ),
+        click.option(
+            "--serve",
+            metavar="[HOST:]PORT",
+            help="Show a page, with an API and metrics; on 127.0.0.1 unless HOST is given, with a token.",
         ),
         click.option(
             "--check", is_flag=True, help="Look at everything, say what is wrong, and start nothing."

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgeseg.runtime.streams.status import StreamStatus
 
 LOOK_S = 0.2  # between two looks at the streams
+HUNG_S = 60.0  # frames wait for so long, and none has a result: the engine hangs
 USAGE = 2  # exit status
 
 
@@ -90,7 +91,7 @@ class _Watch:
         self._changes = Changes()
         self._progress = Progress()
         self._service = ServiceManager()
-        self._alive_s = time.monotonic()
+        self._alive_s = self._progress_s = time.monotonic()
         self._state = ""
         self._advance: Advance | None = None
         self._advanced = 0
@@ -122,12 +123,14 @@ class _Watch:
         if state != self._state:
             self._state = state
             self._service.status(state)
-        watchdog_s = self._service.watchdog_s
-        if self._progress.made(streams) and watchdog_s is not None:
-            now_s = time.monotonic()
-            if now_s - self._alive_s >= watchdog_s / 4:
-                self._service.alive()
-                self._alive_s = now_s
+        now_s, watchdog_s = time.monotonic(), self._service.watchdog_s
+        made = self._progress.made(streams)
+        if made:
+            self._progress_s = now_s
+        self._site.alive = now_s - self._progress_s < HUNG_S
+        if made and watchdog_s is not None and now_s - self._alive_s >= watchdog_s / 4:
+            self._service.alive()
+            self._alive_s = now_s
 
     def _tell_progress(self, streams: tuple[StreamStatus, ...], stack: ExitStack) -> None:
         done = sum(stream.results for stream in streams)

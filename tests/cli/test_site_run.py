@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -130,6 +131,22 @@ def test_several_sources_have_outputs_by_name(
     assert count(tmp_path / "synthetic.jsonl") == 3
     assert count(tmp_path / "synthetic-2.jsonl") == 5
     assert "synthetic-2: 5 frames in" in capfd.readouterr().out
+
+
+def test_a_site_has_a_page(engine: Path, tmp_path: Path) -> None:
+    for package in ("starlette", "uvicorn", "prometheus_client"):
+        pytest.importorskip(package)
+    said = tmp_path / "said.txt"
+    with running(written(tmp_path, f"{TWO}[serve]\nport = 0\n"), said) as process:
+        wait_for(lambda: "page: http://127.0.0.1:" in said.read_text())
+        address = said.read_text().partition("page: ")[2].split()[0]
+        with urllib.request.urlopen(f"{address}api/streams", timeout=STARTED_S) as answer:
+            text = answer.read().decode()
+        assert '"one"' in text
+        assert '"two"' in text
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=STARTED_S)
+    assert process.returncode == 130
 
 
 def test_a_stream_that_did_not_change_runs_on_without_a_gap(engine: Path, tmp_path: Path) -> None:

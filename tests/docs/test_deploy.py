@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeseg.runtime.site.settings import SiteSettings, StreamSettings, ZoneSettings
+from edgeseg.runtime.site.settings import ServeSettings, SiteSettings, StreamSettings, ZoneSettings
 from tests.docs.blocks import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -29,6 +29,6 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
 
 def test_the_example_names_every_setting() -> None:
     text = (DEPLOY / "site.toml").read_text()
-    for kind in (SiteSettings, StreamSettings, ZoneSettings):
+    for kind in (SiteSettings, StreamSettings, ZoneSettings, ServeSettings):
         for name in (field.name for field in dataclasses.fields(kind)):
             assert re.search(rf"(^|[\s\[.]){name}(\s=|\]\])", text, re.MULTILINE) or name == "serve", name

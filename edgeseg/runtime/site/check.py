@@ -25,6 +25,7 @@ from edgeseg.runtime.site.settings import SiteSettings, StreamSettings
 from edgeseg.spec import ModelSpec
 
 OF_SEGMENTERS = ("score_threshold", "crf", "tiles")  # settings that an engine may refuse, each for itself
+SERVE_MODULES = ("starlette", "uvicorn", "prometheus_client")
 OF_FILTERS = ("classes", "region", "smooth", "track")
 
 
@@ -40,7 +41,7 @@ def check(settings: SiteSettings, environment: Environment, *, files: bool = Tru
     spec = checked.engine(files=files)
     checked.amounts()
     if settings.serve is not None:
-        checked.faults.append(Fault(("serve",), "cannot be used: there is no page yet; leave it out"))
+        checked.needs(SERVE_MODULES, "serve", "serve")
     if not settings.streams:
         checked.faults.append(Fault(("streams",), "must be given, at least one: [[streams]]"))
     for index, stream in enumerate(settings.streams):
@@ -72,10 +73,7 @@ class _Check:
             self.faults.append(Fault(("engine",), f"is for {manifest.backend}; this edgeseg runs {known}"))
             return manifest.spec
         facts = facts_of(manifest.backend)
-        for module in facts.modules:
-            if find_spec(module) is None:
-                with self._at("engine"):
-                    raise MissingExtraError(module, facts.extra)
+        self.needs(facts.modules, facts.extra, "engine")
         device = self._settings.device
         if device is not None and device not in facts.devices:
             wanted = " or ".join(facts.devices)
@@ -83,6 +81,13 @@ class _Check:
                 Fault(("device",), f"must be {wanted}, where {facts.title} runs, got {device!r}")
             )
         return manifest.spec
+
+    def needs(self, modules: tuple[str, ...], extra: str, key: str) -> None:
+        """Look for packages that a key takes."""
+        for module in modules:
+            if find_spec(module) is None:
+                with self._at(key):
+                    raise MissingExtraError(module, extra)
 
     def amounts(self) -> None:
         """Look at how much is kept of outputs."""

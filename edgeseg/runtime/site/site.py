@@ -13,6 +13,9 @@ from edgeseg.runtime.engine import Engine
 from edgeseg.runtime.events.outputs import EventOutputs
 from edgeseg.runtime.events.sink import ZoneSink
 from edgeseg.runtime.filters import make_filters
+from edgeseg.runtime.serve.app import Served
+from edgeseg.runtime.serve.live import LiveSink
+from edgeseg.runtime.serve.server import Server
 from edgeseg.runtime.sinks import check_outputs, open_sink
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.site.environment import Environment
@@ -59,6 +62,10 @@ class Site:
         frames: each stream stops after so many results; None for never.
         more_sinks: makes further sinks for the stream of a name.
 
+    Attributes:
+        settings: that it follows now.
+        alive: what /healthz says; for whoever watches the site's progress to set.
+
     Raises:
         EngineError: as `Engine.open`.
         UsageError: if what is asked of a stream does not fit the engine.
@@ -80,6 +87,9 @@ class Site:
         self._engine = self._open_engine(self.settings)
         self._streams = Streams(self._engine)
         self._running: dict[str, Running] = {}
+        self.alive = True
+        self._served = Served(self._engine.spec, self.status, self._views, lambda: self.alive)
+        self._server: Server | None = None
 
     @property
     def engine(self) -> Engine:
@@ -126,7 +136,8 @@ class Site:
             self._engine.close()
             self._engine, self._streams = engine, Streams(engine)
             self._streams.__enter__()
-            self._running.clear()
+            self._running = {}
+            self._served.spec = engine.spec
         else:
             for name in (*todo.removed, *todo.restarted):
                 self._streams.remove(name)
@@ -137,6 +148,8 @@ class Site:
 
     def close(self) -> None:
         """End all streams within 2 s, finish what sinks wrote, and free the engine."""
+        if self._server is not None:
+            self._server.close()
         self._streams.close()
         self._events.close()
         self._engine.close()
@@ -146,6 +159,10 @@ class Site:
             self._streams.__enter__()
             names = tuple(stream.name for stream in self.settings.streams)
             self._start_all(self._make_all(self.settings, names, self._engine))
+            if (serve := self.settings.serve) is not None:
+                token_file = None if serve.token_file is None else self._environment.fill(serve.token_file)
+                server = Server(self._served, host=serve.host, port=serve.port, token_file=token_file)
+                self._server = server.__enter__()
         except BaseException:
             self.close()
             raise
@@ -155,6 +172,11 @@ class Site:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _views(self) -> dict[str, LiveSink]:
+        """Give what keeps the newest results, by stream."""
+        found = ((one.settings.name, sink) for one in tuple(self._running.values()) for sink in one.sinks)
+        return {name: sink for name, sink in found if isinstance(sink, LiveSink)}
 
     def _open_engine(self, settings: SiteSettings) -> Engine:
         return Engine.open(settings.engine, device=settings.device, threads=settings.threads)
@@ -198,6 +220,8 @@ class Site:
 
         sinks: list[Sink] = [LateSink(self.shown(text), partial(opened, text)) for text in texts]
         sinks += self._more_sinks(settings.name)
+        if site.serve is not None:
+            sinks.append(LiveSink())
         if settings.zones:
             sinks.append(ZoneSink(settings.name, settings.zones, engine.spec, self._events, fill=fill))
         stream = Stream(
