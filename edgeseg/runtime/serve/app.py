@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 from edgeseg import __version__
 from edgeseg.extras import require
@@ -21,6 +21,8 @@ ASSETS = {"page.css": "text/css", "page.js": "text/javascript", "picture.js": "t
 LONGEST_WAIT_S = 10.0  # of a client for the next result
 LOOK_S = 0.02  # between looks whether it is there
 NONE_NOW = 204
+
+News = TypeVar("News")  # something that is false where there is none
 
 
 class Served:
@@ -62,6 +64,7 @@ def application(site: Served) -> Any:
             route("/metrics", answers.metrics),
             route("/api/openapi.json", answers.openapi),
             route("/api/site", answers.site),
+            route("/api/results", answers.results),
             route("/api/streams", answers.streams),
             route("/api/streams/{name}", answers.stream),
             route("/api/streams/{name}/result", answers.result),
@@ -122,7 +125,8 @@ class _Answers:
         view = self._site.views().get(request.path_params["name"])
         if view is None:
             return self._absent(f"there is no stream {request.path_params['name']!r}")
-        shot = await self._next(view, _number(request, "after"))
+        known = _number(request.query_params.get("after", "0"))
+        shot = await self._wait(lambda: view.newest(known))
         if shot is None:
             return self._response(status_code=NONE_NOW)
         return self._json(await self._in_thread(shot.summary))
@@ -133,18 +137,32 @@ class _Answers:
     async def labels(self, request: Any) -> Any:
         return await self._encoded(request, Shot.label_map, "image/png")
 
-    async def _next(self, view: LiveSink, after: int) -> Shot | None:
-        """Wait for a result newer than `after`, for as long as a client may."""
+    async def results(self, request: Any) -> Any:
+        known = {name: _number(text) for name, text in request.query_params.items()}
+
+        def news() -> dict[str, Shot]:
+            newest = {name: view.newest(known.get(name, 0)) for name, view in self._site.views().items()}
+            return {name: shot for name, shot in newest.items() if shot is not None}
+
+        shots = await self._wait(news)
+        if not shots:
+            return self._response(status_code=NONE_NOW)
+        return self._json(
+            await self._in_thread(lambda: {name: shot.summary() for name, shot in shots.items()})
+        )
+
+    async def _wait(self, news: Callable[[], News]) -> News:
+        """Wait until there is something new, for as long as a client may."""
         deadline_s = time.monotonic() + LONGEST_WAIT_S
-        while (shot := view.newest(after)) is None:
-            if self._site.closing or view.closed or time.monotonic() > deadline_s:
-                return None
+        while not (found := news()):
+            if self._site.closing or time.monotonic() > deadline_s:
+                break
             await asyncio.sleep(LOOK_S)
-        return shot
+        return found
 
     async def _encoded(self, request: Any, encode: Callable[[Shot], bytes], kind: str) -> Any:
         view = self._site.views().get(request.path_params["name"])
-        number = _number(request, "number")
+        number = _number(request.query_params.get("number", "0"))
         shot = None if view is None else view.numbered(number) if number else view.newest()
         if shot is None:
             return self._absent("there is no such picture, or it is gone; ask for a newer result")
@@ -154,6 +172,5 @@ class _Answers:
         return self._json({"error": text}, 404)
 
 
-def _number(request: Any, name: str) -> int:
-    text = request.query_params.get(name, "0")
+def _number(text: str) -> int:
     return int(text) if text.isdecimal() and len(text) < 16 else 0  # noqa: PLR2004 - digits of any real count

@@ -6,7 +6,8 @@ from typing import Any
 
 from edgeseg.extras import require
 
-PATIENCE_S = 10.0  # for a whole request, and for any progress in reading an answer
+PATIENCE_S = 10.0  # between two looks: for a whole request, and for a part of an answer
+LEAST_READ_BYTES = 16 << 10  # of an answer, between two looks
 
 
 def bounded_protocol() -> type[Any]:
@@ -24,7 +25,7 @@ def bounded_protocol() -> type[Any]:
             """Begin to watch."""
             super().connection_made(transport)
             self._unread = 0
-            self._asked = False
+            self._seen: Any = None
             self._watch = self.loop.call_later(PATIENCE_S, self._look)
 
         def connection_lost(self, exc: Exception | None) -> None:
@@ -33,12 +34,17 @@ def bounded_protocol() -> type[Any]:
             super().connection_lost(exc)
 
         def _look(self) -> None:
+            """Cut it if since the last look no new request was whole, and what is answered hardly read."""
             unread = self.transport.get_write_buffer_size()
-            stuck = unread and unread >= self._unread > 0
-            if stuck or (self.cycle is None and not self._asked):
+            is_same = self.cycle is self._seen
+            is_idle = self.cycle is None or self.cycle.response_complete
+            is_stuck = (
+                unread > max(0, self._unread - LEAST_READ_BYTES) if self._unread else is_idle and not unread
+            )
+            if is_same and is_stuck:
                 self.transport.abort()
                 return
-            self._unread, self._asked = unread, True
+            self._unread, self._seen = unread, self.cycle
             self._watch = self.loop.call_later(PATIENCE_S, self._look)
 
     return Bounded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import ipaddress
@@ -20,6 +21,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 COOKIE = "edgeseg"
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 MOST_BODY_BYTES = 1024  # a token in a form
+BODY_S = 5.0  # for it to come
 OPEN_PATHS = frozenset(("/", "/healthz", "/login"))  # without a token: they show nothing
 PUBLIC_ASSETS = "/assets/"
 HEADERS = (
@@ -113,12 +115,11 @@ class Guard:
         return hashlib.sha256(self._salt + (self._token or "").encode()).hexdigest()
 
     async def _login(self, receive: Receive, send: Send) -> None:
-        body = b""
-        while len(body) <= MOST_BODY_BYTES:
-            message = await receive()
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                break
+        try:
+            body = await asyncio.wait_for(_body(receive), BODY_S)
+        except asyncio.TimeoutError:
+            await _answer(send, 408, "the token did not come in time", [(b"connection", b"close")])
+            return
         shown = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
         if not self._is_token(shown.strip()):
             await _answer(send, 303, "", [(b"location", b"/?wrong")])
@@ -141,6 +142,16 @@ def _is_foreign(headers: dict[str, str], host: str, path: str) -> bool:
         return True
     origin = headers.get("origin")
     return origin is not None and origin.partition("://")[2].lower() != host.lower()
+
+
+async def _body(receive: Receive) -> bytes:
+    body = b""
+    while len(body) <= MOST_BODY_BYTES:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    return body
 
 
 def _cookie(header: str) -> str:

@@ -123,7 +123,6 @@ class LiveSink(Sink):
     def __init__(self) -> None:
         self._shots: deque[Shot] = deque(maxlen=KEPT)
         self._number = 0
-        self.closed = False
 
     def write(self, frame: Frame, result: Result, overlay: NDArray[np.uint8] | None) -> None:
         """Keep a result; see `Sink.write`."""
@@ -131,9 +130,9 @@ class LiveSink(Sink):
         self._shots.append(Shot(self._number, frame, result))
 
     def newest(self, after: int = 0) -> Shot | None:
-        """Give the newest result if its number is above `after`."""
+        """Give the newest result if its number is not `after`; a new sink counts from 1 again."""
         shots = tuple(self._shots)
-        return shots[-1] if shots and shots[-1].number > after else None
+        return shots[-1] if shots and shots[-1].number != after else None
 
     def numbered(self, number: int) -> Shot | None:
         """Give the result of that number; None if it is gone, or not there yet."""
@@ -141,7 +140,6 @@ class LiveSink(Sink):
 
     def close(self) -> None:
         """Show the last result, and no more."""
-        self.closed = True
 
 
 def _encode(suffix: str, image: NDArray[np.uint8], options: list[int]) -> bytes:

@@ -18,10 +18,22 @@ def document() -> dict[str, Any]:
             "/healthz": _get("Whether results are computed", "application/json", open_to_all=True),
             "/metrics": _get("Figures of all streams, for Prometheus", "text/plain"),
             "/api/site": _get("Task, classes with their colours, names of streams", "application/json"),
+            "/api/results": _get(
+                "The newest results by stream, without those known; waits ten seconds for one, then 204",
+                "application/json",
+                {
+                    "name": "known",
+                    "in": "query",
+                    "description": "number of the result that is known, by stream, such as ?gate=7&yard=12",
+                    "style": "form",
+                    "explode": True,
+                    "schema": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+                },
+            ),
             "/api/streams": _get("How every stream is doing", "application/json"),
             "/api/streams/{name}": _get("How a stream is doing", "application/json", NAME),
             "/api/streams/{name}/result": _get(
-                "The newest result; waits up to ten seconds for one above `after`, then 204",
+                "The newest result; waits up to ten seconds for another than `after`, then 204",
                 "application/json",
                 NAME,
                 _query("after", "number of the result that is known"),

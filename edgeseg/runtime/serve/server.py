@@ -21,7 +21,7 @@ from edgeseg.runtime.serve.guard import Guard, names_of_this_machine
 
 MOST_CONNECTIONS = 64  # more are answered with 503
 MOST_HEADER_BYTES = 16 << 10
-KEEP_ALIVE_S = 15  # of a connection without a request
+KEEP_ALIVE_S = 5  # of a connection without a request, which is cut at the second look of connection.py
 GRACE_S = 1  # for requests that are under way at the end
 START_S = 10.0
 CLOSE_S = 2.0

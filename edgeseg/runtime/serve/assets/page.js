@@ -32,6 +32,7 @@ async function start() {
     return;
   }
   $("#site").hidden = false;
+  follow();
   for (;;) {
     try {
       showStatus(await ask("/api/streams"));
@@ -87,29 +88,32 @@ function addCard(name) {
   $("canvas", element).setAttribute("role", "img");
   $("canvas", element).setAttribute("aria-label", `Live picture of ${name}`);
   $("#streams").append(element);
-  const card = { element, shot: null };
-  cards.set(name, card);
-  follow(name, card);
+  cards.set(name, { element, shot: null, number: 0 });
 }
 
-async function follow(name, card) {
-  let after = 0;
-  while (cards.get(name) === card) {
-    if (document.hidden) {
+// One request waits for all streams: a browser holds only six at once for all its windows.
+async function follow() {
+  for (;;) {
+    if (document.hidden || !cards.size) {
       await pause(STATUS_MS);
       continue;
     }
+    const known = new URLSearchParams([...cards].map(([name, card]) => [name, card.number]));
     try {
-      const result = await ask(`${path(name)}/result?after=${after}`);
-      if (!result) continue;
-      after = result.number;
-      card.shot = await readShot(path(name), result) ?? card.shot;
-      drawShot($("canvas", card.element), card.shot, shown);
+      const results = (await ask(`/api/results?${known}`)) ?? {};
+      await Promise.all(Object.entries(results).map(([name, result]) => show(name, result)));
     } catch {
       await pause(RETRY_MS);
-      after = 0;
     }
   }
+}
+
+async function show(name, result) {
+  const card = cards.get(name);
+  if (!card) return pause(STATUS_MS); // it is new, and gets its card with the next status
+  card.number = result.number;
+  card.shot = (await readShot(path(name), result)) ?? card.shot;
+  if (card.shot) drawShot($("canvas", card.element), card.shot, shown);
 }
 
 const ms = (value) => (value === undefined ? "–" : value < 10 ? value.toFixed(1) : value.toFixed(0));

@@ -21,7 +21,9 @@ function valuesOf(image) {
   const context = new OffscreenCanvas(image.width, image.height).getContext("2d", { willReadFrequently: true });
   context.drawImage(image, 0, 0);
   const pixels = context.getImageData(0, 0, image.width, image.height).data;
-  return Uint8Array.from({ length: pixels.length / 4 }, (_, i) => pixels[4 * i]);
+  const values = new Uint8Array(pixels.length / 4);
+  for (let i = 0; i < values.length; i++) values[i] = pixels[4 * i];
+  return values;
 }
 
 export function drawShot(canvas, { result, picture, labels }, shown) {
