@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from edgeseg.runtime.pipeline import stream
     from edgeseg.runtime.results import InstanceResult, MaskCrop, SemanticResult
     from edgeseg.runtime.segmenter import Segmenter
+    from edgeseg.runtime.streams.stream import Stream
+    from edgeseg.runtime.streams.streams import Streams
     from edgeseg.runtime.tiles.tiling import Tiling
 
 _HOMES = {
@@ -25,6 +27,8 @@ _HOMES = {
     "Refinement": "edgeseg.runtime.crf.refinement",
     "Segmenter": "edgeseg.runtime.segmenter",
     "SemanticResult": "edgeseg.runtime.results",
+    "Stream": "edgeseg.runtime.streams.stream",
+    "Streams": "edgeseg.runtime.streams.streams",
     "Tiling": "edgeseg.runtime.tiles.tiling",
     "stream": "edgeseg.runtime.pipeline",
 }
@@ -37,6 +41,8 @@ __all__ = [
     "Refinement",
     "Segmenter",
     "SemanticResult",
+    "Stream",
+    "Streams",
     "Tiling",
     "stream",
 ]

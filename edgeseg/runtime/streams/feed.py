@@ -106,6 +106,11 @@ class Feed:
         return self._inbox.has_frame
 
     @property
+    def is_stale(self) -> bool:
+        """Whether newer frames than the one that waits were passed over, for it was not to be taken yet."""
+        return self._inbox.is_stale
+
+    @property
     def policy(self) -> Policy | None:
         """How frames are chosen; None until the source is open, where it decides."""
         return self._inbox.policy

@@ -44,6 +44,7 @@ class Inbox:
         was_live: a live source was open.
         stopped: nobody wants more frames.
         over: no frame will come.
+        is_stale: newer frames than the one that waits were passed over.
         news: for the thread that watches: a connection is open or over, or the state changed.
     """
 
@@ -60,7 +61,7 @@ class Inbox:
         self.source: Source | None = None
         self.policy = policy
         self.losses = Losses(0, 0)
-        self.was_live = self.stopped = self.over = False
+        self.was_live = self.stopped = self.over = self.is_stale = False
         self.lock = threading.Lock()
         self.news = threading.Condition(self.lock)
         self.connection: Connection | None = None
@@ -177,6 +178,7 @@ class Inbox:
             self._say_live(still_s, now_s)
             if self.policy == "latest":
                 self._drop_waiting(connection, now_s)
+            self.is_stale = False
             self._waiting.append(_Waiting(frame, connection, self._all_losses(connection.opened_source)))
             self._frames.notify_all()
         self._on_frame()
@@ -188,6 +190,7 @@ class Inbox:
             self.history.offer()
             self.history.drop(self._pace.cause(now_s))
             if connection is self.connection:
+                self.is_stale = True
                 self._count_losses(connection)
 
     def finished(self, connection: Connection) -> None:

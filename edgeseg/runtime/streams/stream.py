@@ -175,8 +175,8 @@ class Stream:
             self._ahead -= 1
         self._note_failure(item, error)
 
-    def expect(self, at_s: float) -> None:
-        """Say when the engine will have time for the next frame."""
+    def expect(self, at_s: float | None) -> None:
+        """Say when the engine will have time for the next frame; None for at any time."""
         self.feed.expect(at_s)
 
     def end(self) -> None:

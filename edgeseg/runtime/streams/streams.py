@@ -6,7 +6,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from edgeseg.errors import UsageError
@@ -200,8 +200,7 @@ class Streams:
         infer_s = self._inferring.usual_s
         streams = self._all()
         ready = {one.name: one for one in streams if one.may_take(free_s + infer_s)}
-        images = {name: one.images for name, one in ready.items()}
-        chosen = [ready[name] for name in filled(self._turns.order(ready), images, self._room)]
+        chosen = self._in_turn(ready)
         if not chosen:
             return [], None
         if all(one.feed.policy == "every" for one in chosen) and self._is_full(chosen):
@@ -210,8 +209,20 @@ class Streams:
         wait_s = take_at_s(free_s, prepare_s, infer_s) - now_s if self._is_busy() else 0.0
         if wait_s > 0:
             return chosen, wait_s if wait_s < math.inf else None
+        while any(one.feed.is_stale for one in chosen):  # its turn came sooner than it was told
+            for one in chosen:
+                if one.feed.is_stale:
+                    one.expect(None)
+                    del ready[one.name]
+            chosen = self._in_turn(ready)
+        if not chosen:
+            return [], None
         waited_s = 0.0 if held_since_s is None else now_s - held_since_s
         return chosen, self._hold_s(chosen, streams, now_s, waited_s)
+
+    def _in_turn(self, ready: Mapping[str, Stream]) -> list[Stream]:
+        images = {name: one.images for name, one in ready.items()}
+        return [ready[name] for name in filled(self._turns.order(ready), images, self._room)]
 
     def _hold_s(
         self, chosen: Sequence[Stream], streams: Sequence[Stream], now_s: float, waited_s: float
@@ -232,12 +243,16 @@ class Streams:
         waiting = [one for one in self._all() if one not in chosen and one.feed.has_frame]
         queued = sum(one.images for one in waiting)
         for one in chosen:
-            one.expect(next_s + queued // self._room * infer_s)
+            one.expect(self._expected_s(next_s, queued))
         ahead = 0
         for name in self._turns.order(one.name for one in waiting):
             one = next(each for each in waiting if each.name == name)
-            one.expect(next_s + ahead // self._room * infer_s)
+            one.expect(self._expected_s(next_s, ahead))
             ahead += one.images
+
+    def _expected_s(self, next_s: float, images: int) -> float:
+        """Say when a stream's turn comes behind so many images, an inference early: others may have none."""
+        return next_s + max(images // self._room - 1, 0) * self._inferring.least_s
 
     def _is_full(self, chosen: Sequence[Stream]) -> bool:
         return sum(one.images for one in chosen) >= self._room
