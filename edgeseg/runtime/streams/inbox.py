@@ -167,8 +167,8 @@ class Inbox:
         with self.lock:
             self.history.offer()
             self._times.add("capture", now_s - frame.time_s)
-            if connection is not self.connection:
-                self.history.drop(DropCause.OUTAGE)
+            if connection is not self.connection or self.over:
+                self.history.drop(DropCause.STOPPED if self.over else DropCause.OUTAGE)
                 return
             self._count_losses(connection)
             frame = self._placed(connection, frame)
