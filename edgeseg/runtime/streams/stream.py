@@ -113,7 +113,7 @@ class Stream:
         self._ahead = 0  # frames that were taken and are not being finished
         self._began_s: float | None = None  # when the one that is being finished began to be
         self._input_over = self._stopped = self._done = False
-        self._failed = self._unfinished = 0
+        self._failed = 0
         self._failing_since_s = 0.0
         self._failures = 0  # in a row
         self._last_error = ""
@@ -166,8 +166,9 @@ class Stream:
     def finish(self, item: Item) -> None:
         """Queue a frame with its outputs; never wait."""
         with self._changed:
-            self._queue.append(item)
-            self._changed.notify_all()
+            if not self._done:
+                self._queue.append(item)
+                self._changed.notify_all()
 
     def fail(self, item: Item, error: Exception) -> None:
         """Give up a frame that could not be prepared or inferred."""
@@ -203,7 +204,7 @@ class Stream:
         """Say how it is doing."""
         source = self.feed.status()
         with self._changed:
-            lost = {DropCause.FAILED: self._failed, DropCause.STOPPED: self._unfinished}
+            lost = {DropCause.FAILED: self._failed, DropCause.STOPPED: self._ahead if self._done else 0}
             drops = {**source.drops, **{cause: count for cause, count in lost.items() if count}}
             results, error = self.results, self._last_error
         return StreamStatus(
@@ -243,7 +244,6 @@ class Stream:
             self._set_error(error)
         with self._changed:
             self._input_over = self._done = True
-            self._unfinished += self._ahead
             self._queue.clear()
         if self.feed.error is not None:
             self._set_error(self.feed.error)
