@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from edgeseg.cli import status_of
+from edgeseg.manifest import read_manifest
 from edgeseg.runtime.site.settings import ServeSettings, SiteSettings, StreamSettings, ZoneSettings
 from tests.docs.blocks import ROOT
+from tests.runtime.tiny_models import labels_engine
 
 DEPLOY = ROOT / "deploy"
 
@@ -32,3 +35,15 @@ def test_the_example_names_every_setting() -> None:
     for kind in (SiteSettings, StreamSettings, ZoneSettings, ServeSettings):
         for name in (field.name for field in dataclasses.fields(kind)):
             assert re.search(rf"(^|[\s\[.]){name}(\s=|\]\])", text, re.MULTILINE) or name == "serve", name
+
+
+def test_the_example_is_right_but_for_the_name_of_a_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("pydantic", "starlette", "uvicorn", "prometheus_client"):
+        pytest.importorskip(package)
+    name = read_manifest(labels_engine(tmp_path / "engine")).spec.class_names[1]
+    text = (DEPLOY / "site.toml").read_text().replace('"CLASS"', f'"{name}"')
+    (tmp_path / "site.toml").write_text(text)
+    monkeypatch.setenv("GATE_PASSWORD", "secret")
+    assert status_of(["run", "--config", str(tmp_path / "site.toml"), "--check"]) == 0
