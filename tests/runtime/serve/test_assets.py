@@ -5,14 +5,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from edgeseg.runtime.serve import app
 from edgeseg.runtime.serve.live import LiveSink
 from edgeseg.runtime.serve.server import Server
 
-from .sites import semantic_frame, site
+from .sites import CLASSES, GATE, YARD, semantic_frame, site
 
 for needed in ("starlette", "uvicorn", "prometheus_client", "selenium"):
     pytest.importorskip(needed, reason="needs the extra serve, and selenium")
@@ -87,6 +89,23 @@ def test_the_overlay_lives_and_its_classes_can_be_switched_off() -> None:
         )
         assert _is_grey(_left(driver))
         assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_cameras_that_are_down_keep_no_picture_from_the_one_that_lives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A browser opens six connections to a server, and these cameras are more."""
+    monkeypatch.setattr(app, "LONGEST_WAIT_S", 2 * DEADLINE_S)
+    down = [replace(YARD, name=f"yard {number}") for number in range(8)]
+    views = {stream.name: LiveSink() for stream in (*down, GATE)}
+    served = app.Served(CLASSES, lambda: (*down, GATE), lambda: views)
+    with Server(served, port=0, tell=lambda line: None) as server, _browser() as driver:
+        driver.get(server.address)
+        _wait(driver, lambda _: len(driver.find_elements("css selector", "article")) == len(views))
+        views["gate"].write(*semantic_frame(0, 1), None)
+        first = _wait(driver, lambda _: _is_painted(_left(driver)) and _left(driver))
+        views["gate"].write(*semantic_frame(1, 2), None)
+        _wait(driver, lambda _: _left(driver) != first)
 
 
 def test_two_clients_see_the_same_and_switch_for_themselves() -> None:
