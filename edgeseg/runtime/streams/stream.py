@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -204,12 +204,13 @@ class Stream:
         """Say how it is doing."""
         source = self.feed.status()
         with self._changed:
-            lost = {DropCause.FAILED: self._failed, DropCause.STOPPED: self._ahead if self._done else 0}
-            drops = {**source.drops, **{cause: count for cause, count in lost.items() if count}}
+            drops = Counter(source.drops)
+            drops[DropCause.FAILED] += self._failed
+            drops[DropCause.STOPPED] += self._ahead if self._done else 0
             results, error = self.results, self._last_error
         return StreamStatus(
             name=self.name,
-            source=replace(source, drops=drops),
+            source=replace(source, drops=+drops),
             results=results,
             fps=self._rate.fps(time.monotonic()),
             latency_ms=self.latency.summary(),
