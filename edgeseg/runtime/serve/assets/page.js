@@ -141,7 +141,7 @@ function showFigures({ element }, stream) {
   );
   const facts = [source.address];
   for (const [cause, count] of Object.entries(source.drops)) if (count) facts.push(`${count} dropped: ${cause}`);
-  if (source.outages) facts.push(`${source.outages} outages, the longest ${period(source.longest_outage_s)}`);
+  if (source.outages) facts.push(`${source.outages} ${source.outages === 1 ? "outage" : "outages"}, the longest ${period(source.longest_outage_s)}`);
   for (const sink of stream.sinks) {
     const lost = sink.dropped ? `, ${sink.dropped} lost` : "";
     facts.push(`${sink.name}: ${sink.state}, ${sink.written} written${lost}${sink.error ? `; ${sink.error}` : ""}`);
