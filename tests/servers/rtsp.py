@@ -33,7 +33,8 @@ class Camera:
     """What a mount shows: the marks of `marks.py`, with this camera's number.
 
     Width and height are divisible by 16; `gop` is how many frames there are from one keyframe to the
-    next, and `loss` the share of RTP packets, 0..1, that go missing.
+    next, and `loss` the share of RTP packets, 0..1, that go missing. `recording`, a file, takes the place
+    of the marks, and is played once, at its own rate.
     """
 
     number: int = 1
@@ -43,6 +44,7 @@ class Camera:
     codec: Literal["h264", "h265", "mjpeg"] = "h264"
     gop: int = 5
     loss: float = 0.0
+    recording: str = ""
 
 
 @functools.cache

@@ -60,6 +60,13 @@ def _obey(loop: Any) -> None:
 
 def _factory(camera: dict[str, Any], epoch_s: float, *, protected: bool) -> Any:
     factory = GstRtspServer.RTSPMediaFactory()
+    factory.set_shared(True)
+    if camera["recording"]:
+        encoder = ENCODERS[camera["codec"]].format(gop=camera["gop"])
+        factory.set_launch(
+            f"( filesrc location={camera['recording']} ! decodebin ! videoconvert ! {encoder} name=pay0 )"
+        )
+        return factory
     width, height, fps = camera["width"], camera["height"], camera["fps"]
     rate = f"{round(fps * 1000)}/1000"
     factory.set_launch(
@@ -68,7 +75,6 @@ def _factory(camera: dict[str, Any], epoch_s: float, *, protected: bool) -> Any:
         + ENCODERS[camera["codec"]].format(gop=camera["gop"])
         + f" ! identity name=pay0 drop-probability={camera['loss']} )"
     )
-    factory.set_shared(True)
     factory.set_latency(0)
     factory.connect("media-configure", _on_media, camera, epoch_s)
     if protected:

@@ -50,8 +50,9 @@ def open_container(
     options: Mapping[str, str] | None = None,
     timeout_s: tuple[float, float] | None = None,
     form: str | None = None,
+    paced: bool = False,
 ) -> tuple[InputContainer, VideoStream, bool]:
-    """Open what FFmpeg can read, and tell whether it is live: of a network, and without an end.
+    """Open what FFmpeg can read, and tell whether it is live: of a network, and without an end or `paced`.
 
     Args:
         place: a file or an address, `name` what it is called in messages.
@@ -59,6 +60,7 @@ def open_container(
         options: FFmpeg's, of protocol and format.
         timeout_s: of opening and of each read, for a network; None for a file, which takes its time.
         form: FFmpeg's name of the format, None for finding out.
+        paced: it comes at its own rate, whoever waits for it, even if it says how long it is.
 
     Raises:
         FFmpegError, OSError, ValueError: if it cannot be read. The message holds `place`.
@@ -84,7 +86,8 @@ def open_container(
                 "where that is right, raise the limit: edgeseg --limit pixels=1G COMMAND"
             )
         check_pixels(name, stream.width, stream.height)
-        live = timeout_s is not None and (container.duration is None or container.duration <= 0)
+        is_endless = container.duration is None or container.duration <= 0
+        live = timeout_s is not None and (paced or is_endless)
         context = stream.codec_context
         # Threads that take a frame each hold all but one of them back, which a recording does not mind; of
         # more, damage among the last would cost the sound ones, since PyAV fetches these at a stroke. Threads

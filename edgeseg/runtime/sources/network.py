@@ -81,7 +81,9 @@ def _user_breaks_off(rest: str) -> bool:
 
 
 def open_stream(address: Address) -> tuple[InputContainer, VideoStream, bool]:
-    """Open what FFmpeg can read at an address; True for what is live, not a recording on a server.
+    """Open what FFmpeg can read at an address; True for what is live, not a recording on a web server.
+
+    What a server plays by RTSP comes at its own rate, recorded or not, so that it is live as well.
 
     Raises:
         SourceError: if it cannot be read here, refuses the password, or its frames have too many pixels;
@@ -98,7 +100,14 @@ def open_stream(address: Address) -> tuple[InputContainer, VideoStream, bool]:
     started_s = time.monotonic()
     nothing = SourceDownError(f"{address.name} sends no pictures; {ADVICE}")
     try:
-        return open_container(address.url, address.name, nothing, options=options, timeout_s=timeout_s)
+        return open_container(
+            address.url,
+            address.name,
+            nothing,
+            options=options,
+            timeout_s=timeout_s,
+            paced=address.scheme in RTSP_SCHEMES,
+        )
     except (FFmpegError, OSError, ValueError) as error:
         failed = error
     # Raised out here, since FFmpeg's own error, which would be its context, holds the address.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -13,6 +14,8 @@ from edgeseg.runtime.sources import Source, open_source
 from tests.servers.marks import Marks, read_marks
 from tests.servers.proxy import Proxy
 from tests.servers.rtsp import Camera, RtspServer
+
+from ..fakes import write_video
 
 
 def seen(source: Source, count: int) -> list[Marks | None]:
@@ -45,6 +48,14 @@ def test_two_cameras_of_one_server_are_told_apart() -> None:
         for mount, camera in cameras.items():
             with open_source(server.url(mount)) as source:
                 assert {marks.camera for marks in seen(source, 3) if marks is not None} == {camera.number}
+
+
+def test_a_recording_that_a_server_plays_is_a_camera(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "street.mp4", 60)
+    with RtspServer(Camera(recording=str(video))) as server, open_source(server.url()) as source:
+        assert source.read() is not None
+        assert source.live  # it comes at its own rate: who is slower has to let frames go
+        assert source.frame_count is None
 
 
 @pytest.mark.parametrize("digest", [False, True])
