@@ -10,7 +10,7 @@ import click
 from edgeseg.errors import UsageError, shown
 
 if TYPE_CHECKING:
-    from edgeseg.runtime.site.settings import Polygon
+    from edgeseg.runtime.settings import Polygon
 
 
 class Corners(click.ParamType["Polygon"]):

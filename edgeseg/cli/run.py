@@ -18,8 +18,8 @@ from edgeseg.cli.tile_options import tile_options
 from edgeseg.errors import SourceDownError, UsageError
 
 if TYPE_CHECKING:
+    from edgeseg.runtime.settings import ServeSettings, SiteSettings, StreamSettings
     from edgeseg.runtime.site.reading import SettingsFile
-    from edgeseg.runtime.site.settings import ServeSettings, SiteSettings, StreamSettings
 
 MOST_PORT = 65535
 NAME = "{name}"  # of a stream, in an output
@@ -102,8 +102,8 @@ def command(
 
 def _settings(engine: Path, sources: tuple[str, ...], asked: dict[str, Any]) -> SiteSettings:
     """Make the settings of a site of what stands on the command line."""
+    from edgeseg.runtime.settings import SiteSettings, StreamSettings
     from edgeseg.runtime.site.names import with_names
-    from edgeseg.runtime.site.settings import SiteSettings, StreamSettings
 
     of_site = {name: asked[name] for name in OF_SITES}
     of_site["serve"] = _serve(asked["serve"], asked["token_file"])
@@ -121,7 +121,7 @@ def _settings(engine: Path, sources: tuple[str, ...], asked: dict[str, Any]) -> 
 
 def _serve(text: str | None, token_file: str | None) -> ServeSettings | None:
     """Read [HOST:]PORT. Raises UsageError."""
-    from edgeseg.runtime.site.settings import ServeSettings
+    from edgeseg.runtime.settings import ServeSettings
 
     if text is None:
         return None

@@ -17,10 +17,10 @@ from edgeseg.errors import EdgesegError, SourceError, UsageError
 from edgeseg.interrupts import INTERRUPTED
 
 if TYPE_CHECKING:
+    from edgeseg.runtime.settings import SiteSettings
     from edgeseg.runtime.sinks.base import Sink
     from edgeseg.runtime.site.environment import Environment
     from edgeseg.runtime.site.reading import SettingsFile
-    from edgeseg.runtime.site.settings import SiteSettings
     from edgeseg.runtime.site.site import Running, Site
     from edgeseg.runtime.streams.status import StreamStatus
 

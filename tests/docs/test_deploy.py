@@ -13,7 +13,7 @@ import pytest
 
 from edgeseg.cli import status_of
 from edgeseg.manifest import read_manifest
-from edgeseg.runtime.site.settings import ServeSettings, SiteSettings, StreamSettings, ZoneSettings
+from edgeseg.runtime.settings import ServeSettings, SiteSettings, StreamSettings, ZoneSettings
 from tests.docs.blocks import ROOT
 from tests.runtime.tiny_models import labels_engine
 

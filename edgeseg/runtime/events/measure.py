@@ -11,8 +11,8 @@ from edgeseg.errors import UsageError
 from edgeseg.runtime.filters.classes import class_id_of
 from edgeseg.runtime.filters.polygon import check_polygon, polygon_mask
 from edgeseg.runtime.results import InstanceResult, MaskCrop
+from edgeseg.runtime.settings import ZoneSettings
 from edgeseg.runtime.sinks.base import Result
-from edgeseg.runtime.site.settings import ZoneSettings
 from edgeseg.spec import ModelSpec
 
 

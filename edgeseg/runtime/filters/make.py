@@ -8,7 +8,7 @@ from edgeseg.runtime.filters.filter import Filter
 from edgeseg.runtime.filters.region import RegionFilter
 from edgeseg.runtime.filters.smoothing import LabelSmoothing
 from edgeseg.runtime.filters.tracking import Tracker
-from edgeseg.runtime.site.settings import StreamSettings
+from edgeseg.runtime.settings import StreamSettings
 from edgeseg.spec import ModelSpec
 
 

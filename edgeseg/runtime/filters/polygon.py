@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import UsageError
-from edgeseg.runtime.site.settings import Polygon
+from edgeseg.runtime.settings import Polygon
 
 FEWEST_CORNERS = 3
 

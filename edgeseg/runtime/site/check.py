@@ -15,13 +15,13 @@ from edgeseg.manifest import Manifest, read_manifest
 from edgeseg.runtime.events.measure import Measure
 from edgeseg.runtime.fake import FakeBackend
 from edgeseg.runtime.filters import make_filters
+from edgeseg.runtime.settings import SiteSettings, StreamSettings
 from edgeseg.runtime.site.environment import Environment
 from edgeseg.runtime.site.faults import Fault, KeyPath
 from edgeseg.runtime.site.names import bad_names
 from edgeseg.runtime.site.parts import amount, segmenter_of
 from edgeseg.runtime.site.places import Places
 from edgeseg.runtime.site.ranges import out_of_range
-from edgeseg.runtime.site.settings import SiteSettings, StreamSettings
 from edgeseg.spec import ModelSpec
 
 OF_SEGMENTERS = ("score_threshold", "crf", "tiles")  # settings that an engine may refuse, each for itself

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePath
 
+from edgeseg.runtime.settings import SiteSettings, StreamSettings
 from edgeseg.runtime.site.faults import Fault
-from edgeseg.runtime.site.settings import SiteSettings, StreamSettings
 from edgeseg.runtime.sources.options import split_options
 
 LONGEST_NAME = 64  # characters

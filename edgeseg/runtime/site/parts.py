@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from edgeseg.runtime.engine import Engine
 from edgeseg.runtime.segmenter import Segmenter, refinement_of
+from edgeseg.runtime.settings import StreamSettings
 from edgeseg.runtime.sinks.amounts import Amount, parse_amount
-from edgeseg.runtime.site.settings import StreamSettings
 from edgeseg.runtime.tiles.tiling import tiling_of
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from edgeseg.errors import EdgesegError, UsageError
 from edgeseg.runtime.events.outputs import check_place
 from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.settings import SiteSettings, StreamSettings
 from edgeseg.runtime.sinks import check_outputs
 from edgeseg.runtime.site.environment import Environment
 from edgeseg.runtime.site.faults import Fault, KeyPath, named
-from edgeseg.runtime.site.settings import SiteSettings, StreamSettings
 from edgeseg.runtime.sources import DEVICE_FOLDER, open_source
 from edgeseg.runtime.sources.address import GSTREAMER_PREFIX
 from edgeseg.runtime.sources.base import Source

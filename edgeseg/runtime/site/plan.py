@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgeseg.runtime.site.settings import SiteSettings
+from edgeseg.runtime.settings import SiteSettings
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from edgeseg.records import Range
+from edgeseg.runtime.settings import SiteSettings
 from edgeseg.runtime.site.faults import Fault, KeyPath
-from edgeseg.runtime.site.settings import SiteSettings
 
 
 def out_of_range(settings: SiteSettings | Mapping[str, Any]) -> list[Fault]:

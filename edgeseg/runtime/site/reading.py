@@ -15,9 +15,9 @@ from typing import Any
 from edgeseg.errors import UsageError, shown
 from edgeseg.extras import require
 from edgeseg.reading import read_text, reading, reason_of
+from edgeseg.runtime.settings import ServeSettings, SiteSettings, StreamSettings, ZoneSettings
 from edgeseg.runtime.site.faults import Fault, KeyPath, SettingsError, placed
 from edgeseg.runtime.site.ranges import out_of_range
-from edgeseg.runtime.site.settings import ServeSettings, SiteSettings, StreamSettings, ZoneSettings
 from edgeseg.runtime.site.toml import loads
 from edgeseg.runtime.site.toml_lines import lines_of_keys
 

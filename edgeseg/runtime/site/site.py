@@ -16,6 +16,7 @@ from edgeseg.runtime.filters import make_filters
 from edgeseg.runtime.serve.app import Served
 from edgeseg.runtime.serve.live import LiveSink
 from edgeseg.runtime.serve.server import Server
+from edgeseg.runtime.settings import SiteSettings, StreamSettings
 from edgeseg.runtime.sinks import check_outputs, open_sink
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.site.environment import Environment
@@ -23,7 +24,6 @@ from edgeseg.runtime.site.late_sinks import LateSink, Once
 from edgeseg.runtime.site.names import with_names
 from edgeseg.runtime.site.parts import amount, segmenter_of
 from edgeseg.runtime.site.plan import Plan, plan
-from edgeseg.runtime.site.settings import SiteSettings, StreamSettings
 from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.streams.status import StreamStatus
 from edgeseg.runtime.streams.stream import Stream

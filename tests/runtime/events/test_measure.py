@@ -10,7 +10,7 @@ import pytest
 from edgeseg.errors import UsageError
 from edgeseg.runtime.events.measure import Measure
 from edgeseg.runtime.results import InstanceResult, MaskCrop, SemanticResult
-from edgeseg.runtime.site.settings import ZoneSettings
+from edgeseg.runtime.settings import ZoneSettings
 from tests.runtime.fakes import INSTANCE, SEMANTIC
 
 RIGHT_HALF = ((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0))

@@ -15,7 +15,7 @@ from edgeseg.runtime.events.outputs import EventOutputs
 from edgeseg.runtime.events.sink import ZoneSink
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.results import SemanticResult
-from edgeseg.runtime.site.settings import ZoneSettings
+from edgeseg.runtime.settings import ZoneSettings
 from tests.runtime.fakes import SEMANTIC
 
 ZONE = ZoneSettings("door", "bright", above=0.4, for_s=0.5)

@@ -6,7 +6,7 @@ import pytest
 
 from edgeseg.errors import UsageError
 from edgeseg.runtime.filters import ClassFilter, LabelSmoothing, RegionFilter, Tracker, make_filters
-from edgeseg.runtime.site.settings import StreamSettings
+from edgeseg.runtime.settings import StreamSettings
 from tests.runtime.fakes import INSTANCE, SEMANTIC
 
 REGION = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from edgeseg.runtime.settings import SiteSettings, StreamSettings
 from edgeseg.runtime.site.names import bad_names, with_names
-from edgeseg.runtime.site.settings import SiteSettings, StreamSettings
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from edgeseg.runtime.settings import ServeSettings, SiteSettings, StreamSettings
 from edgeseg.runtime.site.plan import Plan, plan
-from edgeseg.runtime.site.settings import ServeSettings, SiteSettings, StreamSettings
 
 GATE, YARD, ROOF = (StreamSettings(f"rtsp://{name}", name) for name in ("gate", "yard", "roof"))
 SITE = SiteSettings("engine", (GATE, YARD))

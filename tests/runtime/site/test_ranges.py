@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from edgeseg.runtime.settings import ServeSettings, SiteSettings, StreamSettings, ZoneSettings
 from edgeseg.runtime.site.ranges import out_of_range
-from edgeseg.runtime.site.settings import ServeSettings, SiteSettings, StreamSettings, ZoneSettings
 
 
 def test_defaults_are_in_their_ranges() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from edgeseg.errors import UsageError
+from edgeseg.runtime.settings import ServeSettings, SiteSettings, StreamSettings, ZoneSettings
 from edgeseg.runtime.site.faults import SettingsError
-from edgeseg.runtime.site.settings import ServeSettings, SiteSettings, StreamSettings, ZoneSettings
 
 pytest.importorskip("pydantic", reason="the extra `streams` is not installed")
 
