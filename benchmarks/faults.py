@@ -25,9 +25,8 @@ import numpy as np
 
 from edgeseg.runtime import FakeBackend, Segmenter
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import SemanticResult
-from edgeseg.runtime.sinks.base import Result
-from edgeseg.runtime.streams.status import DropCause, SourceStatus, StreamStatus
+from edgeseg.runtime.results import Result, SemanticResult
+from edgeseg.runtime.status import DropCause, SourceStatus, StreamStatus
 from edgeseg.runtime.streams.stream import Stream
 from edgeseg.runtime.streams.streams import Streams
 from edgeseg.spec import GraphSpec, InputSpec, ModelSpec, OutputSpec, Provenance

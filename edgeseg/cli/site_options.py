@@ -8,10 +8,7 @@ from typing import Any
 import click
 
 from edgeseg.cli.options import PATH, Number
-
-DEFAULT_STALL_TIMEOUT_S = (
-    10.0  # as `edgeseg.runtime.streams.feed.STALL_TIMEOUT_S`, which takes NumPy to import
-)
+from edgeseg.runtime.settings import DEFAULT_STALL_TIMEOUT_S
 
 
 def site_options(command: Callable[..., Any]) -> Callable[..., Any]:

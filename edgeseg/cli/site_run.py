@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgeseg.runtime.site.environment import Environment
     from edgeseg.runtime.site.reading import SettingsFile
     from edgeseg.runtime.site.site import Running, Site
-    from edgeseg.runtime.streams.status import StreamStatus
+    from edgeseg.runtime.status import StreamStatus
 
 LOOK_S = 0.2  # between two looks at the streams
 HUNG_S = 60.0  # frames wait for so long, and none has a result: the engine hangs
@@ -211,8 +211,8 @@ def _report(site: Site, *, several: bool) -> None:
 
 def _report_stream(site: Site, running: Running, status: StreamStatus, *, several: bool) -> None:
     """Print what one stream did, how long each stage took, and which outputs there are."""
+    from edgeseg.runtime.status import DropCause
     from edgeseg.runtime.streams.losses import bad_frames
-    from edgeseg.runtime.streams.status import DropCause
 
     if running.stream.error is not None and not status.results:
         return  # the error says it all

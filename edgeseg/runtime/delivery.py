@@ -7,12 +7,13 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
+from edgeseg.runtime.backoff import Backoff
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.profiling.timing import StageTimes
-from edgeseg.runtime.sinks.base import Result, Sink
+from edgeseg.runtime.results import Result
+from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sinks.worker import Delivered, SinkWorker
-from edgeseg.runtime.streams.backoff import Backoff
-from edgeseg.runtime.streams.status import SinkStatus
+from edgeseg.runtime.status import SinkStatus
 from edgeseg.spec import ModelSpec
 
 CLOSE_S = 1.5  # for all sinks together, of the 2 s in which a run that is stopped ends

@@ -10,13 +10,14 @@ from edgeseg.errors import SourceDownError
 from edgeseg.runtime.filters import Filter
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.profiling.timing import Summary
+from edgeseg.runtime.results import Result
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.runtime.sinks.base import Result, Sink
+from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sources.base import Source
+from edgeseg.runtime.status import DropCause, SinkStatus, SourceStatus
 from edgeseg.runtime.streams.handover import Handover
 from edgeseg.runtime.streams.inbox import Policy
 from edgeseg.runtime.streams.opening import SourceLike
-from edgeseg.runtime.streams.status import DropCause, SinkStatus, SourceStatus
 from edgeseg.runtime.streams.stream import Stream
 from edgeseg.runtime.streams.streams import Streams
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -206,3 +206,6 @@ class InstanceResult:
                 "give the spec's class_names"
             )
         return np.array([class_names[class_id] for class_id in self.class_ids], dtype=np.str_)
+
+
+Result = Union[SemanticResult, InstanceResult]  # noqa: UP007 - evaluated at run time

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgeseg.runtime.geometry import Placement
 from edgeseg.runtime.preprocess import Prepared
 from edgeseg.runtime.profiling.timing import StageTimes
-from edgeseg.runtime.sinks.base import Result
+from edgeseg.runtime.results import Result
 from edgeseg.spec import ModelSpec
 
 FinishStage = Literal["postprocess", "crf"]

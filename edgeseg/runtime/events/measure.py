@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from edgeseg.errors import UsageError
 from edgeseg.runtime.filters.classes import class_id_of
 from edgeseg.runtime.filters.polygon import check_polygon, polygon_mask
-from edgeseg.runtime.results import InstanceResult, MaskCrop
+from edgeseg.runtime.results import InstanceResult, MaskCrop, Result
 from edgeseg.runtime.settings import ZoneSettings
-from edgeseg.runtime.sinks.base import Result
 from edgeseg.spec import ModelSpec
 
 

@@ -14,11 +14,11 @@ from typing import Protocol
 
 from edgeseg.errors import UsageError, one_line
 from edgeseg.files import unwritable
+from edgeseg.runtime.backoff import Backoff
 from edgeseg.runtime.events.event import Event
 from edgeseg.runtime.sinks.addresses import WEB, check_address, is_address, open_sender
 from edgeseg.runtime.sinks.messages import RefusedError
 from edgeseg.runtime.sinks.mqtt import PORTS
-from edgeseg.runtime.streams.backoff import Backoff
 
 MOST_WAITING = 1000  # events; of more the oldest go
 CLOSE_S = 1.0  # for what waits, of the 2 s in which a site that is stopped ends

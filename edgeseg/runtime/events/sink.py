@@ -16,8 +16,9 @@ from edgeseg.runtime.events.outputs import EventOutput, EventOutputs
 from edgeseg.runtime.events.zone import Change, Zone
 from edgeseg.runtime.filters.elapsed import Elapsed
 from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.results import Result
 from edgeseg.runtime.settings import ZoneSettings
-from edgeseg.runtime.sinks.base import Result, Sink
+from edgeseg.runtime.sinks.base import Sink
 from edgeseg.spec import ModelSpec
 
 

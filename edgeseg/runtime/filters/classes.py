@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import UsageError, name_a_few, shown
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import InstanceResult, SemanticResult
-from edgeseg.runtime.sinks.base import Result
+from edgeseg.runtime.results import InstanceResult, Result, SemanticResult
 from edgeseg.spec import VOID_LABEL, ModelSpec
 
 LEVELS = 256  # of a label

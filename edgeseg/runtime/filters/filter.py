@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.sinks.base import Result
+from edgeseg.runtime.results import Result
 
 
 class Filter(Protocol):

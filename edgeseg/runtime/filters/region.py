@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from edgeseg.runtime.filters.polygon import check_polygon, polygon_mask
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import InstanceResult, MaskCrop, SemanticResult
+from edgeseg.runtime.results import InstanceResult, MaskCrop, Result, SemanticResult
 from edgeseg.runtime.settings import Polygon
-from edgeseg.runtime.sinks.base import Result
 from edgeseg.spec import VOID_LABEL
 
 

@@ -18,11 +18,11 @@ from edgeseg.records import to_json_value
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.profiling.timing import StageTimes, Summary, summarize
 from edgeseg.runtime.sources.base import Source
+from edgeseg.runtime.status import DropCause
 from edgeseg.runtime.steps import Steps, segment
 from edgeseg.runtime.streams.feed import Feed
 from edgeseg.runtime.streams.losses import no_frames
 from edgeseg.runtime.streams.opening import feed_of
-from edgeseg.runtime.streams.status import DropCause
 
 WARMUP_FRAMES = 10
 FRAMES = 100  # the fewest for which p99 is not simply the largest sample

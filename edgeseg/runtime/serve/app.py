@@ -14,7 +14,7 @@ from edgeseg.runtime.serve.live import LiveSink, Shot
 from edgeseg.runtime.serve.metrics import exposition
 from edgeseg.runtime.serve.openapi import document
 from edgeseg.runtime.serve.values import site_value, stream_value
-from edgeseg.runtime.streams.status import StreamStatus
+from edgeseg.runtime.status import StreamStatus
 from edgeseg.spec import ModelSpec
 
 ASSETS = {"page.css": "text/css", "page.js": "text/javascript", "picture.js": "text/javascript"}

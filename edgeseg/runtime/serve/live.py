@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import SemanticResult
-from edgeseg.runtime.sinks.base import Result, Sink
+from edgeseg.runtime.results import Result, SemanticResult
+from edgeseg.runtime.sinks.base import Sink
 from edgeseg.spec import VOID_LABEL
 
 MOST_SIDE_PX = 1280  # of a picture: a page shows no more, and a network carries it

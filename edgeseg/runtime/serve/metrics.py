@@ -7,7 +7,7 @@ from typing import Any
 
 from edgeseg.extras import require
 from edgeseg.runtime.profiling.timing import MS_PER_S, Summary
-from edgeseg.runtime.streams.status import SinkState, SourceState, StreamStatus
+from edgeseg.runtime.status import SinkState, SourceState, StreamStatus
 
 QUANTILES = {"0.5": "p50", "0.9": "p90", "0.99": "p99"}
 

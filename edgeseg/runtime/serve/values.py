@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgeseg.records import to_json_value
-from edgeseg.runtime.streams.status import StreamStatus
+from edgeseg.runtime.status import StreamStatus
 from edgeseg.spec import ModelSpec
 
 

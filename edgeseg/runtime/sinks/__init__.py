@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgeseg.errors import UsageError
+from edgeseg.runtime.results import Result
 from edgeseg.runtime.sinks.addresses import check_address, is_address, open_address
 from edgeseg.runtime.sinks.amounts import Amount
-from edgeseg.runtime.sinks.base import Result, Sink
+from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sinks.broadcast import HlsSink
 from edgeseg.runtime.sinks.coco import CocoSink
 from edgeseg.runtime.sinks.encoder import DEFAULT_FPS, VideoTiming

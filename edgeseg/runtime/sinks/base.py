@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar, Union
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import SinkError
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import InstanceResult, SemanticResult
+from edgeseg.runtime.results import Result
 
-Result = Union[SemanticResult, InstanceResult]  # noqa: UP007 - evaluated at run time
 SinkT = TypeVar("SinkT", bound="Sink")
 
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from edgeseg.errors import SinkError, one_line
 from edgeseg.files import Claim, check_writable
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.sinks.base import Result, Sink
+from edgeseg.runtime.results import Result
+from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sinks.encoder import H264, FrameClock, VideoTiming, VideoWriter, open_video
 from edgeseg.runtime.sources.address import without_password
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from edgeseg.errors import SinkError
 from edgeseg.files import Claim, check_writable, unwritable
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import SemanticResult
-from edgeseg.runtime.sinks.base import Result, Sink
+from edgeseg.runtime.results import Result, SemanticResult
+from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sinks.describe import to_line
 
 OPEN, BETWEEN, CLOSE = b"[\n", b",\n", b"\n]\n"

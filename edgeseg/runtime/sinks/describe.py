@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import InstanceResult, SemanticResult, track_or_none
-from edgeseg.runtime.sinks.base import Result
+from edgeseg.runtime.results import InstanceResult, Result, SemanticResult, track_or_none
 
 TIME_DIGITS = 6  # of seconds: finer than the clock of any container but those of nanoseconds
 MS_DIGITS = 3

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from edgeseg.errors import SinkError
 from edgeseg.files import Claim, check_writable
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import InstanceResult, SemanticResult, track_or_none
-from edgeseg.runtime.sinks.base import Result, Sink, encode_image
+from edgeseg.runtime.results import InstanceResult, Result, SemanticResult, track_or_none
+from edgeseg.runtime.sinks.base import Sink, encode_image
 from edgeseg.runtime.sinks.written import WrittenList
 from edgeseg.spec import ModelSpec
 

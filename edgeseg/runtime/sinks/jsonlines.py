@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from edgeseg.errors import SinkError
 from edgeseg.files import Claim, check_writable, unwritable
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.sinks.base import Result, Sink
+from edgeseg.runtime.results import Result
+from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sinks.describe import describe, to_line
 from edgeseg.spec import ModelSpec
 

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import SinkError
+from edgeseg.runtime.backoff import Backoff
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.sinks.base import Result, Sink
+from edgeseg.runtime.results import Result
+from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sinks.describe import describe, to_line
-from edgeseg.runtime.streams.backoff import Backoff
 from edgeseg.spec import ModelSpec
 
 MOST_WAITING = 1000  # messages; of more the oldest go

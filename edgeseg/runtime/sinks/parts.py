@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from edgeseg.files import Claim
 from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.results import Result
 from edgeseg.runtime.sinks.amounts import Amount
-from edgeseg.runtime.sinks.base import Result, Sink
+from edgeseg.runtime.sinks.base import Sink
 
 LOOK_S = 5.0  # how often it is looked for what is too old or too much
 MOST_NOTES = 20

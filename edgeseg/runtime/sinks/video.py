@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from edgeseg.errors import SinkError
 from edgeseg.files import Claim, check_writable
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.sinks.base import Result, Sink
+from edgeseg.runtime.results import Result
+from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sinks.encoder import (
     CODECS,
     DEFAULT_FPS,

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import SinkError
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.sinks.base import Result, Sink
+from edgeseg.runtime.results import Result
+from edgeseg.runtime.sinks.base import Sink
 
 TITLE = "edgeseg"
 KEY_WAIT_MS = 1  # the shortest pause in which the window redraws and hears keys

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import SinkError, one_line
+from edgeseg.runtime.backoff import Backoff
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.overlay import draw
 from edgeseg.runtime.profiling.timing import StageTimes
-from edgeseg.runtime.sinks.base import Result, Sink
-from edgeseg.runtime.streams.backoff import Backoff
-from edgeseg.runtime.streams.status import SinkState, SinkStatus
+from edgeseg.runtime.results import Result
+from edgeseg.runtime.sinks.base import Sink
+from edgeseg.runtime.status import SinkState, SinkStatus
 from edgeseg.spec import ModelSpec
 
 LOSSLESS_ROOM = 1  # results waiting for a sink that the stream waits for

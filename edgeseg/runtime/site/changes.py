@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeseg.runtime.streams.status import SourceState, StreamStatus
+from edgeseg.runtime.status import SourceState, StreamStatus
 
 
 class Changes:

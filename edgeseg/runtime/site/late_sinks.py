@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.sinks.base import Result, Sink
+from edgeseg.runtime.results import Result
+from edgeseg.runtime.sinks.base import Sink
 
 
 class LateSink(Sink):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeseg.runtime.streams.status import StreamStatus
+from edgeseg.runtime.status import StreamStatus
 
 
 class Progress:

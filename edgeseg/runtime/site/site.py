@@ -25,7 +25,7 @@ from edgeseg.runtime.site.names import with_names
 from edgeseg.runtime.site.parts import amount, segmenter_of
 from edgeseg.runtime.site.plan import Plan, plan
 from edgeseg.runtime.sources.base import Source
-from edgeseg.runtime.streams.status import StreamStatus
+from edgeseg.runtime.status import StreamStatus
 from edgeseg.runtime.streams.stream import Stream
 from edgeseg.runtime.streams.streams import Streams
 

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from edgeseg.errors import SourceDownError
+from edgeseg.runtime.backoff import Backoff
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.profiling.timing import StageTimes
+from edgeseg.runtime.settings import DEFAULT_STALL_TIMEOUT_S
 from edgeseg.runtime.sources.base import Source
-from edgeseg.runtime.streams.backoff import Backoff
+from edgeseg.runtime.status import DropCause, SourceState, SourceStatus
 from edgeseg.runtime.streams.connection import Connection
 from edgeseg.runtime.streams.inbox import Inbox, Policy
 from edgeseg.runtime.streams.losses import Losses, no_frames, silent, stopped
-from edgeseg.runtime.streams.status import DropCause, SourceState, SourceStatus
 
-STALL_TIMEOUT_S = 10.0
 OPEN_TIMEOUT_S = 30.0  # longer than the limits of the libraries that open sources
 CLOSE_TIMEOUT_S = 1.6  # for what is blocked
 CLOSE_LIMIT_S = 2.0  # in all
@@ -64,7 +64,7 @@ class Feed:
         lasts: bool = True,
         address: str = "",
         policy: Policy | None = None,
-        stall_timeout_s: float = STALL_TIMEOUT_S,
+        stall_timeout_s: float = DEFAULT_STALL_TIMEOUT_S,
         open_timeout_s: float | None = OPEN_TIMEOUT_S,
         backoff: Backoff | None = None,
         times: StageTimes | None = None,

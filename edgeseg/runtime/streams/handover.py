@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.sinks.base import Result
+from edgeseg.runtime.results import Result
 
 Pair = tuple[Frame, Result]
 

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.streams.status import DropCause, SourceState, SourceStatus
+from edgeseg.runtime.status import DropCause, SourceState, SourceStatus
 
 CLOCK_JUMP_S = 10.0  # that a source's own clock may gain on ours between two frames
 MOST_CHANGES = 64  # of state, not yet told

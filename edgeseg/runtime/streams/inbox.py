@@ -11,11 +11,11 @@ from typing import Literal, NamedTuple
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.profiling.timing import StageTimes
 from edgeseg.runtime.sources.base import Source
+from edgeseg.runtime.status import DropCause, SourceState, SourceStatus
 from edgeseg.runtime.streams.connection import Connection, Step
 from edgeseg.runtime.streams.history import History
 from edgeseg.runtime.streams.losses import Losses
 from edgeseg.runtime.streams.pace import Pace
-from edgeseg.runtime.streams.status import DropCause, SourceState, SourceStatus
 
 Policy = Literal["latest", "every"]
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Union
 
 from edgeseg.runtime.profiling.timing import StageTimes
+from edgeseg.runtime.settings import DEFAULT_STALL_TIMEOUT_S
 from edgeseg.runtime.sources import open_source
 from edgeseg.runtime.sources.address import without_password
 from edgeseg.runtime.sources.base import Source
-from edgeseg.runtime.streams.feed import OPEN_TIMEOUT_S, STALL_TIMEOUT_S, Feed
+from edgeseg.runtime.status import SourceStatus
+from edgeseg.runtime.streams.feed import OPEN_TIMEOUT_S, Feed
 from edgeseg.runtime.streams.inbox import Policy
-from edgeseg.runtime.streams.status import SourceStatus
 
 SourceLike = Union[Source, str, "os.PathLike[str]"]
 
@@ -23,7 +24,7 @@ def feed_of(
     name: str = "",
     *,
     policy: Policy | None = None,
-    stall_timeout_s: float = STALL_TIMEOUT_S,
+    stall_timeout_s: float = DEFAULT_STALL_TIMEOUT_S,
     times: StageTimes | None = None,
     on_frame: Callable[[], None] | None = None,
     on_state: Callable[[SourceStatus], None] | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeseg.runtime.streams.status import DropCause
+from edgeseg.runtime.status import DropCause
 
 SKIP_MARGIN_FRAMES = 2  # decoded before the caller is expected back: the last of them is the one it gets
 

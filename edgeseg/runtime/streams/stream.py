@@ -13,14 +13,15 @@ from edgeseg.runtime.delivery import Delivery
 from edgeseg.runtime.filters import Filter
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.profiling.timing import MS_PER_S, Durations, StageTimes
+from edgeseg.runtime.results import Result
 from edgeseg.runtime.segmenter import Segmenter
-from edgeseg.runtime.sinks.base import Result, Sink
+from edgeseg.runtime.settings import DEFAULT_STALL_TIMEOUT_S
+from edgeseg.runtime.sinks.base import Sink
+from edgeseg.runtime.status import DropCause, SourceStatus, StreamStatus
 from edgeseg.runtime.streams.batch import Item
 from edgeseg.runtime.streams.dispatch import Arrivals, Recent
-from edgeseg.runtime.streams.feed import STALL_TIMEOUT_S
 from edgeseg.runtime.streams.inbox import Policy
 from edgeseg.runtime.streams.opening import SourceLike, feed_of
-from edgeseg.runtime.streams.status import DropCause, SourceStatus, StreamStatus
 from edgeseg.runtime.streams.tally import Rate
 
 MOST_AHEAD = 2  # frames between being taken and being finished: one in the engine, one waiting
@@ -73,7 +74,7 @@ class Stream:
         *,
         filters: Sequence[Filter] = (),
         policy: Policy | None = None,
-        stall_timeout_s: float = STALL_TIMEOUT_S,
+        stall_timeout_s: float = DEFAULT_STALL_TIMEOUT_S,
         frames: int | None = None,
         on_result: OnResult | None = None,
         on_end: Callable[[], None] = lambda: None,

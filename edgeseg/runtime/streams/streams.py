@@ -12,9 +12,9 @@ from types import TracebackType
 from edgeseg.errors import UsageError
 from edgeseg.runtime.engine import Engine
 from edgeseg.runtime.profiling.timing import MS_PER_S
+from edgeseg.runtime.status import StreamStatus
 from edgeseg.runtime.streams.batch import Batch
 from edgeseg.runtime.streams.dispatch import Recent, Turns, filled, take_at_s, worth_waiting_s
-from edgeseg.runtime.streams.status import StreamStatus
 from edgeseg.runtime.streams.stream import Stream
 
 BATCHES = 2  # one in the engine, one prepared

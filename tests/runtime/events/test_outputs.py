@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from edgeseg.errors import SinkError, UsageError
+from edgeseg.runtime.backoff import Backoff
 from edgeseg.runtime.events.event import Event, wall_time
 from edgeseg.runtime.events.outputs import MOST_WAITING, EventFile, EventOutput, EventOutputs
-from edgeseg.runtime.streams.backoff import Backoff
 
 DEADLINE_S = 30.0
 QUICK = Backoff(0.001, 0.002)

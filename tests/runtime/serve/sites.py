@@ -11,7 +11,7 @@ from edgeseg.runtime.profiling.timing import Summary
 from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.serve.app import Served
 from edgeseg.runtime.serve.live import LiveSink
-from edgeseg.runtime.streams.status import (
+from edgeseg.runtime.status import (
     DropCause,
     SinkState,
     SinkStatus,

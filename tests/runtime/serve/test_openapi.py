@@ -15,7 +15,7 @@ from edgeseg.runtime.serve.app import Served
 from edgeseg.runtime.serve.live import LiveSink
 from edgeseg.runtime.serve.openapi import document
 from edgeseg.runtime.serve.server import Server
-from edgeseg.runtime.streams.status import SourceState, SourceStatus, StreamStatus
+from edgeseg.runtime.status import SourceState, SourceStatus, StreamStatus
 
 from ..fakes import SEMANTIC
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import SinkError
+from edgeseg.runtime.backoff import Backoff
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.sinks import messages
 from edgeseg.runtime.sinks.messages import MessageSink, RefusedError
-from edgeseg.runtime.streams.backoff import Backoff
 
 from ..fakes import INSTANCE, two_animals
 

@@ -15,7 +15,7 @@ from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.profiling.timing import StageTimes
 from edgeseg.runtime.sinks import open_sink
 from edgeseg.runtime.sinks.mqtt import MqttPublisher, parse_mqtt
-from edgeseg.runtime.streams.status import SinkState
+from edgeseg.runtime.status import SinkState
 from tests.servers.broker import Broker
 
 from ..fakes import INSTANCE, GreyFrames, two_animals

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from edgeseg.runtime.site.changes import Changes
-from edgeseg.runtime.streams.status import SourceState, SourceStatus, StreamStatus
+from edgeseg.runtime.status import SourceState, SourceStatus, StreamStatus
 
 CONNECTING, LIVE, STALLED, WAITING, ENDED = SourceState
 

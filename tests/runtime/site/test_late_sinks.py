@@ -7,7 +7,8 @@ import pytest
 
 from edgeseg.errors import SinkError
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.sinks.base import Result, Sink
+from edgeseg.runtime.results import Result
+from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.site.late_sinks import LateSink, Once
 from tests.runtime.fakes import GreyFrames, two_animals
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from edgeseg.runtime.site.progress import Progress
-from edgeseg.runtime.streams.status import SourceState, SourceStatus, StreamStatus
+from edgeseg.runtime.status import SourceState, SourceStatus, StreamStatus
 
 
 def stream(name: str, *, results: int, waiting: int) -> StreamStatus:

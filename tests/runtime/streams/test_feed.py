@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeseg.errors import SourceDownError, SourceError, UsageError
+from edgeseg.runtime.backoff import Backoff
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.sources.base import Source
-from edgeseg.runtime.streams.backoff import Backoff
+from edgeseg.runtime.status import DropCause, SourceState, SourceStatus
 from edgeseg.runtime.streams.feed import Feed
 from edgeseg.runtime.streams.inbox import FROZEN_S, Policy
 from edgeseg.runtime.streams.opening import feed_of
-from edgeseg.runtime.streams.status import DropCause, SourceState, SourceStatus
 
 from ..fakes import GreyFrames
 from .cameras import PATIENCE_S, Camera, Clock, until

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.status import DropCause, SourceState
 from edgeseg.runtime.streams.history import MOST_NOTES, History
-from edgeseg.runtime.streams.status import DropCause, SourceState
 
 
 def frame(index: int = 0, size_hw: tuple[int, int] = (4, 6), media_s: float | None = None) -> Frame:

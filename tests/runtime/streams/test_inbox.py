@@ -9,10 +9,10 @@ from edgeseg.errors import SourceError
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.profiling.timing import StageTimes
 from edgeseg.runtime.sources.base import Source
+from edgeseg.runtime.status import DropCause
 from edgeseg.runtime.streams.feed import Feed
 from edgeseg.runtime.streams.inbox import Policy
 from edgeseg.runtime.streams.opening import feed_of
-from edgeseg.runtime.streams.status import DropCause
 
 from ..fakes import GreyFrames
 from .cameras import Camera, Clock

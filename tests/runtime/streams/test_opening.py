@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from edgeseg.errors import UsageError
+from edgeseg.runtime.status import SourceState
 from edgeseg.runtime.streams.opening import feed_of
-from edgeseg.runtime.streams.status import SourceState
 
 from ..fakes import GreyFrames, write_video
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from edgeseg.runtime.status import DropCause
 from edgeseg.runtime.streams.pace import Pace
-from edgeseg.runtime.streams.status import DropCause
 
 
 def test_frames_long_before_the_caller_is_back_are_not_wanted() -> None:

@@ -12,9 +12,9 @@ import pytest
 from edgeseg.errors import EngineError, SourceError, UsageError
 from edgeseg.runtime import FakeBackend, Segmenter
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.sinks.base import Result
+from edgeseg.runtime.results import Result
 from edgeseg.runtime.sources.base import Source
-from edgeseg.runtime.streams.status import DropCause, SourceState
+from edgeseg.runtime.status import DropCause, SourceState
 from edgeseg.runtime.streams.stream import Stream
 from edgeseg.runtime.streams.streams import Streams
 from edgeseg.spec import ModelSpec

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeseg.errors import UsageError
-from edgeseg.runtime.streams.backoff import Backoff
+from edgeseg.runtime.backoff import Backoff
 
 
 def test_pauses_double_up_to_the_longest() -> None:
