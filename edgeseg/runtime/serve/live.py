@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import Result, SemanticResult
+from edgeseg.runtime.results import Result, SemanticResult, track_or_none
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.spec import VOID_LABEL
 
@@ -71,15 +71,15 @@ class Shot:
     def _instances(self) -> list[dict[str, Any]]:
         result = self._result
         assert not isinstance(result, SemanticResult)
-        tracks = [None] * len(result) if result.track_ids is None else result.track_ids.tolist()
+        tracks = [None] * len(result) if result.track_ids is None else map(track_or_none, result.track_ids)
         return [
             {
                 "box": [round(side, 1) for side in box],
                 "score": round(score, 3),
                 "class_id": class_id,
-                "track": track,
+                "track_id": track_id,
             }
-            for box, score, class_id, track in zip(
+            for box, score, class_id, track_id in zip(
                 result.boxes.tolist(), result.scores.tolist(), result.class_ids.tolist(), tracks, strict=True
             )
         ][:MOST_INSTANCES]

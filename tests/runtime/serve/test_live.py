@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import SemanticResult
+from edgeseg.runtime.results import NO_TRACK, SemanticResult
 from edgeseg.runtime.serve.live import KEPT, MOST_SIDE_PX, LiveSink, Shot
 
 from ..fakes import two_animals
@@ -34,6 +36,12 @@ def test_the_label_map_of_instances_tells_their_places_in_the_summary_the_best_o
     expected = np.where(result.masks[0], 1, np.where(result.masks[1], 2, 0))
     np.testing.assert_array_equal(labels, expected)
     assert [one["class_id"] for one in shot.summary()["instances"]] == result.class_ids.tolist()
+
+
+def test_an_object_without_a_track_has_none() -> None:
+    result = replace(two_animals(), track_ids=np.array([7, NO_TRACK]))
+    shot = Shot(1, Frame(np.zeros((6, 8, 3), np.uint8), 0, 0.0), result)
+    assert [one["track_id"] for one in shot.summary()["instances"]] == [7, None]
 
 
 def test_large_pictures_and_their_label_maps_shrink_to_one_size() -> None:

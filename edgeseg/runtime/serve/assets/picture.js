@@ -61,18 +61,20 @@ function drawBoxes(context, result, scale, shown) {
   context.font = `${size}px system-ui, sans-serif`;
   context.lineWidth = Math.max(1, size / 7);
   context.textBaseline = "bottom";
-  for (const { box, score, class_id, track } of result.instances.toReversed()) {
+  for (const { box, score, class_id, track_id } of result.instances.toReversed()) {
     if (shown.hidden.has(class_id)) continue;
     const { name, colour } = shown.classes[class_id];
     const [left, top, right, bottom] = box.map((side) => side * scale);
     context.strokeStyle = colour;
     context.strokeRect(left, top, right - left, bottom - top);
-    const text = `${name}${track === null ? "" : ` ${track}`} ${score.toFixed(2)}`;
+    const text = `${name}${track_id === null ? "" : ` ${track_id}`} ${score.toFixed(2)}`;
     const foot = Math.max(top, size + 4);
+    const width = context.measureText(text).width + 8;
+    const start = Math.max(0, Math.min(left, context.canvas.width - width));
     context.fillStyle = colour;
-    context.fillRect(left, foot - size - 4, context.measureText(text).width + 8, size + 4);
+    context.fillRect(start, foot - size - 4, width, size + 4);
     context.fillStyle = isBright(colour) ? "#000" : "#fff";
-    context.fillText(text, left + 4, foot - 2);
+    context.fillText(text, start + 4, foot - 2);
   }
 }
 
