@@ -44,7 +44,9 @@ def main(engine: Path, *, output: Path, cameras: int, width: int, dark: bool, tr
             time.sleep(RUN_S)
             fit(driver, width)
             png = np.frombuffer(driver.get_screenshot_as_png(), np.uint8)
-    cv2.imwrite(str(output), cv2.imdecode(png, cv2.IMREAD_COLOR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    picture = cv2.imdecode(png, cv2.IMREAD_COLOR)
+    assert picture is not None
+    cv2.imwrite(str(output), picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
 
 
 def site(engine: Path, cameras: int, track: bool) -> str:
