@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import resources
 from typing import Any, TypeVar
 
@@ -13,6 +15,7 @@ from edgeseg.extras import require
 from edgeseg.runtime.serve.live import LiveSink, Shot
 from edgeseg.runtime.serve.metrics import exposition
 from edgeseg.runtime.serve.openapi import document
+from edgeseg.runtime.serve.recent import Recent
 from edgeseg.runtime.serve.values import site_value, stream_value
 from edgeseg.runtime.status import StreamStatus
 from edgeseg.spec import ModelSpec
@@ -20,8 +23,10 @@ from edgeseg.spec import ModelSpec
 ASSETS = {"page.css": "text/css", "page.js": "text/javascript", "picture.js": "text/javascript"}
 LONGEST_WAIT_S = 10.0  # of a client for the next result
 LOOK_S = 0.02  # between looks whether it is there
+STATUS_S = 0.5  # for which one status does for all clients: percentiles of many times are not free
 NONE_NOW = 204
 
+Encoded = TypeVar("Encoded")
 News = TypeVar("News")  # something that is false where there is none
 
 
@@ -29,7 +34,7 @@ class Served:
     """What is served: streams that come and go.
 
     Args:
-        status: gives the status of all streams; may be called from any thread.
+        status: gives the status of all streams; may be called from any thread, and is asked once in STATUS_S.
         views: gives the sinks that keep results, by stream.
         alive: whether the engine makes progress, for /healthz.
     """
@@ -42,10 +47,11 @@ class Served:
         alive: Callable[[], bool] = lambda: True,
     ) -> None:
         self.spec = spec
-        self.status = status
+        self.status = Recent(status, STATUS_S)
         self.views = views
         self.alive = alive
         self.closing = False
+        self.encoder = ThreadPoolExecutor(1, "edgeseg-page-encoder")  # takes from streams one core at most
 
 
 def application(site: Served) -> Any:
@@ -70,6 +76,7 @@ def application(site: Served) -> Any:
             route("/api/streams/{name}/result", answers.result),
             route("/api/streams/{name}/picture.jpg", answers.picture),
             route("/api/streams/{name}/labels.png", answers.labels),
+            route("/api/streams/{name}/labels.zlib", answers.label_bytes),
         ]
     )
 
@@ -129,13 +136,16 @@ class _Answers:
         shot = await self._wait(lambda: view.newest(known))
         if shot is None:
             return self._response(status_code=NONE_NOW)
-        return self._json(await self._in_thread(shot.summary))
+        return self._json(await self._encode(shot.summary))
 
     async def picture(self, request: Any) -> Any:
         return await self._encoded(request, Shot.jpeg, "image/jpeg")
 
     async def labels(self, request: Any) -> Any:
         return await self._encoded(request, Shot.label_map, "image/png")
+
+    async def label_bytes(self, request: Any) -> Any:
+        return await self._encoded(request, Shot.label_bytes, "application/zlib")
 
     async def results(self, request: Any) -> Any:
         known = {name: _number(text) for name, text in request.query_params.items()}
@@ -147,9 +157,7 @@ class _Answers:
         shots = await self._wait(news)
         if not shots:
             return self._response(status_code=NONE_NOW)
-        return self._json(
-            await self._in_thread(lambda: {name: shot.summary() for name, shot in shots.items()})
-        )
+        return self._json(await self._encode(lambda: {name: shot.summary() for name, shot in shots.items()}))
 
     async def _wait(self, news: Callable[[], News]) -> News:
         """Wait until there is something new, for as long as a client may."""
@@ -166,7 +174,10 @@ class _Answers:
         shot = None if view is None else view.numbered(number) if number else view.newest()
         if shot is None:
             return self._absent("there is no such picture, or it is gone; ask for a newer result")
-        return self._response(await self._in_thread(encode, shot), media_type=kind)
+        return self._response(await self._encode(partial(encode, shot)), media_type=kind)
+
+    async def _encode(self, work: Callable[[], Encoded]) -> Encoded:
+        return await asyncio.get_running_loop().run_in_executor(self._site.encoder, work)
 
     def _absent(self, text: str) -> Any:
         return self._json({"error": text}, 404)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+import zlib
 from collections import deque
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +23,7 @@ MOST_SIDE_PX = 1280  # of a picture: a page shows no more, and a network carries
 JPEG_QUALITY = 80
 MOST_INSTANCES = 255  # that a map of 8 bits tells apart, best scores first; 0 is none
 KEPT = 4  # pictures: a client that has read a result fetches its picture a moment later
+LEAST_APART_S = 1 / 12  # between results that are shown; no eye needs more, and each is encoded
 
 
 class Shot:
@@ -49,6 +52,14 @@ class Shot:
         """
         with self._encoding:
             return self._label_map
+
+    def label_bytes(self) -> bytes:
+        """Give the same map as bytes, row after row, in a zlib stream (RFC 1950).
+
+        A browser that hides what it is by noise changes what a page reads of a PNG, and classes with it.
+        """
+        with self._encoding:
+            return self._label_bytes
 
     def summary(self) -> dict[str, Any]:
         """Give the rest as values for JSON; boxes are xyxy in pixels of the frame."""
@@ -99,12 +110,21 @@ class Shot:
 
     @cached_property
     def _label_map(self) -> bytes:
-        labels = self._labels()
+        return _encode(".png", self._labels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+
+    @cached_property
+    def _label_bytes(self) -> bytes:
+        return zlib.compress(self._labels.tobytes(), 1)
+
+    @cached_property
+    def _labels(self) -> NDArray[np.uint8]:
+        """The map at the picture's size."""
+        labels = self._full_labels()
         if self._size_wh != labels.shape[::-1]:
             labels = np.asarray(cv2.resize(labels, self._size_wh, interpolation=cv2.INTER_NEAREST), np.uint8)
-        return _encode(".png", labels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        return labels
 
-    def _labels(self) -> NDArray[np.uint8]:
+    def _full_labels(self) -> NDArray[np.uint8]:
         """Give the map (H, W) at the frame's size."""
         if isinstance(self._result, SemanticResult):
             return self._result.labels
@@ -116,27 +136,41 @@ class Shot:
 
 
 class LiveSink(Sink):
-    """The newest results of one stream, for the page: writing one is keeping it, and costs nothing."""
+    """The newest results of one stream, for the page: writing one is keeping it, and costs nothing.
+
+    What one client was shown, the others are shown too, until LEAST_APART_S later the newest takes its place.
+    """
 
     path = Path("page")
 
     def __init__(self) -> None:
-        self._shots: deque[Shot] = deque(maxlen=KEPT)
+        self._latest: Shot | None = None
         self._number = 0
+        self._shots: deque[Shot] = deque(maxlen=KEPT)  # that were shown
+        self._shown_s = 0.0
+        self._showing = threading.Lock()
 
     def write(self, frame: Frame, result: Result, overlay: NDArray[np.uint8] | None) -> None:
         """Keep a result; see `Sink.write`."""
         self._number += 1
-        self._shots.append(Shot(self._number, frame, result))
+        self._latest = Shot(self._number, frame, result)
 
     def newest(self, after: int = 0) -> Shot | None:
-        """Give the newest result if its number is not `after`; a new sink counts from 1 again."""
-        shots = tuple(self._shots)
-        return shots[-1] if shots and shots[-1].number != after else None
+        """Give the newest that is shown if its number is not `after`; a new sink counts from 1 again."""
+        with self._showing:
+            latest, now_s = self._latest, time.monotonic()
+            if latest is None:
+                return None
+            if not self._shots or (latest is not self._shots[-1] and now_s - self._shown_s >= LEAST_APART_S):
+                self._shots.append(latest)
+                self._shown_s = now_s
+            shot = self._shots[-1]
+        return shot if shot.number != after else None
 
     def numbered(self, number: int) -> Shot | None:
-        """Give the result of that number; None if it is gone, or not there yet."""
-        return next((shot for shot in tuple(self._shots) if shot.number == number), None)
+        """Give the result of that number; None if it is gone, or was not shown."""
+        with self._showing:
+            return next((shot for shot in self._shots if shot.number == number), None)
 
     def close(self) -> None:
         """Show the last result, and no more."""

@@ -50,6 +50,12 @@ def document() -> dict[str, Any]:
                 NAME,
                 _query("number", "of the result; else the newest"),
             ),
+            "/api/streams/{name}/labels.zlib": _get(
+                "The values of labels.png as bytes, row after row of the picture's, in a zlib stream",
+                "application/zlib",
+                NAME,
+                _query("number", "of the result; else the newest"),
+            ),
         },
         "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
     }

@@ -104,6 +104,7 @@ class Server:
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(CLOSE_S)
+        self._site.encoder.shutdown(wait=False, cancel_futures=True)
         self._socket.close()
 
     def _run(self) -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.results import NO_TRACK, SemanticResult
+from edgeseg.runtime.serve import live
 from edgeseg.runtime.serve.live import KEPT, MOST_SIDE_PX, LiveSink, Shot
 
 from ..fakes import two_animals
@@ -51,14 +54,36 @@ def test_large_pictures_and_their_label_maps_shrink_to_one_size() -> None:
     assert (_decoded(shot.label_map()) == np.full((600, MOST_SIDE_PX), 7)).all()
 
 
-def test_the_newest_result_takes_the_place_of_those_before() -> None:
+def test_the_newest_result_takes_the_place_of_those_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "LEAST_APART_S", 0.0)
     sink = LiveSink()
     assert sink.newest() is None
     for index in range(KEPT + 2):
         sink.write(*semantic_frame(index, 1), None)
-    newest = sink.newest()
+        newest = sink.newest()
     assert newest is not None
     assert newest.summary()["index"] == KEPT + 1
     assert sink.newest(after=newest.number) is None
     assert sink.numbered(newest.number - 1) is not None  # a client is fetching it
     assert sink.numbered(1) is None
+
+
+def test_all_clients_are_shown_the_same_until_a_picture_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "LEAST_APART_S", 60.0)
+    sink = LiveSink()
+    sink.write(*semantic_frame(0, 1), None)
+    first = sink.newest()
+    assert first is not None
+    sink.write(*semantic_frame(1, 1), None)
+    assert sink.newest() is first
+    assert sink.newest(after=first.number) is None
+    monkeypatch.setattr(live, "LEAST_APART_S", 0.0)
+    newest = sink.newest(after=first.number)
+    assert newest is not None
+    assert newest.number == 2
+
+
+def test_the_label_map_as_bytes_is_that_of_the_png() -> None:
+    shot = Shot(1, *semantic_frame(3, 2))
+    png = _decoded(shot.label_map())
+    assert zlib.decompress(shot.label_bytes()) == png.tobytes()

@@ -60,7 +60,7 @@ def test_every_path_that_is_described_is_answered(address: str) -> None:
 def test_one_request_waits_for_the_results_of_all_streams(
     address: str, views: dict[str, LiveSink], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "LONGEST_WAIT_S", 0.05)
+    monkeypatch.setattr(app, "LONGEST_WAIT_S", 0.3)
     assert set(json.loads(_get(f"{address}/api/results")[2])) == {"gate", "yard"}
     assert _get(f"{address}/api/results?gate=1&yard=1")[0] == 204
     _write(views["yard"], 1)
