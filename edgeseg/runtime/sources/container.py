@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -64,12 +65,14 @@ def open_container(
 
     Raises:
         FFmpegError, OSError, ValueError: if it cannot be read. The message holds `place`.
-        SourceError: `failure`, or if its frames have more pixels than the limit.
+        SourceError: `failure`, another of its kind if no picture came, or if its frames have more pixels
+            than the limit.
     """
     import av
 
     most = limits.current().pixels
     bounds = {"max_pixels": str(CODED_SHARE * most + CODED_MARGIN)}
+    started_s = time.monotonic()
     container = av.open(
         place,
         mode="r",
@@ -80,14 +83,20 @@ def open_container(
     )
     try:
         stream = picture_stream(container, failure)
-        if not stream.width or not stream.height:  # FFmpeg reads no size from a frame beyond `bounds`
+        is_endless = container.duration is None or container.duration <= 0
+        live = timeout_s is not None and (paced or is_endless)
+        has_size = bool(stream.width and stream.height)
+        if live and not has_size:  # cameras send none with their description; it comes with a key frame
+            raise type(failure)(
+                f"{name} answers, but no picture that can be decoded came in "
+                f"{time.monotonic() - started_s:.1f} s; check camera and network"
+            )
+        if not has_size:  # FFmpeg reads none from a frame beyond `bounds`
             raise type(failure)(
                 f"{name} is damaged, or its frames have far more than {most} pixels; "
                 "where that is right, raise the limit: edgeseg --limit pixels=1G COMMAND"
             )
         check_pixels(name, stream.width, stream.height)
-        is_endless = container.duration is None or container.duration <= 0
-        live = timeout_s is not None and (paced or is_endless)
         context = stream.codec_context
         # Threads that take a frame each hold all but one of them back, which a recording does not mind; of
         # more, damage among the last would cost the sound ones, since PyAV fetches these at a stroke. Threads

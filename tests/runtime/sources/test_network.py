@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -19,6 +21,7 @@ from edgeseg.runtime.sources import open_source
 from edgeseg.runtime.sources.network import SCHEMES, Address
 from edgeseg.runtime.sources.options import NetworkOptions
 
+from ..fakes import encode_video, moving
 from .test_address import CHARACTERS, SECRETS
 
 
@@ -113,6 +116,42 @@ def test_an_address_that_never_answers_is_given_up_within_its_time(scheme: str) 
         assert time.monotonic() - started_s < 5.0
     assert "secret" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+def test_a_camera_that_sends_no_picture_in_time_is_down_and_not_too_large(tmp_path: Path) -> None:
+    """One that is busy sends what follows a key frame, and the key frame with its size comes too late."""
+    options = {"g": "1000"}
+    path = encode_video(tmp_path / "v.ts", moving(50), codec="libx264", pixels="yuv420p", options=options)
+    stream = _without_first_picture(path.read_bytes())
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_answer_once, args=(server, stream), name="busy-camera", daemon=True)
+        thread.start()
+        address = f"http://me:secret@127.0.0.1:{server.getsockname()[1]}/x"
+        with pytest.raises(SourceDownError, match=r"answers, but no picture .* came in \d+\.\d s") as caught:
+            open_source(address)
+        thread.join(10.0)
+    assert "limit" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def _without_first_picture(transport: bytes) -> bytes:
+    """Leave out the packets of the first picture, the only key frame."""
+    packets = [transport[at : at + 188] for at in range(0, len(transport), 188)]
+    begun, kept = 0, []
+    for packet in packets:
+        is_video = (packet[1] & 0x1F) << 8 | packet[2] == 0x100  # the first stream's PID, of FFmpeg's muxer
+        begun += is_video and bool(packet[1] & 0x40)  # a picture begins
+        if not is_video or begun > 1:
+            kept.append(packet)
+    assert begun > 1
+    return b"".join(kept)
+
+
+def _answer_once(server: socket.socket, body: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: video/mp2t\r\n\r\n" + body)
 
 
 def test_srt_says_how_it_can_be_read_where_this_ffmpeg_cannot() -> None:
