@@ -74,8 +74,10 @@ def command(
 ) -> None:
     """Segment each SOURCE with ENGINE.
 
-    SOURCE is a camera index, a device path, a video or image file, a folder of images, rtsp://..., http://...,
-    a GStreamer pipeline (gst:...) or synthetic: (synthetic:640x480?seed=3&frames=100); several share ENGINE.
+    SOURCE is a camera's index or device path, a video or image file, a folder of images, an address (rtsp,
+    http for MJPEG, HLS or a video, udp, rtmp, srt), a GStreamer pipeline (gst:...) or generated scenes
+    (synthetic:640x480?seed=3&frames=100). Options stand behind #: 'rtsp://camera/1#transport=udp',
+    '/dev/video0#size=1280x720'. Several share ENGINE.
     """
     from edgeseg.cli.site_run import check_site, run_site
 
