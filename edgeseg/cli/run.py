@@ -95,7 +95,7 @@ def command(
         settings = _settings(engine, sources, asked)
         _refuse_show(show, sources)
     if check:
-        check_site(settings, file)
+        check_site(settings, file, frames)
         return
     if file is None and not (asked["outputs"] or asked["serve"] or show or frames):
         _refuse_endless(sources)

@@ -29,11 +29,11 @@ HUNG_S = 60.0  # frames wait for so long, and none has a result: the engine hang
 USAGE = 2  # exit status
 
 
-def check_site(settings: SiteSettings, file: SettingsFile | None) -> None:
+def check_site(settings: SiteSettings, file: SettingsFile | None, frames: int | None) -> None:
     """Say what is wrong with settings, one line each, and exit; or that nothing is."""
     from edgeseg.runtime.site.environment import Environment
 
-    if lines := _faults(settings, file, Environment(), files=True):
+    if lines := _faults(settings, file, Environment(), files=True, frames=frames):
         _say_faults(lines)
         raise click.exceptions.Exit(USAGE)
     count = len(settings.streams)
@@ -175,12 +175,17 @@ def _reloads(heard: bool) -> Iterator[Callable[[], bool]]:
 
 
 def _faults(
-    settings: SiteSettings, file: SettingsFile | None, environment: Environment, *, files: bool
+    settings: SiteSettings,
+    file: SettingsFile | None,
+    environment: Environment,
+    *,
+    files: bool,
+    frames: int | None = None,
 ) -> tuple[str, ...]:
     from edgeseg.runtime.site.check import check
     from edgeseg.runtime.site.names import with_names
 
-    faults = check(with_names(settings), environment, files=files)
+    faults = check(with_names(settings), environment, files=files, frames=frames)
     return file.placed(faults) if file is not None else tuple(map(str, faults))
 
 
@@ -230,9 +235,10 @@ def _report_stream(site: Site, running: Running, status: StreamStatus, *, severa
         click.echo(
             f"{head}{status.source.outages} times down, {status.source.longest_outage_s:.1f} s at most"
         )
-    notes = (*status.source.notes, *(note for sink in running.sinks for note in sink.notes))
-    for line in (*notes, *running.stream.delivery.notes()):
+    for line in running.stream.notes():
         _say(f"note: {head}{site.shown(line)}")
+    for line in status.shed:
+        click.echo(f"{head}shed: {line}")
     for line in running.stream.feed.skipped:
         _say(f"skipped: {head}{site.shown(line)}")
     spans = {} if status.latency_ms is None else {"capture to result": status.latency_ms}

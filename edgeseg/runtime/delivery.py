@@ -86,12 +86,14 @@ class Delivery:
         return tuple(worker.status() for worker in self._workers)
 
     def notes(self) -> tuple[str, ...]:
-        """Say in one line for each sink that lost results how many and why, where they may be lost."""
+        """Give what sinks note, and a line for each that lost results, where they may be lost."""
         lossy = [] if self._lossless else [one for one in self.status() if one.dropped]
-        return tuple(
+        noted = [note for worker in self._workers for note in worker.sink.notes]
+        lost = [
             f"{one.name}: {one.dropped} results are missing; {one.error or 'it was too slow'}"
             for one in lossy
-        )
+        ]
+        return (*noted, *lost)
 
     def __enter__(self) -> Delivery:
         for worker in self._workers:

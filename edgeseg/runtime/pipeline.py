@@ -177,15 +177,15 @@ def run(
             finally:
                 handover.end()
     except KeyboardInterrupt:
-        report = replace(_report(one, sinks, started_s), source_ended=False)
+        report = replace(_report(one, started_s), source_ended=False)
         raise RunInterrupted(report, one.delivery.error) from None
     went_down = isinstance(one.error, SourceDownError) and one.results
     if one.error is not None and not went_down:
         raise one.error
-    return _report(one, sinks, started_s)
+    return _report(one, started_s)
 
 
-def _report(one: Stream, sinks: Sequence[Sink], started_s: float) -> RunReport:
+def _report(one: Stream, started_s: float) -> RunReport:
     seconds = time.monotonic() - started_s
     status = one.status()
     source = status.source
@@ -194,12 +194,7 @@ def _report(one: Stream, sinks: Sequence[Sink], started_s: float) -> RunReport:
         drops=sum(count for cause, count in source.drops.items() if cause is not DropCause.DAMAGED),
         bad_frames=one.feed.losses.bad_frames,
         skipped=one.feed.skipped,
-        notes=(
-            *source.notes,
-            *one.segmenter.notes,
-            *(note for sink in sinks for note in sink.notes),
-            *one.delivery.notes(),
-        ),
+        notes=one.notes(),
         source_ended=one.source_ended,
         seconds=seconds,
         fps=status.results / seconds if seconds > 0 else 0.0,

@@ -112,6 +112,46 @@ outputs = ["events.txt"]
     assert status_of(["run", "--config", str(tmp_path / "site.toml")]) == 2
 
 
+def test_a_check_looks_at_the_token_and_at_room_for_outputs(
+    engine: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "token").write_text("short")
+    text = """engine = "engine"
+[serve]
+token_file = "token"
+[[streams]]
+name = "one"
+source = "rtsp://127.0.0.1:9/camera"
+outputs = ["file/one.jsonl", "one.png", "new/one.jsonl"]
+[[streams.zones]]
+name = "door"
+class_name = "bright"
+outputs = ["missing/events.jsonl"]
+"""
+    assert status_of(["run", "--config", str(written(tmp_path, text)), "--check"]) == 2
+    said = [line.removeprefix(f"error: {tmp_path}/") for line in capfd.readouterr().err.splitlines()]
+    assert [line.partition(" cannot be used")[0] for line in said] == [
+        "site.toml:3: serve.token_file",
+        "site.toml:7: streams[0].outputs[0]",
+        "site.toml:7: streams[0].outputs[1]",
+        "site.toml:11: streams[0].zones[0].outputs[0]",
+    ]
+    assert not (tmp_path / "new").exists()
+
+
+def test_one_image_of_many_frames_is_refused_at_the_start(
+    engine: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = ["run", str(engine), "synthetic:64x48", "-o", str(tmp_path / "a.png")]
+    assert status_of(command) == 2
+    assert "takes one image" in capfd.readouterr().err
+    assert not (tmp_path / "a.png").exists()
+    assert status_of([*command, "--frames", "1", "--check"]) == 0
+    assert status_of([*command, "--frames", "1"]) == 0
+    assert (tmp_path / "a.png").exists()
+
+
 def test_options_beside_a_file_are_refused(
     engine: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

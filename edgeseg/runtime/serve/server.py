@@ -111,22 +111,26 @@ class Server:
         self._server.run(sockets=[self._socket])
 
 
+def read_token(path: Path) -> str:
+    """Read the token that clients have to show. Raises UsageError if the file cannot be used."""
+    try:
+        token = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"cannot read the token in {path}: {getattr(error, 'strerror', None) or error}"
+        ) from error
+    if len(token) < LEAST_TOKEN or not token.isascii():
+        raise UsageError(
+            f"the token in {path} must have {LEAST_TOKEN} characters of ASCII or more; make one: "
+            f"openssl rand -hex 16 > {path}"
+        )
+    return token
+
+
 def _token(host: str, file: str | None) -> str | None:
     """Give the token that clients have to show: the file's, or a new one off this machine, else None."""
     if file is not None:
-        path = Path(file)
-        try:
-            token = path.read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(
-                f"cannot read the token in {path}: {getattr(error, 'strerror', None) or error}"
-            ) from error
-        if len(token) < LEAST_TOKEN or not token.isascii():
-            raise UsageError(
-                f"the token in {path} must have {LEAST_TOKEN} characters of ASCII or more; make one: "
-                f"openssl rand -hex 16 > {path}"
-            )
-        return token
+        return read_token(Path(file))
     return None if _is_loopback(host) else secrets.token_urlsafe(24)
 
 

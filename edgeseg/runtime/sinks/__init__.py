@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from edgeseg.errors import UsageError
@@ -33,9 +33,11 @@ __all__ = [
     "VideoSink",
     "check_outputs",
     "open_sink",
+    "takes_one_image",
 ]
 
-FILE_SUFFIXES = (".mp4", ".m3u8", ".jsonl", ".json", ".png", ".jpg", ".jpeg")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+FILE_SUFFIXES = (".mp4", ".m3u8", ".jsonl", ".json", *IMAGE_SUFFIXES)
 
 
 def open_sink(
@@ -45,6 +47,7 @@ def open_sink(
     *,
     rotate: Amount | None = None,
     keep: Amount | None = None,
+    spared: Collection[Path] = (),
 ) -> Sink:
     """Open a sink for the results of a source.
 
@@ -56,6 +59,7 @@ def open_sink(
             (overlays as video).
         rotate: how much a part of an `.mp4` or a `.jsonl` holds; None: all, or a tenth of `keep`.
         keep: how much is kept of all parts; None: all.
+        spared: files that are read beside those of `source`; `keep` removes none.
 
     Raises:
         UsageError: as `check_outputs`.
@@ -66,12 +70,18 @@ def open_sink(
     if is_address(text):
         return open_address(os.fspath(text), spec, _timing(source))
     path, suffix = Path(text), _suffix_of(text)
+    spared = (*spared, *source.files)
     part = keep.part() if rotate is None and keep is not None else rotate
     if suffix == ".mp4":
-        return _open_video(path, source, rotate=part, keep=keep)
+        return _open_video(path, source, rotate=part, keep=keep, spared=spared)
     if suffix == ".jsonl" and part is not None:
         return PartsSink(
-            path, lambda place: JsonLinesSink(place, spec), rotate=part, keep=keep, live=source.live
+            path,
+            lambda place: JsonLinesSink(place, spec),
+            rotate=part,
+            keep=keep,
+            live=source.live,
+            spared=spared,
         )
     if suffix == ".jsonl":
         return JsonLinesSink(path, spec)
@@ -86,7 +96,9 @@ def _timing(source: Source) -> VideoTiming:
     return VideoTiming(source.fps or DEFAULT_FPS, source.live, source.pixel_aspect)
 
 
-def _open_video(path: Path, source: Source, *, rotate: Amount | None, keep: Amount | None) -> Sink:
+def _open_video(
+    path: Path, source: Source, *, rotate: Amount | None, keep: Amount | None, spared: Collection[Path]
+) -> Sink:
     """Open a video; in parts where it is cut, or where it must go on after a failure."""
 
     def opened(place: Path) -> VideoSink:
@@ -96,7 +108,9 @@ def _open_video(path: Path, source: Source, *, rotate: Amount | None, keep: Amou
     if rotate is None and not source.live:
         video = opened(path)
     else:
-        video = PartsSink(path, opened, rotate=rotate, keep=keep, live=source.live, needs_overlay=True)
+        video = PartsSink(
+            path, opened, rotate=rotate, keep=keep, live=source.live, needs_overlay=True, spared=spared
+        )
     if source.has_sound:
         video.notes = [f"the sound of {source.name} is not carried over to {path}"]
     return video
@@ -142,6 +156,11 @@ def check_outputs(
                 f"their own, such as -o {path / 'labels'}"
             )
         taken.add(place)
+
+
+def takes_one_image(text: str | os.PathLike[str]) -> bool:
+    """Whether an output is the picture of one frame. Raises UsageError if it is no output."""
+    return not is_address(text) and _suffix_of(text) in IMAGE_SUFFIXES
 
 
 def _suffix_of(text: str | os.PathLike[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -34,6 +34,7 @@ class PartsSink(Sink):
         keep: how much is kept of all parts of this output, those of runs before included; None: all. Files
             whose names are no parts' stay.
         needs_overlay: of the parts.
+        spared: files that are read, and not removed.
 
     Raises:
         SinkError: if the parts cannot be written there, or another run writes them.
@@ -48,6 +49,7 @@ class PartsSink(Sink):
         keep: Amount | None = None,
         live: bool = True,
         needs_overlay: bool = False,
+        spared: Collection[Path] = (),
     ) -> None:
         self.path = path
         self.needs_overlay = needs_overlay
@@ -57,6 +59,7 @@ class PartsSink(Sink):
         self._rotate = rotate
         self._keep = keep
         self._live = live
+        self._spared = frozenset(path.resolve() for path in spared)
         self._begun_s = 0.0  # the current part, on the clock of the frames
         self._look_at_s = 0.0
         self._last = ("", 0)  # stamp and number of the last part
@@ -81,7 +84,7 @@ class PartsSink(Sink):
             raise
         if self._keep is not None and time.monotonic() >= self._look_at_s:
             self._look_at_s = time.monotonic() + LOOK_S
-            remove_oldest(self.path, self._keep, current=self._part.path)
+            remove_oldest(self.path, self._keep, current=self._part.path, spared=self._spared)
 
     def close(self) -> None:
         """Close the last part."""
@@ -123,14 +126,17 @@ class PartsSink(Sink):
             number += 1
 
 
-def remove_oldest(path: Path, keep: Amount, *, current: Path) -> None:
+def remove_oldest(path: Path, keep: Amount, *, current: Path, spared: Collection[Path] = ()) -> None:
     """Remove the oldest parts of an output until what is left is no older and no more than `keep`.
 
     Args:
         path: of the output, from which the names of its parts are made.
         current: the part that is written: it counts, and stays.
+        spared: files that stay as well and do not count; resolved.
     """
-    parts = [part for part in parts_of(path) if part.name != current.name]
+    folder = path.parent.resolve()
+    stay = {*spared, folder / current.name}
+    parts = [part for part in parts_of(path) if folder / part.name not in stay]
     total = _size(current) + sum(_size(part) for part in parts)
     oldest_s = -float("inf") if keep.seconds is None else time.time() - keep.seconds
     for part in parts:

@@ -15,7 +15,8 @@ from edgeseg.manifest import Manifest, read_manifest
 from edgeseg.runtime.events.measure import Measure
 from edgeseg.runtime.fake import FakeBackend
 from edgeseg.runtime.filters import make_filters
-from edgeseg.runtime.settings import SiteSettings, StreamSettings
+from edgeseg.runtime.serve.server import read_token
+from edgeseg.runtime.settings import ServeSettings, SiteSettings, StreamSettings
 from edgeseg.runtime.site.environment import Environment
 from edgeseg.runtime.site.faults import Fault, KeyPath
 from edgeseg.runtime.site.names import bad_names
@@ -29,26 +30,32 @@ SERVE_MODULES = ("starlette", "uvicorn", "prometheus_client")
 OF_FILTERS = ("classes", "region", "smooth", "track")
 
 
-def check(settings: SiteSettings, environment: Environment, *, files: bool = True) -> list[Fault]:
+def check(
+    settings: SiteSettings, environment: Environment, *, files: bool = True, frames: int | None = None
+) -> list[Fault]:
     """Look at ranges, names, the engine, what streams ask of it, sources, outputs and extras.
 
     No camera, broker or device is touched, and nothing is written.
 
     Args:
-        files: compare those of the engine with their hashes; they are when it is opened, too.
+        files: compare those of the engine with their hashes, read the token, and find out whether outputs can
+            be written; all that is done when they are opened, too.
+        frames: each stream stops after so many results; None for never.
     """
     checked = _Check(settings, environment)
     spec = checked.engine(files=files)
     checked.amounts()
     if settings.serve is not None:
         checked.needs(SERVE_MODULES, "serve", "serve")
+        if files:
+            checked.token(settings.serve)
     if not settings.streams:
         checked.faults.append(Fault(("streams",), "must be given, at least one: [[streams]]"))
     for index, stream in enumerate(settings.streams):
         checked.sizes(stream, ("streams", index))
         if spec is not None:
             checked.stream(stream, ("streams", index), spec)
-    checked.faults.extend(Places(settings, environment).faults())
+    checked.faults.extend(Places(settings, environment, files=files, frames=frames).faults())
     return checked.faults
 
 
@@ -88,6 +95,12 @@ class _Check:
             if find_spec(module) is None:
                 with self._at(key):
                     raise MissingExtraError(module, extra)
+
+    def token(self, serve: ServeSettings) -> None:
+        """Read the token that the page asks for."""
+        with self._at("serve", "token_file"):
+            if serve.token_file is not None:
+                read_token(Path(self._environment.fill(serve.token_file)))
 
     def amounts(self) -> None:
         """Look at how much is kept of outputs."""

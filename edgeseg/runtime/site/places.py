@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from edgeseg.errors import EdgesegError, UsageError
+from edgeseg.errors import EdgesegError, SinkError, UsageError
 from edgeseg.runtime.events.outputs import check_place
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.settings import SiteSettings, StreamSettings
-from edgeseg.runtime.sinks import check_outputs
+from edgeseg.runtime.sinks import check_outputs, takes_one_image
+from edgeseg.runtime.sinks.addresses import is_address
 from edgeseg.runtime.site.environment import Environment
 from edgeseg.runtime.site.faults import Fault, KeyPath, named
 from edgeseg.runtime.sources import DEVICE_FOLDER, open_source
@@ -18,20 +20,31 @@ from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.sources.network import URL, Address
 from edgeseg.runtime.sources.options import split_options
 
+WEB = ("http://", "https://")
+
 
 class Places:
-    """All places of a site: those that streams read and write, each of which only one may write."""
+    """All places of a site: those that streams read and write, each of which only one may write.
 
-    def __init__(self, settings: SiteSettings, environment: Environment) -> None:
+    Args:
+        files: find out whether outputs can be written.
+        frames: each stream stops after so many results; None for never.
+    """
+
+    def __init__(
+        self, settings: SiteSettings, environment: Environment, *, files: bool, frames: int | None
+    ) -> None:
         self._settings = settings
         self._environment = environment
+        self._files = files
+        self._frames = frames
         self._written: dict[str, KeyPath] = {}
 
     def faults(self) -> Iterator[Fault]:
         """Find sources that are none, and outputs that are none, are written twice, or are read."""
         for index, stream in enumerate(self._settings.streams):
             path: KeyPath = ("streams", index)
-            source: Source = Elsewhere()
+            source: Source = Elsewhere(live=False)
             try:
                 source = stored(self._environment.fill(stream.source))
             except (EdgesegError, OSError) as error:
@@ -46,6 +59,10 @@ class Places:
             try:
                 filled = self._environment.fill(text)
                 check_outputs([filled], source, engine=Path(self._settings.engine))
+                if self._frames != 1:
+                    check_images([filled], source)
+                if self._files and not is_address(filled):
+                    check_room(Path(filled))
                 self._take(filled, place)
             except EdgesegError as error:
                 yield self._fault(place, error)
@@ -56,6 +73,8 @@ class Places:
             try:
                 filled = self._environment.fill(text)
                 check_place(filled)
+                if self._files and not is_address(filled):
+                    check_room(Path(filled), made=False)
                 if _key(filled) in self._written:
                     self._take(filled, place)
             except EdgesegError as error:
@@ -70,10 +89,17 @@ class Places:
 
 
 class Elsewhere(Source):
-    """A source of which nothing is known: a camera that is not looked for."""
+    """A source that is not looked for: a camera, an address, a pipeline.
+
+    Args:
+        live: it is known to go on; a picture on a web server, or a pipeline, may have an end.
+    """
 
     name = "camera"
-    live = True
+
+    def __init__(self, *, live: bool) -> None:
+        super().__init__()
+        self.live = live
 
     def read(self) -> Frame | None:
         """Give nothing."""
@@ -88,15 +114,60 @@ def stored(text: str) -> Source:
         SourceError: if it is a file or folder that cannot be read.
     """
     if text.startswith(GSTREAMER_PREFIX):
-        return Elsewhere()
+        return Elsewhere(live=False)
     if URL.fullmatch(text):
         Address.parse(text)
-        return Elsewhere()
+        return Elsewhere(live=not text.lower().startswith(WEB))
     place, _ = split_options(text)
     if place.isdecimal() or place.startswith(DEVICE_FOLDER):
-        return Elsewhere()
+        return Elsewhere(live=True)
     with open_source(text) as source:
         return source
+
+
+def check_images(texts: Sequence[str], source: Source) -> None:
+    """Look whether a picture of one frame is asked for where it is known that there are more.
+
+    Raises:
+        UsageError: if so.
+    """
+    for text in filter(takes_one_image, texts):
+        if _has_several_frames(source):
+            raise UsageError(
+                f"-o {text} takes one image, and {source.name} has more; write to a folder or an .mp4, or "
+                "stop after one with --frames 1"
+            )
+
+
+def _has_several_frames(source: Source) -> bool:
+    """Whether that is known."""
+    if source.frame_count is not None:
+        return source.frame_count > 1
+    return source.live or not (source.files or isinstance(source, Elsewhere))  # else it never ends
+
+
+def check_room(path: Path, *, made: bool = True) -> None:
+    """Find out whether an output can be written, without writing.
+
+    Args:
+        made: folders that are missing are made for it.
+
+    Raises:
+        SinkError: if it cannot.
+    """
+    place = path.resolve()
+    folder = place if place.is_dir() else place.parent
+    while made and not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.exists():
+        raise SinkError(f"there is no folder {folder}; make it, or choose another place for {path.name}")
+    if not folder.is_dir():
+        raise SinkError(f"{folder} is no folder, so that {path} cannot lie in it")
+    target = place if place.exists() else folder
+    if not os.access(target, os.W_OK):
+        raise SinkError(
+            f"{target} may not be written by this user; choose another place, or change its rights"
+        )
 
 
 def _key(text: str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 
+from edgeseg.errors import SourceError
 from edgeseg.runtime.engine import Engine
 from edgeseg.runtime.events.outputs import EventOutputs
 from edgeseg.runtime.events.sink import ZoneSink
@@ -17,14 +19,16 @@ from edgeseg.runtime.serve.app import Served
 from edgeseg.runtime.serve.live import LiveSink
 from edgeseg.runtime.serve.server import Server
 from edgeseg.runtime.settings import SiteSettings, StreamSettings
-from edgeseg.runtime.sinks import check_outputs, open_sink
+from edgeseg.runtime.sinks import check_outputs, open_sink, takes_one_image
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.site.environment import Environment
 from edgeseg.runtime.site.late_sinks import LateSink, Once
 from edgeseg.runtime.site.names import with_names
 from edgeseg.runtime.site.parts import amount, segmenter_of
+from edgeseg.runtime.site.places import check_images, stored
 from edgeseg.runtime.site.plan import Plan, plan
 from edgeseg.runtime.sources.base import Source
+from edgeseg.runtime.sources.options import split_options
 from edgeseg.runtime.status import StreamStatus
 from edgeseg.runtime.streams.stream import Stream
 from edgeseg.runtime.streams.streams import Streams
@@ -68,7 +72,7 @@ class Site:
 
     Raises:
         EngineError: as `Engine.open`.
-        UsageError: if what is asked of a stream does not fit the engine.
+        UsageError: if what is asked of a stream does not fit the engine, or its source.
     """
 
     def __init__(
@@ -206,6 +210,10 @@ class Site:
         segmenter = segmenter_of(settings, engine)
         filters = make_filters(settings, engine.spec)
         source_text, texts = fill(settings.source), [fill(text) for text in settings.outputs]
+        if self._frames != 1:
+            _refuse_images(texts, source_text)
+        sources = [fill(each.source) for each in site.streams]
+        spared = [Path(text) for each in sources for text in (each, split_options(each)[0])]
 
         def source() -> Source:
             opened = running.stream.feed.source
@@ -216,7 +224,7 @@ class Site:
 
         def opened(text: str) -> Sink:
             look()
-            return open_sink(text, engine.spec, source(), rotate=rotate, keep=keep)
+            return open_sink(text, engine.spec, source(), rotate=rotate, keep=keep, spared=spared)
 
         sinks: list[Sink] = [LateSink(self.shown(text), partial(opened, text)) for text in texts]
         sinks += self._more_sinks(settings.name)
@@ -253,3 +261,10 @@ class Site:
             ),
             error=self.shown(status.error),
         )
+
+
+def _refuse_images(texts: Sequence[str], source: str) -> None:
+    """Raise UsageError for a picture of one frame where there are more; a bad source says so itself."""
+    if any(map(takes_one_image, texts)):
+        with suppress(SourceError, OSError):
+            check_images(texts, stored(source))

@@ -220,6 +220,10 @@ class Stream:
             error=error,
         )
 
+    def notes(self) -> tuple[str, ...]:
+        """Give one line for each thing that was read, done or written otherwise than a user might expect."""
+        return (*self.feed.status().notes, *self.segmenter.notes, *self.delivery.notes())
+
     def _came(self) -> None:
         self.arrivals.add(time.monotonic())
         self._on_news()

@@ -125,3 +125,20 @@ def test_two_runs_do_not_write_the_parts_of_one_output(tmp_path: Path) -> None:
         pytest.raises(SinkError, match="another run writes"),
     ):
         open_sink(tmp_path / "out.jsonl", SEMANTIC, LIVE, rotate=Amount(1.0))
+
+
+def test_what_the_run_reads_is_not_removed(tmp_path: Path) -> None:
+    """An earlier part played as a source must not vanish under it."""
+    read, other = (tmp_path / f"out-20200101T00000{second}Z.jsonl" for second in (1, 2))
+    beside = tmp_path / "out-20200101T000003Z.jsonl"
+    for path in (read, other, beside):
+        path.write_text("old")
+        os.utime(path, (0, 0))
+    source = GreyFrames([1], live=True, fps=10.0)
+    source.files = (read,)
+    keep = Amount(3600.0)
+    with open_sink(tmp_path / "out.jsonl", SEMANTIC, source, rotate=keep, keep=keep, spared=[beside]) as sink:
+        sink.write(_frame(0), RESULT, None)
+    assert read.exists()
+    assert beside.exists()
+    assert not other.exists()
