@@ -9,7 +9,7 @@ import click
 
 from edgeseg.cli.options import COUNT, DEVICES, MOST, PATH, THREADS, Number, progress, write_json
 from edgeseg.cli.outputs import check_report
-from edgeseg.cli.refine_options import check_crf, crf_options
+from edgeseg.cli.refine_options import check_crf, crf_budget_option, crf_options
 from edgeseg.cli.tables import print_times
 from edgeseg.cli.tile_options import tile_options
 
@@ -35,6 +35,7 @@ DEFAULT_WARMUP = 10
 )
 @click.option("--seconds", type=Number(min=0.1), help="End each loop after this time.")
 @crf_options
+@crf_budget_option
 @tile_options
 @click.option("--device", type=click.Choice(DEVICES), help="Where; by default as it was built.")
 @click.option(

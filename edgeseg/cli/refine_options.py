@@ -1,4 +1,4 @@
-"""Options of the commands that refine labels or masks by a CRF."""
+"""Options of the commands that refine labels or masks by a CRF, and of what frames may take."""
 
 from __future__ import annotations
 
@@ -12,14 +12,8 @@ from edgeseg.errors import UsageError
 
 
 def crf_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command --crf, --crf-threads and --budget-ms."""
+    """Give a command --crf and --crf-threads."""
     for option in (
-        click.option(
-            "--budget-ms",
-            type=Number(min=0, min_open=True),
-            help="Keep the CRF within this time a frame: fewer iterations, then half the resolution, then "
-            "a band around boundaries; of instances, those that score best.",
-        ),
         click.option("--crf-threads", type=THREADS, default=1, show_default=True, help="Threads of the CRF."),
         click.option(
             "--crf",
@@ -29,6 +23,26 @@ def crf_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def crf_budget_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command --budget-ms of the CRF alone."""
+    return click.option(
+        "--budget-ms",
+        type=Number(min=0, min_open=True),
+        help="Keep the CRF within this time a frame: fewer iterations, then half the resolution, then "
+        "a band around boundaries; of instances, those that score best.",
+    )(command)
+
+
+def budget_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command --budget-ms of a frame as a whole."""
+    return click.option(
+        "--budget-ms",
+        type=Number(min=0, min_open=True),
+        help="Keep frames within this time from capture to result: first less of the CRF, then no overlay, "
+        "then, of cameras, a lower rate.",
+    )(command)
 
 
 def check_crf(crf: bool, budget_ms: float | None) -> None:

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from edgeseg.cli.filter_options import filter_options
 from edgeseg.cli.options import COUNT, DEVICES, PATH, PROBABILITY, THREADS
-from edgeseg.cli.refine_options import check_crf, crf_options
+from edgeseg.cli.refine_options import budget_option, crf_options
 from edgeseg.cli.rotation_options import rotation_options
 from edgeseg.cli.site_options import site_options
 from edgeseg.cli.tile_options import tile_options
@@ -54,6 +54,7 @@ BESIDE_A_FILE = ("config", "check")
 @filter_options
 @tile_options
 @crf_options
+@budget_option
 @click.option("--device", type=click.Choice(DEVICES), help="Where; by default as it was built.")
 @click.option(
     "--threads", type=THREADS, help="Threads per inference; by default what the build measured as best."
@@ -91,7 +92,6 @@ def command(
     elif engine is None or not sources:
         raise click.UsageError("give ENGINE and SOURCE, or --config FILE", context)
     else:
-        check_crf(asked["crf"], asked["budget_ms"])
         settings = _settings(engine, sources, asked)
         _refuse_show(show, sources)
     if check:

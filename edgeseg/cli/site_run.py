@@ -237,7 +237,7 @@ def _report_stream(site: Site, running: Running, status: StreamStatus, *, severa
         )
     for line in running.stream.notes():
         _say(f"note: {head}{site.shown(line)}")
-    for line in status.shed:
+    for line in running.stream.shed():
         click.echo(f"{head}shed: {line}")
     for line in running.stream.feed.skipped:
         _say(f"skipped: {head}{site.shown(line)}")

@@ -32,6 +32,9 @@ class Delivery:
     Args:
         times: gets `render` and `sink`, one duration for each overlay and each result a sink has written.
         backoff: the pauses after failures.
+
+    Attributes:
+        overlay: sinks that want an overlay get one; else they get the plain picture.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Delivery:
         lossless: bool = True,
         backoff: Backoff | None = None,
     ) -> None:
+        self.overlay = True
         self._spec = spec
         self._times = times
         self._lossless = lossless
@@ -66,12 +70,17 @@ class Delivery:
         """What went wrong first with a sink, where nothing may be lost; None while nothing has."""
         return next((worker.error for worker in self._workers if worker.error is not None), None)
 
+    @property
+    def wants_overlay(self) -> bool:
+        """Whether a sink has asked for an overlay so far."""
+        return any(worker.wants_overlay for worker in self._workers)
+
     def put(self, frame: Frame, result: Result) -> None:
         """Hand one result to all sinks.
 
         Lossless, this waits for room, and raises what writing an earlier one raised.
         """
-        item = Delivered(frame, result, self._spec, self._times)
+        item = Delivered(frame, result, self._spec, self._times, drawn=self.overlay)
         with self._changed:
             if self._lossless:
                 self._changed.wait_for(lambda: self.error is not None or self._has_room())

@@ -84,6 +84,7 @@ def stream(
     *,
     filters: Sequence[Filter] = (),
     policy: Policy | None = None,
+    budget_ms: float | None = None,
     on_state: Callable[[SourceStatus], None] | None = None,
 ) -> Iterator[tuple[Frame, Result]]:
     """Segment the frames of a source one after another.
@@ -97,6 +98,8 @@ def stream(
         filters: change each result, one after another.
         policy: `every` frame, or the `latest` only, dropping what came while the network was busy; None
             stands for `latest` where the source is live, else `every`.
+        budget_ms: keep frames within this time from capture to result by doing less: of the CRF, then of the
+            rate of a camera; None for never.
         on_state: called in another thread with the status at each change of the source's state: a camera that
             is down is waited for.
 
@@ -112,6 +115,7 @@ def stream(
             segmenter,
             filters=filters,
             policy=policy,
+            budget_ms=budget_ms,
             on_state=on_state,
             on_result=handover.give,
             on_end=handover.end,
@@ -135,6 +139,7 @@ def run(
     filters: Sequence[Filter] = (),
     frames: int | None = None,
     policy: Policy | None = None,
+    budget_ms: float | None = None,
     on_frame: Callable[[Frame, Result], None] | None = None,
     on_state: Callable[[SourceStatus], None] | None = None,
 ) -> RunReport:
@@ -143,7 +148,7 @@ def run(
     Sinks are closed at the end, whatever happens, so that what was written can be read.
 
     Args:
-        source, filters, policy, on_state: as for `stream`.
+        source, filters, policy, budget_ms, on_state: as for `stream`.
         frames: stop after so many results.
         on_frame: called after each result, in this thread; its time counts for the frame rate.
 
@@ -162,6 +167,7 @@ def run(
         sinks,
         filters=filters,
         policy=policy,
+        budget_ms=budget_ms,
         frames=frames,
         on_state=on_state,
         on_result=handover.give if on_frame is not None else None,
@@ -203,6 +209,6 @@ def _report(one: Stream, started_s: float) -> RunReport:
         dropped=source.drops,
         outages=source.outages,
         longest_outage_s=source.longest_outage_s,
-        shed=status.shed,
+        shed=one.shed(),
         sinks=status.sinks,
     )

@@ -146,6 +146,11 @@ class Segmenter:
         return self._engine.manifest
 
     @property
+    def refinement(self) -> Refinement | InstanceRefinement | None:
+        """Its CRF, if it has one."""
+        return self._refinement
+
+    @property
     def finish_stage(self) -> FinishStage:
         """The stage that `finish` is: `crf` where a CRF makes the labels or masks, else `postprocess`."""
         return "postprocess" if self._refinement is None else "crf"

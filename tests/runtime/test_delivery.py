@@ -97,6 +97,21 @@ def test_the_overlay_is_drawn_once_a_frame_and_only_where_it_is_wanted() -> None
     assert times.summaries()["sink"].samples == 15
 
 
+def test_where_no_overlay_is_drawn_sinks_get_the_plain_picture() -> None:
+    plain, drawn = Kept(), Kept(overlay=True)
+    with delivery(plain, drawn, lossless=True) as sinks:
+        assert not sinks.wants_overlay
+        sinks.put(frame(0), RESULT)
+        until(lambda: drawn.indices)
+        assert sinks.wants_overlay
+        sinks.overlay = False
+        picture = frame(1)
+        sinks.put(picture, RESULT)
+    assert (plain.overlays, drawn.indices) == ([None, None], [0, 1])
+    assert drawn.overlays[0] is not picture.image
+    assert drawn.overlays[1] is picture.image
+
+
 def test_without_loss_the_first_failure_is_raised_and_the_others_write_what_they_were_given() -> None:
     def fail_at_two(index: int) -> None:
         if index == 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Mapping
@@ -47,6 +48,9 @@ class InstanceRefinement:
         budget_ms: time for one frame. Objects are refined from the best score down; one that would take too
             long, by what others took so far, keeps the network's mask. None stands for as long as it takes.
 
+    Attributes:
+        budget_s: the same in seconds, infinite for none; it may be changed between frames.
+
     Raises:
         UsageError: if an argument is out of range.
     """
@@ -57,7 +61,7 @@ class InstanceRefinement:
         check_budget(budget_ms)
         self._parameters = parameters
         self._field = DenseCRF(parameters, threads=threads)
-        self._budget_s = np.inf if budget_ms is None else budget_ms / 1000
+        self.budget_s = math.inf if budget_ms is None else budget_ms / 1000
         self._spent_s = 0.0  # on all pixels so far
         self._pixels = 0
         self.forked()
@@ -92,7 +96,7 @@ class InstanceRefinement:
             begin_s = time.perf_counter()
             pixels = probabilities.size + CALL_PIXELS
             expected_s = pixels * self._spent_s / max(self._pixels, 1)
-            if begin_s - start_s + expected_s > self._budget_s:
+            if begin_s - start_s + expected_s > self.budget_s:
                 self._spent_s *= FADING
                 return probabilities >= thresholds.mask
             logits = object_logits(probabilities, thresholds.mask)

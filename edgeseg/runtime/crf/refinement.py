@@ -33,6 +33,9 @@ class Refinement:
         budget_ms: time for one frame, kept by fewer iterations, then by half the resolution, then by a band
             around the boundaries alone; None stands for as long as it takes.
 
+    Attributes:
+        level: how much is done of a frame where there is no budget; None for all of it.
+
     Raises:
         UsageError: if an argument is out of range.
     """
@@ -41,12 +44,18 @@ class Refinement:
         self, parameters: CRFSpec = DEFAULT, *, threads: int = 1, budget_ms: float | None = None
     ) -> None:
         check_budget(budget_ms)
+        self.level: Level | None = None
         self._parameters = parameters
         self._field = DenseCRF(parameters, threads=threads)
         self._scaled = lru_cache(maxsize=2)(parameters.scaled_to)
         self.budget = None if budget_ms is None else TimeBudget(budget_ms, levels(parameters.iterations))
         self.forked()
         tell_of_forks(self)
+
+    @property
+    def iterations(self) -> int:
+        """Mean-field iterations of a frame that is refined in full."""
+        return self._parameters.iterations
 
     def forked(self) -> None:
         """Begin anew with the lock, which a thread may have that is not here."""
@@ -62,9 +71,8 @@ class Refinement:
     ) -> SemanticResult:
         """Refine logits (C, h, w), which lie in the frame (H, W, 3) as `placement` says."""
         if self.budget is None:
-            return self.at(
-                Level(self._parameters.iterations), logits, placement, frame, confidence=confidence
-            )
+            level = self.level or Level(self.iterations)
+            return self.at(level, logits, placement, frame, confidence=confidence)
         with self._turn:
             start_s = time.perf_counter()
             result = self.at(self.budget.level, logits, placement, frame, confidence=confidence)

@@ -29,15 +29,20 @@ class Delivered:
     """A frame, its result, and its overlay, which is drawn once, for the first sink that wants it.
 
     All sinks of a stream share it: none may change what it holds.
+
+    Args:
+        drawn: False for the plain picture in place of the overlay.
     """
 
-    def __init__(self, frame: Frame, result: Result, spec: ModelSpec, times: StageTimes) -> None:
+    def __init__(
+        self, frame: Frame, result: Result, spec: ModelSpec, times: StageTimes, *, drawn: bool = True
+    ) -> None:
         self.frame = frame
         self.result = result
         self._spec = spec
         self._times = times
         self._drawing = threading.Lock()
-        self._overlay: NDArray[np.uint8] | None = None
+        self._overlay: NDArray[np.uint8] | None = None if drawn else frame.image
 
     def overlay(self) -> NDArray[np.uint8]:
         """Give the overlay, (H, W, 3) uint8 BGR."""
@@ -61,6 +66,7 @@ class SinkWorker:
     Attributes:
         lossless: nothing may be lost.
         error: why the sink failed, where nothing may be lost.
+        wants_overlay: it has asked for an overlay.
     """
 
     def __init__(
@@ -69,6 +75,7 @@ class SinkWorker:
         self.sink = sink
         self.lossless = lossless
         self.error: Exception | None = None
+        self.wants_overlay = False
         self._times = times
         self._changed = changed
         self._backoff = backoff
@@ -164,7 +171,8 @@ class SinkWorker:
     def _write(self, item: Delivered) -> None:
         self._writing_since_s = time.monotonic()
         try:
-            overlay = item.overlay() if self.sink.needs_overlay else None
+            self.wants_overlay = self.sink.needs_overlay
+            overlay = item.overlay() if self.wants_overlay else None
             with self._times.measure("sink"):
                 self.sink.write(item.frame, item.result, overlay)
         except Exception as error:  # a sink may be anybody's, and must not take the stream along

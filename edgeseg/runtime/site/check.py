@@ -111,8 +111,6 @@ class _Check:
     def sizes(self, stream: StreamSettings, path: KeyPath) -> None:
         """Look at what depends on this machine."""
         self._at_most_cores(stream.crf_threads, *path, "crf_threads")
-        if stream.budget_ms is not None and not stream.crf:
-            self.faults.append(Fault((*path, "budget_ms"), "is the CRF's, and crf is false"))
 
     def stream(self, stream: StreamSettings, path: KeyPath, spec: ModelSpec) -> None:
         """Try each setting alone on an engine that gives what this one would."""

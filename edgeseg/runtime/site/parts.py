@@ -17,7 +17,7 @@ def segmenter_of(settings: StreamSettings, engine: Engine) -> Segmenter:
     """
     spec, refinement = engine.spec, None
     if settings.crf:
-        refinement = refinement_of(spec, spec.crf, threads=settings.crf_threads, budget_ms=settings.budget_ms)
+        refinement = refinement_of(spec, spec.crf, threads=settings.crf_threads)
     return Segmenter(
         engine,
         score_threshold=settings.score_threshold,

@@ -241,6 +241,7 @@ class Site:
             policy=settings.policy,
             stall_timeout_s=settings.stall_timeout_s,
             frames=self._frames,
+            budget_ms=settings.budget_ms,
         )
         running = Running(settings, stream, sinks)
         return running

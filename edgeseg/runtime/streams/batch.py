@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.geometry import Placement
 from edgeseg.runtime.preprocess import Prepared
+from edgeseg.runtime.profiling.timing import MS_PER_S
 
 if TYPE_CHECKING:
     from edgeseg.runtime.streams.stream import Stream
@@ -37,6 +38,11 @@ class Item:
     images: slice = field(default_factory=lambda: slice(0))
     outputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     stages_ms: dict[str, float] = field(default_factory=dict)
+
+    def note(self, stage: str, took_s: float) -> None:
+        """Record what a stage took, for the frame and for the stream."""
+        self.stream.times.add(stage, took_s)
+        self.stages_ms[stage] = MS_PER_S * took_s
 
 
 class Batch:

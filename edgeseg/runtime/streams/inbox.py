@@ -130,6 +130,7 @@ class Inbox:
         """No frame will come."""
         with self.lock:
             self.over = self.stopped = True
+            self.is_stale = False  # there is no newer one to wait for
             if self.source is not None and not self._waiting:
                 self.losses = self._all_losses(self.source)
             self.history.enter(SourceState.ENDED, self._clock(), detail)

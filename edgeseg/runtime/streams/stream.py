@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -20,13 +21,12 @@ from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.status import DropCause, SourceStatus, StreamStatus
 from edgeseg.runtime.streams.batch import Item
 from edgeseg.runtime.streams.dispatch import Arrivals, Recent
+from edgeseg.runtime.streams.failures import Failures
 from edgeseg.runtime.streams.inbox import Policy
 from edgeseg.runtime.streams.opening import SourceLike, feed_of
+from edgeseg.runtime.streams.room import Room
+from edgeseg.runtime.streams.shedding import Shedding
 from edgeseg.runtime.streams.tally import Rate
-
-MOST_AHEAD = 2  # frames between being taken and being finished: one in the engine, one waiting
-FAILING_S = 5.0  # a camera's stream of which nothing could be computed for so long, fails
-FAILING_FRAMES = 3  # of which there must be so many: one before an outage and one after it are few
 
 OnResult = Callable[[Frame, Result], None]
 
@@ -40,7 +40,8 @@ class Stream:
 
     A thread of the stream's own brings the engine's outputs to the frame's pixels, lets the filters change
     the result, and hands it to the sinks, which are closed at the end, whatever happens. A recording fails
-    with the first error; a camera goes on, its errors counted, unless nothing can be computed for FAILING_S.
+    with the first error; a camera goes on, its errors counted, unless nothing can be computed for some
+    seconds.
 
     Frames belong to the stream from the source on, and results to the sinks and to `on_result`: nothing that
     was handed over changes any more.
@@ -53,6 +54,7 @@ class Stream:
         filters: change each result, one after another.
         policy, stall_timeout_s, on_state: as for `Feed`.
         frames: stop after so many results.
+        budget_ms: of a frame, kept by doing less, see `Shedding`; None for never.
         on_result: called with each result in the stream's own thread, which it may hold up.
         on_end: called in the same thread once there will be no more, and the sinks are closed.
         wanted: asked before each frame is taken whether it may be; None for always.
@@ -76,6 +78,7 @@ class Stream:
         policy: Policy | None = None,
         stall_timeout_s: float = DEFAULT_STALL_TIMEOUT_S,
         frames: int | None = None,
+        budget_ms: float | None = None,
         on_result: OnResult | None = None,
         on_end: Callable[[], None] = lambda: None,
         on_state: Callable[[SourceStatus], None] | None = None,
@@ -108,15 +111,12 @@ class Stream:
         self._wanted = wanted
         self._on_news: Callable[[], None] = lambda: None
         self._rate = Rate()
-        self._finishing = Recent()
         self._changed = threading.Condition()
-        self._queue: deque[Item] = deque()  # outputs that wait; MOST_AHEAD at most
-        self._ahead = 0  # frames that were taken and are not being finished
-        self._began_s: float | None = None  # when the one that is being finished began to be
+        self._queue: deque[Item] = deque()  # outputs that wait; no more than there is room for
+        self._room = Room()
+        self._shedding = None if budget_ms is None else Shedding(budget_ms, segmenter.refinement)
         self._input_over = self._stopped = self._done = False
-        self._failed = 0
-        self._failing_since_s = 0.0
-        self._failures = 0  # in a row
+        self._failures = Failures()
         self._last_error = ""
         self._thread = threading.Thread(target=self._run, name=f"edgeseg-finish-{name}", daemon=True)
 
@@ -149,8 +149,12 @@ class Stream:
             self.end()
         if self._input_over or not self.feed.has_frame or (self._wanted is not None and not self._wanted()):
             return False
+        now_s = time.monotonic()
+        if now_s < self.rests_until_s:
+            return False
         with self._changed:
-            return self._ahead < MOST_AHEAD and not self._is_late(outputs_at_s)
+            is_late = self.feed.policy == "latest" and self._room.is_late(now_s, outputs_at_s)
+            return not self._room.is_full and not is_late
 
     def take(self) -> Item | None:
         """Take the frame that waits; None if there is none any more. It is then finished, or failed."""
@@ -158,11 +162,15 @@ class Stream:
         if frame is None:
             return None
         with self._changed:
-            self._ahead += 1
+            self._room.ahead += 1
             if self._frames_left is not None:
                 self._frames_left -= 1
-        is_stale = self.feed.policy == "latest"
-        return Item(self, frame, frame.time_s if is_stale else time.monotonic())
+        now_s = time.monotonic()
+        if self._shedding is not None:
+            self._shedding.took(now_s)
+            if (rests_until_s := self.rests_until_s) > now_s:
+                self.feed.expect(rests_until_s, DropCause.SHED)
+        return Item(self, frame, frame.time_s if self.feed.policy == "latest" else now_s)
 
     def finish(self, item: Item) -> None:
         """Queue a frame with its outputs; never wait."""
@@ -174,12 +182,26 @@ class Stream:
     def fail(self, item: Item, error: Exception) -> None:
         """Give up a frame that could not be prepared or inferred."""
         with self._changed:
-            self._ahead -= 1
+            self._room.ahead -= 1
         self._note_failure(item, error)
+
+    def crash(self, error: Exception) -> None:
+        """End at once, with an error that is not of one frame."""
+        self._set_error(error)
+        self.feed.stop()
 
     def expect(self, at_s: float | None) -> None:
         """Say when the engine will have time for the next frame; None for at any time."""
-        self.feed.expect(at_s)
+        rests_until_s = self.rests_until_s
+        if rests_until_s > (time.monotonic() if at_s is None else at_s):
+            self.feed.expect(rests_until_s, DropCause.SHED)
+        else:
+            self.feed.expect(at_s)
+
+    @property
+    def rests_until_s(self) -> float:
+        """Before when no frame may be taken, to keep within the budget."""
+        return -math.inf if self._shedding is None else self._shedding.rests_until_s
 
     def end(self) -> None:
         """Take no more frames; what was taken is finished."""
@@ -206,8 +228,8 @@ class Stream:
         source = self.feed.status()
         with self._changed:
             drops = Counter(source.drops)
-            drops[DropCause.FAILED] += self._failed
-            drops[DropCause.STOPPED] += self._ahead if self._done else 0
+            drops[DropCause.FAILED] += self._failures.count
+            drops[DropCause.STOPPED] += self._room.ahead if self._done else 0
             results, error = self.results, self._last_error
         return StreamStatus(
             name=self.name,
@@ -217,6 +239,7 @@ class Stream:
             latency_ms=self.latency.summary(),
             stages=self.times.summaries(),
             sinks=self.delivery.status(),
+            shed=() if self._shedding is None else self._shedding.lines(),
             error=error,
         )
 
@@ -224,20 +247,13 @@ class Stream:
         """Give one line for each thing that was read, done or written otherwise than a user might expect."""
         return (*self.feed.status().notes, *self.segmenter.notes, *self.delivery.notes())
 
+    def shed(self) -> tuple[str, ...]:
+        """Say what was done less so far to keep within the budget, and how often."""
+        return () if self._shedding is None else self._shedding.summary()
+
     def _came(self) -> None:
         self.arrivals.add(time.monotonic())
         self._on_news()
-
-    def _is_late(self, outputs_at_s: float) -> bool:
-        """Whether outputs would wait for their turn; those of a recording may."""
-        return self.feed.policy == "latest" and self._ahead > 0 and self._finished_at_s() > outputs_at_s
-
-    def _finished_at_s(self) -> float:
-        now_s = time.monotonic()
-        each_s = self._finishing.usual_s
-        begun = self._began_s is not None
-        free_s = now_s if self._began_s is None else max(now_s, self._began_s + each_s)
-        return free_s + (self._ahead if begun else max(self._ahead - 1, 0)) * each_s
 
     def _run(self) -> None:
         try:
@@ -260,9 +276,11 @@ class Stream:
     def _next(self) -> Item | None:
         """Wait for the next outputs; None at the end."""
         with self._changed:
-            self._began_s = None
+            self._room.idle()
             self._changed.wait_for(
-                lambda: self._queue or self._stopped or self.error or (self._input_over and not self._ahead)
+                lambda: (
+                    self._queue or self._stopped or self.error or (self._input_over and not self._room.ahead)
+                )
             )
             if self.error is not None:
                 raise self.error
@@ -270,8 +288,7 @@ class Stream:
                 raise _StoppedError
             if not self._queue:
                 return None
-            self._ahead -= 1
-            self._began_s = time.monotonic()
+            self._room.begin(time.monotonic())
             item = self._queue.popleft()
         self._on_news()  # there is room
         return item
@@ -292,47 +309,44 @@ class Stream:
             self.delivery.lossless = self.feed.policy == "every"
         with self._changed:
             self.results += 1
-            self._failures = 0
+            self._failures.end()
+        if self._shedding is not None:
+            self._shed(self._shedding, item)
         self.delivery.put(frame, result)
         if self._on_result is not None:
             self._on_result(frame, result)
-        self._finishing.add(time.monotonic() - self._begun_s())
+        self._room.finish(time.monotonic())
 
-    def _begun_s(self) -> float:
-        assert self._began_s is not None
-        return self._began_s
+    def _shed(self, shedding: Shedding, item: Item) -> None:
+        """Choose how much is done for the next frames, by what this one took."""
+        shedding.may_slow_down = self.feed.policy == "latest"
+        shedding.draws = self.delivery.wants_overlay
+        total_ms = item.stages_ms["total"]
+        shedding.add(total_ms, sum(item.stages_ms.values()) - total_ms)
+        self.delivery.overlay = shedding.step.overlay
 
     def _result(self, item: Item) -> Result:
         """Bring a frame's outputs to its pixels, and let the filters change the result."""
         assert item.placement is not None
         began_s = time.monotonic()
         result: Result = self.segmenter.finish(item.outputs, item.placement, item.frame.image)
-        self._note_stage(item, self.segmenter.finish_stage, began_s)
+        item.note(self.segmenter.finish_stage, time.monotonic() - began_s)
         if self.filters:
             began_s = time.monotonic()
             for each in self.filters:
                 result = each(item.frame, result)
-            self._note_stage(item, "filter", began_s)
+            item.note("filter", time.monotonic() - began_s)
         return result
-
-    def _note_stage(self, item: Item, stage: str, began_s: float) -> None:
-        took_s = time.monotonic() - began_s
-        self.times.add(stage, took_s)
-        item.stages_ms[stage] = MS_PER_S * took_s
 
     def _note_failure(self, item: Item, error: Exception) -> None:
         """Count a frame that has no result, and fail if that is final."""
         now_s = time.monotonic()
         source = self.feed.source
         with self._changed:
-            self._failed += 1
+            fails = self._failures.add(now_s)
             if self._frames_left is not None:
                 self._frames_left += 1
             self._last_error = f"frame {item.frame.index}: {one_line(str(error) or type(error).__name__)}"
-            if not self._failures:
-                self._failing_since_s = now_s
-            self._failures += 1
-            fails = self._failures >= FAILING_FRAMES and now_s - self._failing_since_s >= FAILING_S
         if fails or source is None or not source.live:
             self._set_error(error)
         self._on_news()

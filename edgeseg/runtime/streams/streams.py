@@ -6,12 +6,11 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
 from edgeseg.errors import UsageError
 from edgeseg.runtime.engine import Engine
-from edgeseg.runtime.profiling.timing import MS_PER_S
 from edgeseg.runtime.status import StreamStatus
 from edgeseg.runtime.streams.batch import Batch
 from edgeseg.runtime.streams.dispatch import Recent, Turns, filled, take_at_s, worth_waiting_s
@@ -45,6 +44,7 @@ class Streams:
         self._streams: dict[str, Stream] = {}
         self._news = 0  # counts what could change the choice
         self._closed = False
+        self._error: Exception | None = None  # why nothing can be computed any more
         self._turns = Turns()
         self._free: queue.SimpleQueue[Batch] = queue.SimpleQueue()
         self._prepared: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
@@ -53,8 +53,8 @@ class Streams:
         self._inferring = Recent()
         self._began_s: float | None = None  # when the inference that runs began
         self._threads = [
-            threading.Thread(target=self._prepare_all, name="edgeseg-prepare", daemon=True),
-            threading.Thread(target=self._infer_all, name="edgeseg-infer", daemon=True),
+            threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
+            for name, work in (("edgeseg-prepare", self._prepare_all), ("edgeseg-infer", self._infer_all))
         ]
 
     def add(self, stream: Stream) -> None:
@@ -70,6 +70,8 @@ class Streams:
                 raise UsageError(f"there are two streams named {stream.name!r}; give each its own name")
             self._streams[stream.name] = stream
         stream.start(self.wake)
+        if self._error is not None:
+            stream.crash(self._error)
         self.wake()
 
     def remove(self, name: str) -> None:
@@ -143,9 +145,20 @@ class Streams:
         with self._changed:
             return list(self._streams.values())
 
+    def _guard(self, work: Callable[[], None]) -> None:
+        """Do what a thread is there for; what it dies of is the error of all streams."""
+        try:
+            work()
+        except Exception as error:
+            self._error = error
+            for stream in self._all():
+                stream.crash(error)
+        self._prepared.put(None)  # the end of one is the end of the other
+        self._free.put(Batch((0, 0, 0, 0)))
+
     def _prepare_all(self) -> None:
         """Fill batch after batch."""
-        while not self._closed:
+        while not self._closed and self._error is None:
             batch = self._free.get()
             batch.clear()
             while not batch.items and (chosen := self._choose()):
@@ -155,7 +168,6 @@ class Streams:
                 if self._began_s is None:
                     self._began_s = time.monotonic()
                 self._prepared.put(batch)
-        self._prepared.put(None)
 
     def _prepare(self, stream: Stream, batch: Batch) -> None:
         """Take a stream's frame into a batch."""
@@ -172,8 +184,7 @@ class Streams:
         took_s = time.monotonic() - began_s
         stream.images = len(prepared.image)
         stream.preparing.add(took_s)
-        stream.times.add("preprocess", took_s)
-        item.stages_ms["preprocess"] = MS_PER_S * took_s
+        item.note("preprocess", took_s)
         self._turns.serve(stream.name, stream.images)
 
     def _choose(self) -> list[Stream]:
@@ -202,7 +213,8 @@ class Streams:
         ready = {one.name: one for one in streams if one.may_take(free_s + infer_s)}
         chosen = self._in_turn(ready)
         if not chosen:
-            return [], None
+            rests_s = [one.rests_until_s - now_s for one in streams if one.feed.has_frame]
+            return [], min((each for each in rests_s if each > 0), default=None)
         if all(one.feed.policy == "every" for one in chosen) and self._is_full(chosen):
             return chosen, 0.0
         prepare_s = sum(one.preparing.most_s for one in chosen)
@@ -285,8 +297,7 @@ class Streams:
             del outputs  # each item has its part
             self._give_back(batch)
             for item in items:
-                item.stream.times.add("infer", took_s)
-                item.stages_ms["infer"] = MS_PER_S * took_s
+                item.note("infer", took_s)
                 item.stream.finish(item)
 
     def _give_back(self, batch: Batch) -> None:

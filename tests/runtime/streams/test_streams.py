@@ -240,7 +240,7 @@ def test_an_engine_that_fails_for_good_ends_all_streams(monkeypatch: pytest.Monk
     def fail(_: np.ndarray) -> Mapping[str, Any]:
         raise EngineError("the device is gone")
 
-    monkeypatch.setattr("edgeseg.runtime.streams.stream.FAILING_S", 0.2)
+    monkeypatch.setattr("edgeseg.runtime.streams.failures.FAILING_S", 0.2)
     make = segmenter(FakeBackend(spec_of(2), fail))
     both = [Stream(name, Numbered(0, 10_000, fps=100, live=True), make()) for name in "ab"]
     with Streams(make().engine) as streams:
@@ -271,6 +271,66 @@ def test_every_frame_is_accounted_for() -> None:
         assert one.results + lost + one.source.waiting == one.source.offered
         assert one.source.drops[DropCause.BUSY] > 0
         assert one.source.state is SourceState.ENDED
+
+
+class Late(Numbered):
+    """Its frames are old when they come."""
+
+    def read(self) -> Frame | None:
+        frame = super().read()
+        return None if frame is None else replace(frame, time_s=frame.time_s - 10)
+
+
+def test_a_camera_over_its_budget_gives_fewer_frames_and_says_so() -> None:
+    make = segmenter(FakeBackend(spec_of(), echo))
+    late = Stream("late", Late(0, 100_000, fps=500, live=True), make(), budget_ms=9000)
+    with Streams(make().engine) as streams:
+        streams.add(late)
+        until(lambda: "an eighth of the rate" in streams.status()[0].shed)
+        before = streams.status()[0].source.drops.get(DropCause.SHED, 0)
+        until(lambda: streams.status()[0].source.drops.get(DropCause.SHED, 0) > before + 20)
+    status = late.status()
+    assert status.results + sum(status.source.drops.values()) + status.source.waiting == status.source.offered
+    assert late.shed()[-1].startswith("a lower rate in ")
+
+
+def test_a_recording_over_its_budget_loses_no_frame() -> None:
+    make = segmenter(FakeBackend(spec_of(), echo))
+    kept = Kept(0)
+    one = Stream("s", Numbered(0, 60), make(), budget_ms=1e-6, on_result=kept)
+    with Streams(make().engine) as streams:
+        streams.add(one)
+        assert streams.wait(60)
+    assert kept.indices == list(range(60))
+    assert one.shed() == ()  # without a CRF and an overlay there is nothing to do less of
+
+
+def test_the_last_frame_of_a_recording_that_plays_is_taken_at_a_lower_rate_too() -> None:
+    make = segmenter(FakeBackend(spec_of(), echo))
+    with Streams(make().engine) as streams:
+        streams.add(Stream("s", Late(0, 60, fps=200), make(), policy="latest", budget_ms=9000))
+        assert streams.wait(60)
+
+
+@pytest.mark.parametrize("step", ["_choose", "_give_back"])
+def test_a_thread_that_dies_ends_all_streams_with_its_error(
+    monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    make = segmenter(FakeBackend(spec_of(), echo))
+    both = [Stream(name, Numbered(0, 1_000_000), make()) for name in "ab"]
+    after = Stream("after", Numbered(0, 1_000_000), make())
+    with Streams(make().engine) as streams:
+        for one in both:
+            streams.add(one)
+        until(lambda: all(one.results for one in both))
+        monkeypatch.setattr(streams, step, broken)
+        assert streams.wait(60)
+        streams.add(after)
+        assert streams.wait(60)
+    assert [str(one.error) for one in (*both, after)] == ["a bug"] * 3
 
 
 def test_latency_under_overload_stays_below_two_and_a_half_inferences() -> None:
