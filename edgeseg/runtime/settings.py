@@ -94,11 +94,13 @@ class ServeSettings:
         host: 127.0.0.1 is this machine alone; any other address takes a token.
         port: 0 for any that is free.
         token_file: holds the token; None stands for one that is made and printed once.
+        hosts: names by which a reverse proxy asks for it, such as `cameras.example.org`; takes a token, too.
     """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Range(0, 65535)] = 8080
     token_file: str | None = None
+    hosts: tuple[str, ...] = ()
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _NO_OTHER_KEYS
 

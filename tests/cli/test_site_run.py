@@ -152,6 +152,14 @@ def test_one_image_of_many_frames_is_refused_at_the_start(
     assert (tmp_path / "a.png").exists()
 
 
+def test_a_name_by_which_no_page_can_be_asked_for_is_found(
+    engine: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    text = f'{TWO}[serve]\nhosts = ["cameras.example.org", "https://cameras.example.org"]\n'
+    assert status_of(["run", "--config", str(written(tmp_path, text)), "--check"]) == 2
+    assert "serve.hosts[1] cannot be used: a host is a name such as" in capfd.readouterr().err
+
+
 def test_options_beside_a_file_are_refused(
     engine: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

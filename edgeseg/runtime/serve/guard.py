@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import ipaddress
+import re
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
@@ -13,12 +14,13 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
+from edgeseg.errors import UsageError
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-COOKIE = "edgeseg"
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 MOST_BODY_BYTES = 1024  # a token in a form
 BODY_S = 5.0  # for it to come
@@ -46,10 +48,14 @@ class Guard:
     Args:
         hosts: names by which this machine is called, beside `localhost` and its addresses.
         token: what a client must show; None for nothing.
+        cookie: name of what a browser keeps in its place; all ports of a host share their cookies.
     """
 
-    def __init__(self, app: App, *, hosts: Iterable[str] = (), token: str | None = None) -> None:
+    def __init__(
+        self, app: App, *, hosts: Iterable[str] = (), token: str | None = None, cookie: str = "edgeseg"
+    ) -> None:
         self._app = app
+        self._cookie = cookie
         self._hosts = frozenset(name.lower() for name in (*LOCAL_NAMES, *hosts))
         self._token = token
         self._salt = secrets.token_bytes(16)
@@ -105,7 +111,7 @@ class Guard:
         scheme, _, shown = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self._is_token(shown.strip()):
             return True
-        return hmac.compare_digest(_cookie(headers.get("cookie", "")), self._pass())
+        return hmac.compare_digest(_cookie(headers.get("cookie", ""), self._cookie), self._pass())
 
     def _is_token(self, shown: str) -> bool:
         return hmac.compare_digest(shown.encode(), (self._token or "").encode())
@@ -124,7 +130,7 @@ class Guard:
         if not self._is_token(shown.strip()):
             await _answer(send, 303, "", [(b"location", b"/?wrong")])
             return
-        cookie = f"{COOKIE}={self._pass()}; HttpOnly; SameSite=Strict; Path=/"
+        cookie = f"{self._cookie}={self._pass()}; HttpOnly; SameSite=Strict; Path=/"
         await _answer(send, 303, "", [(b"location", b"/"), (b"set-cookie", cookie.encode())])
 
 
@@ -132,6 +138,14 @@ def names_of_this_machine(host: str) -> tuple[str, ...]:
     """Give the names by which clients may call this machine, beside `localhost` and addresses."""
     own = socket.gethostname().lower()
     return host, own, f"{own}.local"
+
+
+def check_host(name: str) -> None:
+    """Raise UsageError unless it is the name of a host, as it stands in an address."""
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", name):
+        raise UsageError(
+            f"a host is a name such as cameras.example.org, without scheme, port or path, got {name!r}"
+        )
 
 
 def _is_foreign(headers: dict[str, str], host: str, path: str) -> bool:
@@ -154,9 +168,9 @@ async def _body(receive: Receive) -> bytes:
     return body
 
 
-def _cookie(header: str) -> str:
+def _cookie(header: str, name: str) -> str:
     try:
-        morsel = SimpleCookie(header).get(COOKIE)
+        morsel = SimpleCookie(header).get(name)
     except CookieError:
         return ""
     return morsel.value if morsel is not None and morsel.value.isascii() else ""

@@ -44,6 +44,7 @@ class _Collector:
         results = counter("results", "Frames that have a result.")
         drops = counter("frames_dropped", "Frames without a result, by cause.", ["cause"])
         outages = counter("outages", "How often the source went down.")
+        longest = gauge("longest_outage_seconds", "The longest time without a frame, between two frames.")
         recoveries = counter("recoveries", "How often the source came back.")
         state = gauge("source_state", "1 for the state that the source is in.", ["state"])
         rate = gauge("results_per_second", "Results a second, lately.")
@@ -52,6 +53,8 @@ class _Collector:
         shed = gauge("shed", "Things that are done less to keep within the budget of time.")
         written = counter("sink_results", "Results that the sink took.", ["sink"])
         lost = counter("sink_dropped", "Results that the sink could not take.", ["sink"])
+        retries = counter("sink_retries", "Attempts of the sink after a failure.", ["sink"])
+        queued = gauge("sink_waiting", "Results in the queue of the sink.", ["sink"])
         failing = gauge("sink_failing", "1 while the sink fails.", ["sink"])
         for stream in streams:
             name, source = stream.name, stream.source
@@ -59,6 +62,7 @@ class _Collector:
             results.add_metric([name], stream.results)
             outages.add_metric([name], source.outages)
             recoveries.add_metric([name], source.recoveries)
+            longest.add_metric([name], source.longest_outage_s)
             rate.add_metric([name], stream.fps)
             shed.add_metric([name], len(stream.shed))
             for cause, count in source.drops.items():
@@ -72,9 +76,11 @@ class _Collector:
             for sink in stream.sinks:
                 written.add_metric([name, sink.name], sink.written)
                 lost.add_metric([name, sink.name], sink.dropped)
+                retries.add_metric([name, sink.name], sink.retries)
+                queued.add_metric([name, sink.name], sink.waiting)
                 failing.add_metric([name, sink.name], float(sink.state is SinkState.FAILING))
-        counters = (offered, results, drops, outages, recoveries, written, lost)
-        return (*counters, state, rate, latency, stages, shed, failing)
+        counters = (offered, results, drops, outages, recoveries, written, lost, retries)
+        return (*counters, state, longest, rate, latency, stages, shed, queued, failing)
 
 
 def _add(family: Any, labels: list[str], summary: Summary) -> None:

@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,7 +17,7 @@ from edgeseg.errors import UsageError
 from edgeseg.extras import require
 from edgeseg.runtime.serve.app import Served, application
 from edgeseg.runtime.serve.connection import bounded_protocol
-from edgeseg.runtime.serve.guard import Guard, names_of_this_machine
+from edgeseg.runtime.serve.guard import Guard, check_host, names_of_this_machine
 
 MOST_CONNECTIONS = 64  # more are answered with 503
 MOST_HEADER_BYTES = 16 << 10
@@ -38,6 +38,7 @@ class Server:
         host: 127.0.0.1 is this machine alone; any other address takes a token.
         port: 0 for any that is free.
         token_file: holds the token; None stands for one that is made where it takes one.
+        hosts: names by which a reverse proxy asks for it; whoever comes by one has to show a token, too.
         tell: takes the one line with the address, and with the token where it was made.
 
     Attributes:
@@ -56,16 +57,25 @@ class Server:
         host: str = "127.0.0.1",
         port: int = 8080,
         token_file: str | None = None,
+        hosts: Sequence[str] = (),
         tell: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
     ) -> None:
         uvicorn = require("uvicorn", "serve")
-        self.token = _token(host, token_file)
+        for name in hosts:
+            check_host(name)
+        self.token = _token(token_file, is_needed=bool(hosts) or not _is_loopback(host))
         self._site = site
-        app = Guard(application(site), hosts=names_of_this_machine(host), token=self.token)
+        app = application(site)
         self._socket = _listen(host, port)
         self.address = _address(host, self._socket)
-        config = uvicorn.Config(
+        guard = Guard(
             app,
+            hosts=(*names_of_this_machine(host), *hosts),
+            token=self.token,
+            cookie=f"edgeseg-{self._socket.getsockname()[1]}",
+        )
+        config = uvicorn.Config(
+            guard,
             http=bounded_protocol(),
             ws="none",
             lifespan="off",
@@ -127,11 +137,11 @@ def read_token(path: Path) -> str:
     return token
 
 
-def _token(host: str, file: str | None) -> str | None:
-    """Give the token that clients have to show: the file's, or a new one off this machine, else None."""
+def _token(file: str | None, *, is_needed: bool) -> str | None:
+    """Give the token that clients have to show: the file's, or a new one where it is needed, else None."""
     if file is not None:
         return read_token(Path(file))
-    return None if _is_loopback(host) else secrets.token_urlsafe(24)
+    return secrets.token_urlsafe(24) if is_needed else None
 
 
 def _is_loopback(host: str) -> bool:

@@ -15,6 +15,7 @@ from edgeseg.manifest import Manifest, read_manifest
 from edgeseg.runtime.events.measure import Measure
 from edgeseg.runtime.fake import FakeBackend
 from edgeseg.runtime.filters import make_filters
+from edgeseg.runtime.serve.guard import check_host
 from edgeseg.runtime.serve.server import read_token
 from edgeseg.runtime.settings import ServeSettings, SiteSettings, StreamSettings
 from edgeseg.runtime.site.environment import Environment
@@ -47,6 +48,7 @@ def check(
     checked.amounts()
     if settings.serve is not None:
         checked.needs(SERVE_MODULES, "serve", "serve")
+        checked.hosts(settings.serve.hosts)
         if files:
             checked.token(settings.serve)
     if not settings.streams:
@@ -101,6 +103,12 @@ class _Check:
         with self._at("serve", "token_file"):
             if serve.token_file is not None:
                 read_token(Path(self._environment.fill(serve.token_file)))
+
+    def hosts(self, names: tuple[str, ...]) -> None:
+        """Look at the names by which the page is asked for."""
+        for index, name in enumerate(names):
+            with self._at("serve", "hosts", index):
+                check_host(name)
 
     def amounts(self) -> None:
         """Look at how much is kept of outputs."""

@@ -165,7 +165,13 @@ class Site:
             self._start_all(self._make_all(self.settings, names, self._engine))
             if (serve := self.settings.serve) is not None:
                 token_file = None if serve.token_file is None else self._environment.fill(serve.token_file)
-                server = Server(self._served, host=serve.host, port=serve.port, token_file=token_file)
+                server = Server(
+                    self._served,
+                    host=serve.host,
+                    port=serve.port,
+                    token_file=token_file,
+                    hosts=serve.hosts,
+                )
                 self._server = server.__enter__()
         except BaseException:
             self.close()

@@ -36,12 +36,23 @@ GATE = StreamStatus(
         drops={DropCause.BUSY: 2},
         outages=1,
         recoveries=1,
+        longest_outage_s=4.5,
     ),
     results=10,
     fps=5.0,
     latency_ms=Summary(20.0, 30.0, 40.0, 10),
     stages={"infer": Summary(15.0, 16.0, 17.0, 10)},
-    sinks=(SinkStatus("gate.mp4", SinkState.FAILING, written=9, dropped=1, error="the disk is full"),),
+    sinks=(
+        SinkStatus(
+            "gate.mp4",
+            SinkState.FAILING,
+            written=9,
+            dropped=1,
+            waiting=3,
+            retries=2,
+            error="the disk is full",
+        ),
+    ),
 )
 YARD = StreamStatus("yard", SourceStatus("rtsp://***@camera/2", SourceState.WAITING, "cannot open it"))
 

@@ -24,6 +24,9 @@ def test_prometheus_reads_the_figures_of_every_stream() -> None:
     assert samples["edgeseg_stage_seconds", ("quantile", "0.5"), ("stage", "infer"), gate] == pytest.approx(
         0.015
     )
+    assert samples["edgeseg_longest_outage_seconds", gate] == 4.5
+    assert samples["edgeseg_sink_retries_total", ("sink", "gate.mp4"), gate] == 2
+    assert samples["edgeseg_sink_waiting", ("sink", "gate.mp4"), gate] == 3
     assert samples["edgeseg_sink_failing", ("sink", "gate.mp4"), gate] == 1
     assert samples["edgeseg_source_state", ("state", "live"), gate] == 1
     assert samples["edgeseg_source_state", ("state", "live"), ("stream", "yard")] == 0

@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from edgeseg.errors import UsageError
-from edgeseg.runtime.serve import connection
+from edgeseg.runtime.serve import connection, guard
 from edgeseg.runtime.serve.server import Server
 
 from .sites import site
@@ -28,6 +28,18 @@ def _served(**arguments: Any) -> Server:
 def _get(address: str, **headers: str) -> bytes:
     with urlopen(Request(address, headers=headers), timeout=DEADLINE_S) as answer:
         return answer.read()
+
+
+def _connected(server: Server) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", _port(server)), DEADLINE_S)
+
+
+def _said(client: socket.socket) -> str:
+    """Give the head of an answer, and what came of the rest with it."""
+    said = b""
+    while b"\r\n\r\n" not in said and (more := client.recv(4096)):
+        said += more
+    return said.decode()
 
 
 def _port(server: Server) -> int:
@@ -68,6 +80,47 @@ def test_a_token_that_anyone_could_guess_is_refused(tmp_path: Path, content: str
     file.write_text(content)
     with pytest.raises(UsageError, match="16 characters"):
         _served(token_file=str(file))
+
+
+def test_a_page_behind_a_proxy_is_answered_by_its_name_and_takes_a_token() -> None:
+    with _served(hosts=["Cameras.example.org"]) as server:
+        address = server.address + "api/site"
+        with pytest.raises(HTTPError, match="401"):
+            _get(address, host="cameras.example.org")
+        shown = {"authorization": f"Bearer {server.token}"}
+        assert _get(address, host="cameras.example.org", **shown)
+        with pytest.raises(HTTPError, match="421"):
+            _get(address, host="evil.example", **shown)
+
+
+@pytest.mark.parametrize("name", ["https://cameras.example.org", "cameras.example.org:443", "a/b", "", "*"])
+def test_what_is_no_name_of_a_host_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="without scheme, port or path"):
+        _served(hosts=[name])
+
+
+def test_pages_on_two_ports_keep_two_cookies(tmp_path: Path) -> None:
+    """A browser sends a cookie to all ports of a host, and the second would take the place of the first."""
+    file = tmp_path / "token"
+    file.write_text("0123456789abcdef")
+    names = set()
+    for server in (_served(token_file=str(file)), _served(token_file=str(file))):
+        with server, _connected(server) as client:
+            client.sendall(
+                b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 22\r\n\r\ntoken=0123456789abcdef"
+            )
+            names.add(_said(client).partition("set-cookie: ")[2].partition("=")[0])
+    assert len(names) == 2
+
+
+def test_a_login_whose_token_never_comes_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(guard, "BODY_S", 0.1)
+    file = tmp_path / "token"
+    file.write_text("0123456789abcdef")
+    with _served(token_file=str(file)) as server, _connected(server) as client:
+        client.sendall(b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 22\r\n\r\ntoken=")
+        assert " 408 " in _said(client)
+        assert _is_cut(client)
 
 
 def test_a_port_in_use_is_named() -> None:
