@@ -15,6 +15,7 @@ OF_SEVERAL_MODULES = {
     "cli/test_cli.py": "what all commands have in common",
     "cli/test_export_crf.py": "the CRF's flags of export",
     "cli/test_interrupt.py": "every command when it is interrupted",
+    "cli/test_site_service.py": "a site with its manager, its servers and its end",
     "cli/test_two_runs.py": "commands that write to the same place at once",
     "engines/building/test_batches.py": "engines that take batches, from build to run",
     "engines/building/test_compact_networks.py": "int8 on the networks that it is hard on",

@@ -4,64 +4,18 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from edgeseg.cli import status_of
+from tests.cli.sites import STARTED_S, TWO, count, running, wait_for, written
 
 pytest.importorskip("pydantic", reason="the extra `streams` is not installed")
 
-STARTED_S = 60.0  # more than a start takes on a busy machine
-
-TWO = """engine = "engine"
-[[streams]]
-name = "one"
-source = "synthetic:64x48?seed=1"
-outputs = ["one.jsonl"]
-[[streams]]
-name = "two"
-source = "synthetic:64x48?seed=2"
-outputs = ["two.jsonl"]
-"""
-
 pytestmark = pytest.mark.usefixtures("children_hear_signals")
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + STARTED_S
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
-
-
-def written(folder: Path, text: str) -> Path:
-    path = folder / "site.toml"
-    path.write_text(text)
-    return path
-
-
-def count(path: Path) -> int:
-    return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-@contextmanager
-def running(config: Path, said: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run a site, whose standard error goes into a file."""
-    command = [sys.executable, "-m", "edgeseg", "run", "--config", str(config)]
-    with said.open("w") as file:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, text=True)
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.communicate()
 
 
 def test_a_file_that_is_right_is_said_to_be(
