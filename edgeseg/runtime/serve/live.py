@@ -63,6 +63,11 @@ class Shot:
 
     def summary(self) -> dict[str, Any]:
         """Give the rest as values for JSON; boxes are xyxy in pixels of the frame."""
+        with self._encoding:
+            return self._summary
+
+    @cached_property
+    def _summary(self) -> dict[str, Any]:
         height, width = self._result.frame_hw
         summary: dict[str, Any] = {
             "number": self.number,

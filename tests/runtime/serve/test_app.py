@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from typing import Any
 
 import pytest
 
-from edgeseg.runtime.serve.app import Served, application
+from edgeseg.runtime.serve import live
+from edgeseg.runtime.serve.app import STATUS_S, Served, application
 from edgeseg.runtime.serve.live import LiveSink
 from edgeseg.runtime.serve.openapi import document
+from edgeseg.runtime.status import StreamStatus
 
-from .sites import semantic_frame, site
+from .sites import CLASSES, GATE, YARD, semantic_frame, site
 
 pytest.importorskip("prometheus_client", reason="needs the extra serve")
 
@@ -26,6 +30,37 @@ def test_streams_say_how_they_are_doing_in_seconds_from_now() -> None:
     assert (yard["source"]["state"], yard["source"]["detail"]) == ("waiting", "cannot open it")
     assert yard["source"]["for_s"] >= 0
     assert _client().get("/api/streams/roof").status_code == 404
+
+
+def test_one_status_does_for_all_clients_of_the_same_moment() -> None:
+    asked: list[int] = []
+
+    def status() -> tuple[StreamStatus, ...]:
+        asked.append(0)
+        return (GATE, YARD)
+
+    client = _client(Served(CLASSES, status, dict))
+    began_s = time.monotonic()
+    for path in ("/api/streams", "/metrics", "/api/streams/gate") * 2:
+        assert client.get(path).status_code == 200
+    assert len(asked) <= 1 + (time.monotonic() - began_s) // STATUS_S
+
+
+def test_pictures_are_encoded_in_one_thread_and_once_for_all_clients(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads: list[str] = []
+
+    def encode(*given: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return imencode(*given)
+
+    imencode = live.cv2.imencode
+    monkeypatch.setattr(live.cv2, "imencode", encode)
+    client = _client()
+    for path in ("picture.jpg", "labels.png", "picture.jpg", "labels.png"):
+        assert client.get(f"/api/streams/gate/{path}").status_code == 200
+    assert threads == ["edgeseg-page-encoder_0"] * 2
 
 
 def test_a_result_its_picture_and_its_label_map_belong_together() -> None:
