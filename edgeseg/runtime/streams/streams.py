@@ -51,6 +51,7 @@ class Streams:
         for _ in range(BATCHES):
             self._free.put(Batch(engine.batch_shape))
         self._inferring = Recent()
+        self._pending = 0  # batches that were prepared and are not computed
         self._began_s: float | None = None  # when the inference that runs began
         self._threads = [
             threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
@@ -165,8 +166,10 @@ class Streams:
                 for stream in chosen:
                     self._prepare(stream, batch)
             if batch.items:
-                if self._began_s is None:
-                    self._began_s = time.monotonic()
+                with self._changed:
+                    self._pending += 1
+                    if self._began_s is None:
+                        self._began_s = time.monotonic()
                 self._prepared.put(batch)
 
     def _prepare(self, stream: Stream, batch: Batch) -> None:
@@ -302,6 +305,8 @@ class Streams:
 
     def _give_back(self, batch: Batch) -> None:
         """The engine is free, for the batch that waits if there is one."""
-        self._began_s = None if self._prepared.empty() else time.monotonic()
+        with self._changed:
+            self._pending -= 1
+            self._began_s = time.monotonic() if self._pending else None
         self._free.put(batch)
         self.wake()

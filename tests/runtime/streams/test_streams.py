@@ -333,15 +333,17 @@ def test_a_thread_that_dies_ends_all_streams_with_its_error(
     assert [str(one.error) for one in (*both, after)] == ["a bug"] * 3
 
 
-def test_latency_under_overload_stays_below_two_and_a_half_inferences() -> None:
-    infer_s = 0.1
+def test_no_frame_under_overload_takes_two_and_a_half_inferences() -> None:
+    infer_s = 0.3  # so long that what else the machine does counts for little
     make = segmenter(FakeBackend(spec_of(), echo, delay_s=infer_s))
+    took_s: list[float] = []
+    keep = lambda frame, _: took_s.append(time.monotonic() - frame.time_s)  # noqa: E731
     with Streams(make().engine) as streams:
-        for number in range(2):
-            streams.add(Stream(f"s{number}", Numbered(0, 10_000, fps=30, live=True), make()))
-        until(lambda: sum(one.results for one in streams.status()) >= 20)
-        latencies = [one.latency_ms for one in streams.status()]
-    assert [one.p50 < 2500 * infer_s for one in latencies if one is not None] == [True, True]
+        for number in range(4):
+            source = Numbered(0, 10_000, fps=30, live=True)
+            streams.add(Stream(f"s{number}", source, make(), on_result=keep))
+        until(lambda: len(took_s) >= 16)
+    assert max(took_s) < 2.5 * infer_s
 
 
 def test_closing_takes_two_seconds_whatever_hangs() -> None:
