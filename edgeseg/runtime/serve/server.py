@@ -108,10 +108,14 @@ class Server:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        """End what clients wait for, and stop listening; takes CLOSE_S at most."""
+    def stop(self) -> None:
+        """Ask it to end what clients wait for, without waiting."""
         self._site.closing = True
         self._server.should_exit = True
+
+    def close(self) -> None:
+        """End what clients wait for, and stop listening; takes CLOSE_S at most."""
+        self.stop()
         if self._thread.is_alive():
             self._thread.join(CLOSE_S)
         self._site.encoder.shutdown(wait=False, cancel_futures=True)

@@ -153,8 +153,10 @@ class Site:
     def close(self) -> None:
         """End all streams within 2 s, finish what sinks wrote, and free the engine."""
         if self._server is not None:
-            self._server.close()
+            self._server.stop()  # beside the streams
         self._streams.close()
+        if self._server is not None:
+            self._server.close()
         self._events.close()
         self._engine.close()
 

@@ -13,6 +13,7 @@ from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.streams.stillness import Stillness
 
 GRACE_S = 0.25  # for a reader to come back by itself, before its source is closed under it
+OPENING_S = 0.75  # more for one that still opens its source: of that nothing can be lost
 
 
 class Step(Enum):
@@ -109,6 +110,8 @@ class Connection:
         deadline_s = self._clock() + timeout_s
         self._thread.join(min(GRACE_S, timeout_s))
         if self._thread.is_alive():
+            if self.source is None:
+                deadline_s = min(deadline_s, self._clock() + OPENING_S)
             self.leave()
             self._thread.join(max(deadline_s - self._clock(), 0.0))
         if self._closer.ident is not None:
