@@ -35,7 +35,9 @@ async function start() {
   follow();
   for (;;) {
     try {
-      showStatus(await ask("/api/streams"));
+      const [streams, site] = await Promise.all([ask("/api/streams"), ask("/api/site")]);
+      if (JSON.stringify(site.classes) !== JSON.stringify(shown.classes)) location.reload(); // another engine
+      showStatus(streams);
     } catch {
       $("#summary").textContent = "no answer; trying again";
     }
