@@ -23,6 +23,7 @@ SCORE_THRESHOLD = 0.5  # the pages'
 FPS = 25.0
 SCENES = 4  # with ground truth; of every four fit-crf holds one out
 SIZE_HW = (240, 320)
+SCENE_SIZE_HW = (120, 160)  # fit-crf refines each of them 161 times
 SMALL_HW = (120, 160)  # where nobody looks at what is found
 MASK_RCNN_SIZE_HW = (192, 256)  # what its page is run as
 
@@ -138,7 +139,7 @@ def _scenes(attribute: str) -> Callable[[Supplies, Path], None]:
     def make(_: Supplies, path: Path) -> None:
         path.mkdir()
         for seed in range(SCENES):
-            cv2.imwrite(str(path / f"{seed}.png"), getattr(generate(seed, SIZE_HW), attribute))
+            cv2.imwrite(str(path / f"{seed}.png"), getattr(generate(seed, SCENE_SIZE_HW), attribute))
 
     return make
 

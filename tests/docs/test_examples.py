@@ -17,7 +17,7 @@ import torch
 from edgeseg.manifest import read_manifest
 from edgeseg.scenes.scene import CLASS_NAMES
 from tests.docs.blocks import ROOT
-from tests.docs.supplies import SCENES, SIZE_HW, Supplies
+from tests.docs.supplies import SCENE_SIZE_HW, SCENES, Supplies
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 MOST_LINES = 60
@@ -66,7 +66,7 @@ def test_masks_of_a_folder(example: Example, supplies: Supplies, tmp_path: Path)
     truth = supplies.at("label-maps")
     for path in masks:
         mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        assert mask.shape == SIZE_HW
+        assert mask.shape == SCENE_SIZE_HW
         background = cv2.imread(str(truth / path.name), cv2.IMREAD_UNCHANGED) == 0
         assert np.mean((mask == 255) == background) > 0.9  # the network is trained on such scenes
         assert f"{path.name}: {np.mean(mask == 255):.1%} background" in said
