@@ -115,10 +115,20 @@ def _settings(engine: Path, sources: tuple[str, ...], asked: dict[str, Any]) -> 
     outputs: tuple[str, ...] = asked["outputs"]
     for output in outputs:
         if NAME not in output and len(sources) > 1:
-            stem, dot, suffix = output.rpartition(".")
-            better = f"{stem}-{NAME}{dot}{suffix}" if dot else f"{output}-{NAME}"
-            raise UsageError(f"-o {output} cannot hold {len(sources)} streams; write -o '{better}'")
+            raise UsageError(_cannot_hold(output, len(sources)))
     return dataclasses.replace(named, streams=tuple(_with_outputs(one, outputs) for one in named.streams))
+
+
+def _cannot_hold(output: str, count: int) -> str:
+    """Say how the streams get outputs of their own, without the passwords of an address."""
+    from edgeseg.runtime.sinks.addresses import is_address
+    from edgeseg.runtime.sources.address import without_password
+
+    if is_address(output):
+        return f"-o {without_password(output)} cannot hold {count} streams; write {NAME} into its path"
+    stem, dot, suffix = output.rpartition(".")
+    better = f"{stem}-{NAME}{dot}{suffix}" if dot else f"{output}-{NAME}"
+    return f"-o {output} cannot hold {count} streams; write -o '{better}'"
 
 
 def _serve(text: str | None, token_file: str | None) -> ServeSettings | None:

@@ -112,3 +112,34 @@ def test_an_ascii_terminal_gets_what_it_can_show(engine: Path) -> None:
         command = [sys.executable, "-m", "edgeseg", *arguments]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        (["r.jsonl", "./r.jsonl"], "given twice"),
+        (["http://u:secret@127.0.0.1:1/a"] * 2, "given twice"),
+        (["mqtt://u:secret@127.0.0.1:1/"], "must be mqtt"),
+        (["nope://u:secret@127.0.0.1:1/"], "no kind of output"),
+        (["r.xyz"], "no kind of output"),
+    ],
+)
+def test_outputs_that_cannot_be_are_refused_before_the_camera_is_there(
+    outputs: list[str], message: str, engine: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    flags = [word for output in outputs for word in ("-o", output)]
+    assert status_of(["run", str(engine), "rtsp://127.0.0.1:1/camera", *flags]) == 2
+    said = capfd.readouterr()
+    assert message in said.err
+    assert "secret" not in said.err
+    assert said.out == ""
+
+
+def test_one_address_for_several_streams_is_refused_without_its_password(
+    engine: Path, image: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    output = "http://u:secret@127.0.0.1:1/hook"
+    assert status_of(["run", str(engine), str(image), str(image), "-o", output]) == 2
+    said = capfd.readouterr().err
+    assert "-o http://***@127.0.0.1:1/hook cannot hold 2 streams; write {name} into its path" in said
+    assert "secret" not in said

@@ -54,6 +54,8 @@ def parse_mqtt(address: str) -> MqttAddress:
         options = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:  # a port that is no number, a query that is none
         raise UsageError(wanted) from None
+    if parts.fragment or address.endswith("#"):
+        raise UsageError(f"{name}: nothing may stand behind a #, which is %23 in user and password")
     scheme, prefix = parts.scheme.lower(), unquote(parts.path).strip("/")
     qos, masks = (options.get(key, ["0"])[-1] for key in OPTIONS)
     if not parts.hostname or not prefix or set(options) - set(OPTIONS) or scheme not in PORTS:

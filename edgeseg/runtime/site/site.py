@@ -25,7 +25,7 @@ from edgeseg.runtime.site.environment import Environment
 from edgeseg.runtime.site.late_sinks import LateSink, Once
 from edgeseg.runtime.site.names import with_names
 from edgeseg.runtime.site.parts import amount, segmenter_of
-from edgeseg.runtime.site.places import check_images, stored
+from edgeseg.runtime.site.places import Elsewhere, check_images, stored
 from edgeseg.runtime.site.plan import Plan, plan
 from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.sources.options import split_options
@@ -218,6 +218,7 @@ class Site:
         segmenter = segmenter_of(settings, engine)
         filters = make_filters(settings, engine.spec)
         source_text, texts = fill(settings.source), [fill(text) for text in settings.outputs]
+        check_outputs(texts, Elsewhere(live=False), engine=Path(site.engine))  # the rest with the source open
         if self._frames != 1:
             _refuse_images(texts, source_text)
         sources = [fill(each.source) for each in site.streams]

@@ -175,6 +175,8 @@ def test_a_broker_that_hangs_fills_no_memory(broker: Broker) -> None:
         "mqtt://me:secret@host/topic?qos=3",
         "mqtt://me:secret@host/topic?quality=1",
         "mqtt://me:secret@host/topic/%23",
+        "mqtt://me:secret@host/topic/#/more",
+        "mqtt://me:secret@host/topic#",
     ],
 )
 def test_malformed_addresses_are_refused_without_their_password(address: str) -> None:
