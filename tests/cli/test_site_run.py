@@ -135,6 +135,14 @@ def test_several_sources_have_outputs_by_name(
     assert "synthetic-2: 5 frames in" in capfd.readouterr().out
 
 
+def test_the_report_says_what_was_shed(
+    engine: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = ["run", str(engine), "synthetic:64x48?frames=8", "-o", str(tmp_path / "v.mp4")]
+    assert status_of([*command, "--budget-ms", "0.01"]) == 0
+    assert "shed: no overlay in " in capfd.readouterr().out
+
+
 def test_a_site_has_a_page(engine: Path, tmp_path: Path) -> None:
     for package in ("starlette", "uvicorn", "prometheus_client"):
         pytest.importorskip(package)
