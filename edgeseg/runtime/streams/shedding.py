@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from edgeseg.runtime.crf.budget import SMOOTHING, Level, TimeBudget, check_budget, levels
 from edgeseg.runtime.crf.instances import InstanceRefinement
 from edgeseg.runtime.crf.refinement import Refinement
+from edgeseg.runtime.delivery import Delivery
 from edgeseg.runtime.streams.dispatch import Recent
+from edgeseg.runtime.streams.inbox import Policy
 
 SLOWDOWNS = {2: "half", 4: "a quarter of", 8: "an eighth of"}
 INSTANCE_SHARES = (0.5, 0.25, 0.125, 0.0)  # of the budget, that the CRF of instances may take
@@ -33,9 +36,11 @@ class Step:
     slowdown: int = 1
 
 
-def steps(refinement: Refinement | InstanceRefinement | None, budget_ms: float) -> tuple[Step, ...]:
+def steps(refinement: Refinement | InstanceRefinement | None, budget_ms: float | None) -> tuple[Step, ...]:
     """Order what may be done less: first less of the CRF, then no overlay, then a lower rate."""
     found = [Step()]
+    if budget_ms is None:
+        return tuple(found)
     if isinstance(refinement, Refinement):
         found += [Step(level) for level in levels(refinement.iterations)[1:]]
     elif refinement is not None:
@@ -56,8 +61,8 @@ class Shedding:
     One thread adds times; others may read.
 
     Args:
-        budget_ms: for one frame.
-        refinement: the stream's CRF, which is told how much it may do.
+        budget_ms: for one frame; None for as long as it takes.
+        refinement: the stream's CRF, which is told how much it may do where there is a budget.
 
     Attributes:
         step: how much is done now.
@@ -68,18 +73,28 @@ class Shedding:
         UsageError: if `budget_ms` is not above 0.
     """
 
-    def __init__(self, budget_ms: float, refinement: Refinement | InstanceRefinement | None) -> None:
+    def __init__(self, budget_ms: float | None, refinement: Refinement | InstanceRefinement | None) -> None:
         check_budget(budget_ms)
         self.may_slow_down = False
         self.draws = False
-        self._refinement = refinement
-        self._budget = TimeBudget(budget_ms, steps(refinement, budget_ms), settling=SETTLING)
+        self._refinement = None if budget_ms is None else refinement
+        self._own_s = refinement.budget_s if isinstance(refinement, InstanceRefinement) else math.inf
         self._steps = steps(refinement, budget_ms)
+        limit_ms = math.inf if budget_ms is None else budget_ms
+        self._budget = TimeBudget(limit_ms, self._steps, settling=SETTLING)
         self.step = self._steps[0]
         self._work_ms: float | None = None
         self._frames = self._less_crf = self._no_overlay = self._slow = 0
         self._took_s: float | None = None  # when the last frame was taken
         self._between = Recent()  # those taken at the full rate
+
+    def note(self, stages_ms: Mapping[str, float], policy: Policy | None, delivery: Delivery) -> None:
+        """Record what the last frame took, in all (`total`) and each stage; have less drawn if need be."""
+        self.may_slow_down = policy == "latest"
+        self.draws = delivery.wants_overlay
+        total_ms = stages_ms["total"]
+        self.add(total_ms, sum(stages_ms.values()) - total_ms)
+        delivery.overlay = self.step.overlay
 
     def add(self, latency_ms: float, work_ms: float) -> None:
         """Record what the last frame took, and choose how much is done for the next.
@@ -97,7 +112,7 @@ class Shedding:
         if isinstance(self._refinement, Refinement):
             self._refinement.level = self.step.level
         elif self._refinement is not None:
-            self._refinement.budget_s = self.step.crf_ms / MS_PER_S
+            self._refinement.budget_s = min(self._own_s, self.step.crf_ms / MS_PER_S)
 
     def took(self, now_s: float) -> None:
         """A frame was taken."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from edgeseg.errors import one_line
 from edgeseg.runtime.delivery import Delivery
 from edgeseg.runtime.filters import Filter
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.profiling.timing import MS_PER_S, Durations, StageTimes
+from edgeseg.runtime.profiling.timing import MS_PER_S, StageTimes
 from edgeseg.runtime.results import Result
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.settings import DEFAULT_STALL_TIMEOUT_S
@@ -21,12 +19,12 @@ from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.status import DropCause, SourceStatus, StreamStatus
 from edgeseg.runtime.streams.batch import Item
 from edgeseg.runtime.streams.dispatch import Arrivals, Recent
-from edgeseg.runtime.streams.failures import Failures
+from edgeseg.runtime.streams.figures import Figures
+from edgeseg.runtime.streams.finishing import result_of
 from edgeseg.runtime.streams.inbox import Policy
 from edgeseg.runtime.streams.opening import SourceLike, feed_of
 from edgeseg.runtime.streams.room import Room
 from edgeseg.runtime.streams.shedding import Shedding
-from edgeseg.runtime.streams.tally import Rate
 
 OnResult = Callable[[Frame, Result], None]
 
@@ -100,25 +98,26 @@ class Stream:
         )
         self.delivery = Delivery(sinks, segmenter.spec, self.times)
         self.source_ended = False
-        self.results = 0
         self.images = 1  # that its last frame took of a batch
         self.arrivals = Arrivals()
         self.preparing = Recent()
-        self.latency = Durations()
         self._frames_left = frames
         self._on_result = on_result
         self._on_end = on_end
         self._wanted = wanted
         self._on_news: Callable[[], None] = lambda: None
-        self._rate = Rate()
         self._changed = threading.Condition()
         self._queue: deque[Item] = deque()  # outputs that wait; no more than there is room for
         self._room = Room()
-        self._shedding = None if budget_ms is None else Shedding(budget_ms, segmenter.refinement)
+        self._shedding = Shedding(budget_ms, segmenter.refinement)
         self._input_over = self._stopped = self._done = False
-        self._failures = Failures()
-        self._last_error = ""
+        self._figures = Figures()
         self._thread = threading.Thread(target=self._run, name=f"edgeseg-finish-{name}", daemon=True)
+
+    @property
+    def results(self) -> int:
+        """Frames that have one."""
+        return self._figures.results
 
     @property
     def done(self) -> bool:
@@ -166,10 +165,9 @@ class Stream:
             if self._frames_left is not None:
                 self._frames_left -= 1
         now_s = time.monotonic()
-        if self._shedding is not None:
-            self._shedding.took(now_s)
-            if (rests_until_s := self.rests_until_s) > now_s:
-                self.feed.expect(rests_until_s, DropCause.SHED)
+        self._shedding.took(now_s)
+        if (rests_until_s := self.rests_until_s) > now_s:
+            self.feed.expect(rests_until_s, DropCause.SHED)
         return Item(self, frame, frame.time_s if self.feed.policy == "latest" else now_s)
 
     def finish(self, item: Item) -> None:
@@ -201,7 +199,7 @@ class Stream:
     @property
     def rests_until_s(self) -> float:
         """Before when no frame may be taken, to keep within the budget."""
-        return -math.inf if self._shedding is None else self._shedding.rests_until_s
+        return self._shedding.rests_until_s
 
     def end(self) -> None:
         """Take no more frames; what was taken is finished."""
@@ -227,20 +225,13 @@ class Stream:
         """Say how it is doing."""
         source = self.feed.status()
         with self._changed:
-            drops = Counter(source.drops)
-            drops[DropCause.FAILED] += self._failures.count
-            drops[DropCause.STOPPED] += self._room.ahead if self._done else 0
-            results, error = self.results, self._last_error
-        return StreamStatus(
-            name=self.name,
-            source=replace(source, drops=+drops),
-            results=results,
-            fps=self._rate.fps(time.monotonic()),
-            latency_ms=self.latency.summary(),
+            stopped = self._room.ahead if self._done else 0
+            status = self._figures.status(self.name, source, stopped, time.monotonic())
+        return replace(
+            status,
             stages=self.times.summaries(),
             sinks=self.delivery.status(),
-            shed=() if self._shedding is None else self._shedding.lines(),
-            error=error,
+            shed=self._shedding.lines(),
         )
 
     def notes(self) -> tuple[str, ...]:
@@ -249,7 +240,7 @@ class Stream:
 
     def shed(self) -> tuple[str, ...]:
         """Say what was done less so far to keep within the budget, and how often."""
-        return () if self._shedding is None else self._shedding.summary()
+        return self._shedding.summary()
 
     def _came(self) -> None:
         self.arrivals.add(time.monotonic())
@@ -295,7 +286,7 @@ class Stream:
 
     def _finish(self, item: Item) -> None:
         try:
-            result = self._result(item)
+            result = result_of(item, self.segmenter, self.filters)
         except Exception as error:
             self._note_failure(item, error)
             return
@@ -303,50 +294,24 @@ class Stream:
         latency_s = now_s - item.began_s
         item.stages_ms["total"] = MS_PER_S * latency_s
         frame = replace(item.frame, stages_ms=item.stages_ms)
-        self.latency.add(latency_s)
-        self._rate.add(now_s)
-        if not self.results:
+        if not self._figures.results:
             self.delivery.lossless = self.feed.policy == "every"
         with self._changed:
-            self.results += 1
-            self._failures.end()
-        if self._shedding is not None:
-            self._shed(self._shedding, item)
+            self._figures.add(latency_s, now_s)
+        self._shedding.note(item.stages_ms, self.feed.policy, self.delivery)
         self.delivery.put(frame, result)
         if self._on_result is not None:
             self._on_result(frame, result)
         self._room.finish(time.monotonic())
-
-    def _shed(self, shedding: Shedding, item: Item) -> None:
-        """Choose how much is done for the next frames, by what this one took."""
-        shedding.may_slow_down = self.feed.policy == "latest"
-        shedding.draws = self.delivery.wants_overlay
-        total_ms = item.stages_ms["total"]
-        shedding.add(total_ms, sum(item.stages_ms.values()) - total_ms)
-        self.delivery.overlay = shedding.step.overlay
-
-    def _result(self, item: Item) -> Result:
-        """Bring a frame's outputs to its pixels, and let the filters change the result."""
-        assert item.placement is not None
-        began_s = time.monotonic()
-        result: Result = self.segmenter.finish(item.outputs, item.placement, item.frame.image)
-        item.note(self.segmenter.finish_stage, time.monotonic() - began_s)
-        if self.filters:
-            began_s = time.monotonic()
-            for each in self.filters:
-                result = each(item.frame, result)
-            item.note("filter", time.monotonic() - began_s)
-        return result
 
     def _note_failure(self, item: Item, error: Exception) -> None:
         """Count a frame that has no result, and fail if that is final."""
         now_s = time.monotonic()
         source = self.feed.source
         with self._changed:
-            fails = self._failures.add(now_s)
+            fails = self._figures.fail(item.frame.index, error, now_s)
             if self._frames_left is not None:
                 self._frames_left += 1
-            self._last_error = f"frame {item.frame.index}: {one_line(str(error) or type(error).__name__)}"
         if fails or source is None or not source.live:
             self._set_error(error)
         self._on_news()
@@ -356,5 +321,5 @@ class Stream:
             self._input_over = True
             if self.error is None:
                 self.error = error
-                self._last_error = one_line(str(error) or type(error).__name__)
+                self._figures.end(error)
             self._changed.notify_all()

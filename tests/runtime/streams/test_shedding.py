@@ -75,6 +75,19 @@ def test_the_crf_is_told_what_it_may_do():
     assert (refinement.level, instances.budget_s) == (Level(2, half=True), 0.05)
 
 
+def test_without_a_budget_nothing_is_shed_and_the_crf_keeps_its_own():
+    own = InstanceRefinement(budget_ms=20)
+    one = Shedding(None, own)
+    assert spend(one, 1e6, 100) == [Step()]
+    assert (own.budget_s, one.lines(), one.summary()) == (0.02, (), ())
+
+
+def test_the_crf_never_gets_more_than_its_own_budget():
+    own = InstanceRefinement(budget_ms=20)
+    Shedding(BUDGET_MS, own).add(2 * BUDGET_MS, 0)
+    assert own.budget_s == 0.02
+
+
 def test_frames_that_had_begun_before_a_step_do_not_lead_to_the_next():
     one = shedding()
     for _ in range(1 + SETTLING):
