@@ -46,7 +46,7 @@ class Streams:
         self._closed = False
         self._error: Exception | None = None  # why nothing can be computed any more
         self._turns = Turns()
-        self._free: queue.SimpleQueue[Batch] = queue.SimpleQueue()
+        self._free: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._prepared: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         for _ in range(BATCHES):
             self._free.put(Batch(engine.batch_shape))
@@ -127,7 +127,7 @@ class Streams:
             stream.join(max(deadline_s - time.monotonic(), 0.0))
         for stream in streams:
             stream.feed.close()
-        self._free.put(Batch((0, 0, 0, 0)))  # wakes the thread that prepares, which wakes the other
+        self._free.put(None)  # wakes the thread that prepares, which wakes the other
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(max(deadline_s - time.monotonic(), 0.0))
@@ -146,21 +146,25 @@ class Streams:
         with self._changed:
             return list(self._streams.values())
 
+    @property
+    def _is_over(self) -> bool:
+        return self._closed or self._error is not None
+
     def _guard(self, work: Callable[[], None]) -> None:
         """Do what a thread is there for; what it dies of is the error of all streams."""
         try:
             work()
         except Exception as error:
             self._error = error
+            self.wake()
             for stream in self._all():
                 stream.crash(error)
         self._prepared.put(None)  # the end of one is the end of the other
-        self._free.put(Batch((0, 0, 0, 0)))
+        self._free.put(None)
 
     def _prepare_all(self) -> None:
         """Fill batch after batch."""
-        while not self._closed and self._error is None:
-            batch = self._free.get()
+        while (batch := self._free.get()) is not None and not self._is_over:
             batch.clear()
             while not batch.items and (chosen := self._choose()):
                 for stream in chosen:
@@ -195,7 +199,7 @@ class Streams:
         held_since_s: float | None = None
         while True:
             with self._changed:
-                if self._closed:
+                if self._is_over:
                     return []
                 seen = self._news
             now_s = time.monotonic()
@@ -206,7 +210,7 @@ class Streams:
             if chosen and held_since_s is None and self._free_at_s(now_s) <= now_s:
                 held_since_s = now_s
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._news != seen, wait_s)  # noqa: B023
+                self._changed.wait_for(lambda: self._is_over or self._news != seen, wait_s)  # noqa: B023
 
     def _look(self, now_s: float, held_since_s: float | None) -> tuple[list[Stream], float | None]:
         """Choose among the streams that have a frame, and say how long to wait all the same."""
