@@ -19,13 +19,17 @@ class Changes:
 
     def lines(self, streams: Sequence[StreamStatus]) -> list[str]:
         """Give a line for each stream whose state is another than at the last look."""
-        lines = [line for stream in streams for line in self._lines(stream)]
+        lines = [line for stream in streams for line in self._lines(stream, alone=len(streams) == 1)]
         self._states = {name: self._states[name] for name in (stream.name for stream in streams)}
         return lines
 
-    def _lines(self, stream: StreamStatus) -> list[str]:
+    def _lines(self, stream: StreamStatus, *, alone: bool) -> list[str]:
         source = stream.source
         before = self._states.setdefault(stream.name, SourceState.CONNECTING)
+        failed = source.state is SourceState.ENDED and stream.error != ""
+        if failed and not alone and before is not SourceState.ENDED:
+            self._states[stream.name] = source.state  # others go on; of one alone the run's own error says it
+            return [f"{stream.name}: ended: {stream.error}"]
         if source.state in (before, SourceState.CONNECTING, SourceState.ENDED):
             return []
         self._states[stream.name] = source.state

@@ -33,3 +33,14 @@ def test_a_stream_that_was_taken_away_begins_anew() -> None:
     said(changes, WAITING)
     assert changes.lines([]) == []
     assert said(changes, LIVE) == []
+
+
+def test_a_stream_that_fails_while_others_go_on_is_said_once() -> None:
+    changes = Changes()
+    failed = StreamStatus(
+        "gate", SourceStatus("rtsp://gate", ENDED), error="rtsp://gate refuses the password"
+    )
+    other = StreamStatus("yard", SourceStatus("rtsp://yard", LIVE))
+    assert changes.lines([failed, other]) == ["gate: ended: rtsp://gate refuses the password"]
+    assert changes.lines([failed, other]) == []
+    assert Changes().lines([failed]) == []
