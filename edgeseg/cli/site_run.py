@@ -232,9 +232,8 @@ def _report_stream(site: Site, running: Running, status: StreamStatus, *, severa
         f"{bad_frames(status.source.drops.get(DropCause.DAMAGED, 0))}"
     )
     if status.source.outages:
-        click.echo(
-            f"{head}{status.source.outages} times down, {status.source.longest_outage_s:.1f} s at most"
-        )
+        times = "once" if status.source.outages == 1 else f"{status.source.outages} times"
+        click.echo(f"{head}down {times}, {status.source.longest_outage_s:.1f} s at most")
     for line in running.stream.notes():
         _say(f"note: {head}{site.shown(line)}")
     for line in running.stream.shed():

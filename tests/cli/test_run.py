@@ -72,7 +72,7 @@ def test_a_camera_that_dies_is_waited_for_and_its_output_goes_on(
     assert status_of(arguments) == 0
     out, err = capfd.readouterr()
     assert "7 frames in" in out
-    assert "1 times down" in out
+    assert "down once" in out
     assert f"written: {lines}" in out
     said = [line for line in err.splitlines() if not line.startswith("frames:")]
     assert said[0].startswith("camera-0: waiting: grey stopped sending")

@@ -48,6 +48,7 @@ def open_sink(
     rotate: Amount | None = None,
     keep: Amount | None = None,
     spared: Collection[Path] = (),
+    beside: bool = False,
 ) -> Sink:
     """Open a sink for the results of a source.
 
@@ -60,6 +61,8 @@ def open_sink(
         rotate: how much a part of an `.mp4` or a `.jsonl` holds; None: all, or a tenth of `keep`.
         keep: how much is kept of all parts; None: all.
         spared: files that are read beside those of `source`; `keep` removes none.
+        beside: the same run has written to the path before: a file stays, and what follows goes into parts
+            beside it.
 
     Raises:
         UsageError: as `check_outputs`.
@@ -73,8 +76,8 @@ def open_sink(
     spared = (*spared, *source.files)
     part = keep.part() if rotate is None and keep is not None else rotate
     if suffix == ".mp4":
-        return _open_video(path, source, rotate=part, keep=keep, spared=spared)
-    if suffix == ".jsonl" and part is not None:
+        return _open_video(path, source, rotate=part, keep=keep, spared=spared, beside=beside)
+    if suffix == ".jsonl" and (beside or part is not None):
         return PartsSink(
             path,
             lambda place: JsonLinesSink(place, spec),
@@ -82,11 +85,12 @@ def open_sink(
             keep=keep,
             live=source.live,
             spared=spared,
+            beside=beside,
         )
     if suffix == ".jsonl":
         return JsonLinesSink(path, spec)
     if suffix == ".json":
-        return CocoSink(path)
+        return PartsSink(path, CocoSink, live=source.live, beside=True) if beside else CocoSink(path)
     if suffix == ".m3u8":
         return HlsSink(path, _timing(source))
     return ImageSink(path) if suffix else FolderSink(path, spec)
@@ -97,7 +101,13 @@ def _timing(source: Source) -> VideoTiming:
 
 
 def _open_video(
-    path: Path, source: Source, *, rotate: Amount | None, keep: Amount | None, spared: Collection[Path]
+    path: Path,
+    source: Source,
+    *,
+    rotate: Amount | None,
+    keep: Amount | None,
+    spared: Collection[Path],
+    beside: bool,
 ) -> Sink:
     """Open a video; in parts where it is cut, or where it must go on after a failure."""
 
@@ -105,11 +115,18 @@ def _open_video(
         return VideoSink(place, fps=source.fps, live=source.live, pixel_aspect=source.pixel_aspect)
 
     video: VideoSink | PartsSink
-    if rotate is None and not source.live:
+    if rotate is None and not source.live and not beside:
         video = opened(path)
     else:
         video = PartsSink(
-            path, opened, rotate=rotate, keep=keep, live=source.live, needs_overlay=True, spared=spared
+            path,
+            opened,
+            rotate=rotate,
+            keep=keep,
+            live=source.live,
+            needs_overlay=True,
+            spared=spared,
+            beside=beside,
         )
     if source.has_sound:
         video.notes = [f"the sound of {source.name} is not carried over to {path}"]

@@ -26,7 +26,8 @@ class PartsSink(Sink):
     """An output in parts: `out-20261125T220000Z.mp4` and so on, by the time in UTC at which each begins.
 
     Each part is a file of its own, whole as soon as the next one begins. Where writing one fails it is closed
-    as it is, and the next result begins another. Without `rotate` the first part is the path itself.
+    as it is, and the next result begins another. Without `rotate` the first part is the path itself, unless
+    it is to lie beside it.
 
     Args:
         open_part: opens the sink of one part.
@@ -34,6 +35,7 @@ class PartsSink(Sink):
         keep: how much is kept of all parts of this output, those of runs before included; None: all. Files
             whose names are no parts' stay.
         needs_overlay: of the parts.
+        beside: what is at the path itself stays: the first part has a name of its own, too.
         spared: files that are read, and not removed.
 
     Raises:
@@ -50,6 +52,7 @@ class PartsSink(Sink):
         live: bool = True,
         needs_overlay: bool = False,
         spared: Collection[Path] = (),
+        beside: bool = False,
     ) -> None:
         self.path = path
         self.needs_overlay = needs_overlay
@@ -64,7 +67,7 @@ class PartsSink(Sink):
         self._look_at_s = 0.0
         self._last = ("", 0)  # stamp and number of the last part
         self._claim = None if rotate is None else Claim(path)
-        self._part: Sink | None = None if rotate is not None else open_part(path)
+        self._part: Sink | None = None if rotate is not None or beside else open_part(path)
         self._is_begun = False  # something was written to the current part
 
     def write(self, frame: Frame, result: Result, overlay: NDArray[np.uint8] | None = None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.errors import SinkError
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.results import Result
 from edgeseg.runtime.sinks.base import Sink
@@ -61,7 +62,8 @@ class LateSink(Sink):
         self._opened().write(frame, result, overlay)
 
     def close(self) -> None:
-        """Close the sink, if it was opened."""
+        """Close the sink, if it was opened; from now on none is."""
+        self._open_sink = _refuse  # what opens sinks knows the stream, which knows its sinks
         if self._sink is not None:
             self._sink.close()
 
@@ -69,6 +71,10 @@ class LateSink(Sink):
         if self._sink is None:
             self._sink = self._open_sink()
         return self._sink
+
+
+def _refuse() -> Sink:
+    raise SinkError("the sink is closed")
 
 
 class Once:

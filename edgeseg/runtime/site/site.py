@@ -91,6 +91,7 @@ class Site:
         self._engine = self._open_engine(self.settings)
         self._streams = Streams(self._engine)
         self._running: dict[str, Running] = {}
+        self._written: set[str] = set()  # outputs that streams have opened, those before a reload included
         self.alive = True
         self._served = Served(self._engine.spec, self.status, self._views, lambda: self.alive)
         self._server: Server | None = None
@@ -233,7 +234,17 @@ class Site:
 
         def opened(text: str) -> Sink:
             look()
-            return open_sink(text, engine.spec, source(), rotate=rotate, keep=keep, spared=spared)
+            sink = open_sink(
+                text,
+                engine.spec,
+                source(),
+                rotate=rotate,
+                keep=keep,
+                spared=spared,
+                beside=text in self._written,
+            )
+            self._written.add(text)
+            return sink
 
         sinks: list[Sink] = [LateSink(self.shown(text), partial(opened, text)) for text in texts]
         sinks += self._more_sinks(settings.name)

@@ -136,6 +136,7 @@ class Inbox:
             self.history.enter(SourceState.ENDED, self._clock(), detail)
             self._wake_all()
         self._on_frame()
+        self._on_frame = _nothing  # it knows who knows this, and decoders are to be freed at once
 
     def opened(self, connection: Connection) -> None:
         """Take note of what kind of source it is; see `Gate`."""
@@ -266,3 +267,7 @@ class Inbox:
     def _wake_all(self) -> None:
         self._frames.notify_all()
         self.news.notify_all()
+
+
+def _nothing() -> None:
+    pass
