@@ -97,8 +97,8 @@ def command(
     if check:
         check_site(settings, file, frames)
         return
-    if file is None and not (asked["outputs"] or asked["serve"] or show or frames):
-        _refuse_endless(sources)
+    if engine is not None and not (asked["outputs"] or asked["serve"] or show or frames):
+        _refuse_endless(engine, sources)
     run_site(settings, file=file, frames=frames, show=show)
 
 
@@ -165,10 +165,14 @@ def _refuse_show(show: bool, sources: tuple[str, ...]) -> None:
         raise UsageError(f"--show has one window, and there are {len(sources)} sources; show one of them")
 
 
-def _refuse_endless(sources: tuple[str, ...]) -> None:
-    """Raise UsageError if a source never ends, and nothing would be kept of it."""
+def _refuse_endless(engine: Path, sources: tuple[str, ...]) -> None:
+    """Raise UsageError if a source never ends, and nothing would be kept of it; EngineError comes first."""
+    from edgeseg.manifest import read_manifest
+    from edgeseg.runtime.engine import refuse_model
     from edgeseg.runtime.sources import open_source
 
+    refuse_model(engine)
+    read_manifest(engine)
     for source in sources:
         try:
             with open_source(source) as opened:

@@ -222,9 +222,9 @@ def _report_stream(site: Site, running: Running, status: StreamStatus, *, severa
     if running.stream.error is not None and not status.results:
         return  # the error says it all
     head = f"{status.name}: " if several else ""
-    drops = {
-        cause.value: count for cause, count in status.source.drops.items() if cause is not DropCause.DAMAGED
-    }
+    # Frames read ahead when a run stops were not meant to have results; damaged ones are told apart.
+    apart = (DropCause.DAMAGED, DropCause.STOPPED)
+    drops = {cause.value: count for cause, count in status.source.drops.items() if cause not in apart}
     causes = ", ".join(f"{count} {cause}" for cause, count in drops.items() if count)
     click.echo(
         f"{head}{status.results} frames in {running.seconds:.1f} s, {status.results / running.seconds:.1f} "

@@ -116,7 +116,7 @@ def test_commands_refine_within_a_budget(tmp_path: Path, command: str, make, cap
     assert "crf" in capsys.readouterr().out
 
 
-def test_a_budget_without_a_crf_is_refused(tmp_path: Path, capsys) -> None:
+def test_a_profile_refuses_a_budget_without_a_crf(tmp_path: Path, capsys) -> None:
     engine = str(logits_engine(tmp_path / "engine"))
-    assert status_of(["run", engine, "synthetic:", "--frames", "1", "--budget-ms", "5"]) == 2
+    assert status_of(["profile", engine, "synthetic:", "--frames", "1", "--budget-ms", "5"]) == 2
     assert "add --crf" in capsys.readouterr().err

@@ -372,7 +372,7 @@ def test_decoded_pictures_are_let_go_without_the_garbage_collector(tmp_path: Pat
     try:
         with open_source(path) as source:
             assert sum(1 for _ in source) == 40
-        held = sum(isinstance(one, VideoFrame) for one in gc.get_objects())
+        held = sum(type(one) is VideoFrame for one in gc.get_objects())
     finally:
         gc.enable()
     assert held == 0
