@@ -52,7 +52,9 @@ def polygon_mask(polygon: Polygon, size_hw: tuple[int, int]) -> NDArray[np.bool_
     crossings = np.zeros((height, width + 1), np.uint8)
     centres = np.arange(height) + 0.5
     corners = np.array([*polygon, polygon[0]], np.float64) * (width, height)
-    for (x1, y1), (x2, y2) in pairwise(corners):
+    for edge in pairwise(corners):
+        # from above to below whichever way it runs, so that polygons that share an edge round it alike
+        (x1, y1), (x2, y2) = sorted(edge, key=lambda corner: (corner[1], corner[0]))
         rows = np.flatnonzero((y1 <= centres) != (y2 <= centres))
         x = x1 + (centres[rows] - y1) * (x2 - x1) / (y2 - y1 or 1)
         columns = np.ceil(x - 0.5).clip(0, width).astype(np.intp)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edgeseg.errors import UsageError
@@ -41,6 +41,7 @@ def test_where_it_starts_and_which_way_it_turns_does_not_count(
 
 
 @given(st.floats(0.1, 0.9), st.floats(0.1, 0.9), SIDE, SIDE)
+@example(top=0.5, foot=0.1, height=29, width=29)  # a centre on the edge, but for rounding
 def test_neighbours_share_no_pixel_and_leave_none(top: float, foot: float, height: int, width: int) -> None:
     left = polygon_mask(((0.0, 0.0), (top, 0.0), (foot, 1.0), (0.0, 1.0)), (height, width))
     right = polygon_mask(((top, 0.0), (1.0, 0.0), (1.0, 1.0), (foot, 1.0)), (height, width))
