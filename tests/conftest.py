@@ -28,6 +28,14 @@ def same_random_numbers() -> None:
         torch.manual_seed(0)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_times_of_other_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the user's cache, and what it knows of this machine, out of the tests."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def children_hear_signals() -> Iterator[None]:
     """Undo that programs inherit what is ignored; under nohup or in a shell's background they would hang."""

@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 @click.option("--images", type=PATH, help="Images to prove and measure on, besides generated ones.")
 @calibration_flags
 @backend_flags
+@click.option(
+    "--measure-again", is_flag=True, help="Use no times that earlier builds measured on this machine."
+)
 @click.option("--package", is_flag=True, help="Write one file that a device builds from, with these options.")
 @click.option("--portable", is_flag=True, hidden=True)  # what --package was called before
 @click.option(
@@ -62,6 +65,7 @@ def command(
     model: Path,
     threads: int | None,
     images: Path | None,
+    measure_again: bool,
     package: bool,
     portable: bool,
     output: Path,
@@ -80,8 +84,10 @@ def command(
     ranges = Ranges(**{name: choices.pop(name) for name in RANGE_FLAGS})
     asked = PackedRequest(options=given(choices), **choices)
     if package or portable:
-        if is_package(model) or threads or images:
-            raise UsageError("--package packs an .onnx; --threads and --images are for the device's build")
+        if is_package(model) or threads or images or measure_again:
+            raise UsageError(
+                "--package packs an .onnx; --threads, --images and --measure-again are for the device's build"
+            )
         packed, files = asked.detached()
         with status(f"packing {model}") as say, tempfile.TemporaryDirectory() as folder:
             source = PortableModel.read(model)
@@ -96,7 +102,7 @@ def command(
         _check_ranges(asked.request(threads).precision, ranges)
     with to_build(model, asked, threads) as wanted:
         _check_ranges(wanted.request.precision, ranges, wanted.choice)
-        _build(wanted, output, images=images, ranges=ranges)
+        _build(wanted, output, images=images, ranges=ranges, measure_again=measure_again)
 
 
 def _write_ranges(
@@ -125,7 +131,10 @@ def _check_ranges(precision: Precision, ranges: Ranges, packed: Int8Choice | Non
         raise UsageError("--calibration is for fp16 and int8; to prove fp32 on images, use --images")
 
 
-def _build(wanted: ToBuild, output: Path, *, images: Path | None, ranges: Ranges) -> None:
+def _build(
+    wanted: ToBuild, output: Path, *, images: Path | None, ranges: Ranges, measure_again: bool
+) -> None:
+    from edgeseg.engines import timings
     from edgeseg.engines.backend import remarks_on
     from edgeseg.engines.building.build import build_engine
 
@@ -138,10 +147,13 @@ def _build(wanted: ToBuild, output: Path, *, images: Path | None, ranges: Ranges
             request=request,
             images=frames,
             calibration=ranges.read(spec) or wanted.choice,
+            measure_again=measure_again,
             on_step=say,
         )
     for line in (*measured_lines(built.measured), *remarks_on(output, built.manifest)):
         click.echo(line)
+    if any(entry.recalled for entry in (*built.measured, *built.beside_float)):
+        click.echo(f"times measured before are from {timings.folder()}; --measure-again measures anew")
     if built.precision is not None:
         print_precision(built.precision)
     for line in beside_float_lines(built.beside_float):

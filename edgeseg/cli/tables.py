@@ -54,7 +54,8 @@ def measured_lines(measured: Sequence[Measured]) -> list[str]:
     lines = []
     for entry in measured:
         named = ", ".join(f"{name.replace('_', ' ')} {entry.options.get(name)}" for name in varied)
-        lines.append(f"{named or 'as asked'}: {entry.median_ms:.1f} ms (median of {entry.samples})")
+        when = ", measured before" if entry.recalled else ""
+        lines.append(f"{named or 'as asked'}: {entry.median_ms:.1f} ms (median of {entry.samples}{when})")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""Name the folder in which a library keeps what it compiled for an engine."""
+"""Name edgeseg's folder in the user's cache, and those in it in which libraries keep what they compiled."""
 
 from __future__ import annotations
 
@@ -9,6 +9,19 @@ from edgeseg.errors import EngineError
 from edgeseg.manifest import Manifest
 
 
+def user_cache() -> Path:
+    """Name edgeseg's folder in the user's cache, which need not be there.
+
+    Raises:
+        EngineError: if the user has no home.
+    """
+    home = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(home) if home else Path.home() / ".cache") / "edgeseg"
+    except RuntimeError as error:
+        raise EngineError("this user has no home folder; set XDG_CACHE_HOME to a folder of caches") from error
+
+
 def cache_folder(manifest: Manifest, owner: str) -> Path:
     """Make the folder of one engine: in the user's cache, as the engine itself may be read-only.
 
@@ -16,10 +29,9 @@ def cache_folder(manifest: Manifest, owner: str) -> Path:
         owner: a backend, or an execution provider.
 
     Raises:
-        EngineError: if it cannot be made.
+        EngineError: if it cannot be made, or as `user_cache`.
     """
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = home / "edgeseg" / f"{manifest.model_sha256[:16]}-{manifest.precision}-{owner}"
+    folder = user_cache() / f"{manifest.model_sha256[:16]}-{manifest.precision}-{owner}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -10,9 +12,11 @@ from typing import Any
 
 from edgeseg.cores import usable_cores
 from edgeseg.engines.backend import Backend
+from edgeseg.engines.facts import CPU
 from edgeseg.engines.job import BuildJob
 from edgeseg.engines.tuning import Measured, measure
 from edgeseg.manifest import Manifest
+from edgeseg.records import to_json_value
 
 
 def thread_counts(asked: int | None) -> list[int]:
@@ -24,7 +28,7 @@ def thread_counts(asked: int | None) -> list[int]:
 def measure_options(
     job: BuildJob, manifest: Manifest, choices: Sequence[Mapping[str, Any]], *, at_once: int = 1
 ) -> list[Measured]:
-    """Open the engine under construction with each of the choices, and time an inference.
+    """Open the engine under construction with each of the choices, and time an inference, or recall it.
 
     Args:
         manifest: of the engine in `job.staging`; each of `choices` is put over its options.
@@ -34,6 +38,28 @@ def measure_options(
         One entry a choice, with all options, the fastest first.
     """
     candidates = [{**manifest.options, **choice} for choice in choices]
+
+    def timed() -> list[Measured]:
+        return _timed(job, manifest, candidates, at_once)
+
+    if manifest.device != CPU:  # what is kept is known by the processor
+        return timed()
+    return job.timings.measured({**key_of(job, manifest), "at_once": str(at_once)}, candidates, timed)
+
+
+def key_of(job: BuildJob, *manifests: Manifest) -> dict[str, str]:
+    """Say what the time of an inference of engines depends on besides the machine; see `Timings`."""
+    engines = [{**to_json_value(manifest), "spec": None} for manifest in manifests]
+    return {
+        "graph": job.model.sha256,
+        "image": hashlib.sha256(job.image.tobytes()).hexdigest(),
+        "engines": json.dumps(engines, sort_keys=True),
+    }
+
+
+def _timed(
+    job: BuildJob, manifest: Manifest, candidates: Sequence[Mapping[str, Any]], at_once: int
+) -> list[Measured]:
     with ExitStack() as opened:
         pool = opened.enter_context(ThreadPoolExecutor(at_once))
         calls = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgeseg.engines.backend import Backend
 from edgeseg.engines.request import Request
+from edgeseg.engines.timings import Timings
 from edgeseg.engines.tuning import Measured
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.view import Layer
@@ -32,6 +33,7 @@ class BuildJob:
         model_sha256: of the portable model that the user named.
         image: (N, H, W, 3) uint8, a realistic input: post-processing inside a graph depends on the data.
         open_engine: opens the engine under construction, for measuring.
+        timings: what was measured here before.
     """
 
     staging: Path
@@ -41,6 +43,7 @@ class BuildJob:
     request: Request
     image: NDArray[np.uint8]
     open_engine: OpenEngine
+    timings: Timings = field(default_factory=Timings)
 
 
 FillEngine = Callable[[BuildJob], tuple[Manifest, list[Measured]]]

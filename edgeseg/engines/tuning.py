@@ -16,11 +16,16 @@ BUDGET_S = 8.0  # for all candidates together; a slow network gets MIN_ROUNDS al
 
 @dataclass(frozen=True)
 class Measured:
-    """One candidate's options and its median time per inference."""
+    """One candidate's options and its median time per inference.
+
+    Attributes:
+        recalled: it was measured by a build before this one, on this machine.
+    """
 
     options: Mapping[str, Any]
     median_ms: float
     samples: int
+    recalled: bool = False
 
 
 def measure(

@@ -43,6 +43,18 @@ def test_candidates_are_named_by_what_differs() -> None:
     assert measured_lines([]) == []
 
 
+def test_times_that_were_measured_before_are_named(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    command = ["build", str(model), "--threads", "1", "-o", str(tmp_path / "engine")]
+    source = f"times measured before are from {tmp_path / 'edgeseg' / 'timings'}"
+    for again, recalled in (([], False), ([], True), (["--measure-again"], False)):
+        assert status_of([*command, *again]) == 0
+        said = capsys.readouterr().out
+        assert (", measured before)" in said, source in said) == (recalled, recalled)
+
+
 def test_auto_says_what_it_compared(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("openvino")
     engine = tmp_path / "engine"

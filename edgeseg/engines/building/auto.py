@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from edgeseg.engines.candidates import key_of
 from edgeseg.engines.job import BuildJob, FillEngine
 from edgeseg.engines.preflight import preflight, refuse_unfit
 from edgeseg.engines.tuning import Measured, measure
@@ -49,10 +50,15 @@ def fill_engine(job: BuildJob, fill: FillEngine) -> tuple[Manifest, list[Measure
 
 
 def _compare(job: BuildJob, engines: Sequence[tuple[Path, Manifest]]) -> list[Measured]:
-    with ExitStack() as opened:
-        candidates = []
-        for folder, manifest in engines:
-            runner = opened.enter_context(closing(job.open_engine(folder, manifest)))
-            label = {"backend": manifest.backend, "version": manifest.backend_version}
-            candidates.append((label, lambda runner=runner: runner.infer(job.image)))
-        return measure(candidates)
+    manifests = [manifest for _, manifest in engines]
+    labels = [{"backend": manifest.backend, "version": manifest.backend_version} for manifest in manifests]
+
+    def timed() -> list[Measured]:
+        with ExitStack() as opened:
+            candidates = []
+            for label, (folder, manifest) in zip(labels, engines, strict=True):
+                runner = opened.enter_context(closing(job.open_engine(folder, manifest)))
+                candidates.append((label, lambda runner=runner: runner.infer(job.image)))
+            return measure(candidates)
+
+    return job.timings.measured(key_of(job, *manifests), labels, timed)

@@ -24,6 +24,7 @@ from edgeseg.engines.job import BuildJob, OpenEngine
 from edgeseg.engines.preflight import refuse_unfit
 from edgeseg.engines.registry import AUTO
 from edgeseg.engines.request import Request
+from edgeseg.engines.timings import Timings
 from edgeseg.engines.tuning import Measured
 from edgeseg.errors import NoDeviceError, ParityError, UsageError
 from edgeseg.graph.golden.golden import GOLDEN_NAME, Golden
@@ -68,6 +69,7 @@ def build_engine(
     tolerances: Tolerances | None = None,
     images: NDArray[np.uint8] | None = None,
     calibration: ChosenBy = None,
+    measure_again: bool = False,
     on_step: Say = lambda step: None,
 ) -> Built:
     """Build an engine for this machine.
@@ -82,6 +84,7 @@ def build_engine(
             By default the first ones of the calibration.
         calibration: what int8 is chosen by, or what was chosen before. fp16 takes its images too, for ranges;
             generated ones by default.
+        measure_again: measure anew what was measured on this machine before.
         on_step: told what happens next, for a progress display.
 
     Raises:
@@ -102,7 +105,8 @@ def build_engine(
     if isinstance(calibration, Calibration):
         check_frames(calibration.images, size_hw)
     limits = tolerances or TOLERANCES[request.precision]
-    order = _Order(source, source.spec, request, open_engine, images, limits, on_step)
+    timings = Timings(again=measure_again)
+    order = _Order(source, source.spec, request, open_engine, images, limits, timings, on_step)
     _refuse_unfit(order)
     return within_bound(calibration, partial(_built, order, folder), on_step)
 
@@ -117,6 +121,7 @@ class _Order:
     open_engine: OpenEngine
     images: NDArray[np.uint8] | None
     tolerances: Tolerances
+    timings: Timings
     on_step: Say
 
     def job(self, staging: Path, converted: PortableModel) -> BuildJob:
@@ -125,7 +130,9 @@ class _Order:
         if frames is None:
             frames = pictures(source.golden.seeds, (size.height, size.width))
         image = np.resize(frames, (size.batch, *frames.shape[1:]))
-        return BuildJob(staging, converted, source.sha256, self.spec, self.request, image, self.open_engine)
+        return BuildJob(
+            staging, converted, source.sha256, self.spec, self.request, image, self.open_engine, self.timings
+        )
 
 
 @dataclass(frozen=True)

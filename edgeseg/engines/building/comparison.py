@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from edgeseg.engines.backend import Backend
 from edgeseg.engines.building.builders import write_files_of
+from edgeseg.engines.candidates import key_of
 from edgeseg.engines.job import BuildJob
 from edgeseg.engines.tuning import Measured, measure
 from edgeseg.graph.portable import PortableModel
@@ -34,10 +37,16 @@ def beside_float(job: BuildJob, model: PortableModel, manifest: Manifest, engine
         own = dataclasses.replace(job, staging=Path(folder), model=model, request=request)
         written = write(own)
         float_manifest = dataclasses.replace(written, options={**manifest.options, **written.options})
-        with closing(job.open_engine(own.staging, float_manifest)) as in_float:
-            return measure(
-                [
-                    ({"precision": manifest.precision}, lambda: engine.infer(job.image)),
-                    ({"precision": "fp32"}, lambda: in_float.infer(job.image)),
-                ]
-            )
+        labels: list[dict[str, Any]] = [{"precision": manifest.precision}, {"precision": "fp32"}]
+
+        def timed() -> list[Measured]:
+            with closing(job.open_engine(own.staging, float_manifest)) as in_float:
+                runners = (engine, in_float)
+                return measure(
+                    [
+                        (label, partial(runner.infer, job.image))
+                        for label, runner in zip(labels, runners, strict=True)
+                    ]
+                )
+
+        return job.timings.measured(key_of(job, manifest, float_manifest), labels, timed)

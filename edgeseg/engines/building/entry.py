@@ -31,6 +31,7 @@ def build(
     options: Mapping[str, Any] | None = None,
     calibration: Calibration | None = None,
     images: NDArray[np.uint8] | None = None,
+    measure_again: bool = False,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Built:
     """Build an engine for this machine, as `edgeseg build` does: it is proven to compute the same.
@@ -48,6 +49,7 @@ def build(
         calibration: images that int8 is chosen on, and fp16 measured on; see `Calibration`.
         images: (M, H, W, 3) uint8 BGR of the model's size, to prove and measure on besides generated ones;
             by default the first ones of the calibration.
+        measure_again: measure anew what earlier builds measured on this machine.
         on_step: told what happens next, for a progress display.
 
     Raises:
@@ -74,6 +76,7 @@ def build(
             request=wanted.request,
             images=images,
             calibration=calibration or wanted.choice,
+            measure_again=measure_again,
             on_step=on_step,
         )
 
