@@ -59,6 +59,7 @@ Task = Literal["semantic", "instance"]
 ChannelOrder = Literal["rgb", "bgr", "grey"]
 DivideBy255 = Literal["before", "never", "after"]
 ResizePolicy = Literal["stretch", "letterbox", "shortest_edge"]
+ResizeFilter = Literal["linear", "antialias", "area", "pil"]
 OutputKind = Literal["labels", "logits", "instances"]
 Head = Literal["logits", "sigmoid", "softmax", "labels", "multilabel"]
 Lowering = Literal["onnx", "dense"]
@@ -97,12 +98,21 @@ class InputSpec(Ranged):
     `stretch` ignores the aspect ratio; `letterbox` keeps it and centres the picture between bars;
     `shortest_edge` keeps it, scales the short side as torchvision's detection models do, puts the
     picture at the top left and pads right and bottom. Bars and padding have the colour `pad_bgr`.
+
+    `resize_filter` says what the pixels of the resized picture are, as in the training:
+    `linear` interpolates between the nearest four, however much the frame shrinks (OpenCV's INTER_LINEAR,
+    PyTorch's `interpolate` without `antialias`, torchvision's detection models); `antialias` smooths before
+    it shrinks (PyTorch's and torchvision's bilinear with `antialias=True`); `pil` does so and rounds between
+    columns and rows (Pillow's BILINEAR); `area` takes the mean of what a pixel covers (OpenCV's INTER_AREA).
+    `resize_filter_known` is false where nobody said which one the training used.
     """
 
     height: Annotated[int, SIDE]
     width: Annotated[int, SIDE]
     batch: Annotated[int, BATCH] = 1
     resize: ResizePolicy = "stretch"
+    resize_filter: ResizeFilter = "linear"
+    resize_filter_known: bool = False
     pad_bgr: tuple[Colour, Colour, Colour] = (0, 0, 0)
     channel_order: Literal["bgr"] = "bgr"
 

@@ -77,6 +77,18 @@ def test_a_spec_from_before_heads_has_logits_and_a_newer_one_is_refused() -> Non
         ModelSpec.from_json_value({**parsed, "head": {"kind": "panoptic", "threshold": 0.5}})
 
 
+def test_a_spec_from_before_filters_is_resized_linearly_and_says_that_nobody_knows() -> None:
+    image = dataclasses.replace(SPEC.input, resize_filter="pil", resize_filter_known=True)
+    told = dataclasses.replace(SPEC, input=image)
+    assert ModelSpec.from_json(told.to_json()) == told
+    parsed = json.loads(told.to_json())
+    del parsed["input"]["resize_filter"], parsed["input"]["resize_filter_known"]
+    before = ModelSpec.from_json_value(parsed).input
+    assert (before.resize_filter, before.resize_filter_known) == ("linear", False)
+    with pytest.raises(SpecError, match=r"input\.resize_filter must be one of .*'pil', got 'cubic'"):
+        ModelSpec.from_json_value({**parsed, "input": {**parsed["input"], "resize_filter": "cubic"}})
+
+
 def test_a_threshold_is_log_odds_and_within_what_the_graph_tells_apart() -> None:
     for threshold in (0.0, 1.0, NAN):
         with pytest.raises(RangeError, match=r"HeadSpec\.threshold must be 0\.001 to 0\.999, got"):

@@ -26,7 +26,7 @@ from edgeseg.cli.palette_options import BackgroundClass, read_palette
 from edgeseg.cli.tables import print_parity
 from edgeseg.errors import UsageError
 from edgeseg.palette import Background
-from edgeseg.spec import RGB, THRESHOLD, ChannelOrder, DivideBy255, Head, Lowering, ResizePolicy
+from edgeseg.spec import RGB, THRESHOLD, ChannelOrder, DivideBy255, Head, Lowering, ResizeFilter, ResizePolicy
 
 OF_PIXELS_HELP = (
     "one number a channel in the network's own order (red first, or blue first with bgr), or one for all."
@@ -34,6 +34,11 @@ OF_PIXELS_HELP = (
 DIVIDE_HELP = (
     "How the training normalised pixels x in 0..255. before: (x / 255 - mean) / std. "
     "never: (x - mean) / std. after: ((x - mean) / std) / 255.  [default: the network's own, else before]"
+)
+FILTER_HELP = (
+    "What the training resized its pictures by. linear: OpenCV's default, or PyTorch's without antialias. "
+    "antialias: torchvision's. area: OpenCV's INTER_AREA. pil: Pillow's BILINEAR.  [default: the network's "
+    "own, else linear, which is then recorded as guessed]"
 )
 NORM_EPS_HELP = (
     "Epsilon of every batch normalisation, which weights do not hold. Needed as 0 for torchvision's COCO_V1 "
@@ -110,6 +115,7 @@ NORM_EPS_HELP = (
 )
 @click.option("--batch", type=COUNT, default=1, show_default=True, help="Images an inference.")
 @click.option("--resize", type=click.Choice(get_args(ResizePolicy)), help="How a frame fills the input.")
+@click.option("--resize-filter", type=click.Choice(get_args(ResizeFilter)), help=FILTER_HELP)
 @click.option(
     "--channel-order", type=click.Choice(get_args(ChannelOrder)), help="Of the pixels that the network takes."
 )
@@ -154,6 +160,7 @@ def command(
     crf_parameters: tuple[tuple[str, float], ...],
     batch: int,
     resize: ResizePolicy | None,
+    resize_filter: ResizeFilter | None,
     channel_order: ChannelOrder | None,
     mean: RGB | None,
     std: RGB | None,
@@ -173,7 +180,7 @@ def command(
     The file is written only after ONNX Runtime has computed from it what PyTorch computes.
     """
     check_model_output(output, reads=(weights, classes_path, palette_path))
-    from edgeseg.export.entry import describe, size_of
+    from edgeseg.export.entry import describe, filter_notes, size_of
     from edgeseg.export.exporter import Settings, export_network
     from edgeseg.export.opening import open_trained
     from edgeseg.export.settings import check_settings
@@ -185,8 +192,6 @@ def command(
     opened = open_trained(
         model, weights, ema=ema, prefix=prefix, num_classes=num_classes, norm_eps=norm_eps, head=head
     )
-    for note in opened.notes:
-        click.echo(f"note: {note}", err=True)
     order = channel_order or opened.network.channel_order
     network = describe(
         opened.network,
@@ -195,10 +200,13 @@ def command(
         divide_by_255=divide_by_255,
         channel_order=channel_order,
         resize=resize,
+        resize_filter=resize_filter,
         head=head,
         head_threshold=head_threshold,
         output=output_key if output_index is None else output_index,
     )
+    for note in (*opened.notes, *filter_notes(network)):
+        click.echo(f"note: {note}", err=True)
     size_hw = size_of(network, model, size_hw)
     if crf_parameters and not with_crf:
         raise UsageError("--crf-parameter was given, but no CRF asked for; add --crf")

@@ -160,6 +160,7 @@ def describe_spec(spec: ModelSpec) -> dict[str, Any]:
         "task": spec.task,
         "classes": list(spec.class_names),
         "input": f"{spec.input.batch} x {spec.input.height} x {spec.input.width}, {spec.input.resize}",
+        "resize_filter": spec.input.resize_filter + ("" if spec.input.resize_filter_known else ", guessed"),
         "normalisation": normalisation(
             spec.graph.mean_rgb,
             spec.graph.std_rgb,

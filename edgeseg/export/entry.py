@@ -15,9 +15,10 @@ from edgeseg.errors import UsageError
 from edgeseg.export.exporter import Exported, export_network
 from edgeseg.export.opening import open_trained
 from edgeseg.export.settings import Settings
+from edgeseg.export.specification import FILTER_NOTE
 from edgeseg.models.zoo import Network
 from edgeseg.palette import Background, RGBColour
-from edgeseg.spec import RGB, ChannelOrder, CRFSpec, DivideBy255, Head, Lowering, ResizePolicy
+from edgeseg.spec import RGB, ChannelOrder, CRFSpec, DivideBy255, Head, Lowering, ResizeFilter, ResizePolicy
 
 
 def export(
@@ -36,6 +37,7 @@ def export(
     divide_by_255: DivideBy255 | None = None,
     channel_order: ChannelOrder | None = None,
     resize: ResizePolicy | None = None,
+    resize_filter: ResizeFilter | None = None,
     head: Head | None = None,
     head_threshold: float | None = None,
     output_of: int | str | None = None,
@@ -73,6 +75,8 @@ def export(
         divide_by_255: how the training normalised pixels: `before`, `never` or `after`; see `Network`.
         channel_order: that the network takes: `rgb`, `bgr` or `grey`.
         resize: how a frame fills the input: `stretch`, `letterbox` or `shortest_edge`.
+        resize_filter: what the training resized its pictures by: `linear`, `antialias`, `area` or `pil`; see
+            `spec.InputSpec`. Where neither this nor the network says it, `linear` is guessed.
         head: what a semantic network's output means; by default logits, if its values look like nothing else.
         head_threshold: a pixel is foreground, or has a class of a multilabel head, above this probability.
         output_of: which of a module's outputs counts, by its number or key.
@@ -124,6 +128,7 @@ def export(
         divide_by_255=divide_by_255,
         channel_order=channel_order,
         resize=resize,
+        resize_filter=resize_filter,
         head=head,
         head_threshold=head_threshold,
         output=output_of,
@@ -146,7 +151,7 @@ def export(
         crf_stride=crf_stride,
     )
     exported = export_network(described, Path(output), settings, images=images, on_step=on_step)
-    return dataclasses.replace(exported, notes=opened.notes)
+    return dataclasses.replace(exported, notes=(*opened.notes, *filter_notes(described)))
 
 
 def describe(network: Network, **said: Any) -> Network:
@@ -163,6 +168,11 @@ def describe(network: Network, **said: Any) -> Network:
     if form not in (None, network.divide_by_255) and None in (said.get("mean_rgb"), said.get("std_rgb")):
         raise UsageError(f"--divide-by-255 {form} says what --mean and --std are of: give both")
     return dataclasses.replace(network, **{name: value for name, value in said.items() if value is not None})
+
+
+def filter_notes(network: Network) -> tuple[str, ...]:
+    """Name the filter that frames are resized by where it is guessed."""
+    return (FILTER_NOTE,) if network.resize_filter is None else ()
 
 
 def size_of(network: Network, name: str, asked: tuple[int, int] | None) -> tuple[int, int]:

@@ -29,7 +29,14 @@ from edgeseg.spec import (
     OutputKind,
     OutputSpec,
     Provenance,
+    ResizeFilter,
     Thresholds,
+)
+
+GUESSED_FILTER: ResizeFilter = "linear"
+FILTER_NOTE = (
+    f"frames will be resized by the {GUESSED_FILTER} filter, which is a guess: nobody said what the training "
+    "used; --resize-filter pil for Pillow, antialias for torchvision, area or linear for OpenCV"
 )
 
 
@@ -98,6 +105,8 @@ def describe_input(network: Network, settings: Settings) -> InputSpec:
         width=settings.size_hw[1],
         batch=settings.batch,
         resize=network.resize,
+        resize_filter=network.resize_filter or GUESSED_FILTER,
+        resize_filter_known=network.resize_filter is not None,
         pad_bgr=(blue, green, red),
     )
 

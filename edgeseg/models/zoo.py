@@ -31,7 +31,7 @@ from edgeseg.models.network_name import split_name
 from edgeseg.models.normalisation import is_frozen
 from edgeseg.models.unknown_name import hint
 from edgeseg.models.user_function import call_user_function
-from edgeseg.spec import RGB, ChannelOrder, DivideBy255, Head, ResizePolicy, Task, unit_scale
+from edgeseg.spec import RGB, ChannelOrder, DivideBy255, Head, ResizeFilter, ResizePolicy, Task, unit_scale
 
 IMAGENET_MEAN_RGB: RGB = (0.485, 0.456, 0.406)
 IMAGENET_STD_RGB: RGB = (0.229, 0.224, 0.225)
@@ -46,9 +46,10 @@ TORCHVISION_COCO_V2_SHA256 = "73cbd019"
 
 
 RGB_CHANNELS = 3
-_CHOICES: Mapping[str, tuple[str, ...]] = {
+_CHOICES: Mapping[str, tuple[str | None, ...]] = {
     "task": get_args(Task),
     "resize": get_args(ResizePolicy),
+    "resize_filter": (*get_args(ResizeFilter), None),
     "channel_order": get_args(ChannelOrder),
     "divide_by_255": get_args(DivideBy255),
 }
@@ -67,6 +68,8 @@ class Network:
         class_names: by class id, background included; None where only the user knows them.
         default_size_hw: input size in pixels the weights were trained near; None if any will do.
         resize: how a frame should fill the input.
+        resize_filter: by which filter the training resized its pictures, see `spec.InputSpec`; None where
+            nobody knows, and `linear` is a guess.
         channel_order: `rgb`, `bgr`, or `grey` for a module that takes (N, 1, H, W); see `spec.GREY_FROM_RGB`.
         divide_by_255: how the training normalised pixels x in 0..255: `before`, (x / 255 - mean) / std;
             `never`, (x - mean) / std; `after`, ((x - mean) / std) / 255.
@@ -85,6 +88,7 @@ class Network:
     class_names: tuple[str, ...] | None = None
     default_size_hw: tuple[int, int] | None = None
     resize: ResizePolicy = "stretch"
+    resize_filter: ResizeFilter | None = None
     channel_order: ChannelOrder = "rgb"
     divide_by_255: DivideBy255 = "before"
     head: Head | None = None
@@ -94,7 +98,8 @@ class Network:
     def __post_init__(self) -> None:
         for field, choices in _CHOICES.items():
             if (value := getattr(self, field)) not in choices:
-                raise UsageError(f"Network.{field} must be {' or '.join(choices)}, got {shown(value)}")
+                wanted = " or ".join(map(str, choices))
+                raise UsageError(f"Network.{field} must be {wanted}, got {shown(value)}")
         for field in ("mean_rgb", "std_rgb"):
             value = getattr(self, field)
             is_sequence = isinstance(value, Sequence) and len(value) == RGB_CHANNELS
@@ -118,6 +123,7 @@ class _Kind:
     std_rgb: RGB = IMAGENET_STD_RGB
     default_size_hw: tuple[int, int] | None = None
     resize: ResizePolicy = "stretch"
+    resize_filter: ResizeFilter | None = None
 
 
 _SEGMENTER = partial(_Kind, default_names=class_names.VOC, default_size_hw=(520, 520))
@@ -127,6 +133,7 @@ _DETECTOR = partial(
     task="instance",
     default_size_hw=(800, 1066),  # 480 x 640 after torchvision's own resizing
     resize="shortest_edge",
+    resize_filter="linear",  # torchvision's detection models resize inside the network, without antialias
 )
 DEMO_DETECTOR = "demo_maskrcnn"
 DEMO_MASK_RCNN: Mapping[str, Any] = {
@@ -229,6 +236,7 @@ def create(name: str, *, num_classes: int | None = None, **parameters: Any) -> N
         class_names=kind.default_names if fits else None,
         default_size_hw=kind.default_size_hw,
         resize=kind.resize,
+        resize_filter=kind.resize_filter,
         channel_order=_channel_order(module),
         head="logits" if kind.task == "semantic" else None,
     )
@@ -249,7 +257,7 @@ def network_of(made: object, place: str) -> Network:
         made.module.eval()
         return made
     if isinstance(made, MaskRCNN):
-        return Network(made.eval(), "instance", resize="shortest_edge")
+        return Network(made.eval(), "instance", resize="shortest_edge", resize_filter="linear")
     if isinstance(made, nn.Module):
         made.eval()
         if _channel_order(made) == "grey":  # ImageNet has no grey mean

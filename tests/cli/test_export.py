@@ -60,6 +60,22 @@ def test_a_binary_unet_has_two_names(tmp_path: Path, names: Path) -> None:
     assert PortableModel.read(model).spec.class_names == ("background", "cell")
 
 
+def test_a_filter_that_is_not_told_is_named_as_guessed(
+    tmp_path: Path, own: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model.onnx"
+    assert export(f"{own}:build", model) == 0
+    assert "resized by the linear filter, which is a guess" in capfd.readouterr().err
+    assert status_of(["inspect", str(model)]) == 0
+    assert "linear, guessed" in capfd.readouterr().out
+    assert export(f"{own}:build", model, "--resize-filter", "pil") == 0
+    assert "guess" not in capfd.readouterr().err
+    image = PortableModel.read(model).spec.input
+    assert (image.resize_filter, image.resize_filter_known) == ("pil", True)
+    assert status_of(["inspect", "--json", str(model)]) == 0
+    assert json.loads(capfd.readouterr().out)["resize_filter"] == "pil"
+
+
 def test_names_that_do_not_fit_the_network_are_counted(
     tmp_path: Path, names: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,6 +47,7 @@ def test_what_is_said_goes_into_the_file(tmp_path: Path) -> None:
         mean_rgb=(0.1, 0.2, 0.3),
         std_rgb=(1.0, 1.0, 1.0),
         resize="letterbox",
+        resize_filter="area",
         palette_rgb=[(0, 0, 0), (255, 0, 0)],
         batch=2,
         crf=True,
@@ -58,6 +59,7 @@ def test_what_is_said_goes_into_the_file(tmp_path: Path) -> None:
     assert (spec.class_names, spec.palette_rgb) == (("ground", "crack"), ((0, 0, 0), (255, 0, 0)))
     assert (spec.input.height, spec.input.width, spec.input.batch) == (*SIZE_HW, 2)
     assert (spec.graph.network_channel_order, spec.input.resize) == ("bgr", "letterbox")
+    assert (spec.input.resize_filter, spec.input.resize_filter_known, made.notes) == ("area", True, ())
     assert spec.graph.mean_rgb == (0.1, 0.2, 0.3)
     assert (spec.crf, spec.graph.crf_stride) == (CRFSpec(height=SIZE_HW[0]), 8)
     assert spec.source.network == "Conv2d"
