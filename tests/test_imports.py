@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from importlinter.cli import lint_imports
 
-ENGINES = ("onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "cuda")
+ENGINES = ("MNN", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "cuda")
 ROOT = Path(__file__).parents[1]
 PROGRAMS = sorted((*ROOT.glob("benchmarks/*.py"), *ROOT.glob("examples/*.py"), *ROOT.glob("tools/**/*.py")))
 HEAVY = ("av", "cv2", "torch", "onnx", "rich", "pycocotools", *ENGINES)

@@ -47,7 +47,7 @@ class Facts:
         devices: where its engines run, in the words of `--device`; the first is the default. One that names
             CPU is measured by `--backend auto`.
         precisions: that it computes.
-        lowerings: that it takes of detectors.
+        lowerings: that it takes of detectors. Without `dense`, it computes something else from that.
         int8: the form that each device computes int8 in.
         no_int8: why a device has no int8 and, after a semicolon, what to do.
         rules: what it refuses of a graph.

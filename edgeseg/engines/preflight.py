@@ -15,9 +15,11 @@ import onnx_ir as ir
 from edgeseg.engines.facts import Facts, GraphRules
 from edgeseg.engines.registry import facts_of
 from edgeseg.errors import EngineError
-from edgeseg.manifest import MODULE_KEY, SOURCE_KEY
+from edgeseg.manifest import MODULE_KEY, SOURCE_KEY, SPEC_KEY
+from edgeseg.spec import ModelSpec
 
 DENSE = "export with --lowering dense"
+ONNX = "export with --lowering onnx"
 FIXED = "export with a fixed --size and --batch"
 STANDARD = "use standard operators"
 
@@ -55,7 +57,8 @@ def preflight(model: ir.Model, backend: str) -> list[Finding]:
     """
     facts = facts_of(backend)
     rules, refused = facts.rules, _refused_operators(facts)
-    findings = list(_dynamic_shapes(model)) if rules.fixed_shapes else []
+    findings = list(_dense_lowering(model, facts))
+    findings += _dynamic_shapes(model) if rules.fixed_shapes else []
     findings += _operators(model, refused, standard_only=rules.standard_operators_only)
     if rules.inputs or rules.outputs:
         findings += _types_refused(model, rules)
@@ -83,6 +86,17 @@ def _refused_operators(facts: Facts) -> dict[str, str]:
         for operator in OF_THE_ONNX_LOWERING:
             refused[operator] = f"{refused.get(operator, 'is of the onnx lowering')}; {DENSE}"
     return refused
+
+
+def _dense_lowering(model: ir.Model, facts: Facts) -> Iterator[Finding]:
+    """Find a detector in the dense lowering by what its export says: no operator of it is of it alone."""
+    text = model.metadata_props.get(SPEC_KEY)
+    if "dense" in facts.lowerings or text is None:
+        return
+    spec = ModelSpec.from_json(text)
+    if spec.task == "instance" and spec.graph.lowering == "dense":
+        problem = f"{facts.title} takes it without an error and detects something else; {ONNX}"
+        yield Finding("the dense lowering", "", "", problem)
 
 
 def _operators(model: ir.Model, refused: Mapping[str, str], *, standard_only: bool) -> Iterator[Finding]:

@@ -36,8 +36,9 @@ def backends() -> tuple[str, ...]:
 
 
 def cpu_backends() -> tuple[str, ...]:
-    """Name the backends that run on this processor: those that `auto` compares."""
-    return tuple(name for name in backends() if CPU in facts_of(name).devices)
+    """Name the backends that run on this processor, those that `auto` compares; the default comes first."""
+    names = (name for name in backends() if CPU in facts_of(name).devices)
+    return tuple(sorted(names, key=lambda name: name != DEFAULT))
 
 
 def devices() -> tuple[str, ...]:

@@ -22,7 +22,12 @@ from tests.docs.supplies import MAKERS, Supplies
 pytest.importorskip("torchvision", reason="torchvision, of the dev extra, makes the weights")
 
 VARIABLE = re.compile(r"([A-Z_]+)=(.*)")
-OF_EXTRAS = {"openvino": "openvino", "tensorrt_rtx": "tensorrt_rtx", "auto": "openvino"}  # backend -> module
+OF_EXTRAS = {
+    "openvino": "openvino",
+    "mnn": "MNN",
+    "tensorrt_rtx": "tensorrt_rtx",
+    "auto": "openvino",
+}  # backend -> module
 
 
 def _marked(block: Block) -> object:

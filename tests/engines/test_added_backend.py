@@ -167,5 +167,7 @@ def test_where_it_is_not_its_engine_is_refused_by_name(folder: Path) -> None:
     from edgeseg.errors import EngineError
 
     said(folder, "build unet.onnx --backend toy -o away")
-    with pytest.raises(EngineError, match=r"built for the backend 'toy', this edgeseg runs onnxruntime, op"):
+    with pytest.raises(
+        EngineError, match=r"built for the backend 'toy', this edgeseg runs mnn, onnxruntime, op"
+    ):
         open_backend(folder / "away", read_manifest(folder / "away"))

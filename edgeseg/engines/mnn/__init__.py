@@ -1,0 +1,1 @@
+"""MNN: models converted on this machine, for processors, those of ARM above all."""

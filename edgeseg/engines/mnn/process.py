@@ -1,0 +1,149 @@
+"""Run MNN in a process of its own, so that it can print, block and crash there.
+
+MNN prints to the standard output, holds Python's lock while it computes, and ends the process by a signal
+where a graph holds what it does not know.
+"""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import subprocess
+import sys
+import weakref
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from edgeseg.engines.mnn.child import PROTOCOL, Answer, Load, Loaded
+from edgeseg.engines.mnn.facts import FACTS
+from edgeseg.errors import EngineError, MissingExtraError
+
+PIPE_BYTES = 1 << 20  # what Linux lets anyone have; an image then goes through in few pieces
+_CLOSE_S = 5.0  # for a process to end by itself
+try:
+    import fcntl
+
+    _SET_SIZE: int | None = getattr(fcntl, "F_SETPIPE_SZ", None)
+except ModuleNotFoundError:  # Windows
+    _SET_SIZE = None
+
+
+def check_installed() -> None:
+    """Look for MNN without importing it, which would print. Raises MissingExtraError."""
+    if find_spec(FACTS.modules[0]) is None:
+        raise MissingExtraError(FACTS.modules[0], FACTS.extra)
+
+
+def command_of(function: str) -> list[str]:
+    """Give a command that runs `package.module:function` in a new Python that finds what this one finds."""
+    module, _, name = function.partition(":")
+    return [
+        sys.executable,
+        "-c",
+        f"import sys; sys.path[:] = {sys.path!r}; from {module} import {name}; {name}()",
+    ]
+
+
+class Process:
+    """A model in a process of its own; one message at a time.
+
+    Args:
+        model: path of a converted model.
+        outputs: names of its outputs.
+        config: of MNN's runtime manager.
+
+    Raises:
+        EngineError: if the process does not start, or MNN refuses the model.
+    """
+
+    def __init__(self, model: Path, outputs: Sequence[str], config: Mapping[str, Any]) -> None:
+        try:
+            self._popen = subprocess.Popen(
+                command_of("edgeseg.engines.mnn.child:serve"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # an interrupt of the terminal is for the parent to handle
+            )
+        except OSError as error:
+            raise EngineError(f"MNN cannot start a process of its own: {error}") from error
+        self._end = weakref.finalize(self, _end, self._popen)
+        if _SET_SIZE is not None:
+            with suppress(OSError):  # more than this user may have
+                for pipe in (self._popen.stdin, self._popen.stdout):
+                    assert pipe is not None
+                    fcntl.fcntl(pipe, _SET_SIZE, PIPE_BYTES)
+        try:
+            self.loaded: Loaded = self.ask(Load(str(model.resolve()), list(outputs), dict(config)))
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(self, message: Any) -> Any:
+        """Send a message and wait for what it asked for.
+
+        Raises:
+            EngineError: if MNN fails, or its process has ended.
+        """
+        requests, answers = self._popen.stdin, self._popen.stdout
+        assert requests is not None
+        assert answers is not None
+        if not self._end.alive:
+            raise EngineError(self._ended())
+        try:
+            pickle.dump(message, requests, PROTOCOL)
+            requests.flush()
+            answer: Answer = pickle.load(answers)
+        except (OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            self.close()
+            raise EngineError(self._ended()) from error
+        except BaseException:  # interrupted: what comes back later would be taken for the next answer
+            self._popen.kill()
+            self.close()
+            raise
+        if answer.failure is not None:
+            raise EngineError(answer.failure)
+        return answer.value
+
+    @property
+    def id(self) -> int:
+        """The number that the system gives the process."""
+        return self._popen.pid
+
+    def close(self) -> None:
+        """End the process; closing twice is allowed."""
+        self._end()
+
+    def forked(self) -> None:
+        """Leave the process to the parent of this one."""
+        self._end.detach()
+
+    def _ended(self) -> str:
+        return f"its process ended{_signal_of(self._popen.returncode)}; open the engine again"
+
+
+def _end(popen: subprocess.Popen[bytes]) -> None:
+    """Close what the process reads, so that it ends by itself, and wait for it."""
+    with suppress(OSError):  # it has ended before, and something was left to write
+        if popen.stdin is not None:
+            popen.stdin.close()
+    try:
+        popen.wait(_CLOSE_S)
+    except subprocess.TimeoutExpired:
+        popen.kill()
+        popen.wait()
+    if popen.stdout is not None:
+        popen.stdout.close()
+
+
+def _signal_of(status: int | None) -> str:
+    """Name the signal that ended a process, if one did."""
+    if status is None or status >= 0:
+        return ""
+    try:
+        return f" by {signal.Signals(-status).name}"
+    except ValueError:
+        return f" by signal {-status}"
