@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.frames.results import InstanceResult, MaskCrop
 from edgeseg.runtime.filters.overlap import mask_iou
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import InstanceResult, MaskCrop
 from edgeseg.scenes.scene import CLASS_NAMES, Scene, animate
 
 FPS = 30.0

@@ -20,10 +20,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.frames.geometry import place
 from edgeseg.runtime.crf import DenseCRF
 from edgeseg.runtime.crf.budget import levels
 from edgeseg.runtime.crf.refinement import DEFAULT, Refinement
-from edgeseg.runtime.geometry import place
 from edgeseg.spec import CRFSpec, InputSpec
 
 PHOTOGRAPHS = ("astronaut", "coffee", "cat", "rocket")

@@ -23,9 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeseg.frames.results import Result, SemanticResult
 from edgeseg.runtime import FakeBackend, Segmenter
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import Result, SemanticResult
 from edgeseg.runtime.status import DropCause, SourceStatus, StreamStatus
 from edgeseg.runtime.streams.stream import Stream
 from edgeseg.runtime.streams.streams import Streams

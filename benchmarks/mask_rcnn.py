@@ -29,12 +29,12 @@ from torchvision.models.detection import MaskRCNN
 from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.request import Request
 from edgeseg.export.exporter import Settings, export_network
+from edgeseg.frames.results import InstanceResult
 from edgeseg.metrics.object_agreement import Instances, match
 from edgeseg.models import zoo
 from edgeseg.models.checkpoints.loading import load_weights
 from edgeseg.proof.tolerances import Tolerances
 from edgeseg.runtime import Segmenter
-from edgeseg.runtime.results import InstanceResult
 from edgeseg.scenes.pictures import picture
 from tests.models.torchvision_weights import arranged
 

@@ -25,12 +25,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.frames.results import SemanticResult
 from edgeseg.metrics.boundary import boundary_counts, mean_boundary_f
 from edgeseg.metrics.confusion import confusion_matrix, mean_iou
 from edgeseg.metrics.flicker import flicker, flicker_counts
 from edgeseg.runtime.filters import LabelSmoothing
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import SemanticResult
 from edgeseg.scenes.scene import CLASS_NAMES, DEFAULT_SIZE_HW, Scene, animate
 from edgeseg.spec import VOID_LABEL
 

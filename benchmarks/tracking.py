@@ -28,12 +28,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks._detections import CROWDING, FPS, Case, Seen, true_iou, video
+from edgeseg.frames.results import NO_TRACK, InstanceResult, MaskCrop
 from edgeseg.metrics.assignment import largest_sum
 from edgeseg.metrics.identity import IdentityErrors
 from edgeseg.runtime.filters import Tracker, kalman, tracking
 from edgeseg.runtime.filters.overlap import box_iou
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import NO_TRACK, InstanceResult, MaskCrop
 from edgeseg.scenes.scene import animate
 
 CASES = (

@@ -30,7 +30,7 @@ def read_images(path: Path, spec: InputSpec, *, most: int = MAX_IMAGES) -> NDArr
     Raises:
         SourceError: if there is none that can be read.
     """
-    from edgeseg.runtime.preprocess import Preprocessor
+    from edgeseg.frames.preprocess import Preprocessor
     from edgeseg.runtime.sources import open_source
     from edgeseg.runtime.streams.losses import no_frames
 

@@ -77,7 +77,7 @@ def read_labelled(images: Path, labels: Path, spec: ModelSpec) -> tuple[NDArray[
     import cv2
     import numpy as np
 
-    from edgeseg.runtime.preprocess import Preprocessor
+    from edgeseg.frames.preprocess import Preprocessor
     from edgeseg.spec import VOID_LABEL
 
     if spec.task != "semantic" or spec.head.kind == "multilabel":

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from edgeseg.demo.showcase import FIRST_UNSEEN_SEED
 from edgeseg.files import write_whole
+from edgeseg.frames.results import SemanticResult
 from edgeseg.metrics.scores import Scores, ScoreSheet
 from edgeseg.runtime.crf.refinement import Refinement
 from edgeseg.runtime.engine import Engine
 from edgeseg.runtime.overlay import draw
-from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.sinks.base import encode_image
 from edgeseg.scenes import scene as scenes

@@ -13,6 +13,7 @@ import numpy as np
 from edgeseg.engines.building.build import build_engine
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.files import write_whole
+from edgeseg.frames.results import InstanceResult, SemanticResult
 from edgeseg.manifest import Manifest
 from edgeseg.metrics.average_precision import average_precision
 from edgeseg.metrics.confusion import confusion_matrix, mean_iou
@@ -22,7 +23,6 @@ from edgeseg.records import to_json_value
 from edgeseg.runtime.engine import Engine
 from edgeseg.runtime.pipeline import RunReport, run
 from edgeseg.runtime.profiling.profile import Profile, profile
-from edgeseg.runtime.results import InstanceResult, SemanticResult
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.sinks import open_sink
 from edgeseg.runtime.sinks.base import encode_image

@@ -14,11 +14,11 @@ from edgeseg.export.head import logits_from
 from edgeseg.export.meaning import MeaningErrors
 from edgeseg.export.program import SemanticProgram
 from edgeseg.export.reading import Read, coverage_notes
+from edgeseg.frames.geometry import Placement
+from edgeseg.frames.upsample import upsampled_labels
 from edgeseg.graph.outputs import Outputs
 from edgeseg.metrics.label_agreement import LabelErrors
 from edgeseg.proof.report import ParityReport
-from edgeseg.runtime.geometry import Placement
-from edgeseg.runtime.upsample import upsampled_labels
 from edgeseg.spec import ModelSpec
 
 ENLARGED = 2  # times the input's sides, at which the cost of labels is measured

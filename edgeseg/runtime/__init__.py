@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from edgeseg.lazy import public_names
 
 if TYPE_CHECKING:
+    from edgeseg.frames.results import InstanceResult, MaskCrop, SemanticResult
     from edgeseg.runtime.crf.instances import InstanceRefinement
     from edgeseg.runtime.crf.refinement import Refinement
     from edgeseg.runtime.engine import Engine
     from edgeseg.runtime.fake import FakeBackend
     from edgeseg.runtime.pipeline import stream
-    from edgeseg.runtime.results import InstanceResult, MaskCrop, SemanticResult
     from edgeseg.runtime.segmenter import Segmenter
     from edgeseg.runtime.streams.stream import Stream
     from edgeseg.runtime.streams.streams import Streams
@@ -22,11 +22,11 @@ _HOMES = {
     "Engine": "edgeseg.runtime.engine",
     "FakeBackend": "edgeseg.runtime.fake",
     "InstanceRefinement": "edgeseg.runtime.crf.instances",
-    "InstanceResult": "edgeseg.runtime.results",
-    "MaskCrop": "edgeseg.runtime.results",
+    "InstanceResult": "edgeseg.frames.results",
+    "MaskCrop": "edgeseg.frames.results",
     "Refinement": "edgeseg.runtime.crf.refinement",
     "Segmenter": "edgeseg.runtime.segmenter",
-    "SemanticResult": "edgeseg.runtime.results",
+    "SemanticResult": "edgeseg.frames.results",
     "Stream": "edgeseg.runtime.streams.stream",
     "Streams": "edgeseg.runtime.streams.streams",
     "Tiling": "edgeseg.runtime.tiles.tiling",

@@ -7,10 +7,10 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
+from edgeseg.frames.results import Result
 from edgeseg.runtime.backoff import Backoff
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.profiling.timing import StageTimes
-from edgeseg.runtime.results import Result
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sinks.worker import Delivered, SinkWorker
 from edgeseg.runtime.status import SinkStatus

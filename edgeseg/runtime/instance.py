@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.runtime.geometry import Placement
-from edgeseg.runtime.results import InstanceResult, MaskCrop
+from edgeseg.frames.geometry import Placement
+from edgeseg.frames.results import InstanceResult, MaskCrop
 from edgeseg.runtime.tiles.mosaic import Mosaic
 from edgeseg.runtime.tiles.objects import joined_objects
 from edgeseg.spec import Thresholds

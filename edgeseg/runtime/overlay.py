@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import ShapeError
+from edgeseg.frames.results import NO_TRACK, InstanceResult, MaskCrop, SemanticResult
 from edgeseg.palette import UNPAINTED_RGB
-from edgeseg.runtime.results import NO_TRACK, InstanceResult, MaskCrop, SemanticResult
 from edgeseg.spec import ModelSpec
 
 ALPHA = 0.5  # share of the class colour inside a region

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edgeseg.errors import SourceDownError
+from edgeseg.frames.results import Result
 from edgeseg.runtime.filters import Filter
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.profiling.timing import Summary
-from edgeseg.runtime.results import Result
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sources.base import Source

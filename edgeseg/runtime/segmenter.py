@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import UsageError
+from edgeseg.frames.geometry import Placement
+from edgeseg.frames.preprocess import Prepared, Preprocessor
+from edgeseg.frames.results import InstanceResult, SemanticResult
+from edgeseg.frames.semantic import semantic_result
 from edgeseg.manifest import Manifest
 from edgeseg.runtime.crf import instances, refinement
 from edgeseg.runtime.crf.instances import InstanceRefinement
 from edgeseg.runtime.crf.refinement import Refinement
 from edgeseg.runtime.engine import Engine
-from edgeseg.runtime.geometry import Placement
 from edgeseg.runtime.instance import instance_result
-from edgeseg.runtime.preprocess import Prepared, Preprocessor
-from edgeseg.runtime.results import InstanceResult, SemanticResult
-from edgeseg.runtime.semantic import semantic_result
 from edgeseg.runtime.steps import FinishStage, segment
 from edgeseg.runtime.tiles.blend import joined
 from edgeseg.runtime.tiles.cut import TileCutter

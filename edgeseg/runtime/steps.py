@@ -9,10 +9,10 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.runtime.geometry import Placement
-from edgeseg.runtime.preprocess import Prepared
+from edgeseg.frames.geometry import Placement
+from edgeseg.frames.preprocess import Prepared
+from edgeseg.frames.results import Result
 from edgeseg.runtime.profiling.timing import StageTimes
-from edgeseg.runtime.results import Result
 from edgeseg.spec import ModelSpec
 
 FinishStage = Literal["postprocess", "crf"]

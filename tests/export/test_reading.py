@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from edgeseg.errors import ExportError, UsageError
 from edgeseg.export.exporter import Settings, export_network
+from edgeseg.frames.geometry import place
+from edgeseg.frames.results import SemanticResult
+from edgeseg.frames.semantic import semantic_result
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import open_run
 from edgeseg.models.zoo import Network
 from edgeseg.proof.report import ParityReport
-from edgeseg.runtime.geometry import place
-from edgeseg.runtime.results import SemanticResult
-from edgeseg.runtime.semantic import semantic_result
 from edgeseg.scenes.pictures import picture
 from edgeseg.spec import Head
 

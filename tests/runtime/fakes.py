@@ -11,10 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edgeseg.frames.results import InstanceResult, MaskCrop
 from edgeseg.runtime import FakeBackend, Segmenter
 from edgeseg.runtime.fake import fake_outputs
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import InstanceResult, MaskCrop
 from edgeseg.runtime.sources.base import Source
 from edgeseg.spec import GraphSpec, InputSpec, ModelSpec, OutputSpec, Provenance
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import SinkError
+from edgeseg.frames.results import SemanticResult
 from edgeseg.runtime.backoff import Backoff
 from edgeseg.runtime.delivery import CLOSE_S, Delivery
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.profiling.timing import StageTimes
-from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sinks.worker import LIVE_ROOM
 from edgeseg.runtime.status import SinkState

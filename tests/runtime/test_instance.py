@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgeseg.runtime.geometry import place
+from edgeseg.frames.geometry import place
+from edgeseg.frames.results import InstanceResult
 from edgeseg.runtime.instance import instance_result, paste_masks
-from edgeseg.runtime.results import InstanceResult
 from edgeseg.spec import InputSpec, Thresholds
 
 FRAME_HW = (240, 320)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeseg.errors import ShapeError
+from edgeseg.frames.results import NO_TRACK, InstanceResult, MaskCrop, SemanticResult
 from edgeseg.runtime.overlay import draw, tag
-from edgeseg.runtime.results import NO_TRACK, InstanceResult, MaskCrop, SemanticResult
 
 from .fakes import INSTANCE, SEMANTIC, two_animals
 

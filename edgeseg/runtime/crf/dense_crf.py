@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from edgeseg.cores import usable_cores
 from edgeseg.errors import ShapeError, UsageError
+from edgeseg.frames.upsample import argmax_labels
 from edgeseg.runtime.crf import kernel, numpy_kernel
-from edgeseg.runtime.upsample import argmax_labels
 from edgeseg.spec import MAX_CLASSES, CRFSpec
 
 Normalisation = Literal["symmetric", "before", "after", "none"]

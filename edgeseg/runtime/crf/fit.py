@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.frames.geometry import Placement
+from edgeseg.frames.upsample import upsampled_labels
 from edgeseg.metrics.scores import Scores, ScoreSheet
 from edgeseg.runtime.crf.dense_crf import DenseCRF
-from edgeseg.runtime.geometry import Placement
-from edgeseg.runtime.upsample import upsampled_labels
 from edgeseg.spec import CRFSpec
 
 # Where the coarse search looks, uniformly in the logarithm: pixels and grey levels for a frame of 480 rows.

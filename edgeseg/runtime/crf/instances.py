@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.forks import tell_of_forks
+from edgeseg.frames.geometry import Placement
+from edgeseg.frames.results import InstanceResult
 from edgeseg.runtime.crf.budget import check_budget
 from edgeseg.runtime.crf.dense_crf import DenseCRF
-from edgeseg.runtime.geometry import Placement
 from edgeseg.runtime.instance import instance_result
-from edgeseg.runtime.results import InstanceResult
 from edgeseg.spec import CRFSpec, Thresholds
 
 DEFAULT = CRFSpec(

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.forks import tell_of_forks
+from edgeseg.frames.geometry import Placement
+from edgeseg.frames.results import SemanticResult
 from edgeseg.runtime.crf import kernel, numpy_kernel
 from edgeseg.runtime.crf.budget import Level, TimeBudget, check_budget, levels
 from edgeseg.runtime.crf.dense_crf import TILE, CRFResult, DenseCRF
-from edgeseg.runtime.geometry import Placement
-from edgeseg.runtime.results import SemanticResult
 from edgeseg.spec import CRFSpec
 
 DEFAULT = CRFSpec(height=480)

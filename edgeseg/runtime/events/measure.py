@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import UsageError
+from edgeseg.frames.results import InstanceResult, MaskCrop, Result
 from edgeseg.runtime.filters.classes import class_id_of
 from edgeseg.runtime.filters.polygon import check_polygon, polygon_mask
-from edgeseg.runtime.results import InstanceResult, MaskCrop, Result
 from edgeseg.runtime.settings import ZoneSettings
 from edgeseg.spec import ModelSpec
 

@@ -10,13 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.frames.results import Result
 from edgeseg.runtime.events.event import Event, wall_time
 from edgeseg.runtime.events.measure import Measure
 from edgeseg.runtime.events.outputs import EventOutput, EventOutputs
 from edgeseg.runtime.events.zone import Change, Zone
 from edgeseg.runtime.filters.elapsed import Elapsed
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import Result
 from edgeseg.runtime.settings import ZoneSettings
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.spec import ModelSpec

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.frames.results import InstanceResult, MaskCrop
 from edgeseg.runtime.filters.overlap import box_iou, mask_iou
-from edgeseg.runtime.results import InstanceResult, MaskCrop
 
 NONE = -1  # no track
 BUFFER = 0.5  # of a box's side, by which the box grows on each side

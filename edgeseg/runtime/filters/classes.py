@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import UsageError, name_a_few, shown
+from edgeseg.frames.results import InstanceResult, Result, SemanticResult
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import InstanceResult, Result, SemanticResult
 from edgeseg.spec import VOID_LABEL, ModelSpec
 
 LEVELS = 256  # of a label

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from edgeseg.frames.results import Result
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import Result
 
 
 class Filter(Protocol):

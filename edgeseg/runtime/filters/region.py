@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.frames.results import InstanceResult, MaskCrop, Result, SemanticResult
 from edgeseg.runtime.filters.polygon import check_polygon, polygon_mask
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import InstanceResult, MaskCrop, Result, SemanticResult
 from edgeseg.runtime.settings import Polygon
 from edgeseg.spec import VOID_LABEL
 

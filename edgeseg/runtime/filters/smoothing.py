@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import UsageError
+from edgeseg.frames.results import Result, SemanticResult
 from edgeseg.runtime.filters.elapsed import Elapsed
 from edgeseg.runtime.filters.motion import Motion
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import Result, SemanticResult
 
 MOST_VOTES = 6  # so many frames in a row that say otherwise change the best settled label
 CUT = 0.7  # share of the picture that moves when it is another one

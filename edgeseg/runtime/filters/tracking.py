@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import UsageError
+from edgeseg.frames.results import NO_TRACK, InstanceResult, MaskCrop, Result
 from edgeseg.runtime.filters.association import NONE, match, similarity
 from edgeseg.runtime.filters.elapsed import Elapsed
 from edgeseg.runtime.filters.kalman import BoxFilter
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import NO_TRACK, InstanceResult, MaskCrop, Result
 
 SURE = 0.8  # score from which an object has an id at once
 LIKELY = 0.5  # score from which an object begins a track, which has an id once it is found again

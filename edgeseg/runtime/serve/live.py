@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.frames.results import Result, SemanticResult, track_or_none
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import Result, SemanticResult, track_or_none
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.spec import VOID_LABEL
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from edgeseg.errors import UsageError
-from edgeseg.runtime.results import Result
+from edgeseg.frames.results import Result
 from edgeseg.runtime.sinks.addresses import check_address, is_address, open_address
 from edgeseg.runtime.sinks.amounts import Amount
 from edgeseg.runtime.sinks.base import Sink

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import SinkError, one_line
 from edgeseg.files import Claim, check_writable
+from edgeseg.frames.results import Result
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import Result
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sinks.encoder import H264, FrameClock, VideoTiming, VideoWriter, open_video
 from edgeseg.runtime.sources.address import without_password

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from edgeseg.frames.results import InstanceResult, Result, SemanticResult, track_or_none
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import InstanceResult, Result, SemanticResult, track_or_none
 
 TIME_DIGITS = 6  # of seconds: finer than the clock of any container but those of nanoseconds
 MS_DIGITS = 3

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import SinkError
 from edgeseg.files import Claim, check_writable
+from edgeseg.frames.results import InstanceResult, Result, SemanticResult, track_or_none
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import InstanceResult, Result, SemanticResult, track_or_none
 from edgeseg.runtime.sinks.base import Sink, encode_image
 from edgeseg.runtime.sinks.written import WrittenList
 from edgeseg.spec import ModelSpec

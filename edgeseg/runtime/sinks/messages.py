@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import SinkError
+from edgeseg.frames.results import Result
 from edgeseg.runtime.backoff import Backoff
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import Result
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sinks.describe import describe, to_line
 from edgeseg.spec import ModelSpec

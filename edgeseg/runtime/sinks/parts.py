@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.files import Claim
+from edgeseg.frames.results import Result
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import Result
 from edgeseg.runtime.sinks.amounts import Amount
 from edgeseg.runtime.sinks.base import Sink
 

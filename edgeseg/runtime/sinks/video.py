@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import SinkError
 from edgeseg.files import Claim, check_writable
+from edgeseg.frames.results import Result
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import Result
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sinks.encoder import (
     CODECS,

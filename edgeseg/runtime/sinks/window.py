@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import SinkError
+from edgeseg.frames.results import Result
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import Result
 from edgeseg.runtime.sinks.base import Sink
 
 TITLE = "edgeseg"

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import SinkError, one_line
+from edgeseg.frames.results import Result
 from edgeseg.runtime.backoff import Backoff
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.overlay import draw
 from edgeseg.runtime.profiling.timing import StageTimes
-from edgeseg.runtime.results import Result
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.status import SinkState, SinkStatus
 from edgeseg.spec import ModelSpec

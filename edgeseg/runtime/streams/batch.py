@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.frames.geometry import Placement
+from edgeseg.frames.preprocess import Prepared
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.geometry import Placement
-from edgeseg.runtime.preprocess import Prepared
 from edgeseg.runtime.profiling.timing import MS_PER_S
 
 if TYPE_CHECKING:

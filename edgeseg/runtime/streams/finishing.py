@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from edgeseg.frames.results import Result
 from edgeseg.runtime.filters import Filter
-from edgeseg.runtime.results import Result
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.streams.batch import Item
 

@@ -8,11 +8,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from edgeseg.frames.results import Result
 from edgeseg.runtime.delivery import Delivery
 from edgeseg.runtime.filters import Filter
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.profiling.timing import MS_PER_S, StageTimes
-from edgeseg.runtime.results import Result
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.settings import DEFAULT_STALL_TIMEOUT_S
 from edgeseg.runtime.sinks.base import Sink

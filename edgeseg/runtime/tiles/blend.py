@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.runtime.geometry import Placement
+from edgeseg.frames.geometry import Placement
+from edgeseg.frames.upsample import upsampled_planes
 from edgeseg.runtime.tiles.mosaic import Mosaic
-from edgeseg.runtime.upsample import upsampled_planes
 
 BORDER = 0.25  # of an overlap, at each end of it, in which only one tile counts
 

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.runtime.geometry import Placement
-from edgeseg.runtime.preprocess import Prepared, Preprocessor, check_frame
+from edgeseg.frames.geometry import Placement
+from edgeseg.frames.preprocess import Prepared, Preprocessor, check_frame
 from edgeseg.runtime.tiles.mosaic import Mosaic, lay_out
 from edgeseg.runtime.tiles.tiling import Tiling
 from edgeseg.spec import InputSpec, ModelSpec

@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from itertools import product
 
-from edgeseg.runtime.geometry import Placement, place, resized_hw
+from edgeseg.frames.geometry import Placement, place, resized_hw
 from edgeseg.runtime.tiles.tiling import Tiling
 from edgeseg.spec import InputSpec, ModelSpec
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.runtime.results import InstanceResult, MaskCrop
+from edgeseg.frames.results import InstanceResult, MaskCrop
 from edgeseg.runtime.tiles.mosaic import Mosaic
 
 AGREE_IOU = 0.5  # of masks, within what two views share: they are one object

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgeseg.frames.geometry import place
 from edgeseg.runtime.crf.fit import Example, fit, score
 from edgeseg.runtime.crf.refinement import DEFAULT
-from edgeseg.runtime.geometry import place
 from edgeseg.spec import CRFSpec, InputSpec
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import UsageError
+from edgeseg.frames.geometry import place
 from edgeseg.runtime.crf import DenseCRF
 from edgeseg.runtime.crf.instances import DEFAULT, InstanceRefinement, object_logits
-from edgeseg.runtime.geometry import place
 from edgeseg.runtime.instance import instance_result
 from edgeseg.spec import CRFSpec, InputSpec, Thresholds
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import UsageError
+from edgeseg.frames.geometry import place
 from edgeseg.runtime.crf import DenseCRF
 from edgeseg.runtime.crf.budget import Level
 from edgeseg.runtime.crf.refinement import DEFAULT, Refinement, boundary_tiles, doubled_labels
-from edgeseg.runtime.geometry import place
 from edgeseg.spec import InputSpec
 
 

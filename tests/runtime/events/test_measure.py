@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import UsageError
+from edgeseg.frames.results import InstanceResult, MaskCrop, SemanticResult
 from edgeseg.runtime.events.measure import Measure
-from edgeseg.runtime.results import InstanceResult, MaskCrop, SemanticResult
 from edgeseg.runtime.settings import ZoneSettings
 from tests.runtime.fakes import INSTANCE, SEMANTIC
 

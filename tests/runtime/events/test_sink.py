@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import UsageError
+from edgeseg.frames.results import SemanticResult
 from edgeseg.runtime.events.outputs import EventOutputs
 from edgeseg.runtime.events.sink import ZoneSink
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.settings import ZoneSettings
 from tests.runtime.fakes import SEMANTIC
 

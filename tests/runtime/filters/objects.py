@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import strategies as st
 
+from edgeseg.frames.results import InstanceResult, MaskCrop
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import InstanceResult, MaskCrop
 
 FRAME_HW = (60, 80)
 

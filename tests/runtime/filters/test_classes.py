@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import UsageError
+from edgeseg.frames.results import InstanceResult, SemanticResult
 from edgeseg.runtime.filters import ClassFilter
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import InstanceResult, SemanticResult
 from tests.runtime.fakes import INSTANCE, SEMANTIC, two_animals
 from tests.runtime.specs import instances_spec
 

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeseg.frames.results import MaskCrop
 from edgeseg.runtime.filters.overlap import box_iou, mask_iou
-from edgeseg.runtime.results import MaskCrop
 
 NOWHERE = np.zeros((1, 2), np.intp)
 PAIR = np.ones((1, 1), np.bool_)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 
+from edgeseg.frames.results import InstanceResult, SemanticResult
 from edgeseg.runtime.filters import RegionFilter
 from edgeseg.runtime.filters.polygon import polygon_mask
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import InstanceResult, SemanticResult
 from tests.runtime.fakes import two_animals
 from tests.runtime.filters.objects import boxes_full, polygons
 

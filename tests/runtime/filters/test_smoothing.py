@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeseg.errors import UsageError
+from edgeseg.frames.results import SemanticResult
 from edgeseg.metrics.boundary import boundary_counts, mean_boundary_f
 from edgeseg.metrics.flicker import flicker, flicker_counts
 from edgeseg.runtime.filters import LabelSmoothing
 from edgeseg.runtime.filters.smoothing import LONGEST_GAP_S, MOST_VOTES
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import SemanticResult
 from edgeseg.scenes.scene import CLASS_NAMES, animate
 from tests.runtime.fakes import two_animals
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeseg.errors import UsageError
+from edgeseg.frames.results import NO_TRACK, InstanceResult, SemanticResult
 from edgeseg.runtime.filters import Tracker
 from edgeseg.runtime.filters.tracking import LOST_S, MOST_TRACKS
-from edgeseg.runtime.results import NO_TRACK, InstanceResult, SemanticResult
 from tests.runtime.filters.objects import Box, boxes_full, frame
 
 FPS = 10.0

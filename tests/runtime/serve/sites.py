@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgeseg.frames.results import SemanticResult
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.profiling.timing import Summary
-from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.serve.app import Served
 from edgeseg.runtime.serve.live import LiveSink
 from edgeseg.runtime.status import (

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgeseg.frames.results import NO_TRACK, SemanticResult
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import NO_TRACK, SemanticResult
 from edgeseg.runtime.serve import live
 from edgeseg.runtime.serve.live import KEPT, MOST_SIDE_PX, LiveSink, Shot
 

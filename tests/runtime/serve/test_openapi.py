@@ -8,8 +8,8 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 
+from edgeseg.frames.results import SemanticResult
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.serve import app
 from edgeseg.runtime.serve.app import Served
 from edgeseg.runtime.serve.live import LiveSink

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import SinkError
+from edgeseg.frames.results import SemanticResult
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.sinks import open_sink
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sinks.broadcast import LISTED_SEGMENTS

@@ -9,8 +9,8 @@ import pytest
 from pycocotools.coco import COCO
 
 from edgeseg.errors import SinkError
+from edgeseg.frames.results import SemanticResult
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.sinks import open_sink
 from edgeseg.runtime.sinks.coco import CocoSink
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgeseg.frames.results import SemanticResult
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.sinks.describe import describe, to_line
 
 from ..fakes import two_animals

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import SinkError
+from edgeseg.frames.results import NO_TRACK, SemanticResult
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import NO_TRACK, SemanticResult
 from edgeseg.runtime.sinks import FolderSink, ImageSink
 from edgeseg.runtime.sinks.base import encode_image
 from edgeseg.runtime.sinks.images import instance_map

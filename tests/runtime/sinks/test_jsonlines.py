@@ -13,8 +13,8 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from edgeseg.errors import SinkError
+from edgeseg.frames.results import SemanticResult
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.sinks import JsonLinesSink
 
 from ..fakes import INSTANCE, SEMANTIC, two_animals

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import SinkError, UsageError
+from edgeseg.frames.results import SemanticResult
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.sinks import (
     FolderSink,
     ImageSink,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import SinkError
+from edgeseg.frames.results import SemanticResult
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.sinks import open_sink
 from edgeseg.runtime.sinks.amounts import Amount
 from edgeseg.runtime.sinks.parts import parts_of, remove_oldest

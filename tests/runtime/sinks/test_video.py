@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import SinkError
+from edgeseg.frames.results import SemanticResult
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.sinks.video import RESERVE_BYTES, VideoSink
 from edgeseg.runtime.sources import open_source
 

@@ -14,8 +14,8 @@ import pytest
 
 from edgeseg.cli import status_of
 from edgeseg.errors import SinkError
+from edgeseg.frames.results import SemanticResult
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.sinks import window
 from edgeseg.runtime.sinks.window import WindowSink
 from tests.runtime.tiny_models import labels_engine

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from edgeseg.errors import SinkError
+from edgeseg.frames.results import Result
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import Result
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.site.late_sinks import LateSink, Once
 from tests.runtime.fakes import GreyFrames, two_animals

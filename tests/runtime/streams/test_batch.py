@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgeseg.frames.geometry import place
+from edgeseg.frames.preprocess import Prepared
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.geometry import place
-from edgeseg.runtime.preprocess import Prepared
 from edgeseg.runtime.streams.batch import Batch, Item
 from edgeseg.spec import InputSpec
 

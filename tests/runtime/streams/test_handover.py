@@ -4,8 +4,8 @@ import threading
 
 import numpy as np
 
+from edgeseg.frames.results import SemanticResult
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import SemanticResult
 from edgeseg.runtime.streams.handover import Handover
 
 from .cameras import PATIENCE_S, until

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import EngineError, SourceError, UsageError
+from edgeseg.frames.results import Result
 from edgeseg.runtime import FakeBackend, Segmenter
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.results import Result
 from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.status import DropCause, SourceState
 from edgeseg.runtime.streams.stream import Stream

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import ShapeError
-from edgeseg.runtime.preprocess import Preprocessor
+from edgeseg.frames.preprocess import Preprocessor
 from edgeseg.runtime.tiles.cut import TileCutter
 from edgeseg.runtime.tiles.mosaic import Mosaic
 from edgeseg.runtime.tiles.tiling import Tiling

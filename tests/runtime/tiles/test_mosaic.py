@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeseg.runtime.geometry import place
+from edgeseg.frames.geometry import place
 from edgeseg.runtime.tiles.mosaic import Mosaic, lay_out, output_stride_hw
 from edgeseg.runtime.tiles.tiling import Tiling
 from tests.runtime.specs import SIZE_HW, STRIDE, instances_spec, labels_spec, logits_spec

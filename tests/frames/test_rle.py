@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from edgeseg.runtime.rle import encode_crop, encode_labels
+from edgeseg.frames.rle import encode_crop, encode_labels
 
 FRAME_HW = (5, 7)
 

@@ -27,7 +27,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.runtime.geometry import Placement
+from edgeseg.frames.geometry import Placement
 
 _CHUNK_PIXELS = 1 << 16  # interpolated at a time: 256 KiB of float32, which a core's cache holds
 

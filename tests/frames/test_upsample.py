@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgeseg.runtime.geometry import Placement, place
-from edgeseg.runtime.upsample import argmax_labels, upsampled_labels, upsampled_planes
+from edgeseg.frames.geometry import Placement, place
+from edgeseg.frames.upsample import argmax_labels, upsampled_labels, upsampled_planes
 from edgeseg.spec import InputSpec, ResizePolicy
 
 ROUNDING = 1e-5  # of float32 logits of a few units, interpolated

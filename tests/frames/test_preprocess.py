@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import ShapeError
-from edgeseg.runtime.preprocess import Preprocessor
+from edgeseg.frames.preprocess import Preprocessor
 from edgeseg.spec import InputSpec
 
 PAD = (10, 20, 30)

@@ -10,7 +10,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from edgeseg.errors import UsageError
-from edgeseg.runtime.results import NO_TRACK, InstanceResult, MaskCrop, SemanticResult
+from edgeseg.frames.results import NO_TRACK, InstanceResult, MaskCrop, SemanticResult
 
 # pycocotools 2.0.11 decodes through an `__array__` that numpy 2 warns of
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

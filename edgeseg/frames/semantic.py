@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.runtime.geometry import Placement
-from edgeseg.runtime.results import SemanticResult
-from edgeseg.runtime.upsample import upsampled_labels, upsampled_planes
+from edgeseg.frames.geometry import Placement
+from edgeseg.frames.results import SemanticResult
+from edgeseg.frames.upsample import upsampled_labels, upsampled_planes
 from edgeseg.spec import LOGITS_HEAD, VOID_LABEL, HeadSpec
 
 

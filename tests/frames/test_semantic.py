@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgeseg.runtime.geometry import place
-from edgeseg.runtime.semantic import semantic_result
-from edgeseg.runtime.upsample import upsampled_planes
+from edgeseg.frames.geometry import place
+from edgeseg.frames.semantic import semantic_result
+from edgeseg.frames.upsample import upsampled_planes
 from edgeseg.spec import HeadSpec, InputSpec
 
 

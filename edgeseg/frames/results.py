@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import UsageError
-from edgeseg.runtime.rle import RLE, encode_crop, encode_labels
+from edgeseg.frames.rle import RLE, encode_crop, encode_labels
 
 NO_TRACK = -1  # of an object that belongs to no track
 

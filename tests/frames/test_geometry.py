@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeseg.runtime.geometry import Placement, place
+from edgeseg.frames.geometry import Placement, place
 from edgeseg.spec import InputSpec, ResizePolicy
 
 POLICIES: tuple[ResizePolicy, ...] = ("stretch", "letterbox", "shortest_edge")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import ShapeError
-from edgeseg.runtime.geometry import Placement, place
+from edgeseg.frames.geometry import Placement, place
 from edgeseg.spec import InputSpec
 
 _CHANNELS = 3
