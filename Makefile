@@ -12,7 +12,7 @@ DEMO_FLAGS ?=
 TEST_FLAGS ?=
 
 BIN := $(VENV)/bin
-KERNEL := $(wildcard edgeseg/runtime/crf/native/*)
+KERNELS := $(wildcard edgeseg/*/native/* edgeseg/*/*/native/*)
 
 .PHONY: demo test lint docs bench clean
 
@@ -43,15 +43,15 @@ clean:
 $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.ready-demo: $(BIN)/pip pyproject.toml setup.py $(KERNEL)
+$(VENV)/.ready-demo: $(BIN)/pip pyproject.toml setup.py $(KERNELS)
 	$(BIN)/pip install $(PIP_FLAGS) --quiet --editable ".[cpu,export]"
 	touch $@
 
-$(VENV)/.ready-dev: $(BIN)/pip pyproject.toml setup.py $(KERNEL)
+$(VENV)/.ready-dev: $(BIN)/pip pyproject.toml setup.py $(KERNELS)
 	$(BIN)/pip install $(PIP_FLAGS) --quiet --editable ".[cpu,openvino,mnn,tensorrt-rtx,export,streams,serve,dev]"
 	-$(BIN)/pip install $(PIP_FLAGS) --quiet --editable ".[crf-peers]"  # tests skip what is missing
 	touch $@
 
-$(VENV)/.ready-docs: $(BIN)/pip pyproject.toml setup.py $(KERNEL)
+$(VENV)/.ready-docs: $(BIN)/pip pyproject.toml setup.py $(KERNELS)
 	$(BIN)/pip install $(PIP_FLAGS) --quiet --editable ".[docs]"
 	touch $@

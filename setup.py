@@ -1,4 +1,4 @@
-"""Build the CRF's kernel: plain shared libraries without Python's ABI; without a compiler there is none."""
+"""Build the kernels in C++: plain shared libraries without Python's ABI; no compiler, no kernels."""
 
 import os
 import platform
@@ -8,7 +8,10 @@ from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
-FOLDER = "edgeseg/runtime/crf/native"
+KERNELS = {  # what a library is called, and its source
+    "edgeseg.runtime.crf._kernel": "edgeseg/runtime/crf/native/kernel.cpp",
+    "edgeseg.frames._resize": "edgeseg/frames/native/resizing.cpp",
+}
 FLAGS = [
     "-std=c++17",
     "-O3",
@@ -47,14 +50,15 @@ class PlatformWheel(bdist_wheel):
 setup(
     ext_modules=[
         Extension(
-            f"edgeseg.runtime.crf._kernel_{name}",
-            sources=[f"{FOLDER}/kernel.cpp"],
-            depends=sorted(glob(f"{FOLDER}/*.hpp")),
+            f"{library}_{name}",
+            sources=[source],
+            depends=sorted(glob(f"{os.path.dirname(source)}/*.hpp")),
             extra_compile_args=[*FLAGS, *flags],
             extra_link_args=["-pthread"],
             language="c++",
             optional=True,
         )
+        for library, source in KERNELS.items()
         for name, flags in INSTRUCTIONS.items()
     ],
     cmdclass={"build_ext": BuildLibraries, "bdist_wheel": PlatformWheel},

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import ShapeError
 from edgeseg.frames.geometry import Placement, place
+from edgeseg.frames.resize import resize
 from edgeseg.spec import InputSpec
 
 _CHANNELS = 3
@@ -32,9 +32,9 @@ class Prepared(NamedTuple):
 class Preprocessor:
     """Put frames into the input that `spec` describes; each thread into one of its own.
 
-    Frames are resized with INTER_LINEAR and not smoothed before shrinking. torchvision's detection networks
-    resize their own pictures so, in training too; a semantic network whose training smoothed them, as PIL and
-    `antialias=True` do, sees sharper ones here, the more so the more a frame shrinks.
+    Frames are resized by the spec's `resize_filter`, within one grey level of what the library it stands for
+    gives. A network whose training used another filter sees sharper or softer pictures than it knows, the
+    more so the more a frame shrinks.
     """
 
     def __init__(self, spec: InputSpec) -> None:
@@ -59,7 +59,7 @@ class Preprocessor:
         if placement.frame_hw == (placement.height, placement.width):
             np.copyto(window, frame)
         else:
-            cv2.resize(frame, (placement.width, placement.height), dst=window, interpolation=cv2.INTER_LINEAR)
+            resize(frame, window, self._spec.resize_filter)
         return Prepared(canvas.image, placement)
 
 

@@ -5,10 +5,11 @@ import re
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from edgeseg.errors import ShapeError
 from edgeseg.frames.preprocess import Preprocessor
-from edgeseg.spec import InputSpec
+from edgeseg.spec import InputSpec, ResizeFilter, ResizePolicy
 
 PAD = (10, 20, 30)
 
@@ -39,6 +40,19 @@ def test_a_frame_is_resized_bilinearly_between_bars() -> None:
     np.testing.assert_array_equal(image[0][placement.window], cv2.resize(frame, (40, 20)))
     assert (image[0, :10] == PAD).all()
     assert (image[0, 30:] == PAD).all()
+
+
+@pytest.mark.parametrize("by", ["linear", "antialias", "area", "pil"])
+@pytest.mark.parametrize("policy", ["stretch", "letterbox", "shortest_edge"])
+def test_a_frame_is_resized_by_the_filter_of_the_spec(policy: ResizePolicy, by: ResizeFilter) -> None:
+    frame = picture(130, 200)
+    image, placement = Preprocessor(InputSpec(40, 50, resize=policy, resize_filter=by))(frame)
+    size_wh = (placement.width, placement.height)
+    expected = {
+        "linear": cv2.resize(frame, size_wh, interpolation=cv2.INTER_LINEAR),
+        "area": cv2.resize(frame, size_wh, interpolation=cv2.INTER_AREA),
+    }.get(by, np.asarray(Image.fromarray(frame).resize(size_wh, Image.Resampling.BILINEAR)))
+    assert np.abs(image[0][placement.window].astype(int) - expected.astype(int)).max() <= 1
 
 
 def test_the_buffer_is_reused_and_nothing_of_another_frame_size_remains() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.frames.geometry import Placement
 from edgeseg.frames.preprocess import Prepared, Preprocessor, check_frame
+from edgeseg.frames.resize import resize
 from edgeseg.runtime.tiles.mosaic import Mosaic, lay_out
 from edgeseg.runtime.tiles.tiling import Tiling
 from edgeseg.spec import InputSpec, ModelSpec
@@ -48,7 +48,7 @@ class TileCutter:
         content = frame
         if frame_hw != (mosaic.height, mosaic.width):
             content = canvas.content
-            cv2.resize(frame, content.shape[1::-1], dst=content, interpolation=cv2.INTER_LINEAR)
+            resize(frame, content, self._spec.input.resize_filter)
         height, width = mosaic.tile_hw
         images = canvas.images
         for image, (top, left) in zip(images, mosaic.corners, strict=False):

@@ -37,11 +37,12 @@ def test_what_is_left_of_the_last_tiles_has_the_colour_of_padding() -> None:
     assert (images[-1, :, 121 - left :] == (1, 2, 3)).all()
 
 
-def test_frames_are_resized_once_to_so_many_tiles() -> None:
-    frame = noise(160, 240)
-    images, mosaic = TileCutter(labels_spec(), Tiling((3, 3), 0.25))(frame)
+@pytest.mark.parametrize("by", ["linear", "antialias", "area", "pil"])
+def test_frames_are_resized_once_to_so_many_tiles(by: str) -> None:
+    frame = noise(200, 240)
+    images, mosaic = TileCutter(labels_spec(resize_filter=by), Tiling((3, 3), 0.25))(frame)
     assert isinstance(mosaic, Mosaic)
-    halved = Preprocessor(labels_spec((80, 120)).input)(frame).image[0]
+    halved = Preprocessor(labels_spec((80, 120), resize_filter=by).input)(frame).image[0]
     for image, (top, left) in zip(images, mosaic.corners, strict=True):
         np.testing.assert_array_equal(image, halved[top : top + 32, left : left + 48])
 

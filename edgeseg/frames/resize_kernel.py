@@ -1,0 +1,83 @@
+"""Call the kernel that resizes, a shared library without Python in it; ctypes lets go of the GIL meanwhile.
+
+It is compiled twice: for any CPU of its kind (`baseline`), and for x86-64 with AVX2 and FMA (`avx2`). Where
+neither was built, `resize_by_numpy` does the same.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.frames.resize_weights import Axis
+
+_AVX2, _FMA3 = 11, 12  # as cv2.checkHardwareSupport numbers them
+_CHANNELS = 3
+_READ_BEHIND = 1  # floats: the kernel reads pixels by four
+
+
+@cache
+def fastest() -> str | None:
+    """Name the fastest kernel that was built and runs on this CPU; None: there is none."""
+    if _path("avx2").exists() and cv2.checkHardwareSupport(_AVX2) and cv2.checkHardwareSupport(_FMA3):
+        return "avx2"
+    return "baseline" if _path("baseline").exists() else None
+
+
+def resize_by_kernel(
+    name: str, frame: NDArray[np.uint8], rows: Axis, columns: Axis, out: NDArray[np.uint8]
+) -> None:
+    """Weigh rows, then columns, and round once.
+
+    Args:
+        name: of the kernel, `avx2` or `baseline`.
+        frame: (H, W, 3); pixels must lie one behind the other, rows may lie anywhere.
+        rows, columns: (h,) and (w,).
+        out: (h, w, 3), likewise.
+    """
+    line = np.zeros((frame.shape[1] + columns.weight.shape[1]) * _CHANNELS + _READ_BEHIND, np.float32)
+    _open(name).edgeseg_resize(
+        *(frame.ctypes.data, frame.strides[0], *frame.shape[:2]),
+        *(out.ctypes.data, out.strides[0], *out.shape[:2]),
+        *(rows.first.ctypes.data, rows.weight.ctypes.data, rows.weight.shape[1]),
+        *(columns.first.ctypes.data, columns.weight.ctypes.data, columns.weight.shape[1]),
+        line.ctypes.data,
+    )
+
+
+def resize_by_numpy(frame: NDArray[np.uint8], rows: Axis, columns: Axis, out: NDArray[np.uint8]) -> None:
+    """Do what `resize_by_kernel` does, in several times its time."""
+    lines = _weigh(frame, rows).transpose(1, 0, 2)  # (W, h, 3)
+    pixels = _weigh(np.ascontiguousarray(lines), columns).transpose(1, 0, 2)  # (h, w, 3)
+    np.copyto(out, pixels + np.float32(0.5), casting="unsafe")
+
+
+def _weigh(image: NDArray[np.uint8] | NDArray[np.float32], axis: Axis) -> NDArray[np.float32]:
+    """Weigh the rows of (H, W, 3)."""
+    weighed = np.empty((len(axis.first), *image.shape[1:]), np.float32)
+    for row, first, weight in zip(weighed, axis.first, axis.weight, strict=True):
+        taken = image[first : first + len(weight)].reshape(-1, row.size)
+        np.matmul(weight[: len(taken)], taken.astype(np.float32), out=row.reshape(-1))
+    return weighed
+
+
+def _path(name: str) -> Path:
+    return Path(__file__).with_name(f"_resize_{name}.so")
+
+
+@cache
+def _open(name: str) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(_path(name)))
+    pointer, integer, offset = ctypes.c_void_p, ctypes.c_int, ctypes.c_ssize_t
+    library.edgeseg_resize.restype = None
+    library.edgeseg_resize.argtypes = [
+        *([pointer, offset, integer, integer] * 2),
+        *([pointer, pointer, integer] * 2),
+        pointer,
+    ]
+    return library
