@@ -76,8 +76,10 @@ def _open(name: str) -> ctypes.CDLL:
     pointer, integer, offset = ctypes.c_void_p, ctypes.c_int, ctypes.c_ssize_t
     library.edgeseg_resize.restype = None
     library.edgeseg_resize.argtypes = [
-        *([pointer, offset, integer, integer] * 2),
-        *([pointer, pointer, integer] * 2),
+        *(pointer, offset, integer, integer),
+        *(pointer, offset, integer, integer),
+        *(pointer, pointer, integer),
+        *(pointer, pointer, integer),
         pointer,
     ]
     return library
