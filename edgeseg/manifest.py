@@ -38,6 +38,7 @@ class Manifest(Ranged):
         options: belong to the backend, which knows their types and ranges.
         proven: whether the engine itself was run and compared when it was built; without its device only its
             graph was.
+        passes: that made its graph faster here: the places that each changed, by its title.
         built_on: what the engine is tied to, such as the library's version and the processor's name; the
             backend refuses to open it elsewhere.
     """
@@ -50,6 +51,7 @@ class Manifest(Ranged):
     model_sha256: str
     files: Mapping[str, str]
     options: Mapping[str, Any] = field(default_factory=dict)
+    passes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     built_on: Mapping[str, str] = field(default_factory=dict)
     proven: bool = True
     schema_version: Annotated[int, Range(MANIFEST_VERSION, MANIFEST_VERSION)] = MANIFEST_VERSION

@@ -16,6 +16,7 @@ from edgeseg.cli.options import DEVICES, PATH, THREADS, status
 from edgeseg.cli.tables import (
     beside_float_lines,
     measured_lines,
+    passes_lines,
     print_parity,
     print_precision,
 )
@@ -55,6 +56,11 @@ if TYPE_CHECKING:
 @click.option(
     "--measure-again", is_flag=True, help="Use no times that earlier builds measured on this machine."
 )
+@click.option(
+    "--passes/--no-passes",
+    default=True,
+    help="Change an fp32 graph where that measures faster here (the default), or leave it as exported.",
+)
 @click.option("--package", is_flag=True, help="Write one file that a device builds from, with these options.")
 @click.option("--portable", is_flag=True, hidden=True)  # what --package was called before
 @click.option(
@@ -66,6 +72,7 @@ def command(
     threads: int | None,
     images: Path | None,
     measure_again: bool,
+    passes: bool,
     package: bool,
     portable: bool,
     output: Path,
@@ -84,9 +91,10 @@ def command(
     ranges = Ranges(**{name: choices.pop(name) for name in RANGE_FLAGS})
     asked = PackedRequest(options=given(choices), **choices)
     if package or portable:
-        if is_package(model) or threads or images or measure_again:
+        if is_package(model) or threads or images or measure_again or not passes:
             raise UsageError(
-                "--package packs an .onnx; --threads, --images and --measure-again are for the device's build"
+                "--package packs an .onnx; --threads, --images, --measure-again and --no-passes are for the "
+                "device's build"
             )
         packed, files = asked.detached()
         with status(f"packing {model}") as say, tempfile.TemporaryDirectory() as folder:
@@ -102,7 +110,7 @@ def command(
         _check_ranges(asked.request(threads).precision, ranges)
     with to_build(model, asked, threads) as wanted:
         _check_ranges(wanted.request.precision, ranges, wanted.choice)
-        _build(wanted, output, images=images, ranges=ranges, measure_again=measure_again)
+        _build(wanted, output, images=images, ranges=ranges, measure_again=measure_again, passes=passes)
 
 
 def _write_ranges(
@@ -132,7 +140,13 @@ def _check_ranges(precision: Precision, ranges: Ranges, packed: Int8Choice | Non
 
 
 def _build(
-    wanted: ToBuild, output: Path, *, images: Path | None, ranges: Ranges, measure_again: bool
+    wanted: ToBuild,
+    output: Path,
+    *,
+    images: Path | None,
+    ranges: Ranges,
+    measure_again: bool,
+    passes: bool,
 ) -> None:
     from edgeseg.engines import timings
     from edgeseg.engines.backend import remarks_on
@@ -148,9 +162,14 @@ def _build(
             images=frames,
             calibration=ranges.read(spec) or wanted.choice,
             measure_again=measure_again,
+            passes=passes,
             on_step=say,
         )
-    for line in (*measured_lines(built.measured), *remarks_on(output, built.manifest)):
+    for line in (
+        *measured_lines(built.measured),
+        *passes_lines(built.manifest.passes),
+        *remarks_on(output, built.manifest),
+    ):
         click.echo(line)
     if any(entry.recalled for entry in (*built.measured, *built.beside_float)):
         click.echo(f"times measured before are from {timings.folder()}; --measure-again measures anew")

@@ -67,6 +67,7 @@ def inspect_engine(folder: Path) -> dict[str, Any]:
         "device": manifest.device,
         **describe_spec(manifest.spec),
         "options": dict(manifest.options),
+        "passes": {title: len(sites) for title, sites in manifest.passes.items()},
         "files": {name: (folder / name).stat().st_size for name in manifest.files},
         "parity_report": (folder / PARITY_NAME).is_file(),
         **_describe_precision(folder, manifest),

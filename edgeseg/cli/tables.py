@@ -59,6 +59,11 @@ def measured_lines(measured: Sequence[Measured]) -> list[str]:
     return lines
 
 
+def passes_lines(passes: Mapping[str, Sequence[str]]) -> list[str]:
+    """Say which passes made a graph faster, and in how many places."""
+    return [f"{title}: {len(sites)} places changed, which measured faster" for title, sites in passes.items()]
+
+
 def beside_float_lines(measured: Sequence[Measured]) -> list[str]:
     """Say how fast an int8 engine is beside fp32, and whether it is worth having for that."""
     if not measured:

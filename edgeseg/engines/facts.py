@@ -51,6 +51,8 @@ class Facts:
         int8: the form that each device computes int8 in.
         no_int8: why a device has no int8 and, after a semicolon, what to do.
         rules: what it refuses of a graph.
+        passes: that may make its graphs faster, by their titles, in the order in which they are tried; each
+            build measures which of them do.
         lacks: why it has no such option as another backend has, by the option's name.
     """
 
@@ -64,4 +66,5 @@ class Facts:
     int8: Mapping[str, Int8Scheme] = field(default_factory=dict)
     no_int8: Mapping[str, str] = field(default_factory=dict)
     rules: GraphRules = GraphRules()
+    passes: tuple[str, ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +34,9 @@ class BuildJob:
         image: (N, H, W, 3) uint8, a realistic input: post-processing inside a graph depends on the data.
         open_engine: opens the engine under construction, for measuring.
         timings: what was measured here before.
+        passes: that make the graph faster: the places that each changes, by its title; None leaves it to
+            measuring.
+        on_step: told what is measured.
     """
 
     staging: Path
@@ -44,6 +47,8 @@ class BuildJob:
     image: NDArray[np.uint8]
     open_engine: OpenEngine
     timings: Timings = field(default_factory=Timings)
+    passes: Mapping[str, Collection[str]] | None = None
+    on_step: Callable[[str], None] = lambda step: None
 
 
 FillEngine = Callable[[BuildJob], tuple[Manifest, list[Measured]]]

@@ -70,6 +70,7 @@ def build_engine(
     images: NDArray[np.uint8] | None = None,
     calibration: ChosenBy = None,
     measure_again: bool = False,
+    passes: bool = True,
     on_step: Say = lambda step: None,
 ) -> Built:
     """Build an engine for this machine.
@@ -85,6 +86,7 @@ def build_engine(
         calibration: what int8 is chosen by, or what was chosen before. fp16 takes its images too, for ranges;
             generated ones by default.
         measure_again: measure anew what was measured on this machine before.
+        passes: let an fp32 engine's graph be changed where that makes it faster here.
         on_step: told what happens next, for a progress display.
 
     Raises:
@@ -106,7 +108,7 @@ def build_engine(
         check_frames(calibration.images, size_hw)
     limits = tolerances or TOLERANCES[request.precision]
     timings = Timings(again=measure_again)
-    order = _Order(source, source.spec, request, open_engine, images, limits, timings, on_step)
+    order = _Order(source, source.spec, request, open_engine, images, limits, timings, passes, on_step)
     _refuse_unfit(order)
     return within_bound(calibration, partial(_built, order, folder), on_step)
 
@@ -122,6 +124,7 @@ class _Order:
     images: NDArray[np.uint8] | None
     tolerances: Tolerances
     timings: Timings
+    passes: bool
     on_step: Say
 
     def job(self, staging: Path, converted: PortableModel) -> BuildJob:
@@ -131,7 +134,16 @@ class _Order:
             frames = pictures(source.golden.seeds, (size.height, size.width))
         image = np.resize(frames, (size.batch, *frames.shape[1:]))
         return BuildJob(
-            staging, converted, source.sha256, self.spec, self.request, image, self.open_engine, self.timings
+            staging,
+            converted,
+            source.sha256,
+            self.spec,
+            self.request,
+            image,
+            self.open_engine,
+            self.timings,
+            passes=None if self.passes else {},
+            on_step=self.on_step,
         )
 
 

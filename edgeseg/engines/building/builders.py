@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from edgeseg.engines.building import auto
+from edgeseg.engines.building.faster import with_passes
 from edgeseg.engines.job import BuildJob, FillEngine, LayerPrecisions, WriteFiles
 from edgeseg.engines.registry import AUTO, part_of
 from edgeseg.engines.tuning import Measured
@@ -13,12 +16,16 @@ def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
     """Make an engine of the backend that a job asks for; see `FillEngine`."""
     if job.request.backend == AUTO:
         return auto.fill_engine(job, fill_engine)
+    write = write_files_of(job.request.backend)
+    job = with_passes(job, write)
     fill: FillEngine | None = getattr(part_of(job.request.backend, "build"), "fill_engine", None)
     if fill is not None:
-        return fill(job)
-    write = write_files_of(job.request.backend)
-    assert write is not None  # a backend's `build` has one of the two
-    return write(job), []
+        manifest, measured = fill(job)
+    else:
+        assert write is not None  # a backend's `build` has one of the two
+        manifest, measured = write(job), list[Measured]()
+    passes = {title: tuple(sites) for title, sites in (job.passes or {}).items()}
+    return dataclasses.replace(manifest, passes=passes), measured
 
 
 def write_files_of(backend: str) -> WriteFiles | None:

@@ -32,6 +32,7 @@ def build(
     calibration: Calibration | None = None,
     images: NDArray[np.uint8] | None = None,
     measure_again: bool = False,
+    passes: bool = True,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Built:
     """Build an engine for this machine, as `edgeseg build` does: it is proven to compute the same.
@@ -50,6 +51,8 @@ def build(
         images: (M, H, W, 3) uint8 BGR of the model's size, to prove and measure on besides generated ones;
             by default the first ones of the calibration.
         measure_again: measure anew what earlier builds measured on this machine.
+        passes: let an fp32 engine's graph be changed where that makes it faster on this machine, at the same
+            result.
         on_step: told what happens next, for a progress display.
 
     Raises:
@@ -77,6 +80,7 @@ def build(
             images=images,
             calibration=calibration or wanted.choice,
             measure_again=measure_again,
+            passes=passes,
             on_step=on_step,
         )
 

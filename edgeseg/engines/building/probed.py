@@ -91,7 +91,8 @@ class ProbedEngine:
             )
             image = np.resize(self.images, (batch, *self.images.shape[1:]))
             sha256, spec = self.manifest.model_sha256, self.manifest.spec
-            job = BuildJob(staging, model, sha256, spec, request, image, self.open_engine)
+            passes = self.manifest.passes
+            job = BuildJob(staging, model, sha256, spec, request, image, self.open_engine, passes=passes)
             manifest, _ = fill_engine(job)
             with closing(self.open_engine(staging, manifest)) as engine:
                 return proof_of(lambda images: _named(engine.infer(images), names))

@@ -10,6 +10,7 @@ FACTS = Facts(
     modules=("onnxruntime",),
     purpose="run, profile: ONNX Runtime engines",
     devices=(CPU, "cuda", "tensorrt", "tensorrt_rtx", "openvino"),  # an execution provider each
+    passes=("dilated convolutions by phases",),
     int8={CPU: "unsigned_io", "tensorrt": "symmetric", "tensorrt_rtx": "symmetric", "openvino": "symmetric"},
     no_int8={
         "cuda": "ONNX Runtime computes int8 convolutions in float32 on cuda; use --device tensorrt, or "

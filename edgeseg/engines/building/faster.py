@@ -1,0 +1,141 @@
+"""Choose the passes that make a graph faster in one backend, on this machine, by timing with and without."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import tempfile
+from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack, closing
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from edgeseg.engines.backend import Backend
+from edgeseg.engines.facts import CPU
+from edgeseg.engines.job import BuildJob, WriteFiles
+from edgeseg.engines.registry import facts_of
+from edgeseg.engines.tuning import Measured, measure
+from edgeseg.errors import EdgesegError
+from edgeseg.graph.cutting import CORNER, SIDE, cut_out
+from edgeseg.graph.passes.catalogue import SPEED_PASSES, applied
+from edgeseg.graph.passes.speed import Site
+from edgeseg.graph.portable import PortableModel
+from edgeseg.spec import GraphSpec, InputSpec, ModelSpec, OutputSpec, Provenance
+
+LEAST_GAIN = 1.05  # of a place alone: less is within what timing of single layers is good for
+LEAST_GAIN_OF_ALL = 1.01  # of the whole network
+WITHOUT, WITH = {"pass": "no"}, {"pass": "yes"}
+
+Passes = Mapping[str, Collection[str]]
+"""The names of the places that each speed pass changes, by the pass's title."""
+
+
+def with_passes(job: BuildJob, write: WriteFiles | None) -> BuildJob:
+    """Give the job with the graph that the passes make of its own: those it names, or those that win here.
+
+    Args:
+        write: the backend's, which makes engines at once; without it nothing is timed or changed.
+    """
+    if job.passes is None:
+        may_choose = job.request.precision == "fp32" and job.request.device in (None, CPU)
+        chosen = _chosen(job, write) if write is not None and may_choose else {}
+        job = dataclasses.replace(job, passes=chosen)
+    assert job.passes is not None
+    return _changed(job, job.passes) if job.passes else job
+
+
+def _chosen(job: BuildJob, write: WriteFiles) -> Passes:
+    """Try one pass after the other on what those before it have made."""
+    chosen: dict[str, Collection[str]] = {}
+    for title in facts_of(job.request.backend).passes:
+        job.on_step(f"measuring {title} in {job.request.backend}")
+        model = _changed(job, chosen).model.model
+        sites = [site for site in SPEED_PASSES[title]().sites(model) if _gain(job, write, model, title, site)]
+        if not sites:
+            continue
+        more = {**chosen, title: tuple(site.name for site in sites)}
+        if _wins(job, write, chosen, more):
+            chosen = more
+    return chosen
+
+
+def _changed(job: BuildJob, passes: Passes) -> BuildJob:
+    if not passes:
+        return job
+    model = PortableModel.of(applied(job.model.model, passes), job.model.name)
+    return dataclasses.replace(job, model=model)
+
+
+def _gain(job: BuildJob, write: WriteFiles, model: ir.Model, title: str, site: Site) -> bool:
+    """Whether a place is faster alone; those that cannot be cut out are left to the timing of the whole."""
+    cut = cut_out(model, site.nodes)
+    if cut is None:
+        return True
+    graphs = (cut, applied(cut, {title: _all_sites(cut, title)}))
+    models = [PortableModel.of(graph, job.model.name) for graph in graphs]
+    image = np.zeros((1, SIDE, SIDE, 3), np.uint8)
+    jobs = [dataclasses.replace(job, model=one, spec=_SPEC, image=image) for one in models]
+    return _ratio(job, write, jobs[0], jobs[1]) >= LEAST_GAIN
+
+
+def _all_sites(model: ir.Model, title: str) -> tuple[str, ...]:
+    return tuple(site.name for site in SPEED_PASSES[title]().sites(model))
+
+
+def _wins(job: BuildJob, write: WriteFiles, passes: Passes, more: Passes) -> bool:
+    """Whether the whole network is faster with more passes."""
+    return _ratio(job, write, _changed(job, passes), _changed(job, more)) >= LEAST_GAIN_OF_ALL
+
+
+def _ratio(job: BuildJob, write: WriteFiles, before: BuildJob, after: BuildJob) -> float:
+    """Time two graphs in turn; returns how many times faster the second is, 0 if it cannot be run."""
+    key = {
+        "before": before.model.sha256,
+        "after": after.model.sha256,
+        "backend": job.request.backend,
+        "versions": " ".join(_versions(job.request.backend)),
+        "threads": str(job.request.threads),
+    }
+
+    def timed() -> list[Measured]:
+        with ExitStack() as opened:
+            calls = [_opened(opened, one, write) for one in (before, after)]
+            return measure(list(zip((WITHOUT, WITH), calls, strict=True)))
+
+    try:
+        times = {
+            entry.options["pass"]: entry.median_ms
+            for entry in job.timings.measured(key, (WITHOUT, WITH), timed)
+        }
+    except EdgesegError:  # a library may refuse what a pass makes; the graph as it is stands on its own
+        return 0.0
+    return times["no"] / times["yes"]
+
+
+def _opened(opened: ExitStack, job: BuildJob, write: WriteFiles) -> Callable[[], object]:
+    staging = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="edgeseg-")))
+    engine: Backend = job.open_engine(staging, write(dataclasses.replace(job, staging=staging)))
+    opened.enter_context(closing(engine))
+    image: NDArray[np.uint8] = job.image
+    return lambda: engine.infer(image)
+
+
+@cache
+def _versions(backend: str) -> tuple[str, ...]:
+    wheels = importlib.metadata.packages_distributions().get(facts_of(backend).modules[0], [])
+    return tuple(f"{wheel} {importlib.metadata.version(wheel)}" for wheel in sorted(set(wheels)))
+
+
+_SPEC = ModelSpec(
+    task="semantic",
+    class_names=("background", "object"),
+    input=InputSpec(SIDE, SIDE),
+    graph=GraphSpec((0.0,) * 3, (1.0,) * 3),
+    output_kind="logits",
+    outputs=(OutputSpec("logits", "float32", CORNER),),
+    source=Provenance("a place of a network"),
+)
