@@ -28,6 +28,7 @@ OF_SEVERAL_MODULES = {
     "engines/test_options.py": "what a manifest says to each backend",
     "export/test_dense_agreement.py": "the dense lowering beside torchvision",
     "export/test_lowerings.py": "both lowerings of every network",
+    "frames/test_sanitizers.py": "the C++ of the kernel that resizes",
     "graph/passes/test_passes.py": "what is required of every pass",
     "runtime/crf/test_dense_crf_arguments.py": "what the CRF refuses, and what it must bear",
     "runtime/crf/test_sanitizers.py": "the C++ of the kernel",

@@ -21,9 +21,12 @@ from edgeseg.cli.tables import console
 from edgeseg.engines import cuda
 from edgeseg.engines.registry import DEFAULT, backends, extra_of, facts_of, has_part, part_of
 from edgeseg.errors import EdgesegError
+from edgeseg.frames.resize_kernel import fastest
 from edgeseg.machine import this_machine
 from edgeseg.records import to_json_value
 from edgeseg.runtime.crf import kernel
+
+NO_KERNEL = ("not built: NumPy does its work, slowly", "install a C++ compiler, then edgeseg again")
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ def command(json_path: Path | None) -> None:
         for row in examined.rows(findings):
             table.add_row(*map(escape, row))
     table.add_row("CRF kernel", *describe_kernel(findings["crf_kernel"], findings["crf_kernel_in_use"]))
+    built = findings["resize_kernel"]
+    table.add_row("resizing kernel", *((built, "") if built else NO_KERNEL))
     table.add_row("NVIDIA GPU", escape(findings["nvidia_gpu"]), "")
     table.add_row("cameras", ", ".join(findings["cameras"]) or "none found under /dev/video*", "")
     out.print(table)
@@ -94,6 +99,7 @@ def examine() -> dict[str, Any]:
         ],
         "crf_kernel": kernel.runnable() != ("numpy",),
         "crf_kernel_in_use": _crf_kernel(),
+        "resize_kernel": fastest(),
         "nvidia_gpu": _nvidia_gpu(),
         "cameras": sorted(str(path) for path in Path("/dev").glob("video*")),
         **{name: value for own in _examined() for name, value in own.findings().items()},
@@ -128,7 +134,7 @@ def describe_kernel(built: bool, in_use: str) -> tuple[str, str]:
     """Give the state of the CRF's kernel, and what fixes or changes it."""
     if built:
         return in_use, f"{kernel.VARIABLE} chooses of {', '.join(kernel.runnable())}"
-    return "not built: NumPy does its work, slowly", "install a C++ compiler, then edgeseg again"
+    return NO_KERNEL
 
 
 def version_of(module: str) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgeseg.cli import status_of
+from edgeseg.frames.resize_kernel import fastest
 
 
 def test_doctor_names_devices(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,6 +20,7 @@ def test_doctor_names_devices(capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert findings["openvino_devices"][0].startswith("CPU: ")
     assert findings["nvidia_gpu"]
     assert findings["crf_kernel_in_use"] == "numpy"
+    assert findings["resize_kernel"] == fastest()
 
 
 def test_a_folder_of_type_stubs_is_no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
