@@ -12,7 +12,8 @@ from importlinter.cli import lint_imports
 
 ENGINES = ("MNN", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "cuda")
 ROOT = Path(__file__).parents[1]
-PROGRAMS = sorted((*ROOT.glob("benchmarks/*.py"), *ROOT.glob("examples/*.py"), *ROOT.glob("tools/**/*.py")))
+PATTERNS = ("benchmarks/**/*.py", "examples/*.py", "tools/**/*.py")
+PROGRAMS = sorted(path for pattern in PATTERNS for path in ROOT.glob(pattern))
 HEAVY = ("av", "cv2", "torch", "onnx", "rich", "pycocotools", *ENGINES)
 
 

@@ -1,0 +1,278 @@
+"""Our engines against every CPU engine there is: from a camera's frame to the result, fp32.
+
+A peer is used as a competent user would by hand: the frame (BGR, uint8) resized by OpenCV and normalised in
+NumPy, the plain export run, logits brought to the frame's size by OpenCV, the best class taken in NumPy; of
+detectors torchvision's own export, which resizes and pastes inside. All end with labels, or pasted masks, at
+the frame's size. `torch` and `torch.compile` run torchvision's module, or ours where it has none.
+
+Each contender lives in a process of its own. Rounds are interleaved, and a ratio is the median of the rounds'
+ratios: above 1, our fastest engine is the faster one. A contender that takes over SLOW times as long as the
+fastest is timed FEW times only. `peak MB` and `load s` (import and opening) are those of that process when it
+had run once. `same`: labels equal to those of PyTorch, or its detections that were found too.
+
+    python -m benchmarks.engines --work FOLDER [--rows NAME ...] [--threads N] [--rounds N] [--peers NAME ...]
+        [--model-api-python PATH] [--json FILE] [--prepare]
+
+`--work` keeps models and engines, so that the next run only times; `--prepare` makes them and does not time.
+`ncnn` takes the wheels `ncnn` and `pnnx`, `mnn` the wheel `mnn`; openvino-model-api needs an OpenCV of its
+own, so it is installed elsewhere, and `--model-api-python` is the interpreter that has it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers.agreement import agreement
+from benchmarks.peers.building import engine_of
+from benchmarks.peers.contenders import PEERS
+from benchmarks.peers.process import ROOT, Process, start
+from benchmarks.peers.rows import ROWS
+
+OURS = {"edgeseg auto": "auto", "edgeseg onnxruntime": "onnxruntime"}
+PLAIN = ("onnxruntime", "openvino")
+SLOW = 3.0  # times the fastest: no further rounds can change who is faster
+FEW = 3
+SETTLE_S = 0.1  # before each run, so that threads of the one before have stopped waiting actively
+SHORT_MS = 50.0  # quicker runs are repeated within a round
+LIBRARIES = ("torch", "torchvision", "onnxruntime", "openvino", "mnn", "ncnn", "numpy")
+INSTRUCTIONS = (
+    "avx2",
+    "fma",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "avx_vnni",
+    "amx_tile",
+    "asimd",
+    "sve",
+)
+
+
+def main() -> None:
+    """Print a block a network, and the table of all at the end."""
+    arguments = _arguments()
+    print(header(arguments.threads), flush=True)
+    summary = []
+    for row in arguments.rows:
+        subprocess.run(
+            [sys.executable, "-m", "benchmarks.peers.preparing", row, "--work", str(arguments.work)],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=None if arguments.verbose else subprocess.DEVNULL,
+            check=True,
+        )
+        if arguments.prepare:
+            print(f"{row} is prepared", flush=True)
+            continue
+        value = measure(row, arguments)
+        summary.append(summarised(value))
+        if arguments.json is not None:
+            with arguments.json.open("a") as file:
+                file.write(json.dumps(value) + "\n")
+    if summary:
+        titles = (
+            "network",
+            "ours ms",
+            "over plain ORT",
+            "over best of ORT, OpenVINO",
+            "over the fastest peer",
+        )
+        print("\n" + "\n".join(_aligned([titles, *summary])), flush=True)
+
+
+def measure(row: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Open all contenders of a row, time them in turn, and print them."""
+    case, threads = arguments.work.resolve() / row, arguments.threads
+    processes: list[Process] = []
+    try:
+        for name in arguments.peers:
+            process = _started(name, case, threads, arguments.model_api_python)
+            processes.append(process)  # one by one: those that are open are closed whatever happens
+        idle = time_in_turn([one for one in processes if one.refused is None], arguments.rounds)
+    finally:
+        for one in processes:
+            one.close()
+    value = {
+        "row": row,
+        "threads": threads,
+        "processor": processor(),
+        "idle_share": idle,
+        "contenders": {one.name: _told(one, case) for one in processes},
+    }
+    print("\n" + "\n".join(block(value)), flush=True)
+    return value
+
+
+def time_in_turn(processes: Sequence[Process], rounds: int) -> float:
+    """Time rounds of all that are open.
+
+    Returns:
+        The share of a core that the contenders that were not running took meanwhile.
+    """
+    repeats = {one.name: _repeats(one.run(1)) for one in processes}
+    idle = total = 0.0
+    for turn in range(rounds):
+        medians = [statistics.median(one.times_ms) for one in processes if one.times_ms]
+        limit = SLOW * min(medians) if turn >= FEW else float("inf")
+        for one in processes:
+            if one.refused is not None or (one.times_ms and statistics.median(one.times_ms) > limit):
+                continue
+            time.sleep(SETTLE_S)
+            others = [other for other in processes if other is not one]
+            busy, started = sum(other.busy_s() for other in others), time.perf_counter()
+            ms = one.run(repeats[one.name])
+            total += time.perf_counter() - started
+            idle += sum(other.busy_s() for other in others) - busy
+            if ms is not None:
+                one.times_ms.append(ms)
+    return idle / total if total else 0.0
+
+
+def block(value: dict[str, Any]) -> list[str]:
+    """Give a network's lines: one a contender, and whether a peer is faster."""
+    contenders = value["contenders"]
+    best = fastest(contenders, OURS)
+    rows: list[Sequence[str]] = [("", "ms", "ratio", "rounds", "same", "peak MB", "load s", "")]
+    for name, told in contenders.items():
+        if told["refused"] is not None:
+            rows.append((name, "-", "-", "", "", "", "", told["refused"]))
+            continue
+        ratio = f"{over(contenders[best], told):.2f}" if best else "-"
+        figures = (f"{told['peak_mb']:.0f}", f"{told['load_ms'] / 1000:.2f}")
+        rows.append(
+            (
+                name,
+                f"{told['ms']:.1f}",
+                ratio,
+                str(len(told["times_ms"])),
+                told["same"],
+                *figures,
+                told["note"],
+            )
+        )
+    lines = [f"{value['row']}, {value['threads']} threads", *_aligned(rows)]
+    lines.append(f"contenders that were not running took {100 * value['idle_share']:.1f} % of a core")
+    peer = fastest(contenders, PEERS)
+    if best and peer:
+        ratio_of = over(contenders[best], contenders[peer])
+        faster = "no peer is faster than" if ratio_of >= 1 else f"FASTER THAN OURS: {peer}, against"
+        lines.append(f"{faster} {best}; the fastest peer, {peer}, takes {ratio_of:.2f} times as long")
+    return lines
+
+
+def summarised(value: dict[str, Any]) -> tuple[str, ...]:
+    """Give a network's line of the last table."""
+    contenders = value["contenders"]
+    best, peer = fastest(contenders, OURS), fastest(contenders, PEERS)
+    if best is None:
+        return (value["row"], "-", "-", "-", "-")
+    ours = contenders[best]
+    plain = fastest(contenders, PLAIN)
+    cells = [
+        "-" if name is None else f"{over(ours, contenders[name]):.2f}"
+        for name in (fastest(contenders, ["onnxruntime"]), plain, peer)
+    ]
+    backend = ours["note"].split()[0]
+    return (value["row"], f"{ours['ms']:.1f} ({backend})", cells[0], cells[1], f"{cells[2]} ({peer})")
+
+
+def fastest(contenders: dict[str, Any], names: Iterable[str]) -> str | None:
+    """Name the fastest of some contenders, None if none ran."""
+    ran = [name for name in names if contenders.get(name, {}).get("times_ms")]
+    return min(ran, key=lambda name: float(contenders[name]["ms"]), default=None)
+
+
+def over(ours: dict[str, Any], theirs: dict[str, Any]) -> float:
+    """Give the median of the rounds' ratios, theirs over ours."""
+    pairs = zip(ours["times_ms"], theirs["times_ms"], strict=False)  # fewer rounds where it is slow
+    return statistics.median(their / our for our, their in pairs)
+
+
+def header(threads: int) -> str:
+    """Say which processor, instruction sets and versions these are."""
+    installed = {one.metadata["Name"].lower(): one.version for one in distributions()}
+    versions = [f"{name} {installed.get(name, 'absent')}" for name in LIBRARIES]
+    return f"{processor()}; {threads} threads\n{', '.join(versions)}"
+
+
+def processor() -> str:
+    """Name the processor, its cores and the instruction sets that matter here."""
+    ended = subprocess.run(["lscpu"], capture_output=True, text=True, check=True)
+    lines = (line.partition(":") for line in ended.stdout.splitlines())
+    told = {key.strip(): value.strip() for key, _, value in lines}
+    flags = set(told.get("Flags", "").split())
+    name, family, model = (told.get(key, "?") for key in ("Model name", "CPU family", "Model"))
+    sets = " ".join(one for one in INSTRUCTIONS if one in flags)
+    return f"{name} (family {family}, model {model}), {os.cpu_count()} cores: {sets}"
+
+
+def _started(name: str, case: Path, threads: int, model_api_python: str | None) -> Process:
+    if name == "model_api" and model_api_python is None:
+        return _absent(name, "no --model-api-python")
+    if name not in OURS:
+        python = model_api_python if name == "model_api" and model_api_python else sys.executable
+        return start(name, case, threads, python=python)
+    try:
+        engine = engine_of(case, OURS[name], threads)
+    except RuntimeError as error:
+        return _absent(name, str(error))
+    return start(name, case, threads, engine=engine)
+
+
+def _absent(name: str, reason: str) -> Process:
+    return Process(name, subprocess.Popen(["true"]), {"refused": reason})
+
+
+def _told(process: Process, case: Path) -> dict[str, Any]:
+    opened = process.opened
+    told = {"refused": process.refused, "times_ms": process.times_ms, "note": opened.get("note", "")}
+    if process.times_ms and process.refused is None:
+        told["ms"] = statistics.median(process.times_ms)
+        told["same"] = agreement(case, process.name, opened["picture"])
+        told["peak_mb"], told["load_ms"] = opened["peak_mb"], opened["load_ms"]
+    return told
+
+
+def _repeats(ms: float | None) -> int:
+    return 1 if ms is None else max(1, min(10, round(SHORT_MS / ms)))
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    last = len(widths) - 1
+    return [
+        "  ".join(
+            cell if i == last else cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    everyone = [*OURS, *PEERS]
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS), metavar="NAME")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--peers", nargs="+", default=everyone, choices=everyone, metavar="NAME")
+    parser.add_argument("--model-api-python")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--prepare", action="store_true")
+    parser.add_argument("--verbose", action="store_true")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Build our engine of a row, once for each state of the package, in a process with a core a thread.
+
+python -m benchmarks.peers.building MODEL ENGINE --backend BACKEND --threads N
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.full_size_engines import ANY_DIFFERENCE
+from benchmarks.peers.process import ROOT
+from edgeseg.cli.tables import measured_lines
+from edgeseg.engines.building.build import build_engine
+from edgeseg.engines.request import Request
+
+
+def main() -> None:
+    """Build one engine."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("engine", type=Path)
+    parser.add_argument("--backend", required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    arguments = parser.parse_args()
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.threads])
+    request = Request(arguments.backend, threads=arguments.threads)
+    built = build_engine(arguments.model, arguments.engine, request=request, tolerances=ANY_DIFFERENCE)
+    print("; ".join(measured_lines(built.measured)), flush=True)
+
+
+def engine_of(case: Path, backend: str, threads: int) -> Path:
+    """Give the engine's folder, made if this state of the package has not made it yet.
+
+    Raises:
+        RuntimeError: with the last line of the build, if it fails.
+    """
+    engine = case / f"engine-{backend}-{threads}-{state()}"
+    if engine.exists():
+        return engine
+    command = [sys.executable, "-m", "benchmarks.peers.building", str(case / "ours.onnx"), str(engine)]
+    command += ["--backend", backend, "--threads", str(threads)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    (case / f"{engine.name}.log").write_text(ended.stdout + ended.stderr)
+    if ended.returncode != 0:
+        raise RuntimeError((ended.stderr.strip().splitlines() or ["the build failed"])[-1])
+    return engine
+
+
+def state() -> str:
+    """Hash what decides an engine: the sources of the package's engines and graph passes."""
+    digest = hashlib.sha256()
+    for folder in ("engines", "graph", "proof"):
+        for path in sorted((ROOT / "edgeseg" / folder).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:10]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""A contender in a process of its own, which waits on a pipe until it is told to run."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).parents[2]
+OPENING_TIMEOUT_S = 240.0
+RUN_TIMEOUT_S = 120.0
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Process:
+    """A contender that was started: what it said when it was open, and its times.
+
+    Attributes:
+        name: as the table shows it.
+        opened: what `serving` said; `refused` holds a reason, if there is one.
+        times_ms: of its runs.
+    """
+
+    name: str
+    child: subprocess.Popen[bytes]
+    opened: dict[str, Any] = field(default_factory=dict)
+    times_ms: list[float] = field(default_factory=list)
+
+    @property
+    def refused(self) -> str | None:
+        """Say why it does not run, None if it does."""
+        reason: str | None = self.opened.get("refused")
+        return reason
+
+    def run(self, times: int) -> float | None:
+        """Have it run so many times; give the median in milliseconds, None if it stopped."""
+        assert self.child.stdin is not None
+        try:
+            self.child.stdin.write(f"{times}\n".encode())
+            self.child.stdin.flush()
+        except BrokenPipeError:
+            self.opened["refused"] = self._ending()
+            return None
+        answer = self._answer(RUN_TIMEOUT_S)
+        self.opened.update({k: v for k, v in answer.items() if k == "refused"})
+        return answer.get("ms")
+
+    def busy_s(self) -> float:
+        """Read the processor time that it has taken so far, in seconds."""
+        try:
+            values = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
+        except FileNotFoundError:
+            return 0.0
+        user, system = values[11:13]
+        return (int(user) + int(system)) / TICKS_A_SECOND
+
+    def close(self) -> None:
+        """End it."""
+        self.child.kill()
+        self.child.wait()
+
+    def wait_until_open(self) -> None:
+        """Read what it says once it is open."""
+        self.opened = self._answer(OPENING_TIMEOUT_S)
+
+    def _answer(self, timeout_s: float) -> dict[str, Any]:
+        assert self.child.stdout is not None
+        line = _line(self.child.stdout, timeout_s)
+        if line is None:
+            self.close()
+            return {"refused": f"over {timeout_s:.0f} s"}
+        if not line:
+            return {"refused": self._ending()}
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _ending(self) -> str:
+        status = self.child.wait()
+        return f"ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+
+
+def start(
+    name: str, case: Path, threads: int, *, python: str = sys.executable, engine: Path | None = None
+) -> Process:
+    """Start a contender and wait until it is open, or has said why not."""
+    command = [python, "-m", "benchmarks.peers.serving", str(case), name, "--threads", str(threads)]
+    if engine is not None:
+        command += ["--engine", str(engine)]
+    environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(case.parent / "inductor")}
+    with (case / f"{name.replace(' ', '-')}.log").open("wb") as log:
+        child = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            bufsize=0,
+        )
+    process = Process(name, child)
+    process.wait_until_open()
+    return process
+
+
+def _line(pipe: IO[bytes], timeout_s: float) -> bytes | None:
+    """Read a line; None if it does not come in time, empty at the end."""
+    deadline, line = time.monotonic() + timeout_s, b""
+    while not line.endswith(b"\n"):
+        ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            return None
+        part = os.read(pipe.fileno(), 1 << 16)
+        if not part:
+            return b""
+        line += part
+    return line
