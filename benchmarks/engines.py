@@ -7,8 +7,9 @@ the frame's size. `torch` and `torch.compile` run torchvision's module, or ours 
 
 Each contender lives in a process of its own. Rounds are interleaved, and a ratio is the median of the rounds'
 ratios: above 1, our fastest engine is the faster one. A contender that takes over SLOW times as long as the
-fastest is timed FEW times only. `peak MB` and `load s` (import and opening) are those of that process when it
-had run once. `same`: labels equal to those of PyTorch, or its detections that were found too.
+fastest is timed FEW times only. `peak MB` and `load s` (import and opening) are those of that process, and of
+what it started, when it had run once. `same`: labels equal to those of PyTorch, or its detections that were
+found too.
 
     python -m benchmarks.engines --work FOLDER [--rows NAME ...] [--threads N] [--rounds N] [--peers NAME ...]
         [--model-api-python PATH] [--json FILE] [--prepare]
@@ -37,6 +38,7 @@ from benchmarks.peers.building import engine_of
 from benchmarks.peers.contenders import PEERS
 from benchmarks.peers.process import ROOT, Process, start
 from benchmarks.peers.rows import ROWS
+from benchmarks.peers.usage import busy_s
 
 OURS = {"edgeseg auto": "auto", "edgeseg onnxruntime": "onnxruntime"}
 PLAIN = ("onnxruntime", "openvino")
@@ -129,10 +131,10 @@ def time_in_turn(processes: Sequence[Process], rounds: int) -> float:
                 continue
             time.sleep(SETTLE_S)
             others = [other for other in processes if other is not one]
-            busy, started = sum(other.busy_s() for other in others), time.perf_counter()
+            busy, started = sum(busy_s(other.child.pid) for other in others), time.perf_counter()
             ms = one.run(repeats[one.name])
             total += time.perf_counter() - started
-            idle += sum(other.busy_s() for other in others) - busy
+            idle += sum(busy_s(other.child.pid) for other in others) - busy
             if ms is not None:
                 one.times_ms.append(ms)
     return idle / total if total else 0.0

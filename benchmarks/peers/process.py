@@ -16,7 +16,6 @@ from typing import IO, Any
 ROOT = Path(__file__).parents[2]
 OPENING_TIMEOUT_S = 240.0
 RUN_TIMEOUT_S = 120.0
-TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -52,15 +51,6 @@ class Process:
         answer = self._answer(RUN_TIMEOUT_S)
         self.opened.update({k: v for k, v in answer.items() if k == "refused"})
         return answer.get("ms")
-
-    def busy_s(self) -> float:
-        """Read the processor time that it has taken so far, in seconds."""
-        try:
-            values = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
-        except FileNotFoundError:
-            return 0.0
-        user, system = values[11:13]
-        return (int(user) + int(system)) / TICKS_A_SECOND
 
     def close(self) -> None:
         """End it."""

@@ -24,6 +24,7 @@ import numpy as np
 
 from benchmarks.peers.case import Case
 from benchmarks.peers.contenders import PEERS, Contender, Ours
+from benchmarks.peers.usage import peak_memory_mb
 
 LONGEST_REASON = 160  # characters
 
@@ -66,19 +67,12 @@ def open_once(case: Case, name: str, engine: Path | None, threads: int) -> tuple
     contender: Contender = Ours(engine) if engine else PEERS[name](case, threads)
     load_ms = 1000 * (time.perf_counter() - start)
     result = contender.run(frame)
-    peak_mb = peak_memory_mb()
+    peak_mb = peak_memory_mb(os.getpid())
     picture = "fitted" if engine and case.is_detector else "frame"
     if picture == "fitted":
         result = contender.run(case.frame("fitted"))
     np.savez(case.folder / f"result-{name.replace(' ', '-')}.npz", **result)
     return contender, {"load_ms": load_ms, "peak_mb": peak_mb, "note": contender.note, "picture": picture}
-
-
-def peak_memory_mb() -> float:
-    """Read the most memory that this process has had at once."""
-    status = Path("/proc/self/status").read_text()
-    kilobytes = int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
-    return kilobytes / 1024
 
 
 def say(answers: TextIO, value: dict[str, Any]) -> None:
