@@ -11,8 +11,8 @@ fastest is timed FEW times only. `peak MB` and `load s` (import and opening) are
 what it started, when it had run once. `same`: labels equal to those of PyTorch, or its detections that were
 found too.
 
-    python -m benchmarks.engines --work FOLDER [--rows NAME ...] [--threads N] [--rounds N] [--peers NAME ...]
-        [--model-api-python PATH] [--json FILE] [--prepare]
+    python -m benchmarks.engines [--rows NAME ...] [--threads N] [--rounds N] [--peers NAME ...]
+        [--model-api-python PATH] [--work FOLDER] [--json FILE] [--prepare]
 
 `--work` keeps models and engines, so that the next run only times; `--prepare` makes them and does not time.
 `ncnn` takes the wheels `ncnn` and `pnnx`, `mnn` the wheel `mnn`; openvino-model-api needs an OpenCV of its
@@ -27,6 +27,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from importlib.metadata import distributions
@@ -264,7 +265,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     everyone = [*OURS, *PEERS]
-    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "edgeseg-engines")
     parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS), metavar="NAME")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=9)

@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.peers.by_hand import Frame, Result, detected, labelled, normalised, scaled
 from benchmarks.peers.case import Case
 
+NOT_TOLD = ("model_file", "outputs")  # options that say where things are, not how they are computed
 DETECTOR_OUTPUTS = ["boxes", "labels", "scores", "masks"]
 
 
@@ -228,12 +229,12 @@ class Ours:
     """An engine of ours, as `Segmenter` runs it."""
 
     def __init__(self, engine: Path) -> None:
+        from edgeseg.frames.results import SemanticResult
         from edgeseg.runtime import Segmenter
-        from edgeseg.runtime.results import SemanticResult
 
         self.segment, self.semantic = Segmenter.open(engine), SemanticResult
         manifest = self.segment.manifest
-        told = ", ".join(f"{name} {value}" for name, value in manifest.options.items())
+        told = ", ".join(f"{k} {v}" for k, v in manifest.options.items() if k not in NOT_TOLD)
         self.note = f"{manifest.backend} {manifest.backend_version}: {told}"
 
     def run(self, frame: Frame) -> Result:
