@@ -84,6 +84,13 @@ def test_area_is_opencvs(frame_hw: tuple[int, int], size_hw: tuple[int, int], ha
     assert np.abs(found - theirs).max() <= 1
 
 
+@pytest.mark.parametrize("ratio", [2, 3, 4, 7])
+def test_area_is_opencvs_at_whole_ratios(ratio: int) -> None:
+    frame = picture((ratio * 37, ratio * 50), hard=True)
+    theirs = cv2.resize(frame, (50, 37), interpolation=cv2.INTER_AREA).astype(np.float64)
+    assert np.abs(resized(frame, (37, 50), "area") - theirs).max() <= 1
+
+
 @pytest.mark.parametrize("name", ["avx2", "baseline", "numpy"])
 @given(PAIRS, PAIRS)
 @settings(max_examples=60, deadline=None)
