@@ -23,6 +23,7 @@ SOURCE_KEY = "edgeseg.source"  # of a node's metadata: file and line of the PyTo
 MODULE_KEY = "edgeseg.module"  # of a node's metadata: the submodule's name in its network
 MANIFEST_NAME = "manifest.json"
 PARITY_NAME = "parity.json"
+RACE_NAME = "race.json"  # of engines that `auto` chose: the times of all, and which were turned down
 PRECISION_NAME = "precision.json"  # of fp16 and int8 engines: what computes in which precision, and why
 MANIFEST_VERSION = 1
 BUILD_AGAIN = "build the engine again"

@@ -19,6 +19,7 @@ from edgeseg.cli.tables import (
     passes_lines,
     print_parity,
     print_precision,
+    race_lines,
 )
 from edgeseg.engines.registry import AUTO, DEFAULT, backends
 from edgeseg.errors import UsageError
@@ -168,6 +169,7 @@ def _build(
     for line in (
         *measured_lines(built.measured),
         *passes_lines(built.manifest.passes),
+        *race_lines(built.race),
         *remarks_on(output, built.manifest),
     ):
         click.echo(line)

@@ -71,8 +71,21 @@ def inspect_engine(folder: Path) -> dict[str, Any]:
         "files": {name: (folder / name).stat().st_size for name in manifest.files},
         "parity_report": (folder / PARITY_NAME).is_file(),
         **_describe_precision(folder, manifest),
+        **_describe_race(folder, manifest),
         "manifest": str(folder / MANIFEST_NAME),
     }
+
+
+def _describe_race(folder: Path, manifest: Manifest) -> dict[str, Any]:
+    """Give what `auto` found of each backend, where it chose this engine's."""
+    from edgeseg.engines.building.auto import read_race
+
+    told = {}
+    for one in read_race(folder, manifest):
+        time = "" if one.median_ms is None else f"{one.median_ms:.1f} ms"
+        name = one.backend if one.version is None else f"{one.backend} {one.version}"
+        told[name] = "; ".join(filter(None, [time, one.turned_down and f"turned down: {one.turned_down}"]))
+    return {"race": told} if told else {}
 
 
 def _describe_precision(folder: Path, manifest: Manifest) -> dict[str, Any]:

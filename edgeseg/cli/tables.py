@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from edgeseg.engines.building.auto import Contender
     from edgeseg.engines.tuning import Measured
     from edgeseg.graph.precision.report import PrecisionReport
     from edgeseg.proof.report import ParityReport
@@ -62,6 +63,11 @@ def measured_lines(measured: Sequence[Measured]) -> list[str]:
 def passes_lines(passes: Mapping[str, Sequence[str]]) -> list[str]:
     """Say which passes made a graph faster, and in how many places."""
     return [f"{title}: {len(sites)} places changed, which measured faster" for title, sites in passes.items()]
+
+
+def race_lines(contenders: Sequence[Contender]) -> list[str]:
+    """Say which backends `auto` turned down, and why."""
+    return [f"{one.backend} was turned down: {one.turned_down}" for one in contenders if one.turned_down]
 
 
 def beside_float_lines(measured: Sequence[Measured]) -> list[str]:

@@ -33,7 +33,7 @@ def measure(
     *,
     inferences: int = 1,
 ) -> list[Measured]:
-    """Time candidates in turn, A B C A B C, so that a drift of the machine's speed hits all alike.
+    """Time candidates in turn, so that a drift of the machine's speed hits all alike; see `order_of_round`.
 
     Args:
         candidates: options, and a call that runs inferences with them; each is warmed up once.
@@ -47,13 +47,24 @@ def measure(
     samples: list[list[float]] = [[] for _ in candidates]
     deadline = time.monotonic() + BUDGET_S
     while len(samples[0]) < MIN_ROUNDS or (len(samples[0]) < MAX_ROUNDS and time.monotonic() < deadline):
-        for (_, infer), times in zip(candidates, samples, strict=True):
+        for index in order_of_round(len(samples[0]), len(candidates)):
             time.sleep(SETTLE_S)
             start = time.perf_counter()
-            infer()
-            times.append(1000 * (time.perf_counter() - start) / inferences)
+            candidates[index][1]()
+            samples[index].append(1000 * (time.perf_counter() - start) / inferences)
     measured = [
         Measured(options, statistics.median(times), len(times))
         for (options, _), times in zip(candidates, samples, strict=True)
     ]
     return sorted(measured, key=lambda entry: entry.median_ms)
+
+
+def order_of_round(number: int, count: int) -> list[int]:
+    """Order `count` candidates so that over the rounds each runs after each other one equally often.
+
+    What ran before leaves its traces: caches, and threads that still spin. The rows of a Williams square
+    balance them; of an odd count, together with the rows reversed.
+    """
+    zigzag = [(step + 1) // 2 if step % 2 else -step // 2 for step in range(count)]  # 0, 1, -1, 2, -2 ..
+    row = [(index + number // 2) % count for index in zigzag]
+    return row[::-1] if number % 2 else row

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
 from edgeseg.engines import tuning
-from edgeseg.engines.tuning import MIN_ROUNDS, measure
+from edgeseg.engines.tuning import MIN_ROUNDS, measure, order_of_round
 from tests.engines.clock import Clock
 
 
@@ -27,4 +29,14 @@ def test_the_fastest_comes_first_and_all_are_called_in_turn(monkeypatch: pytest.
     assert [entry.options["name"] for entry in ranked] == ["fast", "slow"]
     assert [entry.median_ms for entry in ranked] == pytest.approx([1, 20])
     assert all(entry.samples >= MIN_ROUNDS for entry in ranked)
-    assert calls[:6] == ["slow", "fast"] * 3  # the warm-up, then rounds
+    rounds = [sorted(calls[start : start + 2]) for start in range(0, len(calls), 2)]
+    assert rounds == [["fast", "slow"]] * (1 + ranked[0].samples)  # the warm-up, then rounds
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8])
+def test_each_candidate_runs_after_each_other_equally_often(count: int) -> None:
+    orders = [order_of_round(number, count) for number in range(2 * count)]
+    assert all(sorted(order) == list(range(count)) for order in orders)
+    after = Counter(pair for order in orders for pair in pairwise(order))
+    assert len(after) == count * (count - 1)
+    assert len(set(after.values())) <= 1

@@ -1,63 +1,175 @@
-"""Build the fastest of the engines that this processor can run, measured on the spot."""
+"""Race the engines that this processor can run: make and time them all, and keep the fastest that passes."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from edgeseg.engines.candidates import key_of
 from edgeseg.engines.job import BuildJob, FillEngine
-from edgeseg.engines.preflight import preflight, refuse_unfit
+from edgeseg.engines.preflight import refuse_unfit
+from edgeseg.engines.registry import AUTO
 from edgeseg.engines.tuning import Measured, measure
-from edgeseg.errors import MissingExtraError
-from edgeseg.manifest import Manifest
+from edgeseg.errors import EngineError, MissingExtraError, ParityError
+from edgeseg.manifest import BUILD_AGAIN, RACE_NAME, Manifest, read_file
+from edgeseg.reading import parse_json, reading
+from edgeseg.records import from_json_value, to_json_value
+
+Proven = TypeVar("Proven")
 
 
-def fill_engine(job: BuildJob, fill: FillEngine) -> tuple[Manifest, list[Measured]]:
-    """Make an engine with each library that is installed and takes the graph, and keep the fastest.
+@dataclass(frozen=True)
+class Contender:
+    """What became of one backend in a race.
+
+    Attributes:
+        version: of its library; None where it made no engine.
+        median_ms: of an inference with the best of its own options; None where it made no engine.
+        turned_down: why it is not the engine; None for the one that is, and for slower ones.
+    """
+
+    backend: str
+    version: str | None = None
+    median_ms: float | None = None
+    turned_down: str | None = None
+
+
+@dataclass(frozen=True)
+class _Kept:
+    contenders: tuple[Contender, ...]
+
+
+@dataclass(frozen=True)
+class Made:
+    """An engine under construction, by the job of its backend."""
+
+    job: BuildJob
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class Race:
+    """Engines that were made for one request, fastest first.
+
+    Attributes:
+        made: those that may still be the engine.
+        measured: times of the engines; where one backend was asked for, of its options.
+        turned_down: why the other backends of `auto` made none, by name.
+    """
+
+    made: Sequence[Made]
+    measured: Sequence[Measured]
+    turned_down: Mapping[str, str] = field(default_factory=dict)
+
+    def first_that(self, prove: Callable[[Made], Proven]) -> tuple[Proven, Race]:
+        """Prove engines, fastest first, until one passes, which alone stays; those before it are turned down.
+
+        Raises:
+            EngineError, ParityError: what is wrong with the fastest, if none passes.
+        """
+        turned_down = dict(self.turned_down)
+        errors = []
+        for made in self.made:
+            proven = _proven(prove, made)
+            if not isinstance(proven, (EngineError, ParityError)):
+                return proven, dataclasses.replace(self, made=[made], turned_down=turned_down)
+            errors.append(proven)
+            turned_down[made.manifest.backend] = str(proven)
+        raise errors[0]
+
+    def put(self, folder: Path) -> None:
+        """Move the engine that stays into `folder`, in which all were made, and remove the others."""
+        (winner,) = self.made
+        if winner.job.staging == folder:
+            return
+        for name in winner.manifest.files:
+            shutil.move(winner.job.staging / name, folder / name)
+        for entry in self.measured:
+            shutil.rmtree(folder / entry.options["backend"])
+
+    def to_json(self) -> str:
+        """Write the contenders as an engine keeps them; see `read_race`."""
+        return json.dumps(to_json_value(_Kept(self.contenders)), indent=2, sort_keys=True) + "\n"
+
+    @property
+    def contenders(self) -> tuple[Contender, ...]:
+        """List the backends of `auto`: those timed, fastest first, then those that made no engine."""
+        timed = {str(entry.options["backend"]): entry for entry in self.measured}
+        return tuple(
+            Contender(
+                name,
+                None if (entry := timed.get(name)) is None else str(entry.options["version"]),
+                None if entry is None else entry.median_ms,
+                self.turned_down.get(name),
+            )
+            for name in dict.fromkeys([*timed, *self.turned_down])
+        )
+
+
+def _proven(prove: Callable[[Made], Proven], made: Made) -> Proven | EngineError | ParityError:
+    try:
+        return prove(made)
+    except (EngineError, ParityError) as error:
+        return error
+
+
+def make(job: BuildJob, fill: FillEngine) -> Race:
+    """Make the engine that a job asks for; for `auto` one with each library that is here, and time them.
 
     Args:
         fill: makes the engine of one backend.
 
-    Returns:
-        The manifest of the fastest, and the time of each with the best of its own options.
+    Raises:
+        EngineError, MissingExtraError: why there is none, of the first backend that could.
     """
-    taking = [name for name in job.request.backends if not preflight(job.model.model, name)]
-    if not taking:
-        refuse_unfit(job.model.model, job.request.backends[0])
-    made: dict[str, tuple[Path, Manifest]] = {}
-    missing: MissingExtraError | None = None
-    for backend in taking:
+    if job.request.backend != AUTO:
+        manifest, measured = fill(job)
+        return Race([Made(job, manifest)], measured)
+    made: dict[str, Made] = {}
+    refused: dict[str, EngineError | MissingExtraError] = {}
+    for backend in job.request.backends:
         staging = job.staging / backend
         staging.mkdir()
+        own = dataclasses.replace(job, staging=staging, request=job.request.of(backend))
         try:
-            own = dataclasses.replace(job, staging=staging, request=job.request.of(backend))
-            made[backend] = staging, fill(own)[0]
-        except MissingExtraError as error:
-            missing = missing or error
-    if missing is not None and not made:
-        raise missing
-    measured = _compare(job, list(made.values()))
-    staging, manifest = made[measured[0].options["backend"]]
-    for name in manifest.files:
-        shutil.move(staging / name, job.staging / name)
-    for backend in taking:
-        shutil.rmtree(job.staging / backend)
-    return manifest, measured
+            refuse_unfit(job.model.model, backend)
+            made[backend] = Made(own, fill(own)[0])
+        except (EngineError, MissingExtraError) as error:
+            refused[backend] = error
+            shutil.rmtree(staging)
+    if not made:
+        errors = list(refused.values())
+        raise next((error for error in errors if isinstance(error, EngineError)), errors[0])
+    measured = _timed(job, list(made.values()))
+    ranked = [made[entry.options["backend"]] for entry in measured]
+    return Race(ranked, measured, {backend: str(error) for backend, error in refused.items()})
 
 
-def _compare(job: BuildJob, engines: Sequence[tuple[Path, Manifest]]) -> list[Measured]:
-    manifests = [manifest for _, manifest in engines]
+def read_race(folder: Path, manifest: Manifest) -> tuple[Contender, ...]:
+    """Read what an engine says of the race that it won; empty if there was none. Raises EngineError."""
+    if RACE_NAME not in manifest.files:
+        return ()
+    with reading(folder / RACE_NAME, EngineError, what="the report of a race", fix=BUILD_AGAIN):
+        parsed = parse_json(read_file(folder, manifest, RACE_NAME), EngineError, RACE_NAME)
+        return from_json_value(_Kept, parsed, where=RACE_NAME).contenders
+
+
+def _timed(job: BuildJob, engines: Sequence[Made]) -> list[Measured]:
+    """Time an inference of each engine in turn, fastest first, or recall the times."""
+    manifests = [made.manifest for made in engines]
     labels = [{"backend": manifest.backend, "version": manifest.backend_version} for manifest in manifests]
 
     def timed() -> list[Measured]:
         with ExitStack() as opened:
             candidates = []
-            for label, (folder, manifest) in zip(labels, engines, strict=True):
-                runner = opened.enter_context(closing(job.open_engine(folder, manifest)))
+            for label, made in zip(labels, engines, strict=True):
+                runner = opened.enter_context(closing(job.open_engine(made.job.staging, made.manifest)))
                 candidates.append((label, lambda runner=runner: runner.infer(job.image)))
             return measure(candidates)
 

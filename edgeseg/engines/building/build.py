@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.engines.backend import open_backend
+from edgeseg.engines.building.auto import Contender, Made, make
 from edgeseg.engines.building.builders import fill_engine
 from edgeseg.engines.building.comparison import beside_float
 from edgeseg.engines.building.conversion import Converted, in_precision
@@ -32,11 +33,10 @@ from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.convert import Calibration, Say
 from edgeseg.graph.precision.report import PrecisionReport
 from edgeseg.graph.running import check_frames, remembering
-from edgeseg.manifest import PARITY_NAME, PRECISION_NAME, Manifest, engine_folder, seal
+from edgeseg.manifest import PARITY_NAME, PRECISION_NAME, RACE_NAME, Manifest, engine_folder, seal
 from edgeseg.proof.intermediates import MAX_INTERMEDIATE_ERROR
 from edgeseg.proof.report import ParityReport
 from edgeseg.proof.tolerances import TOLERANCES, Tolerances
-from edgeseg.scenes.pictures import pictures
 from edgeseg.spec import ModelSpec
 
 FOR_THIS_CPU = Request()
@@ -51,6 +51,7 @@ class Built:
     Attributes:
         precision: what computes in which precision, and why; None for fp32.
         beside_float: times of an int8 engine and of one in fp32, fastest first; empty off the processor.
+        race: what became of each backend that `auto` compared, fastest first; empty where one was named.
     """
 
     manifest: Manifest
@@ -58,6 +59,7 @@ class Built:
     measured: tuple[Measured, ...]
     precision: PrecisionReport | None = None
     beside_float: tuple[Measured, ...] = ()
+    race: tuple[Contender, ...] = ()
 
 
 def build_engine(
@@ -127,12 +129,10 @@ class _Order:
     passes: bool
     on_step: Say
 
-    def job(self, staging: Path, converted: PortableModel) -> BuildJob:
-        """Say what a backend makes an engine from; it measures on the first images to prove on."""
-        source, size, frames = self.source, self.spec.input, self.images
-        if frames is None:
-            frames = pictures(source.golden.seeds, (size.height, size.width))
-        image = np.resize(frames, (size.batch, *frames.shape[1:]))
+    def job(self, staging: Path, comparison: Comparison) -> BuildJob:
+        """Say what backends make an engine from; they measure on the first frames that tell."""
+        source, converted, frames = self.source, comparison.converted, comparison.telling
+        image = np.resize(frames, (self.spec.input.batch, *frames.shape[1:]))
         return BuildJob(
             staging,
             converted,
@@ -167,17 +167,32 @@ def _built(order: _Order, folder: Path, chosen_by: ChosenBy) -> Built:
         )
         source.release()
         converted.model.release()
-        on_step("building, and measuring options")
-        job = order.job(staging, converted.model)
-        manifest, measured = fill_engine(job)
-        converted = converted.built(staging, manifest)
-        on_step("comparing with PyTorch")
         comparison = compare_with(source, converted, request, order.images, order.tolerances)
-        examined = _examined(job, converted, comparison, manifest, on_step)
-        examined.parity.raise_if_failed(f"the engine of {source.name}")
-        _refuse_empty_proof(examined.parity, source.name)
-        manifest = seal(staging, _noted(staging, examined))
-    return Built(manifest, examined.parity, tuple(measured), examined.precision, tuple(examined.beside_float))
+        on_step("building, and measuring options")
+        race = make(order.job(staging, comparison), fill_engine)
+        examined, race = race.first_that(partial(_proven, converted, comparison, on_step))
+        race.put(staging)
+        texts = {RACE_NAME: race.to_json()} if request.backend == AUTO else {}
+        manifest = seal(staging, _noted(staging, examined, texts))
+    return Built(
+        manifest,
+        examined.parity,
+        tuple(race.measured),
+        examined.precision,
+        tuple(examined.beside_float),
+        race.contenders if request.backend == AUTO else (),
+    )
+
+
+def _proven(converted: Converted, comparison: Comparison, on_step: Say, made: Made) -> _Examined:
+    """Open an engine and prove it. Raises ParityError or EngineError if it does not pass."""
+    on_step(f"comparing {made.manifest.backend} with PyTorch")
+    built = converted.built(made.job.staging, made.manifest)
+    examined = _examined(made.job, built, comparison, made.manifest, on_step)
+    name = comparison.source.name
+    examined.parity.raise_if_failed(f"the engine of {name}")
+    _refuse_empty_proof(examined.parity, name)
+    return examined
 
 
 def _examined(
@@ -212,9 +227,10 @@ def _refuse_unfit(order: _Order) -> None:
         refuse_unfit(model.model, backend)
 
 
-def _noted(staging: Path, examined: _Examined) -> Manifest:
-    """Write reports beside an engine's own files, and name them among them."""
+def _noted(staging: Path, examined: _Examined, texts: dict[str, str]) -> Manifest:
+    """Write reports beside an engine's own files, `texts` among them, and name them in its manifest."""
     texts = {
+        **texts,
         PARITY_NAME: json.dumps(examined.parity.to_json_value(), indent=2, sort_keys=True) + "\n",
         GOLDEN_NAME: examined.golden.to_json() + "\n",
     }

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
-from edgeseg.engines.building import auto
 from edgeseg.engines.building.faster import with_passes
 from edgeseg.engines.job import BuildJob, FillEngine, LayerPrecisions, WriteFiles
-from edgeseg.engines.registry import AUTO, part_of
+from edgeseg.engines.registry import part_of
 from edgeseg.engines.tuning import Measured
 from edgeseg.manifest import Manifest
 
 
 def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
-    """Make an engine of the backend that a job asks for; see `FillEngine`."""
-    if job.request.backend == AUTO:
-        return auto.fill_engine(job, fill_engine)
+    """Make an engine of the one backend that a job asks for; see `FillEngine`."""
     write = write_files_of(job.request.backend)
     job = with_passes(job, write)
     fill: FillEngine | None = getattr(part_of(job.request.backend, "build"), "fill_engine", None)

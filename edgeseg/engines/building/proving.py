@@ -14,6 +14,7 @@ from edgeseg.engines.job import OpenEngine
 from edgeseg.engines.request import Request
 from edgeseg.errors import NoDeviceError
 from edgeseg.graph.golden.golden import Golden, sample_all
+from edgeseg.graph.outputs import instances_of
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import Run, open_run, run_all
 from edgeseg.manifest import Manifest
@@ -56,6 +57,23 @@ class Comparison:
         """Give all that is compared on (M, H, W, 3): the golden pictures, and further images after them."""
         generated = self.generated
         return generated if self.further is None else np.concatenate([generated, self.further.images])
+
+    @property
+    def telling(self) -> NDArray[np.uint8]:
+        """Give frames (M, H, W, 3) whose inference takes as long as usual: images, if there are any.
+
+        Of a detector they are those in which it finds something, for what follows its proposals takes time
+        with each; generated ones, where it finds nothing in the images.
+        """
+        sides = [(self.generated, self.golden.outputs)]
+        if self.further is not None:
+            sides.insert(0, (self.further.images, tuple(self.further.outputs)))
+        if self.source.spec.task == "instance":
+            for frames, outputs in sides:
+                finds = [len(instances_of(one).scores) > 0 for one in outputs]
+                if any(finds):
+                    return frames[np.flatnonzero(finds)]
+        return sides[0][0]
 
     def prove(self, run: Run, manifest: Manifest, open_engine: OpenEngine | None) -> ParityReport:
         """Compare what `run` computes: an engine, or its graph where `open_engine` is None."""

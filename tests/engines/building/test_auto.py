@@ -1,8 +1,9 @@
-"""`auto` makes the engine that is faster here, of those whose library is installed."""
+"""`auto` makes the engine that is fastest here and passes, of those whose library is installed."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,35 +11,43 @@ from typing import Any
 import pytest
 from numpy.typing import NDArray
 
+from edgeseg.cli.inspect import inspect_engine
 from edgeseg.engines import tuning
-from edgeseg.engines.backend import open_backend
-from edgeseg.engines.building.build import build_engine
+from edgeseg.engines.backend import Backend, open_backend
+from edgeseg.engines.building.auto import Contender, read_race
+from edgeseg.engines.building.build import Built, build_engine
 from edgeseg.engines.building.verification import verify_engine
+from edgeseg.engines.registry import cpu_backends, facts_of, part_of
 from edgeseg.engines.request import Request
-from edgeseg.errors import MissingExtraError, UsageError
+from edgeseg.errors import EngineError, MissingExtraError, ParityError, UsageError
 from edgeseg.manifest import Manifest
 from tests.engines.clock import Clock
 from tests.export import small_networks
 from tests.exported_models import ExportedModels
 
 pytest.importorskip("openvino")
-CPU_BACKENDS = ("mnn", "onnxruntime", "openvino")
-pytestmark = pytest.mark.skipif(find_spec("MNN") is None, reason="MNN is not installed")
 
 AUTO = Request("auto", threads=1)
+BACKENDS = tuple(name for name in cpu_backends() if all(map(find_spec, facts_of(name).modules)))
+FIRST, SECOND = "openvino", "onnxruntime"
+SECONDS = {FIRST: 0.01, SECOND: 0.02}  # by the clock; others take longer
+
+Falsify = Callable[[NDArray[Any]], NDArray[Any]]
 
 
-class Slowed:
-    """An engine whose backend takes less time than the others', by the clock."""
+class Timed:
+    """An engine that takes as long as its backend shall, by the clock, and may compute something else."""
 
-    def __init__(self, folder: Path, manifest: Manifest, fast: str, clock: Clock) -> None:
-        self._backend = open_backend(folder, manifest)
-        self._clock, self._seconds = clock, 0.01 if manifest.backend == fast else 0.05
-        self.built_on, self.close = self._backend.built_on, self._backend.close
+    def __init__(self, backend: Backend, seconds: float, clock: Clock, falsify: Falsify | None) -> None:
+        self._backend, self._seconds, self._clock, self._falsify = backend, seconds, clock, falsify
+        self.built_on, self.close = backend.built_on, backend.close
 
     def infer(self, image: NDArray[Any], /) -> dict[str, NDArray[Any]]:
         self._clock.sleep(self._seconds)
-        return self._backend.infer(image)
+        outputs = self._backend.infer(image)
+        if self._falsify is None:
+            return outputs
+        return {name: self._falsify(array) for name, array in outputs.items()}
 
 
 @pytest.fixture(scope="module")
@@ -46,45 +55,116 @@ def model(exported: ExportedModels) -> Path:
     return exported(small_networks.unet).path
 
 
-@pytest.mark.parametrize("fast", CPU_BACKENDS)
-def test_the_fastest_backend_is_built(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast: str
-) -> None:
-    engine, clock = tmp_path / "engine", Clock()
+@pytest.fixture
+def build(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Built, Path]]:
+    clock = Clock()
     monkeypatch.setattr(tuning, "time", clock)
-    built = build_engine(
-        model,
-        engine,
-        open_engine=lambda folder, manifest: Slowed(folder, manifest, fast, clock),
-        request=AUTO,
-    )
-    assert {entry.options["backend"] for entry in built.measured} == set(CPU_BACKENDS)
+
+    def built(
+        seconds: Mapping[str, float] = SECONDS, wrong: tuple[str, ...] = (), **options: Any
+    ) -> tuple[Built, Path]:
+        def opened(folder: Path, manifest: Manifest) -> Timed:
+            name = manifest.backend
+            falsify = (lambda array: (array + 1) % 3) if name in wrong else None
+            return Timed(open_backend(folder, manifest), seconds.get(name, 0.05), clock, falsify)
+
+        engine = tmp_path / "engine"
+        return build_engine(model, engine, open_engine=opened, request=AUTO, **options), engine
+
+    return built
+
+
+@pytest.mark.parametrize("fast", BACKENDS)
+def test_the_fastest_backend_is_built(build: Callable[..., tuple[Built, Path]], fast: str) -> None:
+    built, engine = build({fast: 0.01})
     assert built.measured[0].options["backend"] == fast
+    assert {entry.options["backend"] for entry in built.measured} == set(BACKENDS)
     assert built.manifest.backend == fast
     assert fast in built.manifest.built_on
     assert {path.name for path in engine.iterdir()} == {*built.manifest.files, "manifest.json"}
     assert verify_engine(engine).passed
 
 
-def test_what_is_not_installed_is_not_compared(
+def test_what_computes_something_else_is_turned_down_for_the_next(
+    build: Callable[..., tuple[Built, Path]],
+) -> None:
+    built, engine = build(wrong=(FIRST,))
+    assert built.manifest.backend == SECOND
+    first, second, *others = built.race
+    assert (first.backend, first.median_ms) == (FIRST, pytest.approx(10))
+    assert first.turned_down is not None
+    assert "relative logit error" in first.turned_down
+    assert second == Contender(SECOND, built.manifest.backend_version, pytest.approx(20))
+    assert all(one.median_ms == pytest.approx(50) for one in others if one.backend in BACKENDS)
+    assert read_race(engine, built.manifest) == built.race
+    told = inspect_engine(engine)["race"]
+    assert told[f"{FIRST} {first.version}"].startswith("10.0 ms; turned down: the engine of ")
+    assert told[f"{SECOND} {second.version}"] == "20.0 ms"
+    assert {path.name for path in engine.iterdir()} == {*built.manifest.files, "manifest.json"}
+    assert verify_engine(engine).passed
+
+
+def test_where_none_passes_the_fault_of_the_fastest_is_told(
+    build: Callable[..., tuple[Built, Path]], tmp_path: Path
+) -> None:
+    with pytest.raises(ParityError, match="relative logit error"):
+        build(wrong=BACKENDS)
+    assert not (tmp_path / "engine").exists()
+
+
+def test_a_library_that_refuses_the_graph_is_turned_down(
+    build: Callable[..., tuple[Built, Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(job: object) -> None:
+        raise EngineError("OpenVINO refuses unet.onnx on cpu: it has a bad day")
+
+    monkeypatch.setattr(part_of(FIRST, "build"), "fill_engine", refuse)
+    built, _ = build()
+    assert built.manifest.backend == SECOND
+    assert FIRST not in {entry.options["backend"] for entry in built.measured}
+    assert Contender(FIRST, turned_down="OpenVINO refuses unet.onnx on cpu: it has a bad day") in built.race
+
+
+def test_a_second_race_measures_nothing_and_proves_the_same(
+    build: Callable[..., tuple[Built, Path]],
+) -> None:
+    first, _ = build()
+    second, _ = build()
+    assert second.race == first.race
+    assert all(entry.recalled for entry in second.measured)
+    third, _ = build({SECOND: 0.001}, measure_again=True)
+    assert third.manifest.backend == SECOND
+
+
+def test_what_is_not_installed_is_named_and_not_compared(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("openvino", "MNN"):
-        monkeypatch.setitem(sys.modules, name, None)
+    for name in BACKENDS:
+        if name != "onnxruntime":
+            monkeypatch.setitem(sys.modules, facts_of(name).modules[0], None)
     built = build_engine(model, tmp_path / "engine", request=AUTO)
     assert built.manifest.backend == "onnxruntime"
     assert len(built.measured) == 1
+    told = {one.backend: one.turned_down for one in built.race}
+    assert told["onnxruntime"] is None
+    assert told["openvino"] == "openvino is not installed; run: pip install 'edgeseg[openvino]'"
 
 
 def test_nothing_installed_says_what_to_install(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("openvino", "onnxruntime", "MNN"):
-        monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(MissingExtraError, match=r"edgeseg\[cpu\]"):
+    for name in BACKENDS:
+        monkeypatch.setitem(sys.modules, facts_of(name).modules[0], None)
+    with pytest.raises(MissingExtraError, match=r"edgeseg\[[a-z]+\]"):
         build_engine(model, tmp_path / "engine", request=AUTO)
 
 
 def test_it_is_for_the_processor(model: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="for cuda, name a --backend"):
         build_engine(model, tmp_path / "engine", request=Request("auto", device="cuda"))
+
+
+def test_one_that_was_named_ran_no_race(model: Path, tmp_path: Path) -> None:
+    built = build_engine(model, tmp_path / "engine", request=Request(threads=1))
+    assert built.race == ()
+    assert "race" not in inspect_engine(tmp_path / "engine")
