@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
+MEMORY_INFO = Path("/proc/meminfo")
 BOARD_NAME = Path("/proc/device-tree/model")  # of ARM boards, whose cpuinfo has no model name
 FREQUENCY_FOLDER = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 KHZ_PER_MHZ = 1000
@@ -58,6 +59,12 @@ def processor() -> dict[str, str]:
     return {"cpu": this_machine().cpu, "vector_units": " ".join(units) or platform.machine()}
 
 
+def available_bytes() -> int | None:
+    """Tell how much memory programs can still take without swapping; None where the system does not say."""
+    amount = _field(_text(MEMORY_INFO) or "", "MemAvailable")
+    return int(amount.split()[0]) << 10 if amount else None
+
+
 def _text(path: Path) -> str | None:
     try:
         return path.read_text().strip("\0 \n") or None
@@ -65,6 +72,6 @@ def _text(path: Path) -> str | None:
         return None
 
 
-def _field(cpu_info: str, name: str) -> str | None:
-    match = re.search(rf"^{name}\s*:\s*(.+)$", cpu_info, re.MULTILINE)
+def _field(text: str, name: str) -> str | None:
+    match = re.search(rf"^{name}\s*:\s*(.+)$", text, re.MULTILINE)
     return match[1].strip() if match else None

@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any
 
 from edgeseg.cores import usable_cores
-from edgeseg.engines.backend import Backend
 from edgeseg.engines.facts import CPU
 from edgeseg.engines.job import BuildJob
-from edgeseg.engines.tuning import Measured, measure
+from edgeseg.engines.tuning import Call, Measured, measure_opened
 from edgeseg.manifest import Manifest
 from edgeseg.records import to_json_value
 
@@ -60,17 +60,20 @@ def key_of(job: BuildJob, *manifests: Manifest) -> dict[str, str]:
 def _timed(
     job: BuildJob, manifest: Manifest, candidates: Sequence[Mapping[str, Any]], at_once: int
 ) -> list[Measured]:
-    with ExitStack() as opened:
-        pool = opened.enter_context(ThreadPoolExecutor(at_once))
-        calls = []
-        for options in candidates:
-            runner = job.open_engine(job.staging, dataclasses.replace(manifest, options=options))
-            opened.enter_context(closing(runner))
-            calls.append(_call(runner, job, pool, at_once))
-        return measure(list(zip(candidates, calls, strict=True)), inferences=at_once)
+    with ThreadPoolExecutor(at_once) as pool:
+
+        @contextmanager
+        def opened(options: Mapping[str, Any]) -> Iterator[Call]:
+            with inferring(job, dataclasses.replace(manifest, options=options)) as infer:
+                yield infer if at_once == 1 else lambda: list(pool.map(lambda _: infer(), range(at_once)))
+
+        return measure_opened(
+            [(options, partial(opened, options)) for options in candidates], inferences=at_once
+        )
 
 
-def _call(runner: Backend, job: BuildJob, pool: ThreadPoolExecutor, at_once: int) -> Callable[[], object]:
-    if at_once == 1:
-        return lambda: runner.infer(job.image)
-    return lambda: list(pool.map(runner.infer, [job.image] * at_once))
+@contextmanager
+def inferring(job: BuildJob, manifest: Manifest) -> Iterator[Call]:
+    """Open the engine in a job's folder, for one inference after another of the job's image."""
+    with closing(job.open_engine(job.staging, manifest)) as runner:
+        yield partial(runner.infer, job.image)

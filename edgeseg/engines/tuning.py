@@ -5,13 +5,20 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any
+
+from edgeseg.machine import available_bytes
 
 MIN_ROUNDS = 3
 MAX_ROUNDS = 15
 SETTLE_S = 0.03  # before each call: ONNX Runtime's threads spin on, and would take the next one's cores
 BUDGET_S = 8.0  # for all candidates together; a slow network gets MIN_ROUNDS all the same
+SPARE = 1.5  # of the memory that the largest candidate took, which the next one must find
+
+Call = Callable[[], object]
+"""Runs inferences."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,7 @@ class Measured:
 
 
 def measure(
-    candidates: Sequence[tuple[Mapping[str, Any], Callable[[], object]]],
+    candidates: Sequence[tuple[Mapping[str, Any], Call]],
     *,
     inferences: int = 1,
 ) -> list[Measured]:
@@ -56,6 +63,39 @@ def measure(
         Measured(options, statistics.median(times), len(times))
         for (options, _), times in zip(candidates, samples, strict=True)
     ]
+    return sorted(measured, key=lambda entry: entry.median_ms)
+
+
+def measure_opened(
+    candidates: Sequence[tuple[Mapping[str, Any], Callable[[], AbstractContextManager[Call]]]],
+    *,
+    inferences: int = 1,
+) -> list[Measured]:
+    """Open candidates, and time them as `measure` does; one after another where memory would not hold all.
+
+    Args:
+        candidates: options, and what opens a call that runs inferences with them.
+        inferences: as `measure`.
+    """
+    with ExitStack() as opened:
+        calls: list[tuple[Mapping[str, Any], Call]] = []
+        largest = 0
+        for options, opener in candidates:
+            before = available_bytes()
+            if before is not None and before < SPARE * largest:
+                break
+            call = opened.enter_context(opener())
+            call()  # takes the memory that all later ones take
+            after = available_bytes()
+            if before is not None and after is not None:
+                largest = max(largest, before - after)
+            calls.append((options, call))
+        else:
+            return measure(calls, inferences=inferences)
+    measured = []
+    for options, opener in candidates:
+        with opener() as call:
+            measured += measure([(options, call)], inferences=inferences)
     return sorted(measured, key=lambda entry: entry.median_ms)
 
 

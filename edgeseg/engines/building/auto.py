@@ -6,16 +6,16 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from edgeseg.engines.candidates import key_of
+from edgeseg.engines.candidates import inferring, key_of
 from edgeseg.engines.job import BuildJob, FillEngine
 from edgeseg.engines.preflight import refuse_unfit
 from edgeseg.engines.registry import AUTO
-from edgeseg.engines.tuning import Measured, measure
+from edgeseg.engines.tuning import Measured, measure_opened
 from edgeseg.errors import EngineError, MissingExtraError, ParityError
 from edgeseg.manifest import BUILD_AGAIN, RACE_NAME, Manifest, read_file
 from edgeseg.reading import parse_json, reading
@@ -166,11 +166,7 @@ def _timed(job: BuildJob, engines: Sequence[Made]) -> list[Measured]:
     labels = [{"backend": manifest.backend, "version": manifest.backend_version} for manifest in manifests]
 
     def timed() -> list[Measured]:
-        with ExitStack() as opened:
-            candidates = []
-            for label, made in zip(labels, engines, strict=True):
-                runner = opened.enter_context(closing(job.open_engine(made.job.staging, made.manifest)))
-                candidates.append((label, lambda runner=runner: runner.infer(job.image)))
-            return measure(candidates)
+        openers = [partial(inferring, made.job, made.manifest) for made in engines]
+        return measure_opened(list(zip(labels, openers, strict=True)))
 
     return job.timings.measured(key_of(job, *manifests), labels, timed)

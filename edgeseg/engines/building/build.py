@@ -186,7 +186,7 @@ def _built(order: _Order, folder: Path, chosen_by: ChosenBy) -> Built:
 
 def _proven(converted: Converted, comparison: Comparison, on_step: Say, made: Made) -> _Examined:
     """Open an engine and prove it. Raises ParityError or EngineError if it does not pass."""
-    on_step(f"comparing {made.manifest.backend} with PyTorch")
+    on_step("comparing with PyTorch")
     built = converted.built(made.job.staging, made.manifest)
     examined = _examined(made.job, built, comparison, made.manifest, on_step)
     name = comparison.source.name
