@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from edgeseg.engines.candidates import inferring, key_of
 from edgeseg.engines.job import BuildJob, FillEngine
-from edgeseg.engines.preflight import refuse_unfit
+from edgeseg.engines.preflight import preflight
 from edgeseg.engines.registry import AUTO
 from edgeseg.engines.tuning import Measured, measure_opened
 from edgeseg.errors import EngineError, MissingExtraError, ParityError
@@ -132,13 +132,14 @@ def make(job: BuildJob, fill: FillEngine) -> Race:
         manifest, measured = fill(job)
         return Race([Made(job, manifest)], measured)
     made: dict[str, Made] = {}
-    refused: dict[str, EngineError | MissingExtraError] = {}
+    refused: dict[str, EngineError | MissingExtraError] = _unfit(job)
     for backend in job.request.backends:
+        if backend in refused:
+            continue
         staging = job.staging / backend
         staging.mkdir()
         own = dataclasses.replace(job, staging=staging, request=job.request.of(backend))
         try:
-            refuse_unfit(job.model.model, backend)
             made[backend] = Made(own, fill(own)[0])
         except (EngineError, MissingExtraError) as error:
             refused[backend] = error
@@ -149,6 +150,17 @@ def make(job: BuildJob, fill: FillEngine) -> Race:
     measured = _timed(job, list(made.values()))
     ranked = [made[entry.options["backend"]] for entry in measured]
     return Race(ranked, measured, {backend: str(error) for backend, error in refused.items()})
+
+
+def _unfit(job: BuildJob) -> dict[str, EngineError | MissingExtraError]:
+    """Say of each backend that will refuse the graph why."""
+    unfit: dict[str, EngineError | MissingExtraError] = {}
+    for backend in job.request.backends:
+        findings = preflight(job.model.model, backend)
+        if findings:
+            unfit[backend] = EngineError(f"{backend} will refuse {findings[0]}")
+    job.model.release()
+    return unfit
 
 
 def read_race(folder: Path, manifest: Manifest) -> tuple[Contender, ...]:
