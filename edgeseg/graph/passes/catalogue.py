@@ -6,12 +6,14 @@ from collections.abc import Collection, Mapping
 
 import onnx_ir as ir
 
+from edgeseg.graph.passes.constants import DropUnreadConstants
 from edgeseg.graph.passes.dilated_phases import DilatedPhases
 from edgeseg.graph.passes.sequence import changed
 from edgeseg.graph.passes.speed import SpeedPass
 from edgeseg.graph.passes.types import InferTypes
+from edgeseg.graph.passes.winograd import Winograd
 
-SPEED_PASSES: Mapping[str, type[SpeedPass]] = {kind.title: kind for kind in (DilatedPhases,)}
+SPEED_PASSES: Mapping[str, type[SpeedPass]] = {kind.title: kind for kind in (DilatedPhases, Winograd)}
 
 
 def applied(model: ir.Model, passes: Mapping[str, Collection[str]]) -> ir.Model:
@@ -21,5 +23,5 @@ def applied(model: ir.Model, passes: Mapping[str, Collection[str]]) -> ir.Model:
         passes: the sites of each, by its title.
     """
     for title, sites in passes.items():
-        model = changed(model, SPEED_PASSES[title](sites), InferTypes()).model
+        model = changed(model, SPEED_PASSES[title](sites), DropUnreadConstants(), InferTypes()).model
     return model

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from edgeseg.graph.passes.constants import constant
 
@@ -37,6 +38,10 @@ class Chain:
         node.outputs[0].name = name
         self._graph.insert_before(self._node, node)
         return node.outputs[0]
+
+    def constant(self, what: str, array: NDArray[Any]) -> ir.Value:
+        """Add a constant, to be read by the nodes."""
+        return constant(self._graph, f"{self._name}.{what}", array)
 
     def finish(self, value: ir.Value) -> None:
         """Let the last value take the name and the readers of the replaced node's, and drop that node."""

@@ -31,49 +31,54 @@ class DilatedPhases(SpeedPass):
 
     def sites(self, model: ir.Model) -> list[Site]:
         """List the dilated convolutions."""
-        if model.graph.opset_imports.get("", 0) < LEAST_OPSET:
-            return []
-        return [Site(name_of(node.outputs[0]), (node,)) for node in model.graph if _fits(node)]
+        graph = model.graph
+        return [Site(name_of(node.outputs[0]), (node,)) for node in graph if can_be_in_phases(node, graph)]
 
     def rewrite(self, graph: ir.Graph, site: Site) -> None:
         """Put the phases of one convolution in its place."""
         (node,) = site.nodes
-        image, output = node.inputs[0], node.outputs[0]
-        shape, kept = static_shape(image), static_shape(output)
-        assert image is not None
-        assert shape is not None
-        assert kept is not None
-        batch, channels, height, width = shape
-        dilation = node.attributes.get_ints("dilations", ())[0]
-        pads = [side // dilation for side in node.attributes.get_ints("pads", (0,) * 4)]
-        rows, columns = -(-height // dilation), -(-width // dilation)  # of a phase
-        chain = Chain(graph, node, f"{site.name}.phases")
-        value = image
-        if (rows * dilation, columns * dilation) != (height, width):
-            beyond = [0] * 6 + [rows * dilation - height, columns * dilation - width]
-            value = chain.add("Pad", [value], [("beyond", beyond)])
-        value = chain.add(
-            "Reshape", [value], [("cells", [batch, channels, rows, dilation, columns, dilation])]
-        )
-        value = chain.add("Transpose", [value], perm=[3, 5, 0, 1, 2, 4])
-        images = dilation * dilation * batch
-        value = chain.add("Reshape", [value], [("phases", [images, channels, rows, columns])])
-        group = node.attributes.get_int("group", 1)
-        value = chain.add("Conv", [value, *node.inputs[1:]], group=group, pads=pads)
-        rows, columns = (
-            side + pads[axis] + pads[axis + _PLANE] - _kernel(node)[axis] + 1
-            for axis, side in enumerate((rows, columns))
-        )
-        value = chain.add(
-            "Reshape", [value], [("apart", [dilation, dilation, batch, kept[1], rows, columns])]
-        )
-        value = chain.add("Transpose", [value], perm=[2, 3, 4, 0, 5, 1])
-        whole = [batch, kept[1], rows * dilation, columns * dilation]
-        value = chain.add("Reshape", [value], [("together", whole)])
-        if whole[_PLANE:] != list(kept[_PLANE:]):
-            ends = [("from", [0, 0]), ("to", list(kept[_PLANE:])), ("axes", [2, 3])]
-            value = chain.add("Slice", [value], ends)
-        chain.finish(value)
+        in_phases(graph, node)
+
+
+def in_phases(graph: ir.Graph, node: ir.Node) -> ir.Node:
+    """Put the phases of a dilated convolution in its place; returns the plain one that computes them."""
+    image, output = node.inputs[0], node.outputs[0]
+    shape, kept = static_shape(image), static_shape(output)
+    assert image is not None
+    assert shape is not None
+    assert kept is not None
+    batch, channels, height, width = shape
+    dilation = node.attributes.get_ints("dilations", ())[0]
+    pads = [side // dilation for side in node.attributes.get_ints("pads", (0,) * 4)]
+    rows, columns = -(-height // dilation), -(-width // dilation)  # of a phase
+    chain = Chain(graph, node, f"{name_of(output)}.phases")
+    value = image
+    if (rows * dilation, columns * dilation) != (height, width):
+        beyond = [0] * 6 + [rows * dilation - height, columns * dilation - width]
+        value = chain.add("Pad", [value], [("beyond", beyond)])
+    value = chain.add("Reshape", [value], [("cells", [batch, channels, rows, dilation, columns, dilation])])
+    value = chain.add("Transpose", [value], perm=[3, 5, 0, 1, 2, 4])
+    images = dilation * dilation * batch
+    phases = [images, channels, rows, columns]
+    value = chain.add("Reshape", [value], [("phases", phases)])
+    value.shape = ir.Shape(phases)
+    group = node.attributes.get_int("group", 1)
+    value = chain.add("Conv", [value, *node.inputs[1:]], group=group, pads=pads)
+    plain = value.producer()
+    rows, columns = (
+        side + pads[axis] + pads[axis + _PLANE] - _kernel(node)[axis] + 1
+        for axis, side in enumerate((rows, columns))
+    )
+    value = chain.add("Reshape", [value], [("apart", [dilation, dilation, batch, kept[1], rows, columns])])
+    value = chain.add("Transpose", [value], perm=[2, 3, 4, 0, 5, 1])
+    whole = [batch, kept[1], rows * dilation, columns * dilation]
+    value = chain.add("Reshape", [value], [("together", whole)])
+    if whole[_PLANE:] != list(kept[_PLANE:]):
+        ends = [("from", [0, 0]), ("to", list(kept[_PLANE:])), ("axes", [2, 3])]
+        value = chain.add("Slice", [value], ends)
+    chain.finish(value)
+    assert plain is not None
+    return plain
 
 
 def _kernel(node: ir.Node) -> tuple[int, int]:
@@ -82,7 +87,10 @@ def _kernel(node: ir.Node) -> tuple[int, int]:
     return shape[-2], shape[-1]
 
 
-def _fits(node: ir.Node) -> bool:
+def can_be_in_phases(node: ir.Node, graph: ir.Graph) -> bool:
+    """Whether a node is a dilated convolution that `in_phases` takes."""
+    if graph.opset_imports.get("", 0) < LEAST_OPSET:
+        return False
     if node.op_type != "Conv" or node.domain or node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
         return False
     image, weight = static_shape(node.inputs[0]), static_shape(node.inputs[1])

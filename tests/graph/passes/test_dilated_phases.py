@@ -13,45 +13,7 @@ from edgeseg.graph.passes.sequence import changed
 from edgeseg.graph.passes.types import InferTypes
 from edgeseg.graph.protos import to_bytes
 from edgeseg.graph.running import open_run
-
-ROUNDING = 1e-5  # of the largest value: float32, summed in another order
-
-
-def dilated(
-    size_hw: tuple[int, int],
-    dilation: int = 2,
-    *,
-    channels: int = 2,
-    kernel: int = 3,
-    pads: tuple[int, int, int, int] | None = None,
-    group: int = 1,
-    extra: str = "",
-) -> ir.Model:
-    """Make a graph of one dilated convolution of an image (1, H, W, 3), of random weights."""
-    pads = pads or (dilation * (kernel // 2),) * 4
-    random = np.random.default_rng(0)
-    weight = random.standard_normal((4, channels // group, kernel, kernel)).astype(np.float32)
-    first = random.standard_normal((channels, 3, 1, 1)).astype(np.float32)
-    rows, columns = size_hw
-    text = f"""
-    <ir_version: 9, opset_import: ["" : 18]>
-    graph (
-        uint8[1, {rows}, {columns}, 3] image,
-        float[{channels}, 3, 1, 1] first,
-        float[4, {channels // group}, {kernel}, {kernel}] weight
-    ) => (float[N, C, H, W] logits) {{
-        pixels = Cast<to = 1>(image)
-        planes = Transpose<perm = [0, 3, 1, 2]>(pixels)
-        read = Conv(planes, first)
-        logits = Conv<
-            dilations = [{dilation}, {dilation}], pads = [{", ".join(map(str, pads))}], group = {group}{extra}
-        >(read, weight)
-    }}
-    """
-    model = ir.from_onnx_text(text, [ir.tensor(first, name="first"), ir.tensor(weight, name="weight")])
-    for _ in range(2):
-        model.graph.inputs.pop()  # the weights: declared for the parser, constants now
-    return InferTypes()(model).model
+from tests.graph.passes.convolutions import ROUNDING, convolution, largest_difference
 
 
 def operators(model: ir.Model) -> list[str]:
@@ -59,20 +21,13 @@ def operators(model: ir.Model) -> list[str]:
     return [node.op_type for node in model.graph]
 
 
-def largest_difference(model: ir.Model, other: ir.Model) -> float:
-    """Compare what two graphs make of one image, relative to the largest value."""
-    shape = tuple(int(side) for side in model.graph.inputs[0].shape or ())
-    image = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
-    expected, found = (open_run(to_bytes(one))(image)["logits"] for one in (model, other))
-    assert found.shape == expected.shape
-    return float(np.abs(found - expected).max(initial=0.0) / max(1.0, np.abs(expected).max(initial=0.0)))
-
-
 def test_phases_hold_the_rows_of_one_remainder() -> None:
     """By hand: a kernel of ones and dilation 2 adds rows and columns 2 apart, and nothing between."""
-    model = dilated((4, 4), channels=1)
+    model = convolution((4, 4), 2, channels=1)
     for name, value in model.graph.initializers.items():
-        value.const_value = ir.tensor(np.ones(value.const_value.shape.numpy(), np.float32), name=name)
+        assert value.const_value is not None
+        fill = 0 if name == "bias" else 1
+        value.const_value = ir.tensor(np.full(value.const_value.shape.numpy(), fill, np.float32), name=name)
     image = np.zeros((1, 4, 4, 3), np.uint8)
     image[0, :, :, 0] = np.arange(16).reshape(4, 4)
     result = changed(model, DilatedPhases())
@@ -95,7 +50,7 @@ def test_equals_the_dilated_convolution(
     size_hw: tuple[int, int], dilation: int, kernel: int, padded: tuple[int, int, int, int], group: int
 ) -> None:
     pads = tuple(dilation * side for side in padded)
-    model = dilated(size_hw, dilation, kernel=kernel, pads=pads, group=group)  # type: ignore[arg-type]
+    model = convolution(size_hw, dilation, kernel=kernel, pads=pads, group=group)  # type: ignore[arg-type]
     result = changed(model, DilatedPhases(), InferTypes())
     assert result.modified
     assert largest_difference(model, result.model) < ROUNDING
@@ -105,10 +60,10 @@ def test_equals_the_dilated_convolution(
 @pytest.mark.parametrize(
     "model",
     [
-        dilated((12, 12), 1),
-        dilated((12, 12), 2, pads=(1, 1, 1, 1)),  # no multiple of the dilation
-        dilated((12, 12), 2, extra=", strides = [2, 2]"),
-        dilated((12, 12), 2, kernel=1),
+        convolution((12, 12), 1),
+        convolution((12, 12), 2, pads=(1, 1, 1, 1)),  # no multiple of the dilation
+        convolution((12, 12), 2, extra=", strides = [2, 2]"),
+        convolution((12, 12), 2, kernel=1),
     ],
     ids=["not dilated", "odd padding", "strided", "one pixel"],
 )
@@ -120,7 +75,7 @@ def test_leaves_other_convolutions_alone(model: ir.Model) -> None:
 
 
 def test_changes_the_sites_that_are_named_alone() -> None:
-    model = dilated((12, 12))
+    model = convolution((12, 12), 2)
     assert [site.name for site in DilatedPhases().sites(model)] == ["logits"]
     assert not changed(model, DilatedPhases(("other",))).modified
     assert changed(model, DilatedPhases(("logits",))).modified

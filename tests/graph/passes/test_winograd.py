@@ -1,0 +1,71 @@
+"""3x3 convolutions by Winograd: the same numbers, for every size, padding, dilation and batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgeseg.graph.passes import winograd
+from edgeseg.graph.passes.sequence import changed
+from edgeseg.graph.passes.types import InferTypes
+from edgeseg.graph.passes.winograd import Winograd, transformed
+from tests.graph.passes.convolutions import ROUNDING, convolution, largest_difference
+
+
+@pytest.fixture(autouse=True)
+def few_channels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small convolutions count, which are quick to test."""
+    monkeypatch.setattr(winograd, "LEAST_CHANNELS", 2)
+
+
+def test_a_kernel_that_picks_the_middle_leaves_a_tile_as_it_is() -> None:
+    """By hand: A^T [(G g G^T) * (B^T d B)] A of the identity kernel is the middle 4x4 of d."""
+    middle = np.zeros((1, 1, 3, 3), np.float32)
+    middle[0, 0, 1, 1] = 1.0
+    tile = np.arange(36.0).reshape(6, 6)
+    points = transformed(middle).reshape(6, 6) * (
+        winograd.INPUT_TRANSFORM @ tile @ winograd.INPUT_TRANSFORM.T
+    )
+    outputs = winograd.OUTPUT_TRANSFORM @ points @ winograd.OUTPUT_TRANSFORM.T
+    np.testing.assert_allclose(outputs, tile[1:5, 1:5], rtol=1e-6)
+
+
+@given(
+    size_hw=st.tuples(st.integers(5, 14), st.integers(5, 14)),
+    dilation=st.integers(1, 3),
+    padded=st.tuples(*[st.integers(0, 2)] * 4),
+    channels=st.integers(2, 5),
+    batch=st.integers(1, 2),
+)
+@settings(max_examples=40, deadline=None)
+def test_equals_the_plain_convolution(
+    size_hw: tuple[int, int], dilation: int, padded: tuple[int, int, int, int], channels: int, batch: int
+) -> None:
+    top, left, bottom, right = (dilation * side for side in padded)
+    size_hw = (size_hw[0] + 2 * dilation, size_hw[1] + 2 * dilation)
+    pads = (top, left, bottom, right)
+    model = convolution(size_hw, dilation, channels=channels, pads=pads, batch=batch)
+    result = changed(model, Winograd(), InferTypes())
+    assert result.modified
+    assert "dilations" not in {name for node in result.model.graph for name in node.attributes}
+    assert result.model.graph.outputs[0].shape == model.graph.outputs[0].shape
+    assert largest_difference(model, result.model) < ROUNDING
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        convolution((12, 12), kernel=5),
+        convolution((12, 12), extra=", strides = [2, 2]"),
+        convolution((12, 12), channels=4, group=2),
+        convolution((12, 12), outputs=1),
+        convolution((12, 12), 2, pads=(1, 1, 1, 1)),
+    ],
+    ids=["5x5", "strided", "in groups", "few channels", "dilated with odd padding"],
+)
+def test_leaves_other_convolutions_alone(model: ir.Model) -> None:
+    assert not Winograd().sites(model)
+    assert not changed(model, Winograd()).modified
