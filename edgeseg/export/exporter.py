@@ -28,6 +28,7 @@ from edgeseg.graph.golden.golden import Golden, sample_all
 from edgeseg.graph.golden.selection import Selection
 from edgeseg.graph.outputs import Outputs
 from edgeseg.graph.passes.outputs import KeepOutputs
+from edgeseg.graph.passes.padding_taps import DropPaddingTaps
 from edgeseg.graph.passes.tidying import Tidy
 from edgeseg.graph.portable import PortableModel, graph_sha256
 from edgeseg.graph.running import check_frames, open_run, reference_library, run_all
@@ -197,7 +198,7 @@ def _trace(program: Program, settings: Settings) -> ir.Model:
         program = ProbedProgram(program.preprocessing, program.network).eval()
     example = torch.zeros((settings.batch, *settings.size_hw, 3), dtype=torch.uint8)
     traced = trace(program, example, getattr(program, "all_names", names), settings.lowering)
-    return KeepOutputs(names)(Tidy()(traced)).model
+    return DropPaddingTaps()(KeepOutputs(names)(Tidy()(traced))).model
 
 
 def _run_on_pictures(program: Program, settings: Settings) -> list[Outputs]:
