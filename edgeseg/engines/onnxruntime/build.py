@@ -25,6 +25,7 @@ from edgeseg.manifest import Manifest
 
 MODEL_FILE = EngineOptions.model_file
 ON_CPU = (CPU, "openvino")
+CORES_FOR_BRANCHES = 3  # on two, branches side by side take each other's core: half to three quarters as fast
 # Operators with weights in optimised graphs, and which input holds them.
 _INT8 = {"QLinearConv": 3, "QGemm": 3, "QLinearMatMul": 3, "ConvInteger": 1, "MatMulIntegerToFloat": 1}
 _FLOAT = ("Conv", "FusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul", "FusedMatMul")
@@ -104,11 +105,15 @@ def _former_names(node: Any) -> Iterator[str]:
 
 
 def _choices(device: str, threads: int | None) -> list[dict[str, Any]]:
-    """List the session options worth measuring: thread counts, and running branches side by side."""
+    """List the options worth measuring: thread counts, how threads wait, and branches side by side."""
     counts = thread_counts(threads) if device in ON_CPU else [threads or 1]
-    choices = [{"intra_op_threads": count, "execution_mode": "sequential"} for count in counts]
+    choices: list[dict[str, Any]] = [
+        {"intra_op_threads": count, "spinning": True, "execution_mode": "sequential"} for count in counts
+    ]
     if device == CPU and counts[-1] > 1:
-        choices.append({"intra_op_threads": counts[-1], "execution_mode": "parallel"})
+        choices.append({**choices[-1], "spinning": False})
+    if device == CPU and counts[-1] >= CORES_FOR_BRANCHES:
+        choices.append({**choices[len(counts) - 1], "execution_mode": "parallel"})
     return choices
 
 

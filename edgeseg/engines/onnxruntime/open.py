@@ -171,6 +171,9 @@ def _session_options(ort: Any, options: EngineOptions, threads: int | None) -> A
     session_options.intra_op_num_threads = threads or min(options.intra_op_threads, usable_cores())
     if options.execution_mode == "parallel":
         session_options.execution_mode = ort.ExecutionMode.ORT_PARALLEL
+    if not options.spinning:
+        for pool in ("intra_op", "inter_op"):
+            session_options.add_session_config_entry(f"session.{pool}.allow_spinning", "0")
     if options.graph_optimization == "disabled":
         session_options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     return session_options

@@ -23,6 +23,7 @@ class EngineOptions(Ranged):
 
     Attributes:
         intra_op_threads: 0 leaves their number to ONNX Runtime.
+        spinning: whether threads that wait for work turn in a loop, which takes their cores from all else.
         graph_optimization: `disabled` where the graph was saved optimised.
         left_over: nodes that the device did not take, by the execution provider that did; None where this
             ONNX Runtime does not tell.
@@ -31,6 +32,7 @@ class EngineOptions(Ranged):
     model_file: str = "model.onnx"
     intra_op_threads: Annotated[int, THREADS] = 0
     execution_mode: Literal["sequential", "parallel"] = "sequential"
+    spinning: bool = True
     graph_optimization: Literal["all", "disabled"] = "all"
     left_over: Mapping[str, tuple[str, ...]] | None = None
 

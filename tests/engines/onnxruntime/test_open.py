@@ -43,6 +43,7 @@ def test_outputs_are_the_callers(tmp_path: Path) -> None:
         {"execution_mode": "parallel"},
         {"graph_optimization": "disabled"},
         {"intra_op_threads": 2},
+        {"spinning": False},
     ],
 )
 def test_the_manifests_options_open(options: dict[str, Any], tmp_path: Path) -> None:
