@@ -41,7 +41,11 @@ from benchmarks.peers.process import ROOT, Process, start
 from benchmarks.peers.rows import ROWS
 from benchmarks.peers.usage import busy_s
 
-OURS = {"edgeseg auto": "auto", "edgeseg onnxruntime": "onnxruntime"}
+OURS = {  # backend, and whether passes may change the graph
+    "edgeseg auto": ("auto", True),
+    "edgeseg onnxruntime": ("onnxruntime", True),
+    "edgeseg onnxruntime no-passes": ("onnxruntime", False),
+}
 PLAIN = ("onnxruntime", "openvino")
 SLOW = 3.0  # times the fastest: no further rounds can change who is faster
 FEW = 3
@@ -226,7 +230,7 @@ def _started(name: str, case: Path, threads: int, model_api_python: str | None) 
         python = model_api_python if name == "model_api" and model_api_python else sys.executable
         return start(name, case, threads, python=python)
     try:
-        engine = engine_of(case, OURS[name], threads)
+        engine = engine_of(case, *OURS[name], threads)
     except RuntimeError as error:
         return _absent(name, str(error))
     return start(name, case, threads, engine=engine)

@@ -1,6 +1,6 @@
 """Build our engine of a row, once for each state of the package, in a process with a core a thread.
 
-python -m benchmarks.peers.building MODEL ENGINE --backend BACKEND --threads N
+python -m benchmarks.peers.building MODEL ENGINE --backend BACKEND --threads N [--no-passes]
 """
 
 from __future__ import annotations
@@ -26,24 +26,32 @@ def main() -> None:
     parser.add_argument("engine", type=Path)
     parser.add_argument("--backend", required=True)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--no-passes", action="store_true")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.threads])
     request = Request(arguments.backend, threads=arguments.threads)
-    built = build_engine(arguments.model, arguments.engine, request=request, tolerances=ANY_DIFFERENCE)
+    built = build_engine(
+        arguments.model,
+        arguments.engine,
+        request=request,
+        tolerances=ANY_DIFFERENCE,
+        passes=not arguments.no_passes,
+    )
     print("; ".join(measured_lines(built.measured)), flush=True)
 
 
-def engine_of(case: Path, backend: str, threads: int) -> Path:
+def engine_of(case: Path, backend: str, passes: bool, threads: int) -> Path:
     """Give the engine's folder, made if this state of the package has not made it yet.
 
     Raises:
         RuntimeError: with the last line of the build, if it fails.
     """
-    engine = case / f"engine-{backend}-{threads}-{state()}"
+    engine = case / f"engine-{backend}-{'passes' if passes else 'plain'}-{threads}-{state()}"
     if engine.exists():
         return engine
     command = [sys.executable, "-m", "benchmarks.peers.building", str(case / "ours.onnx"), str(engine)]
     command += ["--backend", backend, "--threads", str(threads)]
+    command += [] if passes else ["--no-passes"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     (case / f"{engine.name}.log").write_text(ended.stdout + ended.stderr)
     if ended.returncode != 0:
