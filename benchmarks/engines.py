@@ -7,9 +7,9 @@ the frame's size. `torch` and `torch.compile` run torchvision's module, or ours 
 
 Each contender lives in a process of its own. Rounds are interleaved, and a ratio is the median of the rounds'
 ratios: above 1, our fastest engine is the faster one. A contender that takes over SLOW times as long as the
-fastest is timed FEW times only. `peak MB` and `load s` (import and opening) are those of that process, and of
-what it started, when it had run once. `same`: labels equal to those of PyTorch, or its detections that were
-found too.
+fastest is timed FEW times only. `CPU ms` is what all its threads take for a run. `peak MB` and `load s` (import
+and opening) are those of that process, and of what it started, when it had run once. `same`: labels equal to
+those of PyTorch, or its detections that were found too.
 
     python -m benchmarks.engines [--rows NAME ...] [--threads N] [--rounds N] [--peers NAME ...]
         [--model-api-python PATH] [--work FOLDER] [--json FILE] [--prepare]
@@ -136,12 +136,13 @@ def time_in_turn(processes: Sequence[Process], rounds: int) -> float:
                 continue
             time.sleep(SETTLE_S)
             others = [other for other in processes if other is not one]
-            busy, started = sum(busy_s(other.child.pid) for other in others), time.perf_counter()
+            own, busy, started = busy_s(one.child.pid), _busy_s(others), time.perf_counter()
             ms = one.run(repeats[one.name])
             total += time.perf_counter() - started
-            idle += sum(busy_s(other.child.pid) for other in others) - busy
+            idle += _busy_s(others) - busy
             if ms is not None:
                 one.times_ms.append(ms)
+                one.processor_ms.append(1000 * (busy_s(one.child.pid) - own) / repeats[one.name])
     return idle / total if total else 0.0
 
 
@@ -149,24 +150,20 @@ def block(value: dict[str, Any]) -> list[str]:
     """Give a network's lines: one a contender, and whether a peer is faster."""
     contenders = value["contenders"]
     best = fastest(contenders, OURS)
-    rows: list[Sequence[str]] = [("", "ms", "ratio", "rounds", "same", "peak MB", "load s", "")]
+    rows: list[Sequence[str]] = [("", "ms", "ratio", "rounds", "CPU ms", "same", "peak MB", "load s", "")]
     for name, told in contenders.items():
         if told["refused"] is not None:
-            rows.append((name, "-", "-", "", "", "", "", told["refused"]))
+            rows.append((name, "-", "-", "", "", "", "", "", told["refused"]))
             continue
         ratio = f"{over(contenders[best], told):.2f}" if best else "-"
-        figures = (f"{told['peak_mb']:.0f}", f"{told['load_ms'] / 1000:.2f}")
-        rows.append(
-            (
-                name,
-                f"{told['ms']:.1f}",
-                ratio,
-                str(len(told["times_ms"])),
-                told["same"],
-                *figures,
-                told["note"],
-            )
+        figures = (
+            str(len(told["times_ms"])),
+            f"{statistics.median(told['processor_ms']):.0f}",
+            told["same"],
+            f"{told['peak_mb']:.0f}",
+            f"{told['load_ms'] / 1000:.2f}",
         )
+        rows.append((name, f"{told['ms']:.1f}", ratio, *figures, told["note"]))
     lines = [f"{value['row']}, {value['threads']} threads", *_aligned(rows)]
     lines.append(f"contenders that were not running took {100 * value['idle_share']:.1f} % of a core")
     peer = fastest(contenders, PEERS)
@@ -242,12 +239,21 @@ def _absent(name: str, reason: str) -> Process:
 
 def _told(process: Process, case: Path) -> dict[str, Any]:
     opened = process.opened
-    told = {"refused": process.refused, "times_ms": process.times_ms, "note": opened.get("note", "")}
+    told = {
+        "refused": process.refused,
+        "times_ms": process.times_ms,
+        "processor_ms": process.processor_ms,
+        "note": opened.get("note", ""),
+    }
     if process.times_ms and process.refused is None:
         told["ms"] = statistics.median(process.times_ms)
         told["same"] = agreement(case, process.name, opened["picture"])
         told["peak_mb"], told["load_ms"] = opened["peak_mb"], opened["load_ms"]
     return told
+
+
+def _busy_s(processes: Sequence[Process]) -> float:
+    return sum(busy_s(one.child.pid) for one in processes)
 
 
 def _repeats(ms: float | None) -> int:

@@ -121,12 +121,12 @@ def _convert(folder: Path, result: str, command: Sequence[str]) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        (folder / f"{result}.failed").write_text(f"{tool} takes over {CONVERSION_TIMEOUT_S} s")
+        (folder / f"{result}.failed").write_text(f"{tool} does not end within {CONVERSION_TIMEOUT_S} s")
         return
     (folder / f"{result}.log").write_text(ended.stdout)
     if ended.returncode != 0 or not (folder / result).exists():
         said = [line for line in ended.stdout.splitlines() if line.strip()][-1:]
-        why = f"{tool} ends with {ended.returncode}: {' '.join(said)}"
+        why = f"the converter ends with {ended.returncode}: {' '.join(said)}"
         (folder / f"{result}.failed").write_text(why)
 
 

@@ -26,12 +26,14 @@ class Process:
         name: as the table shows it.
         opened: what `serving` said; `refused` holds a reason, if there is one.
         times_ms: of its runs.
+        processor_ms: that all of its threads took for a run.
     """
 
     name: str
     child: subprocess.Popen[bytes]
     opened: dict[str, Any] = field(default_factory=dict)
     times_ms: list[float] = field(default_factory=list)
+    processor_ms: list[float] = field(default_factory=list)
 
     @property
     def refused(self) -> str | None:
