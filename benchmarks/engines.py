@@ -7,9 +7,9 @@ the frame's size. `torch` and `torch.compile` run torchvision's module, or ours 
 
 Each contender lives in a process of its own. Rounds are interleaved, and a ratio is the median of the rounds'
 ratios: above 1, our fastest engine is the faster one. A contender that takes over SLOW times as long as the
-fastest is timed FEW times only. `CPU ms` is what all its threads take for a run. `peak MB` and `load s` (import
-and opening) are those of that process, and of what it started, when it had run once. `same`: labels equal to
-those of PyTorch, or its detections that were found too.
+fastest is timed FEW times only. `CPU ms` is what all its threads take for a run. `peak MB` and `load s` (that
+is import and opening) are those of its process, and of what that started, when it had run once. `same`: labels
+equal to those of PyTorch, or its detections that were found too.
 
     python -m benchmarks.engines [--rows NAME ...] [--threads N] [--rounds N] [--peers NAME ...]
         [--model-api-python PATH] [--work FOLDER] [--json FILE] [--prepare]
@@ -158,7 +158,7 @@ def block(value: dict[str, Any]) -> list[str]:
         ratio = f"{over(contenders[best], told):.2f}" if best else "-"
         figures = (
             str(len(told["times_ms"])),
-            f"{statistics.median(told['processor_ms']):.0f}",
+            f"{statistics.median(told['processor_ms']):.1f}",
             told["same"],
             f"{told['peak_mb']:.0f}",
             f"{told['load_ms'] / 1000:.2f}",

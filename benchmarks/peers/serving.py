@@ -26,7 +26,8 @@ from benchmarks.peers.case import Case
 from benchmarks.peers.contenders import PEERS, Contender, Ours
 from benchmarks.peers.usage import peak_memory_mb
 
-LONGEST_REASON = 160  # characters
+LONGEST_REASON = 200  # characters
+CODE_PLACES = re.compile(r"(Exception from|Check '\w+' failed at) \S+")  # of OpenVINO
 
 
 def main() -> None:
@@ -46,7 +47,7 @@ def main() -> None:
     try:
         contender, opened = open_once(case, arguments.name, arguments.engine, arguments.threads)
     except Exception as error:
-        reason = re.sub(r"\s+", " ", f"{type(error).__name__}: {error}")[:LONGEST_REASON]
+        reason = " ".join(CODE_PLACES.sub("", f"{type(error).__name__}: {error}").split())[:LONGEST_REASON]
         say(answers, {"refused": reason})
         return
     say(answers, opened)

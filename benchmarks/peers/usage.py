@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
-TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+NANOSECONDS = 1e9
 
 
 def peak_memory_mb(pid: int) -> float:
@@ -16,7 +15,7 @@ def peak_memory_mb(pid: int) -> float:
 
 def busy_s(pid: int) -> float:
     """Sum the processor time of a process and its children, in seconds."""
-    return sum(map(_ticks, family(pid))) / TICKS_A_SECOND
+    return sum(map(_nanoseconds, family(pid))) / NANOSECONDS
 
 
 def family(pid: int) -> Iterator[int]:
@@ -32,9 +31,9 @@ def _peak_kb(pid: int) -> int:
     return sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
-def _ticks(pid: int) -> int:
-    values = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
-    return sum(map(int, values[11:13]))  # utime, stime
+def _nanoseconds(pid: int) -> int:
+    """Sum the time on a core of the threads that run; `stat` would count in hundredths of a second."""
+    return sum(int((_text(one).split() or ["0"])[0]) for one in Path(f"/proc/{pid}/task").glob("*/schedstat"))
 
 
 def _text(path: Path) -> str:
