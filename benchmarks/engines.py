@@ -8,7 +8,7 @@ the frame's size. `torch` and `torch.compile` run torchvision's module, or ours 
 Each contender lives in a process of its own. Rounds are interleaved, and a ratio is the median of the rounds'
 ratios: above 1, our fastest engine is the faster one. A contender that takes over SLOW times as long as the
 fastest is timed FEW times only. `CPU ms` is what all its threads take for a run. `peak MB` and `load s` (that
-is import and opening) are those of its process, and of what that started, when it had run once. `same`: labels
+is import and opening) are those of its process and of what that started, when it had run once. `same`: labels
 equal to those of PyTorch, or its detections that were found too.
 
     python -m benchmarks.engines [--rows NAME ...] [--threads N] [--rounds N] [--peers NAME ...]
