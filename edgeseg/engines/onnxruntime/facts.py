@@ -10,7 +10,11 @@ FACTS = Facts(
     modules=("onnxruntime",),
     purpose="run, profile: ONNX Runtime engines",
     devices=(CPU, "cuda", "tensorrt", "tensorrt_rtx", "openvino"),  # an execution provider each
-    passes=("dilated convolutions by phases", "3x3 convolutions by Winograd"),
+    passes=(
+        "wide dilations by fewer products",
+        "dilated convolutions by phases",
+        "3x3 convolutions by Winograd",
+    ),
     int8={CPU: "unsigned_io", "tensorrt": "symmetric", "tensorrt_rtx": "symmetric", "openvino": "symmetric"},
     no_int8={
         "cuda": "ONNX Runtime computes int8 convolutions in float32 on cuda; use --device tensorrt, or "

@@ -11,9 +11,12 @@ from edgeseg.graph.passes.dilated_phases import DilatedPhases
 from edgeseg.graph.passes.sequence import changed
 from edgeseg.graph.passes.speed import SpeedPass
 from edgeseg.graph.passes.types import InferTypes
+from edgeseg.graph.passes.wide_dilations import WideDilations
 from edgeseg.graph.passes.winograd import Winograd
 
-SPEED_PASSES: Mapping[str, type[SpeedPass]] = {kind.title: kind for kind in (DilatedPhases, Winograd)}
+SPEED_PASSES: Mapping[str, type[SpeedPass]] = {
+    kind.title: kind for kind in (WideDilations, DilatedPhases, Winograd)
+}
 
 
 def applied(model: ir.Model, passes: Mapping[str, Collection[str]]) -> ir.Model:
