@@ -185,7 +185,25 @@ def _built(order: _Order, folder: Path, chosen_by: ChosenBy) -> Built:
 
 
 def _proven(converted: Converted, comparison: Comparison, on_step: Say, made: Made) -> _Examined:
-    """Open an engine and prove it. Raises ParityError or EngineError if it does not pass."""
+    """Open an engine and prove it; where its graph was changed and it does not pass, make it without that.
+
+    Raises:
+        EngineError, ParityError: if it does not pass.
+    """
+    try:
+        return _passed(converted, comparison, on_step, made)
+    except ParityError as error:
+        if not made.manifest.passes:
+            raise
+        on_step("building again, with the graph as exported")
+        job = dataclasses.replace(made.job, passes={})
+        examined = _passed(converted, comparison, on_step, Made(job, fill_engine(job)[0]))
+        note = f"the graph was left as exported: with {', '.join(made.manifest.passes)}, {error}"
+        parity = dataclasses.replace(examined.parity, notes=(*examined.parity.notes, note))
+        return dataclasses.replace(examined, parity=parity)
+
+
+def _passed(converted: Converted, comparison: Comparison, on_step: Say, made: Made) -> _Examined:
     on_step("comparing with PyTorch")
     built = converted.built(made.job.staging, made.manifest)
     examined = _examined(made.job, built, comparison, made.manifest, on_step)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 
@@ -16,6 +17,7 @@ from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.building.verification import verify_engine
 from edgeseg.engines.request import Request
 from edgeseg.graph.passes.dilated_phases import DilatedPhases
+from edgeseg.graph.passes.speed import Site, SpeedPass
 from edgeseg.graph.passes.wide_dilations import WideDilations
 from edgeseg.manifest import Manifest
 from tests.engines.clock import Clock
@@ -123,3 +125,22 @@ def test_a_second_build_times_no_place(model: Path, tmp_path: Path, clock: Clock
     assert first.places > 0
     assert second.places == 0
     assert again.manifest.passes == built.manifest.passes
+
+
+def test_an_engine_that_fails_with_passes_is_made_without(
+    model: Path, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rewrite_wrongly(self: SpeedPass, graph: ir.Graph, site: Site) -> None:
+        (node,) = site.nodes
+        node.attributes["dilations"] = ir.AttrInt64s("dilations", [1, 1])
+        node.attributes["pads"] = ir.AttrInt64s("pads", [1, 1, 1, 1])
+
+    for kind in (WideDilations, DilatedPhases):
+        monkeypatch.setattr(kind, "rewrite", rewrite_wrongly)
+    engine = tmp_path / "engine"
+    built = build_engine(model, engine, request=ON_ONE_THREAD, open_engine=Opener(clock, dilation_is_slow))
+    assert built.manifest.passes == {}
+    assert built.parity.passed
+    assert any("left as exported" in note for note in built.parity.notes)
+    assert _dilated(engine / "model.onnx") > 0
+    assert verify_engine(engine).passed
