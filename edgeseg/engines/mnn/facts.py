@@ -11,6 +11,10 @@ FACTS = Facts(
     purpose="run, build: MNN engines",
     devices=(CPU,),
     precisions=("fp32",),
-    passes=("wide dilations by fewer products", "dilated convolutions by phases"),
+    passes=(
+        "wide dilations by fewer products",
+        "dilated convolutions by phases",
+        "labels by matrix products",
+    ),
     lowerings=("onnx",),  # it takes the dense one without an error, and finds something else
 )

@@ -13,6 +13,8 @@ FACTS = Facts(
     passes=(
         "wide dilations by fewer products",
         "dilated convolutions by phases",
+        "concatenations as sums",
+        "labels by matrix products",
         "3x3 convolutions by Winograd",
     ),
     int8={CPU: "unsigned_io", "tensorrt": "symmetric", "tensorrt_rtx": "symmetric", "openvino": "symmetric"},
