@@ -37,7 +37,7 @@ from typing import Any
 from benchmarks.peers.agreement import agreement
 from benchmarks.peers.building import engine_of
 from benchmarks.peers.contenders import PEERS
-from benchmarks.peers.process import ROOT, Process, start
+from benchmarks.peers.process import ROOT, Process, absent, start
 from benchmarks.peers.rows import ROWS
 from benchmarks.peers.usage import busy_s
 
@@ -222,19 +222,15 @@ def processor() -> str:
 
 def _started(name: str, case: Path, threads: int, model_api_python: str | None) -> Process:
     if name == "model_api" and model_api_python is None:
-        return _absent(name, "no --model-api-python")
+        return absent(name, "no --model-api-python")
     if name not in OURS:
         python = model_api_python if name == "model_api" and model_api_python else sys.executable
         return start(name, case, threads, python=python)
     try:
         engine = engine_of(case, *OURS[name], threads)
     except RuntimeError as error:
-        return _absent(name, str(error))
+        return absent(name, str(error))
     return start(name, case, threads, engine=engine)
-
-
-def _absent(name: str, reason: str) -> Process:
-    return Process(name, subprocess.Popen(["true"]), {"refused": reason})
 
 
 def _told(process: Process, case: Path) -> dict[str, Any]:

@@ -6,14 +6,15 @@ python -m benchmarks.peers.building MODEL ENGINE --backend BACKEND --threads N [
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from benchmarks.full_size_engines import ANY_DIFFERENCE
 from benchmarks.peers.process import ROOT
+from benchmarks.peers.state import BUILDING, state_of
 from edgeseg.cli.tables import measured_lines
 from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.request import Request
@@ -46,9 +47,12 @@ def engine_of(case: Path, backend: str, passes: bool, threads: int) -> Path:
     Raises:
         RuntimeError: with the last line of the build, if it fails.
     """
-    engine = case / f"engine-{backend}-{'passes' if passes else 'plain'}-{threads}-{state()}"
+    kind = f"engine-{backend}-{'passes' if passes else 'plain'}-{threads}"
+    engine = case / f"{kind}-{state_of(BUILDING)}"
     if engine.exists():
         return engine
+    for earlier in case.glob(f"{kind}-*/"):
+        shutil.rmtree(earlier)
     command = [sys.executable, "-m", "benchmarks.peers.building", str(case / "ours.onnx"), str(engine)]
     command += ["--backend", backend, "--threads", str(threads)]
     command += [] if passes else ["--no-passes"]
@@ -57,15 +61,6 @@ def engine_of(case: Path, backend: str, passes: bool, threads: int) -> Path:
     if ended.returncode != 0:
         raise RuntimeError((ended.stderr.strip().splitlines() or ["the build failed"])[-1])
     return engine
-
-
-def state() -> str:
-    """Hash what decides an engine: the sources of the package's engines and graph passes."""
-    digest = hashlib.sha256()
-    for folder in ("engines", "graph", "proof"):
-        for path in sorted((ROOT / "edgeseg" / folder).rglob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:10]
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from tools.training.instance_network import trainable_mask_rcnn
 
 THRESHOLD = 0.5  # of detections' scores
 VOC_CLASSES = 21
+UNET_CLASSES = 2  # of the published weights: car and background
 COCO_CLASSES = 91
 SCENE_SEED = 500_001  # of those that the demo's networks were not trained on
 TORCHVISION = {
@@ -48,30 +48,32 @@ def camera_frame(row: Row) -> NDArray[np.uint8]:
     return generate(SCENE_SEED, DEMO_HW).image if row.is_demo else picture(0, row.frame_hw)
 
 
-def ours(row: Row, weights: Path) -> zoo.Network:
-    """Make the network that is exported, and keep its weights for the peers."""
-    if row.is_demo:
-        network, _ = open_network(
-            row.network, CHECKPOINTS / f"{row.network.removeprefix('demo_')}.safetensors"
-        )
-        torch.save(network.module.state_dict(), weights)
-        return network
+def draw_weights(row: Row, path: Path) -> None:
+    """Keep the demo's weights, or random ones, which all contenders then have."""
     torch.manual_seed(0)
-    if not row.is_detector:
-        network = zoo.create(row.network, num_classes=2 if row.network == "unet" else VOC_CLASSES)
-        torch.save(network.module.state_dict(), weights)
-        return network
-    image = torch.from_numpy(np.ascontiguousarray(camera_frame(row)[..., ::-1])).permute(2, 0, 1) / 255
-    model = arranged(
-        row.network,
-        image,
-        detections=row.detections or 0,
-        score_threshold=THRESHOLD,
-        min_size=row.size_hw[0],
-    )
-    torch.save(model.state_dict(), weights)
-    network = zoo.create(row.network, num_classes=COCO_CLASSES)
-    load_weights(network.module, model.state_dict())
+    if row.is_demo:
+        state = _demo(row).module.state_dict()
+    elif row.is_detector:
+        image = torch.from_numpy(np.ascontiguousarray(camera_frame(row)[..., ::-1])).permute(2, 0, 1) / 255
+        model = arranged(
+            row.network,
+            image,
+            detections=row.detections or 0,
+            score_threshold=THRESHOLD,
+            min_size=row.size_hw[0],
+        )
+        state = model.state_dict()
+    else:
+        state = zoo.create(row.network, num_classes=_classes(row)).module.state_dict()
+    torch.save(state, path)
+
+
+def ours(row: Row, weights: Path) -> zoo.Network:
+    """Make the network that is exported."""
+    if row.is_demo:
+        return _demo(row)
+    network = zoo.create(row.network, num_classes=_classes(row))
+    load_weights(network.module, torch.load(weights, weights_only=True))
     return network
 
 
@@ -98,7 +100,16 @@ def plain(row: Row, weights: Path) -> nn.Module:
         module.load_state_dict(state)
         module.roi_heads.score_thresh = THRESHOLD
     else:
-        classes: dict[str, Any] = {"num_classes": 2} if row.network == "unet" else {}
-        module = zoo.create(row.network, **classes).module
-        module.load_state_dict(state)
+        module = ours(row, weights).module
     return module.eval()
+
+
+def _demo(row: Row) -> zoo.Network:
+    network, _ = open_network(row.network, CHECKPOINTS / f"{row.network.removeprefix('demo_')}.safetensors")
+    return network
+
+
+def _classes(row: Row) -> int:
+    if row.is_detector:
+        return COCO_CLASSES
+    return UNET_CLASSES if row.network == "unet" else VOC_CLASSES

@@ -23,6 +23,7 @@ from benchmarks.peers import networks
 from benchmarks.peers.case import Case
 from benchmarks.peers.contenders import TorchEager
 from benchmarks.peers.rows import ROWS, Row
+from benchmarks.peers.state import EXPORTING, state_of
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.scenes.scene import CLASS_NAMES
 
@@ -42,17 +43,22 @@ def main() -> None:
 
 
 def prepare(name: str, work: Path) -> None:
-    """Make what the folder of a row lacks."""
-    folder = work / name
-    if (folder / "case.json").exists():
+    """Make what the folder of a row lacks, and our portable model anew if the package has changed."""
+    folder, row = work / name, ROWS[name]
+    case_exists = (folder / "case.json").exists()
+    if not case_exists:
+        folder.mkdir(parents=True, exist_ok=True)
+        networks.draw_weights(row, folder / "weights.pt")
+    export_ours(row, folder)
+    if not case_exists:
+        make_case(name, folder)
+
+
+def export_ours(row: Row, folder: Path) -> None:
+    """Export our portable model, unless this state of the package has."""
+    made_by = folder / "ours.state"
+    if made_by.exists() and made_by.read_text() == state_of(EXPORTING):
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    row, weights = ROWS[name], folder / "weights.pt"
-    frame = networks.camera_frame(row)
-    np.save(folder / "frame.npy", frame)
-    np.save(folder / "fitted.npy", cv2.resize(frame, row.size_hw[::-1]))
-    network = networks.ours(row, weights)
-    case = Case(folder, name, row.is_detector, row.size_hw, network.mean_rgb, network.std_rgb)
     settings = Settings(
         row.network,
         row.size_hw,
@@ -60,7 +66,18 @@ def prepare(name: str, work: Path) -> None:
         score_threshold=networks.THRESHOLD,
         tolerances=ANY_DIFFERENCE,  # random weights have nothing to lose; results are compared below
     )
-    export_network(network, folder / "ours.onnx", settings)
+    export_network(networks.ours(row, folder / "weights.pt"), folder / "ours.onnx", settings)
+    made_by.write_text(state_of(EXPORTING))
+
+
+def make_case(name: str, folder: Path) -> None:
+    """Make what peers need, and PyTorch's own results."""
+    row, weights = ROWS[name], folder / "weights.pt"
+    frame = networks.camera_frame(row)
+    np.save(folder / "frame.npy", frame)
+    np.save(folder / "fitted.npy", cv2.resize(frame, row.size_hw[::-1]))
+    network = networks.ours(row, weights)
+    case = Case(folder, name, row.is_detector, row.size_hw, network.mean_rgb, network.std_rgb)
     plain_export(networks.plain(row, weights), row, folder / "plain.onnx")
     convert(folder, row)
     eager = TorchEager(case, threads=torch.get_num_threads())

@@ -68,7 +68,7 @@ class Process:
         line = _line(self.child.stdout, timeout_s)
         if line is None:
             self.close()
-            return {"refused": f"over {timeout_s:.0f} s"}
+            return {"refused": _over(timeout_s)}
         if not line:
             return {"refused": self._ending()}
         answer: dict[str, Any] = json.loads(line)
@@ -83,6 +83,9 @@ def start(
     name: str, case: Path, threads: int, *, python: str = sys.executable, engine: Path | None = None
 ) -> Process:
     """Start a contender and wait until it is open, or has said why not."""
+    given_up = case / f"{name.replace(' ', '-')}-{threads}.given-up"
+    if given_up.exists():  # a rerun does not wait as long again
+        return absent(name, f"{given_up.read_text()} to open when it was first tried")
     command = [python, "-m", "benchmarks.peers.serving", str(case), name, "--threads", str(threads)]
     if engine is not None:
         command += ["--engine", str(engine)]
@@ -99,7 +102,18 @@ def start(
         )
     process = Process(name, child)
     process.wait_until_open()
+    if process.refused == _over(OPENING_TIMEOUT_S):
+        given_up.write_text(process.refused)
     return process
+
+
+def absent(name: str, reason: str) -> Process:
+    """Give a contender that is not started, and say why."""
+    return Process(name, subprocess.Popen(["true"]), {"refused": reason})
+
+
+def _over(timeout_s: float) -> str:
+    return f"takes over {timeout_s:.0f} s"
 
 
 def _line(pipe: IO[bytes], timeout_s: float) -> bytes | None:
