@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,10 @@ def _changed(folder: Path, backend: str, options: dict[str, Any]) -> Path:
         ("openvino", {"pinned": 1}, "options.pinned must be bool"),
         ("openvino", {"inference_precision": "f8"}, "options.inference_precision must be one of"),
         ("openvino", {"model_file": "../secret"}, "has no file '../secret' that was built"),
+        ("mnn", {"threads": -5}, "options.threads must be 0 to 1024, got -5"),
+        ("mnn", {"winograd": "huge"}, "options.winograd must be one of"),
+        ("mnn", {"outputs": [{"name": "labels"}]}, "options.outputs[0]"),
+        ("mnn", {"model_file": "../secret"}, "has no file '../secret' that was built"),
         ("onnxruntime", {"intra_op_threads": 10**9}, "options.intra_op_threads must be 0 to 1024"),
         ("onnxruntime", {"intra_op_threads": -1}, "options.intra_op_threads must be 0 to 1024"),
         ("onnxruntime", {"intra_op_threads": 1.5}, "options.intra_op_threads must be int, got float 1.5"),
@@ -51,6 +56,8 @@ def test_options_out_of_range_are_one_line(
 ) -> None:
     if backend == "openvino":
         pytest.importorskip("openvino")
+    if backend == "mnn" and find_spec("MNN") is None:
+        pytest.skip("MNN is not installed")
     engine = _changed(tmp_path / "engine", backend, options)
     with pytest.raises(EngineError) as caught:
         Segmenter.open(engine, device="cuda" if "tensorrt" in backend else None)

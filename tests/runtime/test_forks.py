@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -93,11 +94,17 @@ def run(make: str, *steps: str, engine: Path | None = None) -> str:
     return done.stdout
 
 
-@pytest.fixture(params=["onnxruntime", "onnxruntime in batches", "openvino"])
+@pytest.fixture(params=["onnxruntime", "onnxruntime in batches", "openvino", "mnn"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     made = logits_engine(tmp_path / "engine", (64, 64), batch=2 if "batches" in request.param else 1)
     if request.param.startswith("onnxruntime"):
         return made
+    if request.param == "mnn":
+        if find_spec("MNN") is None:
+            pytest.skip("MNN is not installed")
+        from tests.engines.mnn.test_open import converted
+
+        return converted(made)
     pytest.importorskip("openvino")
     from tests.engines.openvino.test_open import compiled
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from edgeseg.machine import Machine, this_machine
 from edgeseg.manifest import Manifest
 from edgeseg.records import to_json_value
 from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.profiling.memory import peak_bytes
 from edgeseg.runtime.profiling.timing import StageTimes, Summary, summarize
 from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.status import DropCause
@@ -28,7 +27,6 @@ WARMUP_FRAMES = 10
 FRAMES = 100  # the fewest for which p99 is not simply the largest sample
 DISTINCT_FRAMES = 16  # of a recording, taken in turn: the time of detectors depends on what is seen
 DISTINCT_BYTES = 64 << 20  # of them, so that peak memory is the model's
-RSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 BYTES_PER_MB = 1 << 20
 
 
@@ -47,7 +45,7 @@ class Profile:
         throughput_fps: results a second of the capture-to-result loop, one frame at a time; a live source
             bounds it by its own rate.
         load_ms: opening the engine, as the caller measured it.
-        peak_rss_mb: most memory the process has held so far, in MiB.
+        peak_rss_mb: most memory the process has held so far, and a process that a backend computes in, in MiB.
         frame_hw: height and width of the (first) frame in pixels.
         distinct_frames: how many different frames were used; None for a live source.
         drops: frames of a live source that came while one was in work.
@@ -137,7 +135,7 @@ def profile(
         stages={**capture.summaries(), **measured.times.summaries()},
         throughput_fps=len(measured.durations_s) / measured.seconds,
         load_ms=load_ms,
-        peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT_BYTES / BYTES_PER_MB,
+        peak_rss_mb=peak_bytes() / BYTES_PER_MB,
         backend=manifest.backend,
         backend_version=manifest.backend_version,
         device=manifest.device,
