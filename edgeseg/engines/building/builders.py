@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from edgeseg.engines.building.faster import with_passes
 from edgeseg.engines.job import BuildJob, FillEngine, LayerPrecisions, WriteFiles
@@ -35,3 +37,12 @@ def layer_precisions_of(backend: str) -> LayerPrecisions | None:
     """Give what reads the precision of layers from a backend's engines; None where nothing can."""
     read: LayerPrecisions | None = getattr(part_of(backend, "build"), "layer_precisions", None)
     return read
+
+
+def safer_options_of(backend: str) -> Sequence[Mapping[str, Any]]:
+    """Give the options, of builds and of manifests alike, with which a backend rounds less and is slower.
+
+    They are tried in turn where the proof of an engine fails, unless something else was asked of the build.
+    """
+    safer: Sequence[Mapping[str, Any]] = getattr(part_of(backend, "build"), "SAFER", ())
+    return safer

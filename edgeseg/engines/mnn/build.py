@@ -13,7 +13,7 @@ from edgeseg.engines.backend import written
 from edgeseg.engines.candidates import measure_options, thread_counts
 from edgeseg.engines.facts import CPU
 from edgeseg.engines.job import BuildJob
-from edgeseg.engines.mnn.options import EngineOptions
+from edgeseg.engines.mnn.options import BuildOptions, EngineOptions
 from edgeseg.engines.mnn.process import check_installed, command_of
 from edgeseg.engines.tuning import Measured
 from edgeseg.errors import EngineError
@@ -24,6 +24,8 @@ from edgeseg.spec import OutputSpec
 
 MODEL_FILE = EngineOptions.model_file
 WHEEL = "MNN"
+SAFER = ({"winograd": "small"},)
+"""See `safer_options_of`."""
 
 
 def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
@@ -37,6 +39,7 @@ def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
 def write_files(job: BuildJob) -> Manifest:
     """Write the converted model; see `WriteFiles`."""
     check_installed()
+    winograd = job.request.options_as(BuildOptions).winograd or EngineOptions.winograd
     _convert(job.model, job.staging / MODEL_FILE)
     return Manifest(
         backend="mnn",
@@ -46,7 +49,7 @@ def write_files(job: BuildJob) -> Manifest:
         spec=job.spec,
         model_sha256=job.model_sha256,
         files={MODEL_FILE: ""},
-        options=written(EngineOptions, model_file=MODEL_FILE, outputs=_outputs(job.model)),
+        options=written(EngineOptions, model_file=MODEL_FILE, outputs=_outputs(job.model), winograd=winograd),
     )
 
 

@@ -31,11 +31,13 @@ class Load:
         model: path of a converted model.
         outputs: names of its outputs, in the order in which they are given.
         config: of MNN's runtime manager.
+        hints: what else it is told, by numbers that MNN's headers name.
     """
 
     model: str
     outputs: Sequence[str]
     config: Mapping[str, Any]
+    hints: Mapping[int, int]
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ def load(order: Load) -> tuple[Callable[[NDArray[np.uint8]], list[NDArray[Any]]]
     from MNN import expr, nn
 
     manager = nn.create_runtime_manager((dict(order.config),))
+    for hint, value in order.hints.items():
+        manager.set_hint(hint, value)
     module = nn.load_module_from_file(order.model, ["image"], list(order.outputs), runtime_manager=manager)
     info = module.get_info()
     inputs = dict(zip(info["inputNames"], info["inputs"], strict=True))

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from edgeseg.cores import usable_cores
 from edgeseg.engines.backend import Tensor, read_options, refuse_if_moved
+from edgeseg.engines.mnn.child import Load
 from edgeseg.engines.mnn.facts import FACTS
-from edgeseg.engines.mnn.options import EngineOptions
+from edgeseg.engines.mnn.options import EngineOptions, Winograd
 from edgeseg.engines.mnn.process import Process, check_installed
 from edgeseg.engines.pool import FORKED, Pool
 from edgeseg.errors import EngineError, UsageError
@@ -20,6 +21,9 @@ from edgeseg.forks import never_free, tell_of_forks
 from edgeseg.machine import processor
 from edgeseg.manifest import Manifest, open_file
 from edgeseg.spec import OutputSpec
+
+WINOGRAD_MEMORY_LEVEL = 3  # a hint: how many sizes of units there are to choose from
+WINOGRAD_LEVELS: Mapping[Winograd, int] = {"large": 3, "small": 1, "none": 0}
 
 
 class MNNBackend:
@@ -85,9 +89,7 @@ def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int |
     outputs = options.outputs or manifest.spec.outputs
     with open_file(folder, manifest, options.model_file):  # compares it with its hash
         try:
-            process = Process(
-                folder / options.model_file, [output.name for output in outputs], _config(options, threads)
-            )
+            process = Process(_order(folder, options, [output.name for output in outputs], threads))
         except EngineError as error:
             raise EngineError(f"MNN cannot open {folder}: {error}") from error
     try:
@@ -99,10 +101,12 @@ def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int |
         raise
 
 
-def _config(options: EngineOptions, threads: int | None) -> dict[str, Any]:
+def _order(folder: Path, options: EngineOptions, outputs: list[str], threads: int | None) -> Load:
     """Say the manifest's options in MNN's words."""
-    return {
+    config = {
         "backend": "CPU",
         "precision": "high",
         "numThread": threads or min(options.threads or usable_cores(), usable_cores()),
     }
+    model = str((folder / options.model_file).resolve())
+    return Load(model, outputs, config, {WINOGRAD_MEMORY_LEVEL: WINOGRAD_LEVELS[options.winograd]})

@@ -11,10 +11,8 @@ import signal
 import subprocess
 import sys
 import weakref
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from edgeseg.engines.mnn.child import PROTOCOL, Answer, Load, Loaded
@@ -51,15 +49,13 @@ class Process:
     """A model in a process of its own; one message at a time.
 
     Args:
-        model: path of a converted model.
-        outputs: names of its outputs.
-        config: of MNN's runtime manager.
+        order: what to load.
 
     Raises:
         EngineError: if the process does not start, or MNN refuses the model.
     """
 
-    def __init__(self, model: Path, outputs: Sequence[str], config: Mapping[str, Any]) -> None:
+    def __init__(self, order: Load) -> None:
         try:
             self._popen = subprocess.Popen(
                 command_of("edgeseg.engines.mnn.child:serve"),
@@ -77,7 +73,7 @@ class Process:
                     assert pipe is not None
                     fcntl.fcntl(pipe, _SET_SIZE, PIPE_BYTES)
         try:
-            self.loaded: Loaded = self.ask(Load(str(model.resolve()), list(outputs), dict(config)))
+            self.loaded: Loaded = self.ask(order)
         except BaseException:
             self.close()
             raise

@@ -18,7 +18,7 @@ _PEAK = re.compile(r"^VmHWM:\s*(\d+) kB$", re.MULTILINE)
 def peak_bytes() -> int:
     """Give the most that this process has held so far, and with it each of its children that still run.
 
-    A backend may compute in a process of its own, as MNN's does. Elsewhere than on Linux children are not known.
+    A backend may compute in a process of its own, as MNN's does. Children are known on Linux alone.
     """
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT_BYTES
     return own + sum(_children_peaks())

@@ -45,7 +45,7 @@ class Profile:
         throughput_fps: results a second of the capture-to-result loop, one frame at a time; a live source
             bounds it by its own rate.
         load_ms: opening the engine, as the caller measured it.
-        peak_rss_mb: most memory the process has held so far, and a process that a backend computes in, in MiB.
+        peak_rss_mb: most memory the process, and one that its backend computes in, has held so far, in MiB.
         frame_hw: height and width of the (first) frame in pixels.
         distinct_frames: how many different frames were used; None for a live source.
         drops: frames of a live source that came while one was in work.

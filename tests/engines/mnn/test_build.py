@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from edgeseg.engines.backend import open_backend
@@ -96,6 +97,32 @@ def test_the_gate_catches_what_mnn_makes_of_the_dense_lowering(
     with pytest.raises(ParityError, match="does not compute what PyTorch computes"):
         build_engine(path, tmp_path / "engine", request=ONE_THREAD)
     assert not list(tmp_path.iterdir())
+
+
+class Coarse:
+    """An engine whose logits are wrong by 1 % of the largest one with large units of Winograd's."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self._backend = open_backend(folder, manifest)
+        self._share = 0.01 if manifest.options["winograd"] == "large" else 0.0
+        self.built_on, self.close = self._backend.built_on, self._backend.close
+
+    def infer(self, image: NDArray[np.uint8], /) -> dict[str, NDArray[Any]]:
+        outputs = self._backend.infer(image)
+        return {name: value + self._share * np.abs(value).max() for name, value in outputs.items()}
+
+
+def test_units_that_round_too_much_are_turned_down_and_reported(
+    exported: ExportedModels, tmp_path: Path
+) -> None:
+    path = exported(small_networks.unet, output_kind="logits", batch=3).path
+    built = build_engine(path, tmp_path / "engine", open_engine=Coarse, request=ONE_THREAD)
+    assert built.parity.passed
+    assert built.manifest.options["winograd"] == "small"
+    assert "it has winograd small, for it failed as it was fastest: " in built.parity.notes[-1]
+    asked = Request("mnn", threads=1, options={"winograd": "large"})
+    with pytest.raises(ParityError, match="does not compute what PyTorch computes"):
+        build_engine(path, tmp_path / "other", open_engine=Coarse, request=asked)
 
 
 def test_a_wrong_engine_is_not_made(model: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,10 +71,10 @@ def test_an_image_may_be_a_view(logits: Path) -> None:
     np.testing.assert_allclose(backend.infer(bright)["logits"][0, 1], 1)
 
 
-@pytest.mark.parametrize("threads", [0, 1, 1024])
-def test_the_manifests_options_open(threads: int, logits: Path) -> None:
-    manifest = read_manifest(logits)
-    backend = open_backend(logits, dataclasses.replace(manifest, options={"threads": threads}))
+@pytest.mark.parametrize("options", [{}, {"threads": 1}, {"threads": 1024}, {"winograd": "none"}])
+def test_the_manifests_options_open(options: dict[str, Any], logits: Path) -> None:
+    manifest = dataclasses.replace(read_manifest(logits), options=options)
+    backend = open_backend(logits, manifest)
     np.testing.assert_allclose(backend.infer(DARK)["logits"][0, 0], 1)
 
 
