@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.frames.geometry import place
+from edgeseg.frames.instance import paste_masks
 from edgeseg.frames.results import InstanceResult
 from edgeseg.frames.upsample import argmax_labels, upsampled_labels
-from edgeseg.runtime.instance import paste_masks
 from edgeseg.spec import InputSpec
 
 FRAMES_HW = ((480, 640), (1080, 1920))

@@ -1,24 +1,18 @@
-"""Turn boxes, scores, classes and small masks in network pixels into objects in frame pixels."""
+"""Turn detections in one image, or in the tiles of a frame, into objects in the frame's pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import cv2
-import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.frames.geometry import Placement
-from edgeseg.frames.results import InstanceResult, MaskCrop
+from edgeseg.frames.instance import Decide, objects_in
+from edgeseg.frames.results import InstanceResult
 from edgeseg.runtime.tiles.mosaic import Mosaic
 from edgeseg.runtime.tiles.objects import joined_objects
 from edgeseg.spec import Thresholds
-
-Decide = Callable[[NDArray[np.float32], tuple[slice, slice]], NDArray[np.bool_]]
-"""Turns the probabilities (h, w) in a window, given as rows and columns of the frame, into a mask (h, w)."""
-
-_PADDING = 1  # samples of zeros around a mask, so that its edge falls off inside the pasted area
 
 
 def instance_result(
@@ -42,91 +36,7 @@ def instance_result(
         frame are left out.
     """
     if not isinstance(placement, Mosaic):
-        return _result(outputs, 0, placement, thresholds, decide)
+        return objects_in(outputs, 0, placement, thresholds, decide)
     numbers = range(placement.images)
-    views = [_result(outputs, i, placement.placement(i), thresholds, decide) for i in numbers]
+    views = [objects_in(outputs, i, placement.placement(i), thresholds, decide) for i in numbers]
     return joined_objects(views, placement)
-
-
-def _result(
-    outputs: Mapping[str, NDArray[Any]],
-    number: int,
-    placement: Placement,
-    thresholds: Thresholds,
-    decide: Decide | None,
-) -> InstanceResult:
-    """Bring the detections in one of the images to the frame."""
-    scores = outputs["scores"][number]
-    boxes = placement.boxes_to_frame(outputs["boxes"][number])
-    visible = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    found = np.flatnonzero((scores >= thresholds.score) & (scores > 0) & visible)
-    found = found[np.argsort(-scores[found], kind="stable")]
-    boxes = boxes[found]
-    masks = outputs["masks"][number]
-    crops = paste_masks(masks[found], boxes, placement.frame_hw, threshold=thresholds.mask, decide=decide)
-    class_ids = outputs["class_ids"][number][found].astype(np.int64)
-    return InstanceResult(boxes, scores[found], class_ids, placement.frame_hw, crops)
-
-
-def paste_masks(
-    masks: NDArray[np.float32],
-    boxes_xyxy: NDArray[np.float32],
-    frame_hw: tuple[int, int],
-    *,
-    threshold: float = 0.5,
-    decide: Decide | None = None,
-) -> tuple[MaskCrop, ...]:
-    """Resize every mask to its box, keeping only the part within the frame.
-
-    A mask gets a border of zeros and its box grows by the same share; the box is truncated to whole pixels,
-    both ends included; the mask is resized to it bilinearly. So does torchvision's Mask R-CNN.
-
-    Args:
-        masks: (D, M, M) probabilities in 0..1.
-        boxes_xyxy: (D, 4) in frame pixels.
-        threshold: pixels of this and more are inside.
-        decide: takes the place of `threshold`; called for masks with pixels in the frame.
-    """
-    if decide is None:
-        decide = _above(threshold)
-    size = masks.shape[-1]
-    grown = _grow(boxes_xyxy, (size + 2 * _PADDING) / size).astype(np.int64)  # truncates towards zero
-    sizes_wh = grown[:, 2:] - grown[:, :2] + 1
-    padded = np.pad(masks, ((0, 0), (_PADDING, _PADDING), (_PADDING, _PADDING)))
-    scratch = np.empty(int(sizes_wh.prod(axis=1).max(initial=0)), np.float32)  # one for all: fresh pages cost
-    return tuple(
-        _paste(mask, (x1, y1, x2, y2), frame_hw, decide, scratch)
-        for mask, (x1, y1, x2, y2) in zip(padded, grown.tolist(), strict=True)
-    )
-
-
-def _above(threshold: float) -> Decide:
-    return lambda probabilities, _: probabilities >= threshold
-
-
-def _grow(boxes: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
-    """Scale boxes about their centres, in float32 throughout: truncation follows."""
-    centre = (boxes[:, 2:] + boxes[:, :2]) * np.float32(0.5)
-    half = (boxes[:, 2:] - boxes[:, :2]) * np.float32(0.5) * np.float32(scale)
-    return np.concatenate((centre - half, centre + half), axis=1)
-
-
-def _paste(
-    mask: NDArray[np.float32],
-    box: tuple[int, int, int, int],
-    frame_hw: tuple[int, int],
-    decide: Decide,
-    scratch: NDArray[np.float32],
-) -> MaskCrop:
-    """Resize one padded mask to its whole-pixel box and cut it to the frame."""
-    x1, y1, x2, y2 = box
-    frame_height, frame_width = frame_hw
-    left, right = max(x1, 0), min(x2 + 1, frame_width)
-    top, bottom = max(y1, 0), min(y2 + 1, frame_height)
-    if left >= right or top >= bottom:
-        return MaskCrop(min(left, frame_width), min(top, frame_height), np.zeros((0, 0), np.bool_))
-    width, height = x2 - x1 + 1, y2 - y1 + 1
-    pasted = scratch[: width * height].reshape(height, width)
-    cv2.resize(mask, (width, height), dst=pasted, interpolation=cv2.INTER_LINEAR)
-    visible = pasted[top - y1 : bottom - y1, left - x1 : right - x1]
-    return MaskCrop(left, top, decide(visible, (slice(top, bottom), slice(left, right))))
