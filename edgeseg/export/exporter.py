@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import EdgesegError, ExportError
 from edgeseg.export.conditioning import check_own_error, refuse_half_precision
+from edgeseg.export.frame_proof import prove_frames
 from edgeseg.export.program import InstanceProgram, ProbedProgram, Program, SemanticProgram, open_program
 from edgeseg.export.pytorch_intermediates import golden_intermediates, prover, rules_of
 from edgeseg.export.reading import Read, check_labels, read
@@ -24,6 +25,7 @@ from edgeseg.export.specification import specify
 from edgeseg.export.tracing import run_eagerly, trace
 from edgeseg.files import staged_file
 from edgeseg.graph.content import MAX_FILE_BYTES
+from edgeseg.graph.golden.frames import GoldenFrame
 from edgeseg.graph.golden.golden import Golden, sample_all
 from edgeseg.graph.golden.selection import Selection
 from edgeseg.graph.outputs import Outputs
@@ -31,7 +33,7 @@ from edgeseg.graph.passes.outputs import KeepOutputs
 from edgeseg.graph.passes.padding_taps import DropPaddingTaps
 from edgeseg.graph.passes.tidying import Tidy
 from edgeseg.graph.portable import PortableModel, graph_sha256
-from edgeseg.graph.running import check_frames, open_run, reference_library, run_all
+from edgeseg.graph.running import Run, check_frames, open_run, reference_library, run_all
 from edgeseg.manifest import GOLDEN_KEY, PARITY_KEY, SPEC_KEY
 from edgeseg.models.zoo import Network
 from edgeseg.proof.parity import compare
@@ -96,8 +98,6 @@ def export_network(
     _check_weights(network)
     reference_library()  # the gate needs it, minutes later
     check_frames(images, settings.size_hw)
-    if images is None:
-        images = _scenes(settings.size_hw)
     with staged_file(output, ExportError) as staging:
         proof = _prove(network, settings, images, on_step)
         report = proof.report
@@ -109,7 +109,7 @@ def export_network(
         written = verify(
             open_run(model.to_bytes()),
             proof.spec,
-            golden,
+            dataclasses.replace(golden, frames=()),  # which the same graph has just been proven by
             tolerances=settings.tolerances,
             prove=intermediates_prover(model, settings.tolerances),
         )
@@ -139,13 +139,15 @@ class _Proof:
     max_detections: int | None = None
     rules: Selection | None = None  # of a detector
     intermediates: Mapping[int, Outputs] = dataclasses.field(default_factory=dict)  # samples, by picture
+    frames: tuple[GoldenFrame, ...] = ()
 
 
 def _prove(
-    network: Network, settings: Settings, images: NDArray[np.uint8], on_step: Callable[[str], None]
+    network: Network, settings: Settings, given: NDArray[np.uint8] | None, on_step: Callable[[str], None]
 ) -> _Proof:
     """Trace the network, and run the graph beside PyTorch on generated pictures and (M, H, W, 3) images."""
     on_step("running PyTorch")
+    images = _scenes(settings.size_hw) if given is None else given
     seen: Read | None = None
     if network.task == "semantic":
         seeds = range(TRIED_PICTURES["semantic"])
@@ -180,15 +182,19 @@ def _prove(
                 if report.comparable and not report.passed:
                     refuse_half_precision(network, frames[0])
                     check_own_error(network, seen, frames[0], settings.tolerances.relative_logit)
-            return _Proof(model, spec, generated, report)
+            on_step("comparing larger frames")
+            kept = _golden_seeds(generated)
+            report, golden = prove_frames(report, _pytorch(program), run, spec, seeds=kept, images=given)
+            return _Proof(model, spec, generated, report, frames=golden)
         limit = settings.max_detections
         report = compare(reference, found, spec, tolerances=settings.tolerances, max_detections=limit)
         rules = rules_of(program, settings.size_hw)
         report = settle(report, prover(program, model, frames, settings, on_step))
-        intermediates = {
-            seed: golden_intermediates(program, seed, settings) for seed in _golden_seeds(generated)
-        }
-        return _Proof(model, spec, generated, report, limit, rules, intermediates)
+        kept = _golden_seeds(generated)
+        intermediates = {seed: golden_intermediates(program, seed, settings) for seed in kept}
+        on_step("comparing larger frames")
+        report, golden = prove_frames(report, _pytorch(program), run, spec, seeds=kept, images=given)
+        return _Proof(model, spec, generated, report, limit, rules, intermediates, golden)
 
 
 def _trace(program: Program, settings: Settings) -> ir.Model:
@@ -216,19 +222,23 @@ def _detections(outputs: Outputs) -> int:
 
 def _run_pytorch(program: Program, frames: NDArray[np.uint8], batch: int) -> list[Outputs]:
     """Run PyTorch on (M, H, W, 3) frames; the outputs of each frame."""
+    return list(run_all(_pytorch(program), frames, batch))
+
+
+def _pytorch(program: Program) -> Run:
+    """Let PyTorch run a program on a batch."""
 
     def run(images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         outputs = run_eagerly(program, torch.from_numpy(images))
-        return {name: tensor.numpy() for name, tensor in zip(program.output_names, outputs, strict=True)}
-
-    results = run_all(run, frames, batch)
-    for outputs in results:
-        for name, array in outputs.items():
+        named = {name: tensor.numpy() for name, tensor in zip(program.output_names, outputs, strict=True)}
+        for name, array in named.items():
             if not np.isfinite(array).all():
                 raise ExportError(
                     f"the network's {name} are not finite; its weights are broken, or not trained"
                 )
-    return list(results)
+        return named
+
+    return run
 
 
 def _golden_seeds(generated: Sequence[Outputs]) -> tuple[int, ...]:
@@ -242,7 +252,15 @@ def _golden(proof: _Proof, digest: str) -> Golden:
     names = OUTPUT_NAMES[proof.spec.output_kind]
     kept = [{name: proof.generated[seed][name] for name in names} for seed in seeds]
     intermediates = tuple(proof.intermediates[seed] for seed in seeds if proof.intermediates)
-    return Golden(seeds, sample_all(kept), digest, proof.max_detections, intermediates, proof.rules)
+    return Golden(
+        seeds,
+        sample_all(kept),
+        digest,
+        proof.max_detections,
+        intermediates,
+        proof.rules,
+        frames=proof.frames,
+    )
 
 
 def _finish(proof: _Proof, report: ParityReport) -> tuple[onnx.ModelProto, Golden]:

@@ -29,8 +29,8 @@ def objects_in(
     """Bring the detections in one image of a batch to the frame that lies in it.
 
     Args:
-        outputs: of K images: `boxes` (K, D, 4) float32 xyxy in input pixels, `scores` (K, D) float32 with 0 for
-            padding, `class_ids` (K, D) of an integer type, `masks` (K, D, M, M) float32 probabilities.
+        outputs: of K images: `boxes` (K, D, 4) float32 xyxy in input pixels, `scores` (K, D) float32 with 0
+            for padding, `class_ids` (K, D) of an integer type, `masks` (K, D, M, M) float32 probabilities.
         number: of the image, from 0.
         thresholds: detections of less than `score` go; pixels of `mask` and more are inside.
         decide: takes the place of `thresholds.mask`; called for each detection, best score first.

@@ -19,6 +19,7 @@ from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.protos import to_bytes
 from edgeseg.graph.running import Run, open_run, run_all
 from edgeseg.limits import refuse_above
+from edgeseg.proof.frames import with_frames
 from edgeseg.proof.intermediates import IntermediatesGate, IntermediatesProof, portable_reference
 from edgeseg.proof.parity import compare
 from edgeseg.proof.report import ParityReport
@@ -82,7 +83,7 @@ def verify(
 
     Args:
         run: the artifact; takes uint8 (N, H, W, 3) with the spec's batch and size.
-        golden: what PyTorch computed for generated pictures.
+        golden: what PyTorch computed for generated pictures, and found in larger frames.
         further: more images, and what the portable model computes of them.
         prove: proves the intermediate values where the detections prove nothing; None where that cannot be.
 
@@ -99,7 +100,9 @@ def verify(
         expected += further.outputs
         found += run_all(run, further.images, batch)
     report = compare(expected, found, spec, tolerances=tolerances, max_detections=golden.max_detections)
-    return report if prove is None or golden.rules is None else settle(report, prove)
+    if prove is not None and golden.rules is not None:
+        report = settle(report, prove)
+    return with_frames(report, run, spec, golden.frames)
 
 
 def settle(report: ParityReport, prove: ProveIntermediates) -> ParityReport:

@@ -18,6 +18,7 @@ from edgeseg.graph.outputs import instances_of
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import Run, open_run, run_all
 from edgeseg.manifest import Manifest
+from edgeseg.proof.frames import drawing, golden_frames
 from edgeseg.proof.intermediates import MAX_INTERMEDIATE_ERROR
 from edgeseg.proof.report import ParityReport
 from edgeseg.proof.tolerances import Tolerances
@@ -126,7 +127,11 @@ def compare_with(
     if request.precision == "int8":
         exact = open_run(converted.model.to_bytes(), as_written=True)
         frames = pictures(golden.seeds, (source.spec.input.height, source.spec.input.width))
-        golden = dataclasses.replace(golden, outputs=sample_all(run_all(exact, frames, batch)))
+        golden = dataclasses.replace(
+            golden,
+            outputs=sample_all(run_all(exact, frames, batch)),
+            frames=golden_frames(exact, source.spec, golden.frames, drawing(source.spec)),
+        )
         further = None if images is None else Further.computed(exact, images, batch)
     elif further is None and images is not None:
         further = Further.computed(open_run(source.to_bytes()), images, batch)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import SpecError, shown
 from edgeseg.graph.golden.archive import read_arrays
+from edgeseg.graph.golden.frames import GoldenFrame, frames_from_json, frames_to_json
 from edgeseg.graph.golden.selection import Selection
 from edgeseg.graph.outputs import Outputs
 from edgeseg.reading import parse_json, reason_of
@@ -48,6 +49,7 @@ class Golden:
             `intermediates.golden_numbers` takes them: to compare by where decisions tie.
         rules: by which it decides; None for semantic networks, and where `intermediates` are missing.
         own: whether the outputs are the engine's own, proven by its intermediate values when it was built.
+        frames: what is to be found in frames larger than the input; none in models exported before.
     """
 
     seeds: tuple[int, ...]
@@ -57,10 +59,12 @@ class Golden:
     intermediates: tuple[Outputs, ...] = ()
     rules: Selection | None = None
     own: bool = False
+    frames: tuple[GoldenFrame, ...] = ()
 
     def of_engine(self, outputs: tuple[Outputs, ...]) -> Golden:
         """Put an engine's own samples in PyTorch's place: those to compare by where decisions tie."""
-        return dataclasses.replace(self, outputs=outputs, own=True)
+        frames = tuple(frame.without_results() for frame in self.frames)
+        return dataclasses.replace(self, outputs=outputs, own=True, frames=frames)
 
     def to_json(self) -> str:
         """Write as JSON with the arrays in one base64 block; equal values give equal bytes."""
@@ -85,6 +89,7 @@ class Golden:
                 "own": self.own,
                 "rules": None if self.rules is None else to_json_value(self.rules),
                 "arrays": base64.b64encode(buffer.getvalue()).decode(),
+                "frames": frames_to_json(self.frames) if self.frames else None,
             },
             sort_keys=True,
         )
@@ -117,6 +122,7 @@ class Golden:
                 intermediates=intermediates if any(intermediates) else (),
                 rules=rules,
                 own=parsed.get("own", False) is True,
+                frames=() if parsed.get("frames") is None else frames_from_json(parsed["frames"]),
             )
         except SpecError:
             raise
