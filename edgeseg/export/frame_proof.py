@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgeseg.graph.golden.frames import GoldenFrame
 from edgeseg.graph.running import Run
 from edgeseg.proof.frames import SCALES, drawn, frame_sizes, golden_frames, with_frames
+from edgeseg.proof.intermediates import MAX_INTERMEDIATE_ERROR
 from edgeseg.proof.report import ParityReport
 from edgeseg.scenes.enlarged import enlarged
 from edgeseg.spec import ModelSpec
@@ -54,7 +55,9 @@ def prove_frames(
             return drawn(frame, input_hw)
         return enlarged(images[frame.seed - FIRST_OF_IMAGES], frame.size_hw, frame.seed)
 
-    frames = golden_frames(pytorch, spec, [*generated, *given], draw)
+    frames = (*generated, *given)
+    if frames and MAX_INTERMEDIATE_ERROR not in report.figures:
+        frames = golden_frames(pytorch, spec, frames, draw)
     report = with_frames(report, run, spec, frames, draw=draw)
     if len(sizes) < len(SCALES):
         note = (

@@ -9,12 +9,14 @@ it, and computed in floating point without the short cuts by which the runtime i
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.spec import InputSpec, ResizeFilter
+
+PIL_UNIT = 1 << 22  # Pillow's weights are whole numbers of its inverse
 
 Taps = tuple[NDArray[np.int64], NDArray[np.float64]]
 """Of each output pixel along an axis, (n, T): which pixels it is made of, and with which weights."""
@@ -64,11 +66,11 @@ def reference_input(frame: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.flo
 def resized(frame: NDArray[np.uint8], size_hw: tuple[int, int], kind: ResizeFilter) -> NDArray[np.float32]:
     """Shrink a frame (H, W, 3): (height, width, 3) in grey levels."""
     rows, columns = (taps(old, new, kind) for old, new in zip(frame.shape[:2], size_hw, strict=True))
-    narrow = _weighted(frame, columns, axis=1)
-    if kind == "pil":
-        narrow = np.floor(narrow + 0.5)
-    image = _weighted(narrow, rows, axis=0)
-    return np.floor(image + 0.5) if kind == "pil" else image
+    if kind == "pil":  # in float64, which holds sums of its weights exactly
+        narrow = np.floor(_weighted(frame.astype(np.float64), columns, axis=1) + 0.5)
+        return np.floor(_weighted(narrow, rows, axis=0) + 0.5).astype(np.float32)
+    image: NDArray[np.float32] = _weighted(_weighted(frame.astype(np.float32), columns, axis=1), rows, axis=0)
+    return image
 
 
 def taps(old: int, new: int, kind: ResizeFilter) -> Taps:
@@ -90,17 +92,18 @@ def taps(old: int, new: int, kind: ResizeFilter) -> Taps:
         distance = np.abs(pixels + 0.5 - (np.arange(new)[:, None] + 0.5) * scale)
         weights = (1 - distance / scale).clip(min=0)
     weights[(pixels < 0) | (pixels >= old)] = 0
-    return pixels.clip(0, old - 1), weights / weights.sum(axis=1, keepdims=True)
+    weights /= weights.sum(axis=1, keepdims=True)
+    if kind == "pil":
+        weights = np.floor(weights * PIL_UNIT + 0.5) / PIL_UNIT
+    return pixels.clip(0, old - 1), weights
 
 
-def _weighted(
-    image: NDArray[np.uint8] | NDArray[np.float32], along: Taps, *, axis: int
-) -> NDArray[np.float32]:
-    """Add up weighted pixels along an axis of (H, W, 3)."""
+def _weighted(image: NDArray[Any], along: Taps, *, axis: int) -> NDArray[Any]:
+    """Add up weighted pixels along an axis of (H, W, 3), in the image's own kind of floats."""
     pixels, weights = along
     shape = (-1, 1) if axis == 1 else (-1, 1, 1)
-    total = np.float32(0)
-    for tap in range(pixels.shape[1]):
-        weight = weights[:, tap].astype(np.float32).reshape(shape)
-        total = total + image.take(pixels[:, tap], axis=axis) * weight
-    return np.asarray(total, np.float32)
+    weights = weights.astype(image.dtype)
+    total = image.take(pixels[:, 0], axis=axis) * weights[:, 0].reshape(shape)
+    for tap in range(1, pixels.shape[1]):
+        total += image.take(pixels[:, tap], axis=axis) * weights[:, tap].reshape(shape)
+    return total

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from edgeseg.errors import EdgesegError, ExportError, ParityError
@@ -82,6 +84,37 @@ def test_one_changed_weight_changes_the_outputs(
     assert not report.passed
     with pytest.raises(ParityError, match="its graph is not the one that was exported"):
         verify_model(broken).raise_if_failed(str(broken))
+
+
+@pytest.mark.parametrize("which", ["semantic", "instance"])
+def test_a_runtime_that_resizes_otherwise_is_noticed(
+    which: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path: Path = request.getfixturevalue(which)
+    figures = verify_model(path).figures
+    assert figures["frames"] == 3
+    assert figures["frame_resize_error_levels"] <= 1
+
+    def nearest(frame: NDArray[np.uint8], out: NDArray[np.uint8], by: str) -> None:
+        cv2.resize(frame, (out.shape[1], out.shape[0]), dst=out, interpolation=cv2.INTER_NEAREST)
+
+    monkeypatch.setattr("edgeseg.frames.preprocess.resize", nearest)
+    report = verify_model(path)
+    assert not report.passed
+    assert "grey levels from what" in report.failures[0]
+
+
+def test_a_model_exported_before_frames_were_proven_verifies_as_it_did(
+    semantic: Path, tmp_path: Path
+) -> None:
+    golden = json.loads(PortableModel.read(semantic).golden.to_json())
+    del golden["frames"]
+    before = changed(
+        semantic, tmp_path / "old.onnx", lambda model: set_metadata(model, GOLDEN_KEY, json.dumps(golden))
+    )
+    report = verify_model(before)
+    assert report.passed
+    assert "frames" not in report.figures
 
 
 def test_one_weight_changed_in_its_last_digit_is_noticed(semantic: Path, tmp_path: Path) -> None:

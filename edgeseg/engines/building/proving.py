@@ -13,6 +13,7 @@ from edgeseg.engines.building.probed import ProbedEngine
 from edgeseg.engines.job import OpenEngine
 from edgeseg.engines.request import Request
 from edgeseg.errors import NoDeviceError
+from edgeseg.graph.golden.frames import GoldenFrame
 from edgeseg.graph.golden.golden import Golden, sample_all
 from edgeseg.graph.outputs import instances_of
 from edgeseg.graph.portable import PortableModel
@@ -130,9 +131,17 @@ def compare_with(
         golden = dataclasses.replace(
             golden,
             outputs=sample_all(run_all(exact, frames, batch)),
-            frames=golden_frames(exact, source.spec, golden.frames, drawing(source.spec)),
+            frames=_frames_of(exact, source),
         )
         further = None if images is None else Further.computed(exact, images, batch)
     elif further is None and images is not None:
         further = Further.computed(open_run(source.to_bytes()), images, batch)
     return Comparison(source, converted.model, request, golden, further, tolerances)
+
+
+def _frames_of(exact: Run, source: PortableModel) -> tuple[GoldenFrame, ...]:
+    """Compute what an int8 graph means to find in the golden frames, where their objects are compared."""
+    frames = source.golden.frames
+    if not frames or not all(frame.results for frame in frames):
+        return frames
+    return golden_frames(exact, source.spec, frames, drawing(source.spec))

@@ -26,8 +26,8 @@ class GoldenFrame:
     Attributes:
         seed: of the picture that is enlarged, and of the frame's noise.
         size_hw: of the frame, in pixels.
-        results: in the frame's pixels: `labels` at a grid of them, or `boxes`, `scores` and `class_ids`; empty
-            where a detector's decisions tie, so that its objects prove nothing.
+        results: in the frame's pixels: `labels` at a grid of them, or `boxes`, `scores` and `class_ids`;
+            empty where a detector's decisions tie, so that its objects prove nothing.
         unsteady: how many labels or objects of PyTorch's own change between the frame as the filter's
             definition resizes it and as the runtime does, which rounds otherwise.
     """
