@@ -13,10 +13,11 @@ from rich.text import Text
 from edgeseg.cli.options import PATH, normalisation, write_json
 from edgeseg.cli.tables import console
 from edgeseg.engines.registry import backends
-from edgeseg.errors import EngineError, UsageError, one_line
+from edgeseg.errors import EdgesegError, EngineError, ExportError, UsageError, one_line
 from edgeseg.manifest import (
     BUILD_AGAIN,
     MANIFEST_NAME,
+    PARITY_KEY,
     PARITY_NAME,
     PRECISION_NAME,
     Manifest,
@@ -70,6 +71,7 @@ def inspect_engine(folder: Path) -> dict[str, Any]:
         "passes": {title: len(sites) for title, sites in manifest.passes.items()},
         "files": {name: (folder / name).stat().st_size for name in manifest.files},
         "parity_report": (folder / PARITY_NAME).is_file(),
+        **_of_frames(_parity_of(folder, manifest), EngineError, BUILD_AGAIN),
         **_describe_precision(folder, manifest),
         **_describe_race(folder, manifest),
         "manifest": str(folder / MANIFEST_NAME),
@@ -86,6 +88,20 @@ def _describe_race(folder: Path, manifest: Manifest) -> dict[str, Any]:
         name = one.backend if one.version is None else f"{one.backend} {one.version}"
         told[name] = "; ".join(filter(None, [time, one.turned_down and f"turned down: {one.turned_down}"]))
     return {"race": told} if told else {}
+
+
+def _parity_of(folder: Path, manifest: Manifest) -> bytes | None:
+    return read_file(folder, manifest, PARITY_NAME) if PARITY_NAME in manifest.files else None
+
+
+def _of_frames(report: str | bytes | None, error: type[EdgesegError], fix: str) -> dict[str, Any]:
+    """Give what a parity report says of frames larger than the input; nothing if it was made before."""
+    if report is None:
+        return {}
+    with reading("the parity report", error, what="one", fix=fix):
+        figures: dict[str, float] = parse_json(report, error, "the parity report")["figures"]
+        found = {name: round(float(value), 6) for name, value in figures.items() if name.startswith("frame")}
+    return {"proven_from_frames": found} if found else {}
 
 
 def _describe_precision(folder: Path, manifest: Manifest) -> dict[str, Any]:
@@ -126,6 +142,7 @@ def inspect_model(path: Path) -> dict[str, Any]:
         "sha256": model.sha256,
         "opset": model.model.opset_imports.get(""),
         **describe_spec(spec),
+        **_of_frames(model.metadata.get(PARITY_KEY), ExportError, "export it again"),
         "nodes": sum(operators.values()),
         "operators": dict(operators.most_common()),
     }
