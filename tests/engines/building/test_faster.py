@@ -16,6 +16,7 @@ from edgeseg.engines.backend import Backend, open_backend
 from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.building.verification import verify_engine
 from edgeseg.engines.request import Request
+from edgeseg.graph.passes import wide_dilations
 from edgeseg.graph.passes.dilated_phases import DilatedPhases
 from edgeseg.graph.passes.speed import Site, SpeedPass
 from edgeseg.graph.passes.wide_dilations import WideDilations
@@ -109,6 +110,24 @@ def test_a_pass_that_is_slower_alone_or_in_the_whole_is_not_kept(
     built = build_engine(model, engine, request=ON_ONE_THREAD, open_engine=Opener(clock, seconds))
     assert built.manifest.passes == {}
     assert _dilated(engine / "model.onnx") > 0
+
+
+def test_the_places_that_gain_least_are_left_out_where_all_together_lose(
+    model: Path, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Phases take every dilated convolution here, and the network is faster with some of them only."""
+    monkeypatch.setattr(wide_dilations, "MOST_ROWS", 0)
+    dilated_before = _dilated(model)
+
+    def some_are_fast(manifest: Manifest, dilated: int) -> float:
+        if manifest.spec.source.network == CUT_OUT:
+            return dilation_is_slow(manifest, dilated)
+        return 0.01 if 0 < dilated < dilated_before else 0.02
+
+    engine = tmp_path / "engine"
+    built = build_engine(model, engine, request=ON_ONE_THREAD, open_engine=Opener(clock, some_are_fast))
+    assert len(built.manifest.passes[DilatedPhases.title]) == dilated_before // 2 > 0
+    assert built.parity.passed
 
 
 def test_the_graph_is_left_alone_if_asked(model: Path, tmp_path: Path, clock: Clock) -> None:
