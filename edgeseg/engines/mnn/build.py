@@ -40,6 +40,10 @@ def write_files(job: BuildJob) -> Manifest:
     """Write the converted model; see `WriteFiles`."""
     check_installed()
     winograd = job.request.options_as(BuildOptions).winograd or EngineOptions.winograd
+    threads = {} if job.request.threads is None else {"threads": job.request.threads}
+    options = written(
+        EngineOptions, model_file=MODEL_FILE, outputs=_outputs(job.model), winograd=winograd, **threads
+    )
     _convert(job.model, job.staging / MODEL_FILE)
     return Manifest(
         backend="mnn",
@@ -49,7 +53,7 @@ def write_files(job: BuildJob) -> Manifest:
         spec=job.spec,
         model_sha256=job.model_sha256,
         files={MODEL_FILE: ""},
-        options=written(EngineOptions, model_file=MODEL_FILE, outputs=_outputs(job.model), winograd=winograd),
+        options=options,
     )
 
 

@@ -47,9 +47,10 @@ def write_files(job: BuildJob) -> Manifest:
     """Write the engine's files; see `WriteFiles`."""
     device = job.request.device or CPU
     optimised = device == CPU
+    threads = {} if job.request.threads is None else {"intra_op_threads": job.request.threads}
     # the saved graph is optimised already; doing it again would only slow down opening
     options = written(
-        EngineOptions, model_file=MODEL_FILE, graph_optimization="disabled" if optimised else "all"
+        EngineOptions, model_file=MODEL_FILE, graph_optimization="disabled" if optimised else "all", **threads
     )
     if optimised:
         _save_optimised(job.model, job.staging / MODEL_FILE)

@@ -57,6 +57,7 @@ def write_files(job: BuildJob) -> Manifest:
     except RuntimeError as error:  # all that OpenVINO raises
         reason = str(error).strip().splitlines()[-1]  # the lines above name places in its sources
         raise EngineError(f"OpenVINO refuses {job.model.name} on {device}: {reason}") from error
+    threads = {} if request.threads is None else {"threads": request.threads}
     (job.staging / MODEL_FILE).write_bytes(blob.getbuffer())
     return Manifest(
         backend="openvino",
@@ -66,7 +67,7 @@ def write_files(job: BuildJob) -> Manifest:
         spec=job.spec,
         model_sha256=job.model_sha256,
         files={MODEL_FILE: ""},
-        options=written(EngineOptions, model_file=MODEL_FILE, inference_precision=computes_in),
+        options=written(EngineOptions, model_file=MODEL_FILE, inference_precision=computes_in, **threads),
     )
 
 

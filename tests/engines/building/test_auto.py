@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from numpy.typing import NDArray
 
@@ -16,10 +17,13 @@ from edgeseg.engines import tuning
 from edgeseg.engines.backend import Backend, open_backend
 from edgeseg.engines.building.auto import Contender, read_race
 from edgeseg.engines.building.build import Built, build_engine
+from edgeseg.engines.building.builders import write_files_of
 from edgeseg.engines.building.verification import verify_engine
+from edgeseg.engines.job import BuildJob
 from edgeseg.engines.registry import cpu_backends, facts_of, part_of
 from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, MissingExtraError, ParityError, UsageError
+from edgeseg.graph.portable import PortableModel
 from edgeseg.manifest import Manifest
 from tests.engines.clock import Clock
 from tests.export import small_networks
@@ -123,6 +127,20 @@ def test_a_library_that_refuses_the_graph_is_turned_down(
     assert built.manifest.backend == SECOND
     assert FIRST not in {entry.options["backend"] for entry in built.measured}
     assert Contender(FIRST, turned_down="OpenVINO refuses unet.onnx on cpu: it has a bad day") in built.race
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_threads_asked_for_hold_before_anything_is_measured(
+    model: Path, tmp_path: Path, backend: str
+) -> None:
+    source = PortableModel.read(model)
+    image = np.zeros((1, source.spec.input.height, source.spec.input.width, 3), np.uint8)
+    request = Request(backend, threads=1)
+    job = BuildJob(tmp_path, source, source.sha256, source.spec, request, image, open_backend)
+    write = write_files_of(backend)
+    assert write is not None
+    options = write(job).options
+    assert options["intra_op_threads" if backend == "onnxruntime" else "threads"] == 1
 
 
 def test_a_second_race_measures_nothing_and_proves_the_same(
