@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
@@ -19,7 +20,7 @@ Slot = TypeVar("Slot")
 
 
 class Pool(Generic[Slot]):
-    """Slots that are taken by one thread at a time, until they are closed.
+    """Slots that are taken by one thread at a time, in the order in which threads ask, until they are closed.
 
     Args:
         free: frees a slot; called when nobody has it.
@@ -28,9 +29,15 @@ class Pool(Generic[Slot]):
     def __init__(self, free: Callable[[Slot], object] = lambda slot: None) -> None:
         self._free = free
         self._idle: list[Slot] = []
+        self._waiting: deque[object] = deque()
         self._count = 0
         self._closed = False
         self._changed = threading.Condition()
+
+    @property
+    def waiting(self) -> int:
+        """How many threads wait for a slot."""
+        return len(self._waiting)
 
     def add(self, slot: Slot) -> None:
         """Add a slot, which is freed with the others."""
@@ -40,11 +47,17 @@ class Pool(Generic[Slot]):
     @contextmanager
     def take(self) -> Iterator[Slot]:
         """Wait for a slot and take it. Raises EngineError once the pool is closed, while waiting too."""
+        turn = object()
         with self._changed:
-            self._changed.wait_for(lambda: self._idle or self._closed)
-            if self._closed:
-                raise EngineError(CLOSED)
-            slot = self._idle.pop()
+            self._waiting.append(turn)
+            try:
+                self._changed.wait_for(lambda: self._closed or (self._idle and self._waiting[0] is turn))
+                if self._closed:
+                    raise EngineError(CLOSED)
+                slot = self._idle.pop()
+            finally:
+                self._waiting.remove(turn)
+                self._changed.notify_all()  # it may be the next one's turn, where several slots are idle
         try:
             yield slot
         finally:

@@ -59,3 +59,34 @@ def test_a_slot_comes_back_from_a_run_that_fails() -> None:
     for _ in range(2):
         with pytest.raises(ValueError, match="no"), slots.take():
             raise ValueError("no")
+
+
+def test_who_asks_first_is_served_first() -> None:
+    """A thread that takes a slot again and again lets others have it in between."""
+    slots: Pool[int] = Pool()
+    slots.add(1)
+    served: list[str] = []
+    others_wait, stop = threading.Event(), threading.Event()
+
+    def greedy() -> None:
+        while not stop.is_set():
+            with slots.take():
+                served.append("greedy")
+                others_wait.wait(10)
+
+    def modest() -> None:
+        with slots.take():
+            served.append("modest")
+        stop.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        running = pool.submit(greedy)
+        while not served:
+            pass
+        waiting = pool.submit(modest)
+        while not slots.waiting:
+            pass
+        others_wait.set()
+        waiting.result(10)
+        running.result(10)
+    assert served[:2] == ["greedy", "modest"]
