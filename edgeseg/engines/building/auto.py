@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from edgeseg.engines.candidates import inferring, key_of
 from edgeseg.engines.job import BuildJob, FillEngine
@@ -21,7 +21,19 @@ from edgeseg.manifest import BUILD_AGAIN, RACE_NAME, Manifest, read_file
 from edgeseg.reading import parse_json, reading
 from edgeseg.records import from_json_value, to_json_value
 
-Proven = TypeVar("Proven")
+SLOWER = "slower than another once it was made so that it passes"
+
+
+class HasManifest(Protocol):
+    """What a proof has found of an engine."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """Of the engine that passed."""
+        ...
+
+
+Proven = TypeVar("Proven", bound=HasManifest)
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,11 @@ class Made:
     job: BuildJob
     manifest: Manifest
 
+    def computes_as(self, other: Made) -> bool:
+        """Whether both were made alike, so that what was timed of one holds of the other."""
+        mine, its = self.manifest, other.manifest
+        return (mine.options, mine.passes) == (its.options, its.passes)
+
 
 @dataclass(frozen=True)
 class Race:
@@ -61,27 +78,57 @@ class Race:
         made: those that may still be the engine.
         measured: times of the engines; where one backend was asked for, of its options.
         turned_down: why the other backends of `auto` made none, by name.
+        time: times engines in turn, fastest first.
     """
 
     made: Sequence[Made]
     measured: Sequence[Measured]
+    time: Callable[[Sequence[Made]], Sequence[Measured]]
     turned_down: Mapping[str, str] = field(default_factory=dict)
 
     def first_that(self, prove: Callable[[Made], Proven]) -> tuple[Proven, Race]:
         """Prove engines, fastest first, until one passes, which alone stays; those before it are turned down.
 
+        One that passes only after it was made anew, to round less, is timed again beside those that wait, and
+        those that are faster than it come first.
+
+        Args:
+            prove: proves an engine; gives what it has found, with the manifest of the engine that passed.
+
         Raises:
             EngineError, ParityError: what is wrong with the fastest, if none passes.
         """
-        turned_down = dict(self.turned_down)
-        errors = []
-        for made in self.made:
-            proven = _proven(prove, made)
-            if not isinstance(proven, (EngineError, ParityError)):
-                return proven, dataclasses.replace(self, made=[made], turned_down=turned_down)
-            errors.append(proven)
-            turned_down[made.manifest.backend] = str(proven)
-        raise errors[0]
+        turned_down, measured = dict(self.turned_down), self.measured
+        errors: list[EngineError | ParityError] = []
+        waiting = list(self.made)
+        passed: tuple[Proven, Made] | None = None
+        while waiting:
+            made = waiting.pop(0)
+            try:
+                proven = prove(made)
+            except (EngineError, ParityError) as error:
+                errors.append(error)
+                turned_down[made.manifest.backend] = str(error)
+                continue
+            if passed is not None:
+                turned_down[passed[1].manifest.backend] = SLOWER
+            passed = proven, Made(made.job, proven.manifest)
+            if not waiting or passed[1].computes_as(made):
+                break
+            again = self.time([passed[1], *waiting])
+            ranked = [entry.options["backend"] for entry in again]
+            faster = ranked[: ranked.index(made.manifest.backend)]
+            before = [entry for entry in measured if entry.options["backend"] not in ranked]
+            measured = sorted([*again, *before], key=lambda entry: entry.median_ms)
+            waiting = sorted(
+                (one for one in waiting if one.manifest.backend in faster),
+                key=lambda one: faster.index(one.manifest.backend),
+            )
+        if passed is None:
+            raise errors[0]
+        return passed[0], dataclasses.replace(
+            self, made=[passed[1]], measured=measured, turned_down=turned_down
+        )
 
     def put(self, folder: Path) -> None:
         """Move the engine that stays into `folder`, in which all were made, and remove the others."""
@@ -112,13 +159,6 @@ class Race:
         )
 
 
-def _proven(prove: Callable[[Made], Proven], made: Made) -> Proven | EngineError | ParityError:
-    try:
-        return prove(made)
-    except (EngineError, ParityError) as error:
-        return error
-
-
 def make(job: BuildJob, fill: FillEngine) -> Race:
     """Make the engine that a job asks for; for `auto` one with each library that is here, and time them.
 
@@ -130,7 +170,7 @@ def make(job: BuildJob, fill: FillEngine) -> Race:
     """
     if job.request.backend != AUTO:
         manifest, measured = fill(job)
-        return Race([Made(job, manifest)], measured)
+        return Race([Made(job, manifest)], measured, partial(_timed, job))
     made: dict[str, Made] = {}
     refused: dict[str, EngineError | MissingExtraError] = _unfit(job)
     for backend in job.request.backends:
@@ -149,7 +189,8 @@ def make(job: BuildJob, fill: FillEngine) -> Race:
         raise next((error for error in errors if isinstance(error, EngineError)), errors[0])
     measured = _timed(job, list(made.values()))
     ranked = [made[entry.options["backend"]] for entry in measured]
-    return Race(ranked, measured, {backend: str(error) for backend, error in refused.items()})
+    turned_down = {backend: str(error) for backend, error in refused.items()}
+    return Race(ranked, measured, partial(_timed, job), turned_down)
 
 
 def _unfit(job: BuildJob) -> dict[str, EngineError | MissingExtraError]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.metadata
 import tempfile
 from collections.abc import Callable, Collection, Mapping
@@ -105,6 +106,7 @@ def _ratio(job: BuildJob, write: WriteFiles, before: BuildJob, after: BuildJob) 
         "after": after.model.sha256,
         "backend": job.request.backend,
         "versions": " ".join(_versions(job.request.backend)),
+        "image": hashlib.sha256(before.image.tobytes()).hexdigest(),
         "threads": str(job.request.threads),
     }
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgeseg.cli.inspect import inspect_engine
 from edgeseg.engines import tuning
 from edgeseg.engines.backend import Backend, open_backend
-from edgeseg.engines.building.auto import Contender, read_race
+from edgeseg.engines.building.auto import SLOWER, Contender, read_race
 from edgeseg.engines.building.build import Built, build_engine
 from edgeseg.engines.building.builders import write_files_of
 from edgeseg.engines.building.verification import verify_engine
@@ -69,8 +69,10 @@ def build(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
     ) -> tuple[Built, Path]:
         def opened(folder: Path, manifest: Manifest) -> Timed:
             name = manifest.backend
-            falsify = (lambda array: (array + 1) % 3) if name in wrong else None
-            return Timed(open_backend(folder, manifest), seconds.get(name, 0.05), clock, falsify)
+            units = f"{name} {manifest.options.get('winograd')}"
+            falsify = (lambda array: (array + 1) % 3) if {name, units} & set(wrong) else None
+            takes = seconds.get(units, seconds.get(name, 0.05))
+            return Timed(open_backend(folder, manifest), takes, clock, falsify)
 
         engine = tmp_path / "engine"
         return build_engine(model, engine, open_engine=opened, request=AUTO, **options), engine
@@ -104,6 +106,21 @@ def test_what_computes_something_else_is_turned_down_for_the_next(
     told = inspect_engine(engine)["race"]
     assert told[f"{FIRST} {first.version}"].startswith("10.0 ms; turned down: the engine of ")
     assert told[f"{SECOND} {second.version}"] == "20.0 ms"
+    assert {path.name for path in engine.iterdir()} == {*built.manifest.files, "manifest.json"}
+    assert verify_engine(engine).passed
+
+
+@pytest.mark.skipif("mnn" not in BACKENDS, reason="MNN is not installed")
+@pytest.mark.parametrize(("safe_s", "winner"), [(0.015, "mnn"), (0.03, SECOND)])
+def test_what_passes_only_when_made_anew_is_timed_again(
+    build: Callable[..., tuple[Built, Path]], safe_s: float, winner: str
+) -> None:
+    seconds = {"mnn large": 0.005, "mnn small": safe_s, SECOND: 0.02}
+    built, engine = build(seconds, wrong=("mnn large",))
+    assert built.manifest.backend == winner
+    (mnn,) = (one for one in built.race if one.backend == "mnn")
+    assert mnn.median_ms == pytest.approx(1000 * safe_s)
+    assert mnn.turned_down == (None if winner == "mnn" else SLOWER)
     assert {path.name for path in engine.iterdir()} == {*built.manifest.files, "manifest.json"}
     assert verify_engine(engine).passed
 
