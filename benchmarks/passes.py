@@ -62,7 +62,7 @@ def line(model: Path, backend: str, threads: int | None, repeats: int) -> str:
         if not passes:
             return f"{model.stem:<28} {backend:<12} {'':>8} {'':>8} {1:6.2f}   none is faster"
         ms = medians_ms(folders, built, repeats)
-    places = ", ".join(f"{title}: {len(sites)}" for title, sites in passes.items())
+    places = ", ".join(f"{title}: {len(one.places)}" for title, one in passes.items())
     times = f"{ms['without']:8.1f} {ms['with']:8.1f} {ms['without'] / ms['with']:6.2f}"
     return f"{model.stem:<28} {backend:<12} {times}   {places}"
 

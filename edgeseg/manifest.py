@@ -31,6 +31,19 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
+class AppliedPass(Ranged):
+    """What a pass did for a graph.
+
+    Attributes:
+        places: that it changed, each by the name of the value that it computes.
+        times_faster: an inference of the whole network with it, as measured when the engine was built.
+    """
+
+    places: tuple[str, ...]
+    times_faster: Annotated[float, Range(0, 1e6)]
+
+
+@dataclass(frozen=True)
 class Manifest(Ranged):
     """What an engine is: made from which model, by which backend, for which device, with which options.
 
@@ -39,7 +52,7 @@ class Manifest(Ranged):
         options: belong to the backend, which knows their types and ranges.
         proven: whether the engine itself was run and compared when it was built; without its device only its
             graph was.
-        passes: that made its graph faster here: the places that each changed, by its title.
+        passes: that made its graph faster here, by their titles, in the order in which they were applied.
         built_on: what the engine is tied to, such as the library's version and the processor's name; the
             backend refuses to open it elsewhere.
     """
@@ -52,7 +65,7 @@ class Manifest(Ranged):
     model_sha256: str
     files: Mapping[str, str]
     options: Mapping[str, Any] = field(default_factory=dict)
-    passes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    passes: Mapping[str, AppliedPass] = field(default_factory=dict)
     built_on: Mapping[str, str] = field(default_factory=dict)
     proven: bool = True
     schema_version: Annotated[int, Range(MANIFEST_VERSION, MANIFEST_VERSION)] = MANIFEST_VERSION

@@ -235,7 +235,7 @@ class Ours:
         self.segment, self.semantic = Segmenter.open(engine), SemanticResult
         manifest = self.segment.manifest
         told = ", ".join(f"{k} {v}" for k, v in manifest.options.items() if k not in NOT_TOLD)
-        passes = "".join(f"; {title} x {len(sites)}" for title, sites in manifest.passes.items())
+        passes = "".join(f"; {title} x {len(one.places)}" for title, one in manifest.passes.items())
         self.note = f"{manifest.backend} {manifest.backend_version}: {told}{passes}"
 
     def run(self, frame: Frame) -> Result:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgeseg.engines.building.auto import Contender
     from edgeseg.engines.tuning import Measured
     from edgeseg.graph.precision.report import PrecisionReport
+    from edgeseg.manifest import AppliedPass
     from edgeseg.proof.report import ParityReport
     from edgeseg.runtime.profiling.timing import Summary
 
@@ -60,9 +61,12 @@ def measured_lines(measured: Sequence[Measured]) -> list[str]:
     return lines
 
 
-def passes_lines(passes: Mapping[str, Sequence[str]]) -> list[str]:
-    """Say which passes made a graph faster, and in how many places."""
-    return [f"{title}: {len(sites)} places changed, which measured faster" for title, sites in passes.items()]
+def passes_lines(passes: Mapping[str, AppliedPass]) -> list[str]:
+    """Say which passes made a graph faster, in how many places and by how much."""
+    return [
+        f"{title}: {len(one.places)} places changed, {one.times_faster:.2f} times as fast"
+        for title, one in passes.items()
+    ]
 
 
 def race_lines(contenders: Sequence[Contender]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from edgeseg.engines.timings import Timings
 from edgeseg.engines.tuning import Measured
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.view import Layer
-from edgeseg.manifest import Manifest
+from edgeseg.manifest import AppliedPass, Manifest
 from edgeseg.spec import ModelSpec
 
 OpenEngine = Callable[[Path, Manifest], Backend]
@@ -34,8 +34,7 @@ class BuildJob:
         image: (N, H, W, 3) uint8, a realistic input: post-processing inside a graph depends on the data.
         open_engine: opens the engine under construction, for measuring.
         timings: what was measured here before.
-        passes: that make the graph faster: the places that each changes, by its title; None leaves it to
-            measuring.
+        passes: that make the graph faster, by their titles; None leaves it to measuring.
         on_step: told what is measured.
     """
 
@@ -47,7 +46,7 @@ class BuildJob:
     image: NDArray[np.uint8]
     open_engine: OpenEngine
     timings: Timings = field(default_factory=Timings)
-    passes: Mapping[str, Collection[str]] | None = None
+    passes: Mapping[str, AppliedPass] | None = None
     on_step: Callable[[str], None] = lambda step: None
 
 

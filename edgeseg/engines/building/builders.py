@@ -23,8 +23,7 @@ def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
     else:
         assert write is not None  # a backend's `build` has one of the two
         manifest, measured = write(job), list[Measured]()
-    passes = {title: tuple(sites) for title, sites in (job.passes or {}).items()}
-    return dataclasses.replace(manifest, passes=passes), measured
+    return dataclasses.replace(manifest, passes=job.passes or {}), measured
 
 
 def write_files_of(backend: str) -> WriteFiles | None:

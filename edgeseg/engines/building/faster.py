@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from functools import cache
 from pathlib import Path
@@ -25,15 +25,17 @@ from edgeseg.graph.cutting import CORNER, SIDE, cut_out
 from edgeseg.graph.passes.catalogue import SPEED_PASSES, applied
 from edgeseg.graph.passes.speed import Site
 from edgeseg.graph.portable import PortableModel
+from edgeseg.manifest import AppliedPass
 from edgeseg.spec import GraphSpec, InputSpec, ModelSpec, OutputSpec, Provenance
 
 LEAST_GAIN = 1.05  # of a place alone: less is within what timing of single layers is good for
 LEAST_GAIN_OF_ALL = 1.01  # of the whole network
 ROUNDS = 2  # of timing the whole: in the second without the half of the places that gained least
+DIGITS = 3  # of how many times faster a pass is
 WITHOUT, WITH = {"pass": "no"}, {"pass": "yes"}
 
-Passes = Mapping[str, Collection[str]]
-"""The names of the places that each speed pass changes, by the pass's title."""
+Passes = Mapping[str, AppliedPass]
+"""Speed passes by their titles."""
 
 
 def with_passes(job: BuildJob, write: WriteFiles | None) -> BuildJob:
@@ -52,7 +54,7 @@ def with_passes(job: BuildJob, write: WriteFiles | None) -> BuildJob:
 
 def _chosen(job: BuildJob, write: WriteFiles) -> Passes:
     """Try one pass after the other on what those before it have made."""
-    chosen: dict[str, Collection[str]] = {}
+    chosen: dict[str, AppliedPass] = {}
     for title in facts_of(job.request.backend).passes:
         job.on_step(f"measuring {title} in {job.request.backend}")
         model = _changed(job, chosen).model.model
@@ -63,9 +65,12 @@ def _chosen(job: BuildJob, write: WriteFiles) -> Passes:
             (name for name, gain in gains.items() if gain >= LEAST_GAIN), key=lambda name: -gains[name]
         )
         for _ in range(ROUNDS):
-            more = {**chosen, title: tuple(names)}
-            if names and _wins(job, write, chosen, more):
-                chosen = more
+            if not names:
+                break
+            more = {**chosen, title: AppliedPass(tuple(names), 1.0)}
+            times_faster = _ratio(job, write, _changed(job, chosen), _changed(job, more))
+            if times_faster >= LEAST_GAIN_OF_ALL:
+                chosen[title] = AppliedPass(tuple(names), round(times_faster, DIGITS))
                 break
             names = names[: len(names) // 2]
     return chosen
@@ -74,7 +79,8 @@ def _chosen(job: BuildJob, write: WriteFiles) -> Passes:
 def _changed(job: BuildJob, passes: Passes) -> BuildJob:
     if not passes:
         return job
-    model = PortableModel.of(applied(job.model.model, passes), job.model.name)
+    places = {title: applied_pass.places for title, applied_pass in passes.items()}
+    model = PortableModel.of(applied(job.model.model, places), job.model.name)
     return dataclasses.replace(job, model=model)
 
 
@@ -92,11 +98,6 @@ def _gain(job: BuildJob, write: WriteFiles, model: ir.Model, title: str, site: S
 
 def _all_sites(model: ir.Model, title: str) -> tuple[str, ...]:
     return tuple(site.name for site in SPEED_PASSES[title]().sites(model))
-
-
-def _wins(job: BuildJob, write: WriteFiles, passes: Passes, more: Passes) -> bool:
-    """Whether the whole network is faster with more passes."""
-    return _ratio(job, write, _changed(job, passes), _changed(job, more)) >= LEAST_GAIN_OF_ALL
 
 
 def _ratio(job: BuildJob, write: WriteFiles, before: BuildJob, after: BuildJob) -> float:
