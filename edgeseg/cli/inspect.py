@@ -12,6 +12,7 @@ from rich.text import Text
 
 from edgeseg.cli.options import PATH, normalisation, write_json
 from edgeseg.cli.tables import console
+from edgeseg.engines.race import read_race
 from edgeseg.engines.registry import backends
 from edgeseg.errors import EdgesegError, EngineError, ExportError, UsageError, one_line
 from edgeseg.manifest import (
@@ -83,8 +84,6 @@ def inspect_engine(folder: Path) -> dict[str, Any]:
 
 def _describe_race(folder: Path, manifest: Manifest) -> dict[str, Any]:
     """Give what `auto` found of each backend, where it chose this engine's."""
-    from edgeseg.engines.building.auto import read_race
-
     told = {}
     for one in read_race(folder, manifest):
         time = "" if one.median_ms is None else f"{one.median_ms:.1f} ms"

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from edgeseg.engines.building.auto import Contender
+    from edgeseg.engines.race import Contender
     from edgeseg.engines.tuning import Measured
     from edgeseg.graph.precision.report import PrecisionReport
     from edgeseg.manifest import AppliedPass

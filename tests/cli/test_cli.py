@@ -62,7 +62,7 @@ def test_inspect_and_doctor_print_json(
     monkeypatch.setenv("EDGESEG_CRF_KERNEL", "fast")
     assert status_of(["doctor", "--json", "-"]) == 0
     findings = json.loads(capsys.readouterr().out)
-    assert findings["parts"][0]["versions"]["onnxruntime"]
+    assert any("onnxruntime" in part["versions"] for part in findings["parts"])
     assert "must be one of avx2, baseline, numpy, got 'fast'" in findings["crf_kernel_in_use"]
 
 

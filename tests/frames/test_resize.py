@@ -5,13 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from torch.nn import functional as F
-from torchvision.transforms import v2
 
 from edgeseg.frames import resize_kernel
 from edgeseg.frames.resize import resize
@@ -36,9 +33,13 @@ def resized(frame: NDArray[np.uint8], size_hw: tuple[int, int], by: ResizeFilter
 
 
 def in_torch(frame: NDArray[np.uint8], size_hw: tuple[int, int], *, antialias: bool) -> NDArray[np.float64]:
+    torch = pytest.importorskip("torch")
     image = torch.from_numpy(frame).permute(2, 0, 1)[None].float()
-    smooth = F.interpolate(image, size_hw, mode="bilinear", align_corners=False, antialias=antialias)
-    return smooth[0].permute(1, 2, 0).double().numpy()
+    smooth = torch.nn.functional.interpolate(
+        image, size_hw, mode="bilinear", align_corners=False, antialias=antialias
+    )
+    result: NDArray[np.float64] = smooth[0].permute(1, 2, 0).double().numpy()
+    return result
 
 
 @given(PAIRS, PAIRS, st.booleans())
@@ -62,11 +63,13 @@ def test_pil_is_pillows_bilinear(frame_hw: tuple[int, int], size_hw: tuple[int, 
 
 @given(PAIRS, PAIRS, st.booleans())
 @settings(max_examples=150, deadline=None)
-def test_antialias_is_torchs_and_torchvisions_of_of_bytesand_of_floats(
+def test_antialias_is_torchs_and_torchvisions_of_bytes_and_of_floats(
     frame_hw: tuple[int, int], size_hw: tuple[int, int], hard: bool
 ) -> None:
     frame = picture(frame_hw, hard=hard)
     found = resized(frame, size_hw, "antialias")
+    torch = pytest.importorskip("torch")
+    v2 = pytest.importorskip("torchvision.transforms.v2")
     image = torch.from_numpy(frame).permute(2, 0, 1)
     of_bytes = v2.Resize(list(size_hw), antialias=True)(image)
     assert np.abs(found - of_bytes.permute(1, 2, 0).double().numpy()).max() <= 1

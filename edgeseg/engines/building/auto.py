@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +13,11 @@ from typing import Protocol, TypeVar
 from edgeseg.engines.candidates import inferring, key_of
 from edgeseg.engines.job import BuildJob, FillEngine
 from edgeseg.engines.preflight import preflight
+from edgeseg.engines.race import Contender
 from edgeseg.engines.registry import AUTO
 from edgeseg.engines.tuning import Measured, measure_opened
 from edgeseg.errors import EngineError, MissingExtraError, ParityError
-from edgeseg.manifest import BUILD_AGAIN, RACE_NAME, Manifest, read_file
-from edgeseg.reading import parse_json, reading
-from edgeseg.records import from_json_value, to_json_value
+from edgeseg.manifest import Manifest
 
 SLOWER = "slower than another once it was made so that it passes"
 
@@ -34,27 +32,6 @@ class HasManifest(Protocol):
 
 
 Proven = TypeVar("Proven", bound=HasManifest)
-
-
-@dataclass(frozen=True)
-class Contender:
-    """What became of one backend in a race.
-
-    Attributes:
-        version: of its library; None where it made no engine.
-        median_ms: of an inference with the best of its own options; None where it made no engine.
-        turned_down: why it is not the engine; None for the one that is, and for slower ones.
-    """
-
-    backend: str
-    version: str | None = None
-    median_ms: float | None = None
-    turned_down: str | None = None
-
-
-@dataclass(frozen=True)
-class _Kept:
-    contenders: tuple[Contender, ...]
 
 
 @dataclass(frozen=True)
@@ -140,10 +117,6 @@ class Race:
         for entry in self.measured:
             shutil.rmtree(folder / entry.options["backend"])
 
-    def to_json(self) -> str:
-        """Write the contenders as an engine keeps them; see `read_race`."""
-        return json.dumps(to_json_value(_Kept(self.contenders)), indent=2, sort_keys=True) + "\n"
-
     @property
     def contenders(self) -> tuple[Contender, ...]:
         """List the backends of `auto`: those timed, fastest first, then those that made no engine."""
@@ -202,15 +175,6 @@ def _unfit(job: BuildJob) -> dict[str, EngineError | MissingExtraError]:
             unfit[backend] = EngineError(f"{backend} will refuse {findings[0]}")
     job.model.release()
     return unfit
-
-
-def read_race(folder: Path, manifest: Manifest) -> tuple[Contender, ...]:
-    """Read what an engine says of the race that it won; empty if there was none. Raises EngineError."""
-    if RACE_NAME not in manifest.files:
-        return ()
-    with reading(folder / RACE_NAME, EngineError, what="the report of a race", fix=BUILD_AGAIN):
-        parsed = parse_json(read_file(folder, manifest, RACE_NAME), EngineError, RACE_NAME)
-        return from_json_value(_Kept, parsed, where=RACE_NAME).contenders
 
 
 def _timed(job: BuildJob, engines: Sequence[Made]) -> list[Measured]:

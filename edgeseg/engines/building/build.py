@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.engines.backend import open_backend
-from edgeseg.engines.building.auto import Contender, Made, make
+from edgeseg.engines.building.auto import Made, make
 from edgeseg.engines.building.builders import fill_engine, safer_options_of
 from edgeseg.engines.building.comparison import beside_float
 from edgeseg.engines.building.conversion import Converted, in_precision
@@ -24,6 +24,7 @@ from edgeseg.engines.building.proving import Comparison, compare_with
 from edgeseg.engines.building.trial import can_try
 from edgeseg.engines.job import BuildJob, OpenEngine
 from edgeseg.engines.preflight import refuse_unfit
+from edgeseg.engines.race import Contender, race_to_json
 from edgeseg.engines.registry import AUTO
 from edgeseg.engines.request import Request
 from edgeseg.engines.timings import Timings
@@ -173,7 +174,7 @@ def _built(order: _Order, folder: Path, chosen_by: ChosenBy) -> Built:
         race = make(order.job(staging, comparison), fill_engine)
         examined, race = race.first_that(partial(_proven, converted, comparison, on_step))
         race.put(staging)
-        texts = {RACE_NAME: race.to_json()} if request.backend == AUTO else {}
+        texts = {RACE_NAME: race_to_json(race.contenders)} if request.backend == AUTO else {}
         manifest = seal(staging, _noted(staging, examined, texts))
     return Built(
         manifest,

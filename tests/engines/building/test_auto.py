@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from edgeseg.cli.inspect import inspect_engine
 from edgeseg.engines import tuning
 from edgeseg.engines.backend import Backend, open_backend
-from edgeseg.engines.building.auto import SLOWER, Contender, read_race
+from edgeseg.engines.building.auto import SLOWER
 from edgeseg.engines.building.build import Built, build_engine
 from edgeseg.engines.building.builders import write_files_of
 from edgeseg.engines.building.verification import verify_engine
 from edgeseg.engines.job import BuildJob
+from edgeseg.engines.race import Contender, read_race
 from edgeseg.engines.registry import cpu_backends, facts_of, part_of
 from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, MissingExtraError, ParityError, UsageError
