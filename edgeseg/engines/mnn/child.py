@@ -1,7 +1,8 @@
 """What runs in a process that MNN has to itself: it loads one model and answers images until its input ends.
 
 Messages are pickled, one after another: from the parent a `Load`, then images (N, H, W, 3); from here, for
-each of them, an `Answer`. All that MNN prints goes into a file; where it fails, its last line is the reason.
+each of them, an `Answer`. Where there is memory that both see, arrays lie there, and messages say where. All
+that MNN prints goes into a file; where it fails, its last line is the reason.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.engines.mnn.shared import Place, SharedArrays
+
 STDOUT, STDERR = 1, 2
 PROTOCOL = 5  # of pickle, which writes arrays without copying them first
 
@@ -32,12 +35,14 @@ class Load:
         outputs: names of its outputs, in the order in which they are given.
         config: of MNN's runtime manager.
         hints: what else it is told, by numbers that MNN's headers name.
+        memory: descriptor of memory that both processes see; None if there is none.
     """
 
     model: str
     outputs: Sequence[str]
     config: Mapping[str, Any]
     hints: Mapping[int, int]
+    memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def serve() -> None:
     os._exit(0)  # without MNN's own destructors, which some of its versions crash in
 
 
-def load(order: Load) -> tuple[Callable[[NDArray[np.uint8]], list[NDArray[Any]]], Loaded]:
+def load(order: Load) -> tuple[Callable[[Any], list[NDArray[Any]] | list[Place]], Loaded]:
     """Load a model; returns what runs it, and what it is."""
     import MNN
     from MNN import expr, nn
@@ -101,25 +106,30 @@ def load(order: Load) -> tuple[Callable[[NDArray[np.uint8]], list[NDArray[Any]]]
         MNN.version(), {n: (str(v.dtype).rpartition(".")[2], tuple(v.shape)) for n, v in inputs.items()}
     )
 
-    def run(image: NDArray[np.uint8]) -> list[NDArray[Any]]:
+    memory = None if order.memory is None else SharedArrays(order.memory)
+
+    def run(message: NDArray[np.uint8] | Place) -> list[NDArray[Any]] | list[Place]:
+        image = memory.view(message) if memory is not None and isinstance(message, Place) else message
+        assert isinstance(image, np.ndarray)
         placeholder = expr.placeholder(list(image.shape), expr.NCHW, expr.uint8)
         placeholder.write(image)
         found = module.forward([placeholder])
         if len(found) != len(order.outputs):
             raise NoOutputsError("it gave no outputs")
-        return [_read(expr, value) for value in found]
+        outputs = [_read(expr, value) for value in found]
+        return outputs if memory is None else memory.put(outputs)
 
     return run, loaded
 
 
 def _read(expr: Any, value: Any) -> NDArray[Any]:
-    """Copy an output, from MNN's own layout if it has that; an empty one it does not give."""
+    """Read an output, from MNN's own layout if it has that; an empty one it does not give."""
     if 0 in value.shape:
         return np.zeros(value.shape, np.float32)
     if value.data_format == expr.NC4HW4:
         value = expr.convert(value, expr.NCHW)
-    copied: NDArray[Any] = np.array(value.read()).reshape(value.shape)
-    return copied
+    array: NDArray[Any] = value.read().reshape(value.shape)
+    return array
 
 
 def last_line(log: BinaryIO) -> str:

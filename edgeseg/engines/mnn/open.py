@@ -59,7 +59,7 @@ class MNNBackend:
                     f"got {image.dtype} {image.shape}"
                 )
             try:
-                values = process.ask(np.ascontiguousarray(image))
+                values = process.infer(np.ascontiguousarray(image))
             except EngineError as error:
                 raise EngineError(f"MNN failed: {error}") from error
         return {  # MNN computes whole numbers in 32 bits, whatever the graph says

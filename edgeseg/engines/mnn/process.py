@@ -6,6 +6,7 @@ where a graph holds what it does not know.
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import signal
 import subprocess
@@ -15,8 +16,12 @@ from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgeseg.engines.mnn.child import PROTOCOL, Answer, Load, Loaded
 from edgeseg.engines.mnn.facts import FACTS
+from edgeseg.engines.mnn.shared import SharedArrays
 from edgeseg.errors import EngineError, MissingExtraError
 
 PIPE_BYTES = 1 << 20  # what Linux lets anyone have; an image then goes through in few pieces
@@ -56,34 +61,49 @@ class Process:
     """
 
     def __init__(self, order: Load) -> None:
+        self._memory = SharedArrays.create()
+        shared = () if self._memory is None else (self._memory.descriptor,)
         try:
             self._popen = subprocess.Popen(
                 command_of("edgeseg.engines.mnn.child:serve"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                pass_fds=shared,
                 start_new_session=True,  # an interrupt of the terminal is for the parent to handle
             )
         except OSError as error:
+            if self._memory is not None:
+                self._memory.close()
             raise EngineError(f"MNN cannot start a process of its own: {error}") from error
-        self._end = weakref.finalize(self, _end, self._popen)
+        self._end = weakref.finalize(self, _end, self._popen, self._memory)
         if _SET_SIZE is not None:
             with suppress(OSError):  # more than this user may have
                 for pipe in (self._popen.stdin, self._popen.stdout):
                     assert pipe is not None
                     fcntl.fcntl(pipe, _SET_SIZE, PIPE_BYTES)
         try:
-            self.loaded: Loaded = self.ask(order)
+            self.loaded: Loaded = self._ask(dataclasses.replace(order, memory=next(iter(shared), None)))
         except BaseException:
             self.close()
             raise
 
-    def ask(self, message: Any) -> Any:
-        """Send a message and wait for what it asked for.
+    def infer(self, image: NDArray[np.uint8]) -> list[NDArray[Any]]:
+        """Run one batch of images (N, H, W, 3); returns the outputs in the order in which they were named.
 
         Raises:
             EngineError: if MNN fails, or its process has ended.
         """
+        if self._memory is None:
+            outputs: list[NDArray[Any]] = self._ask(image)
+            return outputs
+        if not self._end.alive:
+            raise EngineError(self._ended())
+        (place,) = self._memory.put([image])
+        return [self._memory.view(one).copy() for one in self._ask(place)]
+
+    def _ask(self, message: Any) -> Any:
+        """Send a message and wait for what it asked for."""
         requests, answers = self._popen.stdin, self._popen.stdout
         assert requests is not None
         assert answers is not None
@@ -121,7 +141,7 @@ class Process:
         return f"its process ended{_signal_of(self._popen.returncode)}; open the engine again"
 
 
-def _end(popen: subprocess.Popen[bytes]) -> None:
+def _end(popen: subprocess.Popen[bytes], memory: SharedArrays | None) -> None:
     """Close what the process reads, so that it ends by itself, and wait for it."""
     with suppress(OSError):  # it has ended before, and something was left to write
         if popen.stdin is not None:
@@ -133,6 +153,8 @@ def _end(popen: subprocess.Popen[bytes]) -> None:
         popen.wait()
     if popen.stdout is not None:
         popen.stdout.close()
+    if memory is not None:
+        memory.close()
 
 
 def _signal_of(status: int | None) -> str:
