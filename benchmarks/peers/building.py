@@ -12,7 +12,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.full_size_engines import ANY_DIFFERENCE
 from benchmarks.peers.process import ROOT
 from benchmarks.peers.state import BUILDING, state_of
 from edgeseg.cli.tables import measured_lines
@@ -31,13 +30,7 @@ def main() -> None:
     arguments = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.threads])
     request = Request(arguments.backend, threads=arguments.threads)
-    built = build_engine(
-        arguments.model,
-        arguments.engine,
-        request=request,
-        tolerances=ANY_DIFFERENCE,
-        passes=not arguments.no_passes,
-    )
+    built = build_engine(arguments.model, arguments.engine, request=request, passes=not arguments.no_passes)
     print("; ".join(measured_lines(built.measured)), flush=True)
 
 
