@@ -24,14 +24,7 @@ from edgeseg.engines.mnn.facts import FACTS
 from edgeseg.engines.mnn.shared import SharedArrays
 from edgeseg.errors import EngineError, MissingExtraError
 
-PIPE_BYTES = 1 << 20  # what Linux lets anyone have; an image then goes through in few pieces
 _CLOSE_S = 5.0  # for a process to end by itself
-try:
-    import fcntl
-
-    _SET_SIZE: int | None = getattr(fcntl, "F_SETPIPE_SZ", None)
-except ModuleNotFoundError:  # Windows
-    _SET_SIZE = None
 
 
 def check_installed() -> None:
@@ -77,11 +70,6 @@ class Process:
                 self._memory.close()
             raise EngineError(f"MNN cannot start a process of its own: {error}") from error
         self._end = weakref.finalize(self, _end, self._popen, self._memory)
-        if _SET_SIZE is not None:
-            with suppress(OSError):  # more than this user may have
-                for pipe in (self._popen.stdin, self._popen.stdout):
-                    assert pipe is not None
-                    fcntl.fcntl(pipe, _SET_SIZE, PIPE_BYTES)
         try:
             self.loaded: Loaded = self._ask(dataclasses.replace(order, memory=next(iter(shared), None)))
         except BaseException:
