@@ -6,20 +6,19 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
-from edgeseg.engines.backend import Backend
+from edgeseg.engines.candidates import inferring
 from edgeseg.engines.facts import CPU
 from edgeseg.engines.job import BuildJob, WriteFiles
 from edgeseg.engines.registry import facts_of
-from edgeseg.engines.tuning import Measured, measure
+from edgeseg.engines.tuning import Call, Measured, measure
 from edgeseg.errors import EdgesegError
 from edgeseg.graph.cutting import CORNER, SIDE, cut_out
 from edgeseg.graph.passes.catalogue import SPEED_PASSES, applied
@@ -126,12 +125,10 @@ def _ratio(job: BuildJob, write: WriteFiles, before: BuildJob, after: BuildJob) 
     return times["no"] / times["yes"]
 
 
-def _opened(opened: ExitStack, job: BuildJob, write: WriteFiles) -> Callable[[], object]:
+def _opened(opened: ExitStack, job: BuildJob, write: WriteFiles) -> Call:
     staging = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="edgeseg-")))
-    engine: Backend = job.open_engine(staging, write(dataclasses.replace(job, staging=staging)))
-    opened.enter_context(closing(engine))
-    image: NDArray[np.uint8] = job.image
-    return lambda: engine.infer(image)
+    job = dataclasses.replace(job, staging=staging)
+    return opened.enter_context(inferring(job, write(job)))
 
 
 @cache
