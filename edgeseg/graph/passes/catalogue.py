@@ -6,10 +6,12 @@ from collections.abc import Collection, Mapping
 
 import onnx_ir as ir
 
+from edgeseg.graph.passes.class_masks import ClassMasks
 from edgeseg.graph.passes.constants import DropUnreadConstants
 from edgeseg.graph.passes.dilated_phases import DilatedPhases
 from edgeseg.graph.passes.labels_by_products import LabelsByProducts
 from edgeseg.graph.passes.sequence import changed
+from edgeseg.graph.passes.small_maps import SmallMaps
 from edgeseg.graph.passes.speed import SpeedPass
 from edgeseg.graph.passes.split_concats import SplitConcats
 from edgeseg.graph.passes.types import InferTypes
@@ -17,7 +19,16 @@ from edgeseg.graph.passes.wide_dilations import WideDilations
 from edgeseg.graph.passes.winograd import Winograd
 
 SPEED_PASSES: Mapping[str, type[SpeedPass]] = {
-    kind.title: kind for kind in (WideDilations, DilatedPhases, SplitConcats, LabelsByProducts, Winograd)
+    kind.title: kind
+    for kind in (
+        WideDilations,
+        DilatedPhases,
+        SplitConcats,
+        LabelsByProducts,
+        SmallMaps,
+        ClassMasks,
+        Winograd,
+    )
 }
 
 
