@@ -15,7 +15,6 @@ FACTS = Facts(
         "wide dilations by fewer products",
         "dilated convolutions by phases",
         "labels by matrix products",
-        "3x3 convolutions of small maps by Winograd",
         "class masks before their pixels are in order",
     ),
     lowerings=("onnx",),  # it takes the dense one without an error, and finds something else

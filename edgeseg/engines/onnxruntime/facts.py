@@ -15,7 +15,6 @@ FACTS = Facts(
         "dilated convolutions by phases",
         "concatenations as sums",
         "labels by matrix products",
-        "3x3 convolutions of small maps by Winograd",
         "class masks before their pixels are in order",
         "3x3 convolutions by Winograd",
     ),

@@ -11,7 +11,6 @@ from edgeseg.graph.passes.constants import DropUnreadConstants
 from edgeseg.graph.passes.dilated_phases import DilatedPhases
 from edgeseg.graph.passes.labels_by_products import LabelsByProducts
 from edgeseg.graph.passes.sequence import changed
-from edgeseg.graph.passes.small_maps import SmallMaps
 from edgeseg.graph.passes.speed import SpeedPass
 from edgeseg.graph.passes.split_concats import SplitConcats
 from edgeseg.graph.passes.types import InferTypes
@@ -25,7 +24,6 @@ SPEED_PASSES: Mapping[str, type[SpeedPass]] = {
         DilatedPhases,
         SplitConcats,
         LabelsByProducts,
-        SmallMaps,
         ClassMasks,
         Winograd,
     )

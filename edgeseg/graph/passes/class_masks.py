@@ -11,10 +11,9 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from edgeseg.graph.passes.chain import Chain
-from edgeseg.graph.passes.speed import Site, SpeedPass, static_shape
+from edgeseg.graph.passes.speed import Site, SpeedPass, size_of, static_shape
 from edgeseg.graph.view import FLOAT, WEIGHT, name_of
 
-_PLANES = 4  # dimensions of maps (N, C, H, W)
 _ROW = 1  # of a class's weights (N, 1, C): there is one
 
 
@@ -38,11 +37,11 @@ class ClassMasks(SpeedPass):
         """Put a pointwise convolution and a product by the class's weights in the place of a predictor."""
         transposed, *_, product = site.nodes
         maps, weight, row = transposed.inputs[0], transposed.inputs[WEIGHT], product.inputs[0]
-        assert maps is not None
+        size_hw = size_of(maps)
+        assert size_hw is not None
         assert weight is not None
         assert weight.const_value is not None
-        assert maps.shape is not None
-        height, width = (int(side) for side in maps.shape[2:])
+        height, width = size_hw
         kernel = weight.const_value.numpy()  # (C, M, k, l)
         channels, hidden, down, across = kernel.shape
         chain = Chain(graph, product, f"{site.name}.cells")
@@ -71,7 +70,7 @@ def _predictor_from(node: ir.Node) -> tuple[ir.Node, ...]:
         return ()
     nodes = [node]
     for operator, place in (("Relu", 0), ("Reshape", 0), ("MatMul", 1)):
-        uses = nodes[-1].outputs[0].uses()
+        uses = tuple(nodes[-1].outputs[0].uses())
         if len(uses) != 1 or nodes[-1].outputs[0].is_graph_output():
             return ()
         reader = uses[0].node
@@ -84,25 +83,25 @@ def _predictor_from(node: ir.Node) -> tuple[ir.Node, ...]:
 def _is_of_classes(nodes: list[ir.Node]) -> bool:
     """Tell whether planes (N, M, pixels) are multiplied by (N, 1, M)."""
     *_, flat, product = nodes
-    planes, row = flat.outputs[0].shape, product.inputs[0]
-    maps = nodes[0].outputs[0].shape
-    if planes is None or maps is None or row is None or row.shape is None:
+    planes, row, maps = flat.outputs[0].shape, product.inputs[0], nodes[0].outputs[0]
+    size_hw = size_of(maps)
+    if planes is None or size_hw is None or maps.shape is None or row is None or row.shape is None:
         return False
-    wanted = [maps[1], maps[2] * maps[3] if isinstance(maps[2], int) and isinstance(maps[3], int) else None]
-    return list(planes[1:]) == wanted and list(row.shape[1:]) == [_ROW, maps[1]]
+    channels = maps.shape[1]
+    is_flat = list(planes[1:]) == [channels, size_hw[0] * size_hw[1]]
+    return is_flat and list(row.shape[1:]) == [_ROW, channels]
 
 
 def _is_upsampling(node: ir.Node) -> bool:
     if node.op_type != "ConvTranspose" or node.domain:
         return False
     maps, weight = node.inputs[0], static_shape(node.inputs[WEIGHT])
-    if maps is None or maps.shape is None or weight is None or len(maps.shape) != _PLANES:
+    if weight is None or size_of(maps) is None:
         return False
     attributes = node.attributes
     constants = [value for value in node.inputs[WEIGHT:] if value is not None]
     return (
         node.outputs[0].dtype == FLOAT
-        and all(isinstance(side, int) for side in maps.shape[2:])
         and all(value.is_initializer() for value in constants)
         and attributes.get_string("auto_pad", "NOTSET") == "NOTSET"
         and attributes.get_int("group", 1) == 1

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from edgeseg.graph.passes.chain import Chain
 from edgeseg.graph.passes.constants import constant
-from edgeseg.graph.passes.speed import Site, SpeedPass, static_shape
+from edgeseg.graph.passes.speed import PLANES, Site, SpeedPass, static_shape
 from edgeseg.graph.view import FLOAT, name_of
 
 _CLASSES = 1  # axis
-_PLANES = 4  # dimensions of logits (N, C, h, w)
 _SCALES = 2  # the input of Resize
 
 
@@ -98,7 +97,7 @@ def _resize_of(argmax: ir.Node) -> ir.Node | None:
         return None
     small, large = static_shape(resize.inputs[0]), static_shape(scores)
     axis = argmax.attributes.get_int("axis", 0)
-    if small is None or large is None or len(large) != _PLANES or axis not in (_CLASSES, _CLASSES - _PLANES):
+    if small is None or large is None or len(large) != PLANES or axis not in (_CLASSES, _CLASSES - PLANES):
         return None
     is_alone = len(scores.uses()) == 1 and not scores.is_graph_output()
     fits = (

@@ -9,6 +9,8 @@ from typing import ClassVar
 
 import onnx_ir as ir
 
+PLANES = 4  # dimensions of images (N, C, H, W)
+
 
 @dataclass(frozen=True)
 class Site:
@@ -61,3 +63,11 @@ def static_shape(value: ir.Value | None) -> tuple[int, ...] | None:
         return None
     sizes = [size for size in value.shape if isinstance(size, int)]
     return tuple(sizes) if len(sizes) == len(value.shape) else None
+
+
+def size_of(images: ir.Value | None) -> tuple[int, int] | None:
+    """Give height and width of images (N, C, H, W), if they are fixed."""
+    if images is None or images.shape is None or len(images.shape) != PLANES:
+        return None
+    height, width = images.shape[-2:]
+    return (height, width) if isinstance(height, int) and isinstance(width, int) else None

@@ -21,7 +21,7 @@ def convolution(
     kernel: int = 3,
     pads: tuple[int, int, int, int] | None = None,
     group: int = 1,
-    batch: int = 1,
+    batch: int | str = 1,
     extra: str = "",
 ) -> ir.Model:
     """Make a graph of one convolution of images (N, H, W, 3), of random weights."""
