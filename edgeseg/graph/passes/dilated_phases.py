@@ -32,16 +32,16 @@ class DilatedPhases(SpeedPass):
     def sites(self, model: ir.Model) -> list[Site]:
         """List the dilated convolutions."""
         graph = model.graph
-        return [Site(name_of(node.outputs[0]), (node,)) for node in graph if can_be_in_phases(node, graph)]
+        return [Site(name_of(node.outputs[0]), (node,)) for node in graph if _can_be_in_phases(node, graph)]
 
     def rewrite(self, graph: ir.Graph, site: Site) -> None:
         """Put the phases of one convolution in its place."""
         (node,) = site.nodes
-        in_phases(graph, node)
+        _in_phases(graph, node)
 
 
-def in_phases(graph: ir.Graph, node: ir.Node) -> ir.Node:
-    """Put the phases of a dilated convolution in its place; returns the plain one that computes them."""
+def _in_phases(graph: ir.Graph, node: ir.Node) -> None:
+    """Put the phases of a dilated convolution in its place."""
     image, output = node.inputs[0], node.outputs[0]
     shape, kept = static_shape(image), static_shape(output)
     assert image is not None
@@ -59,12 +59,9 @@ def in_phases(graph: ir.Graph, node: ir.Node) -> ir.Node:
     value = chain.add("Reshape", [value], [("cells", [batch, channels, rows, dilation, columns, dilation])])
     value = chain.add("Transpose", [value], perm=[3, 5, 0, 1, 2, 4])
     images = dilation * dilation * batch
-    phases = [images, channels, rows, columns]
-    value = chain.add("Reshape", [value], [("phases", phases)])
-    value.shape = ir.Shape(phases)
+    value = chain.add("Reshape", [value], [("phases", [images, channels, rows, columns])])
     group = node.attributes.get_int("group", 1)
     value = chain.add("Conv", [value, *node.inputs[1:]], group=group, pads=pads)
-    plain = value.producer()
     rows, columns = (
         side + pads[axis] + pads[axis + _PLANE] - _kernel(node)[axis] + 1
         for axis, side in enumerate((rows, columns))
@@ -77,8 +74,6 @@ def in_phases(graph: ir.Graph, node: ir.Node) -> ir.Node:
         ends = [("from", [0, 0]), ("to", list(kept[_PLANE:])), ("axes", [2, 3])]
         value = chain.add("Slice", [value], ends)
     chain.finish(value)
-    assert plain is not None
-    return plain
 
 
 def _kernel(node: ir.Node) -> tuple[int, int]:
@@ -87,8 +82,8 @@ def _kernel(node: ir.Node) -> tuple[int, int]:
     return shape[-2], shape[-1]
 
 
-def can_be_in_phases(node: ir.Node, graph: ir.Graph) -> bool:
-    """Whether a node is a dilated convolution that `in_phases` takes."""
+def _can_be_in_phases(node: ir.Node, graph: ir.Graph) -> bool:
+    """Whether a node is a dilated convolution that `_in_phases` takes."""
     if graph.opset_imports.get("", 0) < LEAST_OPSET:
         return False
     if node.op_type != "Conv" or node.domain or node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
