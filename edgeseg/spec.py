@@ -238,11 +238,20 @@ class CRFSpec(Ranged):
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the graph came from: network, weights and the tools that made it."""
+    """Where the graph came from: network, weights and the tools that made it.
+
+    Attributes:
+        network: its name.
+        checkpoint_sha256: of the weights.
+        tools: versions of the libraries that made the graph.
+        said: for each number of the preprocessing, by its name in `models.zoo.Network`, who says it: a file
+            beside the weights, the training library, the user, or nobody.
+    """
 
     network: str
     checkpoint_sha256: str | None = None
     tools: Mapping[str, str] = field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

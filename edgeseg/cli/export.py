@@ -50,7 +50,9 @@ NORM_EPS_HELP = (
 @click.command()
 @click.argument("model")
 @click.option(
-    "--weights", type=PATH, help="Trained weights: safetensors, or a state dict saved by torch.save."
+    "--weights",
+    type=PATH,
+    help="Trained weights: safetensors, or a state dict saved by torch.save; or a folder of them.",
 )
 @click.option(
     "--ema", is_flag=True, help="Take the moving average, or teacher, where the checkpoint holds one too."
@@ -173,14 +175,16 @@ def command(
 ) -> None:
     """Turn trained weights into a portable ONNX model.
 
-    MODEL is a network of the zoo (unet, deeplabv3_resnet50, maskrcnn_resnet50_fpn, ...) or the place of a
-    function that returns any nn.Module with semantic logits: package.module:function or file.py:function.
-    Arguments of the function may follow, in quotes: 'file.py:build?encoder=resnet18&depth=5'.
+    MODEL is auto, which recognises the weights; a training library (FAMILY), or one of its networks
+    (FAMILY:Architecture), as edgeseg inspect names them; a network of the zoo (unet, deeplabv3_resnet50,
+    maskrcnn_resnet50_fpn, ...); or the place of a function that returns any nn.Module with semantic logits:
+    package.module:function or file.py:function. Arguments may follow, in quotes:
+    'file.py:build?encoder=resnet18&depth=5'.
 
     The file is written only after ONNX Runtime has computed from it what PyTorch computes.
     """
     check_model_output(output, reads=(weights, classes_path, palette_path))
-    from edgeseg.export.entry import describe, filter_notes, size_of
+    from edgeseg.export.entry import describe, notes_of, size_of
     from edgeseg.export.exporter import Settings, export_network
     from edgeseg.export.opening import open_trained
     from edgeseg.export.settings import check_settings
@@ -204,14 +208,16 @@ def command(
         head=head,
         head_threshold=head_threshold,
         output=output_key if output_index is None else output_index,
+        class_names=names,
+        default_size_hw=size_hw,
     )
-    for note in (*opened.notes, *filter_notes(network)):
+    for note in (*opened.notes, *notes_of(network)):
         click.echo(f"note: {note}", err=True)
-    size_hw = size_of(network, model, size_hw)
+    size_hw = size_of(network, opened.name, size_hw)
     if crf_parameters and not with_crf:
         raise UsageError("--crf-parameter was given, but no CRF asked for; add --crf")
     settings = Settings(
-        name=model,
+        name=opened.name,
         size_hw=size_hw,
         lowering=lowering,
         output_kind=output_kind,
@@ -229,7 +235,7 @@ def command(
     check_settings(network, settings)
     frames = None if images is None else read_images(images, describe_input(network, settings))
     pixels = normalisation(*network.unit_scale(), network.channel_order, network.divide_by_255)
-    with status(f"exporting {model} at {size_hw[0]}x{size_hw[1]}; pixels: {pixels}") as say:
+    with status(f"exporting {opened.name} at {size_hw[0]}x{size_hw[1]}; pixels: {pixels}") as say:
         exported = export_network(network, output, settings, images=frames, on_step=say)
     print_parity(exported.parity)
     click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB; next: edgeseg build {output} -o ENGINE")

@@ -205,6 +205,7 @@ def describe_spec(spec: ModelSpec) -> dict[str, Any]:
         "lowering": spec.graph.lowering,
         "crf": _describe_crf(spec),
         "thresholds": to_json_value(spec.thresholds),
+        "said_by": dict(spec.source.said),
         "checkpoint_sha256": spec.source.checkpoint_sha256,
         "made_with": dict(spec.source.tools),
     }

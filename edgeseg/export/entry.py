@@ -14,6 +14,7 @@ from torch import nn
 from edgeseg.errors import UsageError
 from edgeseg.export.exporter import Exported, export_network
 from edgeseg.export.opening import open_trained
+from edgeseg.export.said import USER, said_notes, who_said
 from edgeseg.export.settings import Settings
 from edgeseg.export.specification import FILTER_NOTE
 from edgeseg.models.zoo import Network
@@ -61,11 +62,13 @@ def export(
     Args:
         network: a module with semantic logits or edgeseg's `MaskRCNN`, of which a copy is exported, on the
             CPU and in evaluation mode; the same with what it expects, as a `Network`; or a name as
-            `zoo.create` takes it.
+            `zoo.create` takes it; or `auto`, `FAMILY` or `FAMILY:Architecture` of a training library, whose
+            weights are then recognised.
         output: the `.onnx` file.
         size_hw: input height and width in pixels; a network of the zoo has one of its own.
         class_names: one a class, background first.
-        weights: a checkpoint to load: safetensors, or a state dict saved by `torch.save`.
+        weights: a checkpoint to load: safetensors, or a state dict saved by `torch.save`; or a folder that
+            holds one, or shards.
         ema: take the checkpoint's moving average of the weights.
         prefix: take the weights whose names begin so.
         num_classes: background included, of a network given by name; read from the weights by default.
@@ -132,6 +135,8 @@ def export(
         head=head,
         head_threshold=head_threshold,
         output=output_of,
+        class_names=None if class_names is None else tuple(class_names),
+        default_size_hw=size_hw,
     )
     size_hw = size_of(described, opened.name, size_hw)
     settings = Settings(
@@ -151,7 +156,7 @@ def export(
         crf_stride=crf_stride,
     )
     exported = export_network(described, Path(output), settings, images=images, on_step=on_step)
-    return dataclasses.replace(exported, notes=(*opened.notes, *filter_notes(described)))
+    return dataclasses.replace(exported, notes=(*opened.notes, *notes_of(described)))
 
 
 def describe(network: Network, **said: Any) -> Network:
@@ -167,12 +172,14 @@ def describe(network: Network, **said: Any) -> Network:
     form = said.get("divide_by_255")
     if form not in (None, network.divide_by_255) and None in (said.get("mean_rgb"), said.get("std_rgb")):
         raise UsageError(f"--divide-by-255 {form} says what --mean and --std are of: give both")
-    return dataclasses.replace(network, **{name: value for name, value in said.items() if value is not None})
+    given = {name: value for name, value in said.items() if value is not None}
+    return dataclasses.replace(network, **given, said={**network.said, **dict.fromkeys(given, USER)})
 
 
-def filter_notes(network: Network) -> tuple[str, ...]:
-    """Name the filter that frames are resized by where it is guessed."""
-    return (FILTER_NOTE,) if network.resize_filter is None else ()
+def notes_of(network: Network) -> tuple[str, ...]:
+    """Say who said each number of the preprocessing, and name the resize filter where it is guessed."""
+    said = said_notes(who_said(network))
+    return (*said, FILTER_NOTE) if network.resize_filter is None else tuple(said)
 
 
 def size_of(network: Network, name: str, asked: tuple[int, int] | None) -> tuple[int, int]:

@@ -12,6 +12,8 @@ from torch import nn
 from edgeseg.errors import ExportError, UsageError, one_line
 from edgeseg.models import zoo
 from edgeseg.models.checkpoints.loading import load_checkpoint, open_network
+from edgeseg.models.families.opening import is_of_family, open_source
+from edgeseg.models.families.source import read_source
 from edgeseg.models.network_name import split_name
 from edgeseg.models.normalisation import set_norm_eps
 from edgeseg.models.zoo import Network
@@ -53,8 +55,9 @@ def open_trained(
     """Make a network, or copy one, and load its weights.
 
     Args:
-        network: as `zoo.create` takes or makes it, or a module as `zoo.network_of` takes it.
-        weights: a checkpoint; only a network of the zoo must be given one.
+        network: as `zoo.create` takes or makes it, or a module as `zoo.network_of` takes it; or `auto`,
+            `FAMILY` or `FAMILY:Architecture`, as `registry.by_name` takes them, with arguments.
+        weights: a checkpoint, file or folder; what is of the zoo or of a family must be given one.
         ema, prefix: which weights of the checkpoint; see `open_network`.
         num_classes: background included, of a network that is made here. A user's function that gives
             `labels` as its `head` may lack the parameter.
@@ -91,9 +94,13 @@ def _made(
 ) -> Opened:
     place, _ = split_name(name)
     if weights is None:
-        if place in zoo.names():
+        if place in zoo.names() or is_of_family(place):
             raise UsageError(f"{name} needs trained weights: give --weights FILE")
         return Opened(zoo.create(name, num_classes=num_classes), name)
+    if is_of_family(place):
+        source = read_source(weights, ema=ema, prefix=prefix)
+        found = open_source(name, source, num_classes=num_classes)
+        return Opened(found.network, found.name, source.sha256, found.notes)
     network, checkpoint = open_network(name, weights, num_classes=num_classes, ema=ema, prefix=prefix)
     notes = checkpoint.notes
     if norm_eps is None and zoo.may_need_norm_eps(place, checkpoint.weights, sha256=checkpoint.sha256):

@@ -11,6 +11,7 @@ import torch
 
 import edgeseg
 from edgeseg.errors import ExportError, UsageError
+from edgeseg.export.said import who_said
 from edgeseg.export.settings import Settings, crf_stride_of, output_kind_of
 from edgeseg.graph.outputs import Outputs
 from edgeseg.models.mask_rcnn import MaskRCNN
@@ -88,6 +89,7 @@ def specify(
                 "onnxscript": onnxscript.__version__,
                 "torch": torch.__version__,
             },
+            said=who_said(network),
         ),
         palette_rgb=_palette(names, settings),
         thresholds=thresholds,

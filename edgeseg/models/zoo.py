@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from numbers import Real
 from typing import Any, get_args
@@ -46,6 +46,18 @@ TORCHVISION_COCO_V2_SHA256 = "73cbd019"
 
 
 RGB_CHANNELS = 3
+DESCRIBED: Mapping[str, str] = {
+    "mean_rgb": "mean",
+    "std_rgb": "deviation",
+    "divide_by_255": "division by 255",
+    "channel_order": "channel order",
+    "resize": "way of resizing",
+    "resize_filter": "resize filter",
+    "default_size_hw": "size",
+    "class_names": "class names",
+}
+"""Fields of `Network` that say what becomes of pixels and of class ids, in words."""
+
 _CHOICES: Mapping[str, tuple[str | None, ...]] = {
     "task": get_args(Task),
     "resize": get_args(ResizePolicy),
@@ -76,6 +88,8 @@ class Network:
         head: what a semantic module's output means, see `spec.HeadSpec`; None lets its values decide.
         head_threshold: probability above which a pixel is foreground, or belongs to a class that may overlap.
         output: which of several outputs counts, by its number or key; see `network_outputs.choose`.
+        said: for a field of these, who says its value, in words that a user reads, such as
+            `preprocessor_config.json`; what is not among them is assumed.
 
     Raises:
         UsageError: if a field is none of its choices, or mean or deviation are not three numbers.
@@ -94,18 +108,19 @@ class Network:
     head: Head | None = None
     head_threshold: float = 0.5
     output: int | str | None = None
+    said: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for field, choices in _CHOICES.items():
-            if (value := getattr(self, field)) not in choices:
+        for name, choices in _CHOICES.items():
+            if (value := getattr(self, name)) not in choices:
                 wanted = " or ".join(map(str, choices))
-                raise UsageError(f"Network.{field} must be {wanted}, got {shown(value)}")
-        for field in ("mean_rgb", "std_rgb"):
-            value = getattr(self, field)
+                raise UsageError(f"Network.{name} must be {wanted}, got {shown(value)}")
+        for name in ("mean_rgb", "std_rgb"):
+            value = getattr(self, name)
             is_sequence = isinstance(value, Sequence) and len(value) == RGB_CHANNELS
             if not is_sequence or not all(isinstance(number, Real) for number in value):
                 example = "such as (0.485, 0.456, 0.406)"
-                raise UsageError(f"Network.{field} must be three numbers, {example}, got {shown(value)}")
+                raise UsageError(f"Network.{name} must be three numbers, {example}, got {shown(value)}")
 
     def unit_scale(self) -> tuple[RGB, RGB]:
         """Give mean and deviation, red first, for pixels scaled to 0..1."""
@@ -239,6 +254,7 @@ def create(name: str, *, num_classes: int | None = None, **parameters: Any) -> N
         resize_filter=kind.resize_filter,
         channel_order=_channel_order(module),
         head="logits" if kind.task == "semantic" else None,
+        said=dict.fromkeys(DESCRIBED, f"edgeseg's {name}"),
     )
 
 
@@ -255,9 +271,10 @@ def network_of(made: object, place: str) -> Network:
     """
     if isinstance(made, Network):
         made.module.eval()
-        return made
+        return replace(made, said={**dict.fromkeys(DESCRIBED, f"the Network of {place}"), **made.said})
     if isinstance(made, MaskRCNN):
-        return Network(made.eval(), "instance", resize="shortest_edge", resize_filter="linear")
+        said = dict.fromkeys(DESCRIBED, "edgeseg's MaskRCNN")
+        return Network(made.eval(), "instance", resize="shortest_edge", resize_filter="linear", said=said)
     if isinstance(made, nn.Module):
         made.eval()
         if _channel_order(made) == "grey":  # ImageNet has no grey mean

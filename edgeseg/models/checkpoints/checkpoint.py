@@ -1,12 +1,15 @@
 """Checkpoints: turn a file of trained weights into a state dict, without ever running code from the file.
 
 Training scripts save weights in many wrappers. This looks through them: safetensors and PyTorch files (told
-apart by their first bytes). Entries of a larger dictionary are the matter of `weight_entries.py`, what stands
-before the names that of `weight_names.py`, Python objects beside the weights that of `foreign_objects.py`.
+apart by their first bytes), and folders of them. Entries of a larger dictionary are the matter of
+`weight_entries.py`, what stands before the names that of `weight_names.py`, Python objects beside the weights
+that of `foreign_objects.py`, settings beside them that of `beside.py`.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import os
 import pickle
 import re
@@ -21,9 +24,11 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from edgeseg.errors import CheckpointError, one_line, shown
+from edgeseg.errors import CheckpointError, name_a_few, one_line, shown
 from edgeseg.limits import refuse_above
+from edgeseg.models.checkpoints.beside import plain_values
 from edgeseg.models.checkpoints.detector_anchors import find_anchors
+from edgeseg.models.checkpoints.folder import find_shards
 from edgeseg.models.checkpoints.foreign_objects import (
     MOST_NAMES,
     PROTOCOL,
@@ -53,17 +58,18 @@ CLASSIFIERS = (
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The weights of one file.
+    """The weights of one file, or of a folder.
 
     Attributes:
-        path: of the file.
-        sha256: of the file, in hexadecimal.
+        path: of the file or folder.
+        sha256: of the file, in hexadecimal; of the list of their hashes where there are several.
         weights: tensors by the file's own names, on the CPU, in the file's own dtypes.
         entry: the dictionary entry they were found in, such as `model` or `ema.module`; empty if the file
             holds nothing else.
         averaged: whether they are a moving average (EMA) of the weights.
         skipped: classes of the Python objects in the file; none of them was made.
         anchors: `anchor_sizes` and `aspect_ratios`, as far as they are stored beside the weights.
+        beside: the file's further entries, as far as they hold text and numbers: settings, class names.
         notes: what a user should know: what was passed over, left out, or assumed.
     """
 
@@ -74,14 +80,16 @@ class Checkpoint:
     averaged: bool
     skipped: tuple[str, ...] = ()
     anchors: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
 def read_checkpoint(path: str | Path, *, ema: bool = False) -> Checkpoint:
-    """Read the weights in a file.
+    """Read the weights in a file, or in a folder.
 
     Args:
-        path: a `.safetensors` file or one that `torch.save` wrote, whatever its name.
+        path: a `.safetensors` file or one that `torch.save` wrote, whatever its name; or a folder that holds
+            one, or shards and their index.
         ema: take the moving average where the file has both; without it, the average is taken only where the
             file has nothing else.
 
@@ -90,6 +98,32 @@ def read_checkpoint(path: str | Path, *, ema: bool = False) -> Checkpoint:
             holds no weights (or no average, if asked for).
     """
     path = Path(path)
+    return _read_folder(path, ema=ema) if path.is_dir() else _read_file(path, ema=ema)
+
+
+def _read_folder(folder: Path, *, ema: bool) -> Checkpoint:
+    """Read a folder's file of weights, or its shards as one file."""
+    shards = find_shards(folder)
+    parts = [_read_file(file, ema=ema) for file in shards.files]
+    if len(parts) == 1:
+        return dataclasses.replace(parts[0], path=folder)
+    weights = {name: tensor for part in parts for name, tensor in part.weights.items()}
+    if lost := [name for name in shards.index if name not in weights]:
+        raise CheckpointError(
+            f"the shards of {folder} lack {name_a_few(lost)}, which its index lists; {SAVE_AGAIN}"
+        )
+    hashes = "".join(f"{part.sha256}  {part.path.name}\n" for part in parts)
+    return Checkpoint(
+        path=folder,
+        sha256=hashlib.sha256(hashes.encode()).hexdigest(),
+        weights=weights,
+        entry="",
+        averaged=False,
+        notes=tuple(note for part in parts for note in part.notes),
+    )
+
+
+def _read_file(path: Path, *, ema: bool) -> Checkpoint:
     with (
         reading(path, CheckpointError, what="a checkpoint", fix=SAVE_AGAIN),
         unchanged(path, CheckpointError) as file,
@@ -101,6 +135,7 @@ def read_checkpoint(path: str | Path, *, ema: bool = False) -> Checkpoint:
         averaged = ema or is_averaged(entry, weights)
         notes = entry_notes(content, path, entry, averaged=averaged, ema=ema)
         anchors = find_anchors(content)
+        beside = plain_values(content)
     return Checkpoint(
         path=path,
         sha256=sha256,
@@ -109,6 +144,7 @@ def read_checkpoint(path: str | Path, *, ema: bool = False) -> Checkpoint:
         averaged=averaged,
         skipped=tuple(map(one_line, skipped)),
         anchors=anchors,
+        beside=beside,
         notes=tuple(map(one_line, notes)),
     )
 

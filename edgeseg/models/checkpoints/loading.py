@@ -34,15 +34,12 @@ def open_network(
     prefix: str | None = None,
     **parameters: Any,
 ) -> tuple[zoo.Network, Checkpoint]:
-    """Make a network of the zoo to the measure of its weights, and load them.
+    """Read weights, make a network of the zoo to their measure, and load them.
 
     Args:
-        name: as in `zoo.create`.
         path: of the checkpoint.
-        num_classes: background included; read from the weights by default.
         ema: take the moving average of the weights.
-        prefix: take the weights whose names begin so; by default those that fit the network best.
-        parameters: of the network; those that the weights show are read from them by default.
+        name, num_classes, prefix, parameters: as in `fitted_network`.
 
     Returns:
         The network, and the checkpoint with notes on what was left out, and what was assumed.
@@ -51,9 +48,37 @@ def open_network(
         UsageError: if there is no such network.
         CheckpointError: if the weights cannot be read or do not fit.
     """
-    place, arguments = split_name(name)
     checkpoint = read_checkpoint(path, ema=ema)
-    prefix = None if prefix is None else _existing(prefix, checkpoint)
+    return fitted_network(name, checkpoint, num_classes=num_classes, prefix=prefix, **parameters)
+
+
+def fitted_network(
+    name: str,
+    checkpoint: Checkpoint,
+    *,
+    num_classes: int | None = None,
+    prefix: str | None = None,
+    **parameters: Any,
+) -> tuple[zoo.Network, Checkpoint]:
+    """Make a network of the zoo to the measure of its weights, and load them.
+
+    Args:
+        name: as in `zoo.create`.
+        checkpoint: that was read.
+        num_classes: background included; read from the weights by default.
+        prefix: take the weights whose names begin so; by default those that fit the network best.
+        parameters: of the network; those that the weights show are read from them by default.
+
+    Returns:
+        The network, and the checkpoint with notes on what was left out, and what was assumed.
+
+    Raises:
+        UsageError: if there is no such network.
+        CheckpointError: if the weights do not fit.
+    """
+    path = checkpoint.path
+    place, arguments = split_name(name)
+    prefix = None if prefix is None else existing_prefix(prefix, checkpoint)
     shown: dict[str, Any] = {}
     averages: tuple[str, ...] = ()
     if place in zoo.names():
@@ -90,7 +115,7 @@ def load_checkpoint(
         The checkpoint with notes on what was left out.
     """
     checkpoint = read_checkpoint(path, ema=ema)
-    prefix = None if prefix is None else _existing(prefix, checkpoint)
+    prefix = None if prefix is None else existing_prefix(prefix, checkpoint)
     notes = load_weights(module, checkpoint.weights, source=str(path), name=name, prefix=prefix)
     return dataclasses.replace(checkpoint, notes=(*checkpoint.notes, *map(one_line, notes)))
 
@@ -130,7 +155,11 @@ def load_weights(
         weights = {key: value for key, value in weights.items() if not is_stored_anchors(key)}
     match = match_weights(weights, wanted, prefix=prefix)
     missing = [key for key in wanted if key not in match.weights and not key.endswith(NORM_COUNTER)]
-    misshapen = [key for key in match.weights if not _fits(match.weights[key], wanted[key])]
+    misshapen = [
+        key
+        for key, found in match.weights.items()
+        if not _fits(found, wanted[key]) and not key.endswith(NORM_COUNTER)
+    ]
     if missing or misshapen or match.further:
         raise misfit(match, wanted, missing, misshapen, source=source, name=name, anchors=anchors)
     _refuse_rivals(match, source)
@@ -166,7 +195,7 @@ def _averages_note(source: str, taken: str, averages: Sequence[str]) -> str:
     )
 
 
-def _existing(prefix: str, checkpoint: Checkpoint) -> str:
+def existing_prefix(prefix: str, checkpoint: Checkpoint) -> str:
     """Give a prefix of names with its dot, if there are any such names."""
     whole = f"{prefix.removesuffix('.')}." if prefix else ""
     if not any(name.startswith(whole) for name in checkpoint.weights):

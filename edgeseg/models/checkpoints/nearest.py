@@ -8,6 +8,7 @@ as a student and a larger teacher, each is tried.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -22,6 +23,7 @@ from edgeseg.models.checkpoints.weight_matching import Match, match_weights, par
 from edgeseg.models.checkpoints.weight_names import NORM_COUNTER, is_counter
 
 MOST_DEPTH = 32  # levels at which a network's channels may double
+LAYOUT_PARTS = 2  # of a name: a module and its first parts
 CLOSE_ENOUGH = 0.5  # share of tensors that must agree before another network is suggested
 
 
@@ -60,9 +62,20 @@ def nearest_network(weights: Mapping[str, Tensor]) -> str | None:
     Returns:
         Its name; None if not even half of the tensors agree with any.
     """
-    agreements = {name: _agreement(name, weights) for name in zoo.names()}
+    agreements = {name: agreement(name, weights) for name in zoo.names()}
     best = max(agreements, key=lambda name: agreements[name])
     return best if agreements[best] > CLOSE_ENOUGH else None
+
+
+def agreement(name: str, weights: Mapping[str, Tensor]) -> float:
+    """Return the share of tensors, of both sides together, that agree in name and shape."""
+    part = part_for(name, weights).part
+    wanted = _measured_weights(name, part)
+    if wanted is None:
+        return 0.0
+    shapes = {key: value.shape for key, value in wanted.items() if not is_counter(key)}
+    found = {key: value.shape for key, value in part.items() if not is_counter(key)}
+    return len(shapes.items() & found.items()) / max(len(shapes.keys() | found.keys()), 1)
 
 
 def shapes_of(name: str, parameters: Mapping[str, Any], source: str) -> dict[str, Tensor]:
@@ -77,6 +90,13 @@ def shapes_of(name: str, parameters: Mapping[str, Any], source: str) -> dict[str
         refuse_above("width", value, f"{source}, as {name},", CheckpointError)
     with torch.device("meta"):
         return zoo.create(name, **parameters).module.state_dict()
+
+
+@cache
+def layout_of(name: str) -> tuple[str, ...]:
+    """List how the names of a network's weights begin, as regular expressions: one a module."""
+    modules = dict.fromkeys(".".join(key.split(".")[:-1][:LAYOUT_PARTS]) for key in _usual_weights(name))
+    return tuple(re.escape(f"{module}.") for module in modules)
 
 
 @cache
@@ -106,14 +126,3 @@ def _are_equal(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(
         one[key].shape == other[key].shape and torch.equal(one[key], other[key]) for key in one
     )
-
-
-def _agreement(name: str, weights: Mapping[str, Tensor]) -> float:
-    """Return the share of tensors, of both sides together, that agree in name and shape."""
-    part = part_for(name, weights).part
-    wanted = _measured_weights(name, part)
-    if wanted is None:
-        return 0.0
-    shapes = {key: value.shape for key, value in wanted.items() if not is_counter(key)}
-    found = {key: value.shape for key, value in part.items() if not is_counter(key)}
-    return len(shapes.items() & found.items()) / max(len(shapes.keys() | found.keys()), 1)

@@ -1,0 +1,66 @@
+"""Turn a source of weights and MODEL, `auto` or a family's, into the network that is exported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from edgeseg.errors import one_line
+from edgeseg.models import zoo
+from edgeseg.models.families.family import Recognised, Source
+from edgeseg.models.families.registry import AUTO, by_name, family_of, named
+from edgeseg.models.network_name import split_name
+
+
+@dataclass(frozen=True)
+class FamilyNetwork:
+    """A network of a family, with its weights.
+
+    Attributes:
+        network: in evaluation mode, on the CPU; `said` names who says its preprocessing.
+        name: for the record: MODEL that makes the same without recognising.
+        recognised: what the weights are.
+        notes: what a user should know: what was recognised, left out, or assumed.
+    """
+
+    network: zoo.Network
+    name: str
+    recognised: Recognised
+    notes: tuple[str, ...]
+
+
+def is_of_family(place: str) -> bool:
+    """Tell whether MODEL, without its arguments, is `auto` or names a family; the zoo's names come first."""
+    return place not in zoo.names() and family_of(place) is not None
+
+
+def open_source(model: str, source: Source, *, num_classes: int | None = None) -> FamilyNetwork:
+    """Recognise weights, or take them for what the user says, and make their network.
+
+    Args:
+        model: `auto`, `FAMILY` or `FAMILY:Architecture`, with arguments as `split_name` reads them.
+        source: of the weights.
+        num_classes: over those that are read from the weights.
+
+    Raises:
+        CheckpointError: if nothing is recognised, or the weights do not fit.
+        MissingExtraError: if the family's library is not installed.
+        UsageError: if MODEL or its arguments are none of the family's.
+    """
+    place, arguments = split_name(model)
+    recognised = by_name(place, source)
+    given = dict(arguments) if num_classes is None else {**arguments, "num_classes": num_classes}
+    network = named(recognised.family).make(source, recognised, given)
+    network = replace(network, said={**recognised.said, **network.said})
+    notes = (*_recognised_note(place, recognised), *source.notes, *recognised.unknown)
+    name = recognised.model + (f"?{urlencode(arguments)}" if arguments else "")
+    return FamilyNetwork(network, name, recognised, tuple(map(one_line, notes)))
+
+
+def _recognised_note(place: str, recognised: Recognised) -> tuple[str, ...]:
+    if place != AUTO and ":" in place:
+        return ()
+    backbone = f" with {recognised.backbone}" if recognised.backbone else ""
+    classes = f", {recognised.num_classes} classes" if recognised.num_classes is not None else ""
+    hint = "" if recognised.sure == "certain" else "; edgeseg inspect says more"
+    return (f"recognised as {recognised.model}{backbone}{classes} ({recognised.sure}){hint}",)
