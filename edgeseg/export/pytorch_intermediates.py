@@ -21,7 +21,6 @@ from edgeseg.graph.passes.sequence import changed
 from edgeseg.graph.protos import to_bytes
 from edgeseg.graph.running import open_run
 from edgeseg.models import roi_heads, rpn
-from edgeseg.models.anchors import cell_anchors
 from edgeseg.models.boxes import MAX_LOG_SCALE
 from edgeseg.proof.intermediates import IntermediatesGate, IntermediatesProof, Reference, golden_numbers
 from edgeseg.proof.verify import AnyScore, ProveIntermediates
@@ -55,8 +54,7 @@ def rules_of(program: InstanceProgram, size_hw: tuple[int, int]) -> Selection:
     with torch.inference_mode():
         levels = network.pyramid(program.preprocessing(torch.zeros((1, *size_hw, 3), dtype=torch.uint8)))
     grids = [(level.shape[2], level.shape[3]) for level in levels]
-    height, width = network.padded_hw(size_hw)
-    cells = [cell_anchors(sizes, proposer.aspect_ratios) for sizes in proposer.anchor_sizes]
+    cells = proposer.cell_anchors()
     anchors = [len(cell) * rows * columns for cell, (rows, columns) in zip(cells, grids, strict=True)]
     chosen = [min(proposer.pre_nms, count) for count in anchors]
     proposals = min(proposer.post_nms, len(levels) * max(chosen))
@@ -65,7 +63,7 @@ def rules_of(program: InstanceProgram, size_hw: tuple[int, int]) -> Selection:
     return Selection(
         image_hw=size_hw,
         grids_hw=tuple(grids),
-        strides_hw=tuple((height // rows, width // columns) for rows, columns in grids),
+        strides_hw=proposer.strides_hw(grids, network.padded_hw(size_hw)),
         cell_anchors=tuple(tuple(_box(anchor) for anchor in cell) for cell in cells),
         chosen=tuple(chosen),
         classes=classes,
@@ -80,6 +78,7 @@ def rules_of(program: InstanceProgram, size_hw: tuple[int, int]) -> Selection:
         iou=heads.nms_threshold,
         delta_weights=roi_heads.DELTA_WEIGHTS,
         max_log_scale=MAX_LOG_SCALE,
+        min_log_scale=-MAX_LOG_SCALE if heads.conventions.limited_shrinking else None,
     )
 
 

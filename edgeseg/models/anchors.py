@@ -19,22 +19,25 @@ CACHED_IMAGE_SIZES = 4
 Sizes = tuple[float, ...]
 
 
-def cell_anchors(sizes: Sequence[float], aspect_ratios: Sequence[float]) -> NDArray[np.float32]:
+def cell_anchors(
+    sizes: Sequence[float], aspect_ratios: Sequence[float], *, whole_pixels: bool = True
+) -> NDArray[np.float32]:
     """Build the anchors of one cell, around the origin.
 
     Args:
         sizes: square roots of the anchors' areas, in pixels.
         aspect_ratios: height over width.
+        whole_pixels: round them.
 
     Returns:
-        (A, 4) xyxy in whole pixels, A = len(aspect_ratios) * len(sizes), sizes varying fastest.
+        (A, 4) xyxy in pixels, A = len(aspect_ratios) * len(sizes), sizes varying fastest.
     """
     stretch = np.sqrt(np.asarray(aspect_ratios, np.float32))[:, None]  # (R, 1)
     side = np.asarray(sizes, np.float32)[None, :]  # (1, S)
     width = (side / stretch).ravel()
     height = (side * stretch).ravel()
     anchors = np.stack([-width, -height, width, height], axis=1) / 2
-    return np.round(anchors).astype(np.float32)
+    return (np.round(anchors) if whole_pixels else anchors).astype(np.float32)
 
 
 def grid_anchors(
@@ -61,7 +64,9 @@ def pyramid_anchors(
     sizes: tuple[Sizes, ...],
     aspect_ratios: Sizes,
     grids_hw: tuple[tuple[int, int], ...],
-    image_hw: tuple[int, int],
+    strides_hw: tuple[tuple[int, int], ...],
+    *,
+    whole_pixels: bool = True,
 ) -> tuple[NDArray[np.float32], ...]:
     """Build the anchors of every level of a pyramid.
 
@@ -69,14 +74,13 @@ def pyramid_anchors(
         sizes: of the anchors of each level, finest first.
         aspect_ratios: height over width, the same on all levels.
         grids_hw: cells of each level.
-        image_hw: the padded image's size; over the cells, rounded down, it gives the stride.
+        strides_hw: pixels from one cell to the next.
+        whole_pixels: round the anchors of a cell.
 
     Returns:
         One (A * H_l * W_l, 4) array a level; shared between calls, not to be written to.
     """
     return tuple(
-        grid_anchors(
-            cell_anchors(level_sizes, aspect_ratios), grid, (image_hw[0] // grid[0], image_hw[1] // grid[1])
-        )
-        for level_sizes, grid in zip(sizes, grids_hw, strict=True)
+        grid_anchors(cell_anchors(level_sizes, aspect_ratios, whole_pixels=whole_pixels), grid, stride)
+        for level_sizes, grid, stride in zip(sizes, grids_hw, strides_hw, strict=True)
     )

@@ -14,7 +14,7 @@ from torch import Tensor
 MAX_LOG_SCALE = math.log(1000 / 16)  # a delta may enlarge a side at most so; keeps exp() finite
 
 
-def decode(deltas: Tensor, anchors: Tensor) -> Tensor:
+def decode(deltas: Tensor, anchors: Tensor, *, limited_shrinking: bool = False) -> Tensor:
     """Move and scale anchors by predicted deltas.
 
     An anchor of centre c and side s becomes a box of centre c + d * s and side s * exp(e) (R-CNN, Girshick et
@@ -23,6 +23,7 @@ def decode(deltas: Tensor, anchors: Tensor) -> Tensor:
     Args:
         deltas: (..., 4): d along x and y, e along x and y.
         anchors: (..., 4) xyxy.
+        limited_shrinking: a side shrinks by no more than it may grow, see `Conventions`.
 
     Returns:
         (..., 4) xyxy.
@@ -31,7 +32,8 @@ def decode(deltas: Tensor, anchors: Tensor) -> Tensor:
     side = high - low
     centre = low + 0.5 * side
     centre = deltas[..., :2] * side + centre
-    half_side = 0.5 * (torch.exp(deltas[..., 2:].clamp(max=MAX_LOG_SCALE)) * side)
+    least = -MAX_LOG_SCALE if limited_shrinking else None
+    half_side = 0.5 * (torch.exp(deltas[..., 2:].clamp(least, MAX_LOG_SCALE)) * side)
     return torch.cat([centre - half_side, centre + half_side], dim=-1)
 
 

@@ -12,6 +12,7 @@ He et al., "Mask R-CNN", 2017. From pixels to objects there are five steps, each
 
 This one is written for deployment: image size and all counts are fixed, the batch is a tensor axis, and what
 is not there is padding with score 0. State-dict names and defaults are torchvision's; the results are, too.
+Weights of other implementations give theirs with their own `conventions.py`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from torch import Tensor, nn
 from edgeseg.errors import ShapeError, UsageError
 from edgeseg.intermediates import Probe, no_probe
 from edgeseg.models.backbone import NormLayer, initialise_convolutions
+from edgeseg.models.conventions import TORCHVISION, Conventions
 from edgeseg.models.fpn import FPN_CHANNELS, BackboneWithFPN
 from edgeseg.models.mobilenet_v3 import MobileNetV3Large
 from edgeseg.models.resnet import STEM_WIDTH, resnet18, resnet50
@@ -94,6 +96,7 @@ class MaskRCNN(nn.Module):
             guarantees. TensorRT sorts fewer than 3840.
         padded: whether the result always has D detections, padded with score 0. If not, the batch must be 1,
             the result has as many detections as were found, and the mask branch runs on no others.
+        conventions: details in which implementations differ; of the one that the weights were trained with.
 
     Raises:
         UsageError: if `anchor_sizes` does not fit the pyramid.
@@ -123,6 +126,7 @@ class MaskRCNN(nn.Module):
         detections_per_image: int = 100,
         detection_candidates: int = 2000,
         padded: bool = True,
+        conventions: Conventions = TORCHVISION,
     ) -> None:
         super().__init__()
         if len(anchor_sizes) != len(backbone.strides) or len({len(sizes) for sizes in anchor_sizes}) != 1:
@@ -144,6 +148,8 @@ class MaskRCNN(nn.Module):
             post_nms=rpn_post_nms,
             nms_threshold=rpn_nms_threshold,
             score_threshold=rpn_score_threshold,
+            strides=backbone.strides,
+            conventions=conventions,
         )
         box_head: nn.Module
         if box_conv_channels:
@@ -166,6 +172,7 @@ class MaskRCNN(nn.Module):
             nms_threshold=box_nms_threshold,
             detections=detections_per_image,
             candidates=detection_candidates,
+            conventions=conventions,
         )
 
     def anchors(self) -> dict[str, Any]:

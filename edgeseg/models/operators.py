@@ -9,7 +9,7 @@ replaces each by what the target runs best. The bodies below are the reference t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from torch import Tensor
 CANONICAL_SIZE = 224.0  # pixels; a box this large belongs on CANONICAL_LEVEL (FPN, Lin et al. 2017, eq. 1)
 CANONICAL_LEVEL = 4  # the map with 2**4 = 16 pixels per cell
 LEVEL_EPSILON = 1e-6  # keeps a box of exactly 2**k * 224 pixels on the upper level in float32
+HALF_CELL = 0.5  # from a cell's corner to its centre, where regions are aligned
 NMS_CHUNK_ELEMENTS = 1 << 24  # IoU entries held at once, 64 MiB in float32
 
 
@@ -28,20 +29,24 @@ def roi_align(
     strides: Sequence[int],
     output_size: int,
     sampling_ratio: int,
+    *,
+    aligned: bool = False,
 ) -> Tensor:
     """Sample each box to a fixed grid from the pyramid level that fits its size.
 
     A box is cut into `output_size` x `output_size` bins; a bin is the mean of `sampling_ratio` x
-    `sampling_ratio` bilinear samples (Mask R-CNN, He et al. 2017, section 3). Cell centres sit at whole
-    coordinates (no half-pixel shift), boxes thinner than one cell count as one cell wide, samples more than
-    one cell outside the map count as 0 and the others outside take the border's value.
+    `sampling_ratio` bilinear samples (Mask R-CNN, He et al. 2017, section 3). Samples more than one cell
+    outside the map count as 0 and the others outside take the border's value.
 
     Args:
         features: L maps (N, C, H_l, W_l), finest first.
         boxes: (N, K, 4) float32 xyxy in input pixels.
         strides: input pixels per cell of each map, powers of two.
         output_size: bins per side.
-        sampling_ratio: samples per side of a bin, at least 1.
+        sampling_ratio: samples per side of a bin; 0 for as many as the bin has cells along that side, rounded
+            up. A box without sides has none then, and its bins are 0.
+        aligned: cell centres are half a cell from the cells' corners. If not, they sit at whole coordinates,
+            and boxes thinner than one cell count as one cell wide.
 
     Returns:
         (N, K, C, output_size, output_size), dtype of the features.
@@ -54,30 +59,30 @@ def roi_align(
     heights, widths, starts = (
         boxes.new_tensor(values, dtype=torch.int64) for values in zip(*_level_layout(features), strict=True)
     )
-    levels = pyramid_level(boxes, strides)  # (N, K)
-    scaled = boxes / boxes.new_tensor(strides)[levels][..., None]  # cells
-    y_cells, y_weights = _axis_samples(
-        scaled[..., 1], scaled[..., 3], heights[levels], output_size, sampling_ratio
-    )
-    x_cells, x_weights = _axis_samples(
-        scaled[..., 0], scaled[..., 2], widths[levels], output_size, sampling_ratio
-    )
-    image = torch.arange(batch, device=boxes.device)[:, None]
-    first_row = starts[levels] + image * heights[levels] * widths[levels]  # (N, K)
-    first_row = first_row[..., None, None, None, None]
-    row_width = widths[levels][..., None, None, None, None]
-    # (N, K, P, 1, 2s, 1) with (N, K, 1, P, 1, 2s): per bin, 2s rows times 2s columns of cells
-    rows = first_row + y_cells[:, :, :, None, :, None] * row_width + x_cells[:, :, None, :, None, :]
-    weights = y_weights[:, :, :, None, :, None] * x_weights[:, :, None, :, None, :]
-    cells_per_bin = (2 * sampling_ratio) ** 2
-    bins = F.embedding_bag(
-        rows.reshape(-1, cells_per_bin),
-        table,
-        per_sample_weights=weights.reshape(-1, cells_per_bin).to(table.dtype),
-        mode="sum",
-    )
-    grid = bins.reshape(batch, count, output_size, output_size, channels)
-    return grid.permute(0, 1, 4, 2, 3).contiguous()
+    levels = pyramid_level(boxes, strides).flatten()  # (R,), R = N * K
+    scaled = boxes.reshape(-1, 4) / boxes.new_tensor(strides)[levels][:, None]  # cells
+    scaled = scaled - HALF_CELL if aligned else scaled
+    low, side = scaled[:, :2], scaled[:, 2:] - scaled[:, :2]
+    side = side if aligned else side.clamp(min=1.0)
+    heights, widths = heights[levels], widths[levels]
+    image = torch.arange(batch, device=boxes.device).repeat_interleave(count)
+    first_row = starts[levels] + image * heights * widths
+    bins = table.new_zeros(batch * count, output_size, output_size, channels)
+    for (x_samples, y_samples), rows in _by_samples(side / output_size, sampling_ratio):
+        x_cells, x_weights = _axis_samples(low[rows, 0], side[rows, 0], widths[rows], output_size, x_samples)
+        y_cells, y_weights = _axis_samples(low[rows, 1], side[rows, 1], heights[rows], output_size, y_samples)
+        # (R, P, 1, 2s, 1) with (R, 1, P, 1, 2s): per bin, 2s rows times 2s columns of cells
+        row = y_cells[:, :, None, :, None] * widths[rows, None, None, None, None]
+        cells = first_row[rows, None, None, None, None] + row + x_cells[:, None, :, None, :]
+        weights = y_weights[:, :, None, :, None] * x_weights[:, None, :, None, :]
+        cells_per_bin = 2 * x_samples * 2 * y_samples
+        bins[rows] = F.embedding_bag(
+            cells.reshape(-1, cells_per_bin),
+            table,
+            per_sample_weights=weights.reshape(-1, cells_per_bin).to(table.dtype),
+            mode="sum",
+        ).reshape(-1, output_size, output_size, channels)
+    return bins.reshape(batch, count, *bins.shape[1:]).permute(0, 1, 4, 2, 3).contiguous()
 
 
 @roi_align.register_fake
@@ -87,6 +92,8 @@ def _(
     strides: Sequence[int],
     output_size: int,
     sampling_ratio: int,
+    *,
+    aligned: bool = False,
 ) -> Tensor:
     batch, count = boxes.shape[:2]
     return features[0].new_empty((batch, count, features[0].shape[1], output_size, output_size))
@@ -166,29 +173,46 @@ def _level_layout(features: Sequence[Tensor]) -> list[tuple[int, int, int]]:
     return layout
 
 
+def _by_samples(bins: Tensor, sampling_ratio: int) -> Iterator[tuple[tuple[int, int], Tensor]]:
+    """Group boxes by their samples per bin.
+
+    Args:
+        bins: (R, 2) width and height of each box's bins, in cells.
+        sampling_ratio: samples per side of a bin; 0 for as many as it has cells.
+
+    Yields:
+        Samples along x and y, and the indices (R',) of the boxes that have so many; those without any are
+        left out.
+    """
+    samples = bins.ceil() if sampling_ratio == 0 else torch.full_like(bins, sampling_ratio)
+    groups, group_of_box = samples.to(torch.int64).unique(dim=0, return_inverse=True)
+    for group, (x_samples, y_samples) in enumerate(groups.tolist()):
+        if x_samples > 0 and y_samples > 0:
+            yield (x_samples, y_samples), (group_of_box == group).nonzero()[:, 0]
+
+
 def _axis_samples(
-    low: Tensor, high: Tensor, size: Tensor, output_size: int, sampling_ratio: int
+    low: Tensor, side: Tensor, size: Tensor, output_size: int, samples_per_bin: int
 ) -> tuple[Tensor, Tensor]:
     """Cells and weights that each bin reads along one axis.
 
     Args:
-        low, high: (N, K) the box's ends in cells.
-        size: (N, K) cells of the map along this axis.
+        low, side: (R,) where the box begins, and how long it is, in cells.
+        size: (R,) cells of the map along this axis.
 
     Returns:
-        cells (N, K, P, 2s) int64 and weights (N, K, P, 2s) that sum to 1 in a bin wholly inside.
+        cells (R, P, 2s) int64 and weights (R, P, 2s) that sum to 1 in a bin wholly inside.
     """
-    samples = output_size * sampling_ratio
+    samples = output_size * samples_per_bin
     offsets = torch.arange(samples, device=low.device, dtype=low.dtype) + 0.5
-    step = (high - low).clamp(min=1.0) / samples
-    position = low[..., None] + offsets * step[..., None]  # (N, K, P * s)
-    limit = size[..., None]
+    position = low[:, None] + offsets * (side / samples)[:, None]  # (R, P * s)
+    limit = size[:, None]
     inside = (position >= -1) & (position <= limit)
     position = torch.minimum(position.clamp(min=0), limit - 1.0)
     before = position.floor()
     fraction = position - before
     cell = before.to(torch.int64)
     cells = torch.stack([cell, torch.minimum(cell + 1, limit - 1)], dim=-1)
-    weights = torch.stack([1 - fraction, fraction], dim=-1) * inside[..., None] / sampling_ratio
-    per_bin = (*low.shape, output_size, 2 * sampling_ratio)
+    weights = torch.stack([1 - fraction, fraction], dim=-1) * inside[..., None] / samples_per_bin
+    per_bin = (len(low), output_size, 2 * samples_per_bin)
     return cells.reshape(per_bin), weights.reshape(per_bin)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -47,23 +48,42 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1 to `width` channels, 3x3, 1x1 to four times as many; the block of ResNet-50 and ResNet-101.
+    """1x1, 3x3, and 1x1 to four times `width` channels; the block of ResNet-50 and ResNet-101.
 
-    The stride is in the 3x3 convolution ("ResNet v1.5", as in torchvision); the paper has it in the first.
+    Args:
+        in_channels: of the map before.
+        width: channels between the convolutions; with groups, of all groups together at ResNeXt's widths.
+        stride: in the 3x3 convolution ("ResNet v1.5", as in torchvision).
+        dilation: of the 3x3 convolution.
+        norm_layer: makes the normalisation after each convolution.
+        groups: of the 3x3 convolution (ResNeXt, Xie et al. 2017).
+        width_per_group: channels of a group where the stem has 64.
+        stride_in_1x1: the stride is in the first convolution, as in the paper and its caffe weights.
     """
 
     expansion = BOTTLENECK_EXPANSION
 
     def __init__(
-        self, in_channels: int, width: int, *, stride: int, dilation: int, norm_layer: NormLayer
+        self,
+        in_channels: int,
+        width: int,
+        *,
+        stride: int,
+        dilation: int,
+        norm_layer: NormLayer,
+        groups: int = 1,
+        width_per_group: int = STEM_WIDTH,
+        stride_in_1x1: bool = False,
     ) -> None:
         super().__init__()
         out_channels = width * self.expansion
-        self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
-        self.bn1 = norm_layer(width)
-        self.conv2 = _conv3x3(width, width, stride, dilation)
-        self.bn2 = norm_layer(width)
-        self.conv3 = nn.Conv2d(width, out_channels, 1, bias=False)
+        inner = width * width_per_group // STEM_WIDTH * groups
+        first_stride, middle_stride = (stride, 1) if stride_in_1x1 else (1, stride)
+        self.conv1 = nn.Conv2d(in_channels, inner, 1, stride=first_stride, bias=False)
+        self.bn1 = norm_layer(inner)
+        self.conv2 = _conv3x3(inner, inner, middle_stride, dilation, groups)
+        self.bn2 = norm_layer(inner)
+        self.conv3 = nn.Conv2d(inner, out_channels, 1, bias=False)
         self.bn3 = norm_layer(out_channels)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = _projection(in_channels, out_channels, stride, norm_layer)
@@ -88,6 +108,7 @@ class ResNet(Backbone):
         widest: channels that no stage works at more than; None for no limit.
         replace_stride_with_dilation: whether stages 2, 3 and 4 keep their resolution and dilate.
         norm_layer: makes the normalisation after each convolution.
+        block_parameters: further arguments of every `Bottleneck`, such as `groups`.
     """
 
     def __init__(
@@ -99,8 +120,10 @@ class ResNet(Backbone):
         widest: int | None = None,
         replace_stride_with_dilation: Sequence[bool] = (False, False, False),
         norm_layer: NormLayer = nn.BatchNorm2d,
+        **block_parameters: Any,
     ) -> None:
         super().__init__()
+        make_block = partial(block, norm_layer=norm_layer, **block_parameters)
         self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
         self.bn1 = norm_layer(width)
         self.relu = nn.ReLU(inplace=True)
@@ -120,13 +143,10 @@ class ResNet(Backbone):
             if dilate:
                 dilation *= stride
             first_stride = 1 if dilate else stride
-            first = block(
-                in_channels, stage_width, stride=first_stride, dilation=first_dilation, norm_layer=norm_layer
-            )
+            first = make_block(in_channels, stage_width, stride=first_stride, dilation=first_dilation)
             in_channels = stage_width * block.expansion
             rest = [
-                block(in_channels, stage_width, stride=1, dilation=dilation, norm_layer=norm_layer)
-                for _ in range(blocks - 1)
+                make_block(in_channels, stage_width, stride=1, dilation=dilation) for _ in range(blocks - 1)
             ]
             total_stride *= first_stride
             stages.append(nn.Sequential(first, *rest))
@@ -154,9 +174,16 @@ resnet50 = partial(ResNet, Bottleneck, (3, 4, 6, 3))
 resnet101 = partial(ResNet, Bottleneck, (3, 4, 23, 3))
 
 
-def _conv3x3(in_channels: int, out_channels: int, stride: int, dilation: int) -> nn.Conv2d:
+def _conv3x3(in_channels: int, out_channels: int, stride: int, dilation: int, groups: int = 1) -> nn.Conv2d:
     return nn.Conv2d(
-        in_channels, out_channels, 3, stride=stride, padding=dilation, dilation=dilation, bias=False
+        in_channels,
+        out_channels,
+        3,
+        stride=stride,
+        padding=dilation,
+        dilation=dilation,
+        groups=groups,
+        bias=False,
     )
 
 

@@ -21,12 +21,12 @@ from torch import Tensor, nn
 from edgeseg.intermediates import Probe, no_probe
 from edgeseg.models import boxes as box
 from edgeseg.models.backbone import NormLayer, initialise_convolutions
+from edgeseg.models.conventions import TORCHVISION, Conventions
 from edgeseg.models.operators import nms, roi_align
 from edgeseg.models.rpn import Proposals
 
 MIN_SIDE = 1e-2  # pixels; thinner detections are dropped
 DELTA_WEIGHTS = (10.0, 10.0, 5.0, 5.0)  # the layer is trained on deltas times these, of about unit variance
-SAMPLING_RATIO = 2  # ROI-Align samples per side of a bin
 MASK_UPSAMPLING = 2  # the mask is so many times finer than the features it is drawn from
 
 
@@ -130,6 +130,7 @@ class RoIHeads(nn.Module):
         candidates: pairs of proposal and class that enter suppression, best first. The result is exact when
             these are all the pairs above `score_threshold` and `MIN_SIDE`, or when D of them survive:
             a pair beyond them cannot remove a better one.
+        conventions: of the implementation that the weights were trained with.
     """
 
     def __init__(
@@ -146,6 +147,7 @@ class RoIHeads(nn.Module):
         nms_threshold: float,
         detections: int,
         candidates: int,
+        conventions: Conventions = TORCHVISION,
     ) -> None:
         super().__init__()
         self.strides = list(strides)
@@ -159,6 +161,7 @@ class RoIHeads(nn.Module):
         self.nms_threshold = nms_threshold
         self.detections = detections
         self.candidates = candidates
+        self.conventions = conventions
 
     def detect(
         self,
@@ -193,7 +196,9 @@ class RoIHeads(nn.Module):
         proposal, class_ids = pair // foreground, pair % foreground
         row = pair + proposal + 1  # of the (proposal, class) pairs with background, class 0, among them
         shifts = box.take(deltas.reshape(batch, -1, 4), row) / deltas.new_tensor(DELTA_WEIGHTS)
-        boxes = box.clip(box.decode(shifts, box.take(proposals.boxes, proposal)), image_hw)
+        limited = self.conventions.limited_shrinking
+        boxes = box.decode(shifts, box.take(proposals.boxes, proposal), limited_shrinking=limited)
+        boxes = box.clip(boxes, image_hw)
         probe("heads.boxes", boxes)
         valid = (best > self.score_threshold) & box.has_sides(boxes, MIN_SIDE)
         best = torch.where(valid, best, 0.0)
@@ -213,16 +218,22 @@ class RoIHeads(nn.Module):
 
     def describe(self, levels: Sequence[Tensor], boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Answer to boxes (N, P, 4) with class logits (N P, C) and deltas (N P, 4 C)."""
-        pooled = roi_align(levels, boxes, self.strides, self.box_grid, SAMPLING_RATIO)
+        pooled = self._pool(levels, boxes, self.box_grid)
         described: tuple[Tensor, Tensor] = self.box_predictor(self.box_head(pooled.flatten(0, 1)))
         return described
 
     def segment(self, levels: Sequence[Tensor], boxes: Tensor, class_ids: Tensor) -> Tensor:
         """Draw the mask of each detection: boxes (N, D, 4), classes (N, D) -> probabilities (N, D, M, M)."""
-        pooled = roi_align(levels, boxes, self.strides, self.mask_grid, SAMPLING_RATIO)
+        pooled = self._pool(levels, boxes, self.mask_grid)
         features = self.mask_head(pooled.flatten(0, 1))
         masks: Tensor = self.mask_predictor(features, class_ids.flatten())
         return masks.reshape(*class_ids.shape, *masks.shape[1:])
+
+    def _pool(self, levels: Sequence[Tensor], boxes: Tensor, grid: int) -> Tensor:
+        """Pool boxes (N, K, 4) to (N, K, C, grid, grid)."""
+        ratio, aligned = self.conventions.sampling_ratio, self.conventions.aligned_regions
+        pooled: Tensor = roi_align(levels, boxes, self.strides, grid, ratio, aligned=aligned)
+        return pooled
 
     def candidate_count(self, proposals: int, foreground: int) -> int:
         """Count the pairs worth ranking: a proposal's probabilities sum to 1, so few exceed the threshold."""

@@ -13,13 +13,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeseg.intermediates import Probe, no_probe
 from edgeseg.models import boxes as box
-from edgeseg.models.anchors import Sizes, pyramid_anchors
+from edgeseg.models.anchors import Sizes, cell_anchors, pyramid_anchors
+from edgeseg.models.conventions import TORCHVISION, Conventions
 from edgeseg.models.operators import nms
 
 MIN_SIDE = 1e-3  # pixels; thinner proposals, clipped away at the border, are dropped
@@ -85,6 +88,9 @@ class RegionProposalNetwork(nn.Module):
         post_nms: proposals kept.
         nms_threshold: IoU above which the worse of two proposals of a level goes.
         score_threshold: objectness in 0..1 below which an anchor is no proposal.
+        strides: input pixels per cell of each level; what they are is not asked where anchors are spread
+            evenly over the image.
+        conventions: of the implementation that the weights were trained with.
     """
 
     def __init__(
@@ -98,8 +104,12 @@ class RegionProposalNetwork(nn.Module):
         post_nms: int,
         nms_threshold: float,
         score_threshold: float,
+        strides: Sequence[int],
+        conventions: Conventions = TORCHVISION,
     ) -> None:
         super().__init__()
+        self.strides = tuple(strides)
+        self.conventions = conventions
         self.anchor_sizes: tuple[Sizes, ...] = tuple(tuple(sizes) for sizes in anchor_sizes)
         self.aspect_ratios: Sizes = tuple(aspect_ratios)
         self.pre_nms = pre_nms
@@ -146,6 +156,26 @@ class RegionProposalNetwork(nn.Module):
         probe("proposals.scores", proposals.scores)
         return proposals
 
+    def cell_anchors(self) -> list[NDArray[np.float32]]:
+        """Give the anchors of one cell of each level, around the origin: (A, 4) xyxy pixels."""
+        whole_pixels = self.conventions.whole_pixel_anchors
+        return [
+            cell_anchors(sizes, self.aspect_ratios, whole_pixels=whole_pixels) for sizes in self.anchor_sizes
+        ]
+
+    def strides_hw(
+        self, grids_hw: Sequence[tuple[int, int]], padded_hw: tuple[int, int]
+    ) -> tuple[tuple[int, int], ...]:
+        """Give the pixels from an anchor to the next on each level, of so many cells.
+
+        Args:
+            grids_hw: cells of each level.
+            padded_hw: size of the image that the levels were computed from.
+        """
+        if not self.conventions.even_anchors:
+            return tuple((stride, stride) for stride in self.strides)
+        return tuple((padded_hw[0] // rows, padded_hw[1] // columns) for rows, columns in grids_hw)
+
     def _best_anchors(
         self, levels: Sequence[Tensor], padded_hw: tuple[int, int], probe: Probe
     ) -> tuple[Tensor, Tensor]:
@@ -156,7 +186,13 @@ class RegionProposalNetwork(nn.Module):
             clipped. A level with fewer than K anchors is filled up with boxes without sides.
         """
         grids = tuple((level.shape[2], level.shape[3]) for level in levels)
-        tables = pyramid_anchors(self.anchor_sizes, self.aspect_ratios, grids, padded_hw)
+        tables = pyramid_anchors(
+            self.anchor_sizes,
+            self.aspect_ratios,
+            grids,
+            self.strides_hw(grids, padded_hw),
+            whole_pixels=self.conventions.whole_pixel_anchors,
+        )
         count = min(self.pre_nms, max(len(table) for table in tables))
         best, deltas, anchors = [], [], []
         for i, (level, table) in enumerate(zip(levels, tables, strict=True)):
@@ -170,7 +206,11 @@ class RegionProposalNetwork(nn.Module):
             deltas.append(_fill(chosen, count, dim=2))
             chosen = F.embedding(index, torch.tensor(table, device=level.device))  # (N, k, 4)
             anchors.append(_fill(chosen, count, dim=1))
-        boxes = box.decode(torch.cat(deltas, dim=2).transpose(1, 2), torch.cat(anchors, dim=1))
+        boxes = box.decode(
+            torch.cat(deltas, dim=2).transpose(1, 2),
+            torch.cat(anchors, dim=1),
+            limited_shrinking=self.conventions.limited_shrinking,
+        )
         return torch.cat(best, dim=1), boxes
 
 

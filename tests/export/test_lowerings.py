@@ -25,12 +25,21 @@ REFUSED_BY_TENSORRT = {"NonMaxSuppression", "NonZero", "RoiAlign", "ScatterEleme
 class Align(nn.Module):
     """ROI-Align on a pyramid that is part of the graph; input and output suit `trace`."""
 
-    def __init__(self, features: Sequence[Tensor], strides: Sequence[int], size: int, ratio: int) -> None:
+    def __init__(
+        self,
+        features: Sequence[Tensor],
+        strides: Sequence[int],
+        size: int,
+        ratio: int,
+        *,
+        aligned: bool = False,
+    ) -> None:
         super().__init__()
         self.features, self.strides, self.size, self.ratio = list(features), list(strides), size, ratio
+        self.aligned = aligned
 
     def forward(self, image: Tensor) -> tuple[Tensor]:
-        return (roi_align(self.features, image, self.strides, self.size, self.ratio),)
+        return (roi_align(self.features, image, self.strides, self.size, self.ratio, aligned=self.aligned),)
 
 
 class AlignFound(Align):
@@ -103,6 +112,18 @@ def test_roi_align_is_the_operators(lowering: Lowering, batch: int, generator: t
     module = Align(pyramid(batch, generator), STRIDES, 7, 2)
     answer = run(export(module, boxes, lowering), boxes)
     # positions are rounded at 1e-5 cells, features differ by about 1 a cell
+    np.testing.assert_allclose(answer, module(boxes)[0].numpy(), atol=5e-5)
+
+
+@pytest.mark.parametrize("lowering", LOWERINGS)
+@pytest.mark.parametrize("ratio", [0, 2])
+def test_aligned_roi_align_is_the_operators(
+    lowering: Lowering, ratio: int, generator: torch.Generator
+) -> None:
+    boxes = random_boxes(2, 20, generator)  # from 1 to 400 pixels: up to 15 samples a bin
+    boxes[:, -1:] = 0  # padding, which has no samples
+    module = Align(pyramid(2, generator), STRIDES, 7, ratio, aligned=True)
+    answer = run(export(module, boxes, lowering), boxes)
     np.testing.assert_allclose(answer, module(boxes)[0].numpy(), atol=5e-5)
 
 

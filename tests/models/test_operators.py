@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torchvision.ops import MultiScaleRoIAlign, batched_nms
+from torchvision.ops import roi_align as torchvision_roi_align
 
 from edgeseg.models.operators import nms, pyramid_level, roi_align
 
@@ -42,6 +43,28 @@ def test_roi_align_is_torchvisions(output_size: int, sampling_ratio: int, genera
     assert actual.shape == (2, 60, 5, output_size, output_size)
     # float32 sums of up to 36 terms of size 1
     torch.testing.assert_close(actual.flatten(0, 1), expected, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("output_size", "sampling_ratio"), [(7, 0), (14, 0), (3, 2)])
+def test_aligned_roi_align_is_torchvisions(
+    output_size: int, sampling_ratio: int, generator: torch.Generator
+) -> None:
+    features = torch.randn(2, 5, 40, 48, generator=generator)
+    boxes = torch.stack([random_boxes(40, 256, generator) for _ in range(2)])  # many reach outside
+    boxes[0, 0] = 0  # padding: no samples, so 0
+    boxes[0, 1] = torch.tensor([10.0, 10.0, 10.5, 200.0])  # far thinner than a cell
+    actual = roi_align([features], boxes, [8], output_size, sampling_ratio, aligned=True)
+    ratio = sampling_ratio or -1  # theirs for as many as there are cells
+    expected = torchvision_roi_align(features, list(boxes), output_size, 1 / 8, ratio, aligned=True)
+    torch.testing.assert_close(actual.flatten(0, 1), expected, atol=2e-5, rtol=0)
+
+
+def test_aligned_roi_align_of_a_ramp_is_its_coordinates() -> None:
+    # cell value = its column, its centre half a cell further: columns 2 to 6 are -0.5 + 3 and -0.5 + 5
+    ramp = torch.arange(16.0).expand(1, 1, 16, 16)
+    box = torch.tensor([[[8.0, 8.0, 24.0, 24.0]]])
+    bins = roi_align([ramp.contiguous()], box, [4], 2, 0, aligned=True)
+    assert bins.tolist() == [[[[[2.5, 4.5], [2.5, 4.5]]]]]
 
 
 def test_roi_align_of_a_ramp_is_its_coordinates() -> None:
@@ -109,4 +132,5 @@ def test_operators_pass_pytorchs_own_checks(generator: torch.Generator) -> None:
     scores = torch.rand(1, 6, generator=generator)
     ids = torch.zeros(1, 6, dtype=torch.int64)
     torch.library.opcheck(roi_align, (features, boxes, STRIDES, 7, 2))
+    torch.library.opcheck(roi_align, (features, boxes, STRIDES, 7, 0), {"aligned": True})
     torch.library.opcheck(nms, (boxes, scores, ids, 0.5, 1))

@@ -1,6 +1,6 @@
 """Turn `edgeseg::roi_align` and `edgeseg::nms` into dense standard nodes of static shapes, for any runtime.
 
-GridSample, AveragePool, MatMul, Gather and one Loop over iterations (never over boxes); no RoiAlign,
+GridSample, AveragePool, MatMul, Gather and Loops over iterations and samples (never over boxes); no RoiAlign,
 NonMaxSuppression, NonZero or Scatter, which TensorRT lacks or turns into plugins. Batches of any size work.
 Everything is ai.onnx, opset 18; functions are traced by the exporter.
 """
@@ -12,9 +12,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
-from onnxscript import FLOAT, opset18, script, values
+from onnxscript import FLOAT, INT64, opset18, script, values
 
 from edgeseg.export.lowering.levels import least_areas
+from edgeseg.models.operators import HALF_CELL
 
 op: Any = opset18  # typed for evaluated tensors, not for the traced values, lists and numbers it also takes
 Value: TypeAlias = Any  # an onnx_ir.Value; computing with it records nodes
@@ -27,62 +28,67 @@ def roi_align(
     strides: Sequence[int],
     output_size: int,
     sampling_ratio: int,
+    *,
+    aligned: bool = False,
 ) -> Value:
     """Sample all regions with one GridSample over an atlas of the levels, then average each bin.
 
     The finest level stands at the atlas's left, the coarser ones below each other at its right. Samples are
     clamped to their level, so that none reads a neighbour; those the operator counts as 0 go far outside.
+    Where each region has its own number of samples, a loop takes one sample of every bin at a time, as many
+    times as the region with the most has samples.
 
     Args:
         features: L maps (N, C, H_l, W_l), finest first.
         boxes: (N, K, 4) xyxy in input pixels.
         strides: input pixels per cell of each map.
         output_size: P, bins per side.
-        sampling_ratio: samples per side of a bin.
+        sampling_ratio: samples per side of a bin; 0 for as many as it has cells.
+        aligned: cell centres are half a cell from the cells' corners.
 
     Returns:
         (N, K, C, P, P).
     """
     batch, count = boxes.shape[:2]
     channels = features[0].shape[1]
-    samples = output_size * sampling_ratio  # S, per side of a box
-    offsets = _tensor(np.arange(samples, dtype=np.float32) + np.float32(0.5))
+    samples = output_size * max(1, sampling_ratio)  # S, per side of a box; of those taken at once
     atlas, left_top, (atlas_height, atlas_width) = _atlas(features)
 
-    area, (x1, y1, x2, y2) = _area_and_sides(boxes)  # each (N, K, 1)
-    table = [
-        [1.0 / stride, *map(float, (*feature.shape[2:], left, top))]
-        for stride, feature, (left, top) in zip(strides, features, left_top, strict=True)
-    ]
-    of_level = op.Gather(_tensor(np.array(table, np.float32)), _level(area, strides), axis=0)  # (N, K, 5)
-    scale, height, width, left, top = op.Split(of_level, num_outputs=5, axis=2)  # each (N, K, 1)
+    area, _ = _area_and_sides(boxes)
+    level = _level(area, strides)
 
-    def grid_coordinates(low: Any, high: Any, size: Any, first_cell: Any, atlas_size: int) -> Value:
-        """(N, K, S): where the samples of one axis lie in the atlas, from -1 to 1."""
-        low, high = low * scale, high * scale  # cells
-        step = op.Max(high - low, 1.0) / float(samples)
-        position = low + step * offsets
-        outside = op.Or(op.Less(position, -1.0), op.Greater(position, size))
-        cell = op.Min(op.Max(position, 0.0), size - 1.0) + first_cell
-        return op.Where(outside, OUTSIDE, (cell * 2.0 + 1.0) / float(atlas_size) - 1.0)
+    def of_level(table: Sequence[Sequence[float]]) -> Any:
+        return op.Gather(_tensor(np.array(table, np.float32)), level, axis=0)
 
-    x = grid_coordinates(x1, x2, width, left, atlas_width)
-    y = grid_coordinates(y1, y2, height, top, atlas_height)
-    square = [batch, count, samples, samples, 1]
-    grid = op.Concat(
-        op.Expand(op.Reshape(x, [batch, count, 1, samples, 1]), square),
-        op.Expand(op.Reshape(y, [batch, count, samples, 1, 1]), square),
-        axis=-1,
-    )
-    sampled = op.GridSample(  # (N, C, K * S, S)
-        atlas,
-        op.Reshape(grid, [batch, count * samples, samples, 2]),
-        align_corners=0,
-        mode="bilinear",
-        padding_mode="zeros",
-    )
-    window = [sampling_ratio, sampling_ratio]
-    bins = op.AveragePool(sampled, kernel_shape=window, strides=window)  # (N, C, K * P, P)
+    scale = of_level([[1.0 / stride] for stride in strides])  # (N, K, 1)
+    size = of_level([[feature.shape[3], feature.shape[2]] for feature in features])  # (N, K, 2): x, y
+    first_cell = of_level(left_top)  # (N, K, 2)
+    low, high = op.Split(boxes * scale, num_outputs=2, axis=2)  # (N, K, 2), cells
+    if aligned:
+        low, high = low - HALF_CELL, high - HALF_CELL
+    side = high - low if aligned else op.Max(high - low, 1.0)
+    atlas_size = _tensor(np.array([atlas_width, atlas_height], np.float32))
+    square = _tensor(np.array([batch, count, samples, samples, 1]))
+    flat = _tensor(np.array([batch, count * samples, samples, 2]))
+    if sampling_ratio == 0:
+        bins = _adaptive_bins(
+            atlas,
+            low,
+            side / float(output_size),
+            size,
+            first_cell,
+            atlas_size,
+            _tensor(np.arange(output_size, dtype=np.float32)[:, None]),
+            square,
+            flat,
+            _tensor(np.array([batch, channels, count, output_size**2])),
+        )
+    else:
+        offsets = _tensor(np.arange(samples, dtype=np.float32)[:, None] + np.float32(0.5))
+        position = op.Unsqueeze(low, [2]) + op.Unsqueeze(side / float(samples), [2]) * offsets
+        sampled = _sample(atlas, position, size, first_cell, atlas_size, square, flat)  # (N, C, K * S, S)
+        window = [sampling_ratio, sampling_ratio]
+        bins = op.AveragePool(sampled, kernel_shape=window, strides=window)  # (N, C, K * P, P)
     bins = op.Reshape(bins, [batch, channels, count, output_size, output_size])
     return op.Transpose(bins, perm=[0, 2, 1, 3, 4])
 
@@ -179,3 +185,62 @@ def _fixed_point(suppresses: FLOAT[...], valid: FLOAT[...]) -> FLOAT[...]:  # ty
         changes = op.Cast(op.ReduceMax(op.Abs(remaining - keep), keepdims=0), to=9)
         keep = op.Identity(remaining)
     return keep  # type: ignore[no-any-return]
+
+
+@script(values.Opset("edgeseg", 1), default_opset=op)
+def _sample(  # noqa: PLR0917 - a function of ONNX has no named inputs
+    atlas: FLOAT[...],  # type: ignore[type-arg]
+    position: FLOAT[...],  # type: ignore[type-arg]
+    size: FLOAT[...],  # type: ignore[type-arg]
+    first_cell: FLOAT[...],  # type: ignore[type-arg]
+    atlas_size: FLOAT[...],  # type: ignore[type-arg]
+    square: INT64[...],  # type: ignore[type-arg]
+    flat: INT64[...],  # type: ignore[type-arg]
+) -> FLOAT[...]:  # type: ignore[type-arg]
+    """Read S x S samples of every region, (N, C, K * S, S), of positions (N, K, S, 2) in cells, x first."""
+    limit = op.Unsqueeze(size, [2])  # (N, K, 1, 2)
+    outside = op.Or(op.Less(position, -1.0), op.Greater(position, limit))
+    cell = op.Min(op.Max(position, 0.0), limit - 1.0) + op.Unsqueeze(first_cell, [2])
+    coordinate = op.Where(outside, OUTSIDE, (cell * 2.0 + 1.0) / atlas_size - 1.0)  # from -1 to 1
+    x, y = op.Split(coordinate, num_outputs=2, axis=3)  # (N, K, S, 1)
+    grid = op.Concat(
+        op.Expand(op.Unsqueeze(x, [2]), square), op.Expand(op.Unsqueeze(y, [3]), square), axis=-1
+    )
+    return op.GridSample(  # type: ignore[no-any-return]
+        atlas, op.Reshape(grid, flat), align_corners=0, mode="bilinear", padding_mode="zeros"
+    )
+
+
+@script(values.Opset("edgeseg", 1), default_opset=op)
+def _adaptive_bins(  # noqa: PLR0917 - a function of ONNX has no named inputs
+    atlas: FLOAT[...],  # type: ignore[type-arg]
+    low: FLOAT[...],  # type: ignore[type-arg]
+    bin_side: FLOAT[...],  # type: ignore[type-arg]
+    size: FLOAT[...],  # type: ignore[type-arg]
+    first_cell: FLOAT[...],  # type: ignore[type-arg]
+    atlas_size: FLOAT[...],  # type: ignore[type-arg]
+    bins: FLOAT[...],  # type: ignore[type-arg]
+    square: INT64[...],  # type: ignore[type-arg]
+    flat: INT64[...],  # type: ignore[type-arg]
+    regions: INT64[...],  # type: ignore[type-arg]
+) -> FLOAT[...]:  # type: ignore[type-arg]
+    """Average as many samples of each bin as it has cells: (N, C, K, P * P)."""
+    samples = op.Ceil(bin_side)  # (N, K, 2), along x and y
+    along_x, along_y = op.Split(samples, num_outputs=2, axis=2)  # (N, K, 1)
+    total = along_x * along_y
+    columns = op.Max(along_x, 1.0)
+    pooled = op.Expand(op.Constant(value_float=0.0), regions)
+    taken = op.Constant(value_float=0.0)
+    most = op.ReduceMax(total, keepdims=0)
+    going = taken < most
+    while going:
+        row = op.Floor(taken / columns)
+        number = op.Concat(taken - row * columns, row, axis=2)  # of the sample in its bin, along x and y
+        place = bins + op.Unsqueeze((number + 0.5) / op.Max(samples, 1.0), [2])  # (N, K, P, 2), in bins
+        position = op.Unsqueeze(low, [2]) + op.Unsqueeze(bin_side, [2]) * place
+        sampled = _sample(atlas, position, size, first_cell, atlas_size, square, flat)
+        weight = op.Where(taken < total, 1.0 / op.Max(total, 1.0), 0.0)  # (N, K, 1)
+        pooled = pooled + op.Reshape(sampled, regions) * op.Unsqueeze(weight, [1])
+        taken = taken + 1.0
+        going = taken < most
+    return pooled  # type: ignore[no-any-return]

@@ -30,6 +30,8 @@ def roi_align(
     strides: Sequence[int],
     output_size: int,
     sampling_ratio: int,
+    *,
+    aligned: bool = False,
 ) -> Value:
     """Sample each level's own regions with one RoiAlign and put the results back in order.
 
@@ -41,7 +43,8 @@ def roi_align(
         boxes: (N, K, 4) xyxy in input pixels; K may depend on the data, and be 0.
         strides: input pixels per cell of each map.
         output_size: P, bins per side.
-        sampling_ratio: samples per side of a bin.
+        sampling_ratio: samples per side of a bin; 0 for as many as it has cells.
+        aligned: cell centres are half a cell from the cells' corners.
 
     Returns:
         (N, K, C, P, P).
@@ -62,7 +65,8 @@ def roi_align(
                 feature,
                 op.Gather(regions, index, axis=0),
                 op.Gather(image_of_region, index, axis=0),
-                coordinate_transformation_mode="output_half_pixel",  # cell centres at whole coordinates
+                # the second: cell centres at whole coordinates, and no region thinner than a cell
+                coordinate_transformation_mode="half_pixel" if aligned else "output_half_pixel",
                 mode="avg",
                 output_height=output_size,
                 output_width=output_size,

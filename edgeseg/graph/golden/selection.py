@@ -46,6 +46,7 @@ class Selection(Ranged):
         score_threshold, min_side, iou: a detection is above the first and not below the second.
         delta_weights: the box head's deltas are divided by these.
         max_log_scale: a side grows at most by exp of this.
+        min_log_scale: a side shrinks at most by exp of this; None for no limit.
     """
 
     image_hw: tuple[Cells, Cells]
@@ -65,6 +66,7 @@ class Selection(Ranged):
     iou: Overlap
     delta_weights: tuple[Weight, Weight, Weight, Weight]
     max_log_scale: Annotated[float, Range(0, 10)]
+    min_log_scale: Annotated[float, Range(-10, 0)] | None = None
 
     def of_any_score(self) -> Selection:
         """Give the rules of a detector that reports what is as unlikely as can be."""
@@ -202,7 +204,8 @@ def decode(deltas: Floats, anchors: Floats, rules: Selection) -> tuple[Floats, F
     side = anchors[:, 2:] - anchors[:, :2]
     centre = anchors[:, :2] + 0.5 * side
     shift = deltas[:, :2] * side
-    half = 0.5 * np.exp(np.minimum(deltas[:, 2:], rules.max_log_scale)) * side
+    log_scale = np.clip(deltas[:, 2:], rules.min_log_scale, rules.max_log_scale)
+    half = 0.5 * np.exp(log_scale) * side
     height, width = rules.image_hw
     limits = np.array([width, height, width, height])
     boxes = np.concatenate([centre + shift - half, centre + shift + half], axis=1).clip(0, limits)

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from edgeseg.errors import CheckpointError, name_a_few, one_line, shown
 from edgeseg.limits import refuse_above
+from edgeseg.models.checkpoints.array_pickle import read_arrays
 from edgeseg.models.checkpoints.beside import plain_values
 from edgeseg.models.checkpoints.detector_anchors import find_anchors
 from edgeseg.models.checkpoints.folder import find_shards
@@ -43,6 +44,8 @@ from edgeseg.reading import hash_of, reading, reason_of, refuse_zip_bomb, unchan
 
 ZIP_MAGIC = b"PK\x03\x04"  # torch.save since 1.6
 PICKLE_MAGICS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # torch.save before, and pickle.dump
+LEGACY_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # the first of the pickles torch.save wrote
+LEGACY_MAGIC_WITHIN = 32  # bytes
 SAFETENSORS_HEADER_AT = 8  # bytes: a little-endian length, then JSON
 BYTE_ARRAY = "builtins.bytearray"
 SAVE_AGAIN = "download or save it again"
@@ -177,6 +180,8 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_torch(path: Path) -> tuple[Any, list[str]]:
+    if not zipfile.is_zipfile(path) and not _is_legacy_torch(path):
+        return read_arrays(path), []
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             refuse_zip_bomb(archive, path.stat().st_size, str(path), CheckpointError)
@@ -230,6 +235,12 @@ def _refuse_huge(weights: Mapping[str, Tensor], path: Path, size: int) -> None:
             raise CheckpointError(f"{path}: {shown(name)} is no plain tensor but {kind}; {SAVE_AGAIN} as one")
     declared = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
     refuse_above("bytes", declared - size, f"{path} with all its weights", CheckpointError)
+
+
+def _is_legacy_torch(path: Path) -> bool:
+    """Tell a file that PyTorch wrote before 1.6 from other pickles: it begins with a number of PyTorch's."""
+    with path.open("rb") as file:
+        return LEGACY_MAGIC in file.read(LEGACY_MAGIC_WITHIN)
 
 
 def _is_torchscript(path: Path) -> bool:

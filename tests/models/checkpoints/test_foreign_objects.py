@@ -11,7 +11,6 @@ import importlib
 import io
 import os
 import pathlib
-import pickle
 import posix
 import subprocess
 import sys
@@ -238,13 +237,6 @@ def test_a_later_protocol_is_named(tmp_path: Path, protocol: int) -> None:
 
     with pytest.raises(CheckpointError, match=rf"pickle of protocol {protocol}, .*save the weights alone"):
         read_checkpoint(tmp_path / "w.pt")
-
-
-def test_a_plain_pickle_is_named(tmp_path: Path) -> None:
-    (tmp_path / "w.pkl").write_bytes(pickle.dumps({"model": {"a": np.zeros(2)}}, protocol=4))
-
-    with pytest.raises(CheckpointError, match="pickle of protocol 4"):
-        read_checkpoint(tmp_path / "w.pkl")
 
 
 def test_what_is_done_to_foreign_objects_is_read(tmp_path: Path) -> None:
