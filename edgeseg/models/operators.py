@@ -185,7 +185,7 @@ def _by_samples(bins: Tensor, sampling_ratio: int) -> Iterator[tuple[tuple[int, 
         left out.
     """
     samples = bins.ceil() if sampling_ratio == 0 else torch.full_like(bins, sampling_ratio)
-    groups, group_of_box = samples.to(torch.int64).unique(dim=0, return_inverse=True)
+    groups, group_of_box = torch.unique(samples.to(torch.int64), dim=0, return_inverse=True)
     for group, (x_samples, y_samples) in enumerate(groups.tolist()):
         if x_samples > 0 and y_samples > 0:
             yield (x_samples, y_samples), (group_of_box == group).nonzero()[:, 0]

@@ -8,7 +8,7 @@ sees what it would have seen. State-dict names are torchvision's, without the cl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -123,7 +123,7 @@ class ResNet(Backbone):
         **block_parameters: Any,
     ) -> None:
         super().__init__()
-        make_block = partial(block, norm_layer=norm_layer, **block_parameters)
+        make_block: Callable[..., nn.Module] = partial(block, norm_layer=norm_layer, **block_parameters)
         self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
         self.bn1 = norm_layer(width)
         self.relu = nn.ReLU(inplace=True)

@@ -52,24 +52,24 @@ class SemanticFPN(nn.Module):
         padded = F.pad(image, (0, -width % multiple, 0, -height % multiple))
         total: Tensor | None = None
         for branch, level in zip(self.branches, self.backbone(padded)[:-1], strict=True):
-            finest = level
-            for step in branch:
-                finest = step(finest)
+            finest = branch(level)
             total = finest if total is None else total + finest
         logits: Tensor = self.classifier(total)
         return logits[..., : -(-height // STRIDE), : -(-width // STRIDE)]
 
 
-def _branch(in_channels: int, channels: int, stride: int, group_norm: bool) -> nn.ModuleList:
+def _branch(in_channels: int, channels: int, stride: int, group_norm: bool) -> nn.Sequential:
     """Make the steps of one level: one for the finest, which is not enlarged, else one for each doubling."""
     doublings = (stride // STRIDE).bit_length() - 1
     widths = [in_channels, *[channels] * max(1, doublings)]
-    return nn.ModuleList(
-        nn.Sequential(
-            nn.Conv2d(before, after, 3, padding=1, bias=not group_norm),
-            *([nn.GroupNorm(NORM_GROUPS, after)] if group_norm else []),
-            nn.ReLU(),
-            *([nn.Upsample(scale_factor=2.0, mode="bilinear", align_corners=False)] if doublings else []),
+    return nn.Sequential(
+        *(
+            nn.Sequential(
+                nn.Conv2d(before, after, 3, padding=1, bias=not group_norm),
+                *([nn.GroupNorm(NORM_GROUPS, after)] if group_norm else []),
+                nn.ReLU(),
+                *([nn.Upsample(scale_factor=2.0, mode="bilinear", align_corners=False)] if doublings else []),
+            )
+            for before, after in pairwise(widths)
         )
-        for before, after in pairwise(widths)
     )

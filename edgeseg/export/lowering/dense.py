@@ -86,7 +86,17 @@ def roi_align(
     else:
         offsets = _tensor(np.arange(samples, dtype=np.float32)[:, None] + np.float32(0.5))
         position = op.Unsqueeze(low, [2]) + op.Unsqueeze(side / float(samples), [2]) * offsets
-        sampled = _sample(atlas, position, size, first_cell, atlas_size, square, flat)  # (N, C, K * S, S)
+        limit = op.Unsqueeze(size, [2])  # (N, K, 1, 2)
+        outside = op.Or(op.Less(position, -1.0), op.Greater(position, limit))
+        cell = op.Min(op.Max(position, 0.0), limit - 1.0) + op.Unsqueeze(first_cell, [2])
+        coordinate = op.Where(outside, OUTSIDE, (cell * 2.0 + 1.0) / atlas_size - 1.0)  # from -1 to 1
+        x, y = op.Split(coordinate, num_outputs=2, axis=3)  # (N, K, S, 1)
+        grid = op.Concat(
+            op.Expand(op.Unsqueeze(x, [2]), square), op.Expand(op.Unsqueeze(y, [3]), square), axis=-1
+        )
+        sampled = op.GridSample(  # (N, C, K * S, S)
+            atlas, op.Reshape(grid, flat), align_corners=0, mode="bilinear", padding_mode="zeros"
+        )
         window = [sampling_ratio, sampling_ratio]
         bins = op.AveragePool(sampled, kernel_shape=window, strides=window)  # (N, C, K * P, P)
     bins = op.Reshape(bins, [batch, channels, count, output_size, output_size])
@@ -171,7 +181,7 @@ def _area_and_sides(boxes: Value) -> tuple[Value, tuple[Value, Any, Any, Any]]:
     return (x2 - x1) * (y2 - y1), (x1, y1, x2, y2)
 
 
-def _tensor(value: np.ndarray[Any, Any]) -> ir.TensorProtocol:
+def _tensor(value: np.ndarray[Any, Any]) -> Value:
     return ir.Tensor(value)
 
 
@@ -188,43 +198,21 @@ def _fixed_point(suppresses: FLOAT[...], valid: FLOAT[...]) -> FLOAT[...]:  # ty
 
 
 @script(values.Opset("edgeseg", 1), default_opset=op)
-def _sample(  # noqa: PLR0917 - a function of ONNX has no named inputs
-    atlas: FLOAT[...],  # type: ignore[type-arg]
-    position: FLOAT[...],  # type: ignore[type-arg]
-    size: FLOAT[...],  # type: ignore[type-arg]
-    first_cell: FLOAT[...],  # type: ignore[type-arg]
-    atlas_size: FLOAT[...],  # type: ignore[type-arg]
-    square: INT64[...],  # type: ignore[type-arg]
-    flat: INT64[...],  # type: ignore[type-arg]
-) -> FLOAT[...]:  # type: ignore[type-arg]
-    """Read S x S samples of every region, (N, C, K * S, S), of positions (N, K, S, 2) in cells, x first."""
-    limit = op.Unsqueeze(size, [2])  # (N, K, 1, 2)
-    outside = op.Or(op.Less(position, -1.0), op.Greater(position, limit))
-    cell = op.Min(op.Max(position, 0.0), limit - 1.0) + op.Unsqueeze(first_cell, [2])
-    coordinate = op.Where(outside, OUTSIDE, (cell * 2.0 + 1.0) / atlas_size - 1.0)  # from -1 to 1
-    x, y = op.Split(coordinate, num_outputs=2, axis=3)  # (N, K, S, 1)
-    grid = op.Concat(
-        op.Expand(op.Unsqueeze(x, [2]), square), op.Expand(op.Unsqueeze(y, [3]), square), axis=-1
-    )
-    return op.GridSample(  # type: ignore[no-any-return]
-        atlas, op.Reshape(grid, flat), align_corners=0, mode="bilinear", padding_mode="zeros"
-    )
-
-
-@script(values.Opset("edgeseg", 1), default_opset=op)
 def _adaptive_bins(  # noqa: PLR0917 - a function of ONNX has no named inputs
-    atlas: FLOAT[...],  # type: ignore[type-arg]
-    low: FLOAT[...],  # type: ignore[type-arg]
-    bin_side: FLOAT[...],  # type: ignore[type-arg]
-    size: FLOAT[...],  # type: ignore[type-arg]
-    first_cell: FLOAT[...],  # type: ignore[type-arg]
-    atlas_size: FLOAT[...],  # type: ignore[type-arg]
-    bins: FLOAT[...],  # type: ignore[type-arg]
-    square: INT64[...],  # type: ignore[type-arg]
-    flat: INT64[...],  # type: ignore[type-arg]
-    regions: INT64[...],  # type: ignore[type-arg]
-) -> FLOAT[...]:  # type: ignore[type-arg]
+    atlas: FLOAT,
+    low: FLOAT,
+    bin_side: FLOAT,
+    size: FLOAT,
+    first_cell: FLOAT,
+    atlas_size: FLOAT,
+    bins: FLOAT,
+    square: INT64,
+    flat: INT64,
+    regions: INT64,
+) -> FLOAT:
     """Average as many samples of each bin as it has cells: (N, C, K, P * P)."""
+    limit = op.Unsqueeze(size, [2])  # (N, K, 1, 2)
+    first = op.Unsqueeze(first_cell, [2])
     samples = op.Ceil(bin_side)  # (N, K, 2), along x and y
     along_x, along_y = op.Split(samples, num_outputs=2, axis=2)  # (N, K, 1)
     total = along_x * along_y
@@ -238,7 +226,17 @@ def _adaptive_bins(  # noqa: PLR0917 - a function of ONNX has no named inputs
         number = op.Concat(taken - row * columns, row, axis=2)  # of the sample in its bin, along x and y
         place = bins + op.Unsqueeze((number + 0.5) / op.Max(samples, 1.0), [2])  # (N, K, P, 2), in bins
         position = op.Unsqueeze(low, [2]) + op.Unsqueeze(bin_side, [2]) * place
-        sampled = _sample(atlas, position, size, first_cell, atlas_size, square, flat)
+        # As where all regions have the same number: a function called within a loop would stay a function.
+        outside = op.Or(op.Less(position, -1.0), op.Greater(position, limit))
+        cell = op.Min(op.Max(position, 0.0), limit - 1.0) + first
+        coordinate = op.Where(outside, OUTSIDE, (cell * 2.0 + 1.0) / atlas_size - 1.0)
+        x, y = op.Split(coordinate, num_outputs=2, axis=3)  # (N, K, P, 1)
+        grid = op.Concat(
+            op.Expand(op.Unsqueeze(x, [2]), square), op.Expand(op.Unsqueeze(y, [3]), square), axis=-1
+        )
+        sampled = op.GridSample(
+            atlas, op.Reshape(grid, flat), align_corners=0, mode="bilinear", padding_mode="zeros"
+        )
         weight = op.Where(taken < total, 1.0 / op.Max(total, 1.0), 0.0)  # (N, K, 1)
         pooled = pooled + op.Reshape(sampled, regions) * op.Unsqueeze(weight, [1])
         taken = taken + 1.0

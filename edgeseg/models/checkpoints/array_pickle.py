@@ -25,6 +25,7 @@ RECONSTRUCT = re.compile(r"numpy\.(_core|core)\.multiarray\._reconstruct")
 FROM_BUFFER = re.compile(r"numpy\.(_core|core)\.numeric\._frombuffer")
 SCALAR = re.compile(r"numpy\.(_core|core)\.multiarray\.scalar")
 ENCODE, DTYPE, ARRAY, ORDERED = "_codecs.encode", "numpy.dtype", "numpy.ndarray", "collections.OrderedDict"
+NO_BYTES = ("__builtin__.bytes", "builtins.bytes")  # protocol 2 calls it for an empty array's values
 PLAIN_DTYPE = re.compile(r"b1|u1|i[1248]|f[248]")
 BIG_ENDIAN = ">"
 
@@ -139,7 +140,9 @@ class _Machine:
 
     def _name(self, full: str) -> None:
         patterns = (RECONSTRUCT, FROM_BUFFER, SCALAR)
-        if full not in (ENCODE, DTYPE, ARRAY, ORDERED) and not any(p.fullmatch(full) for p in patterns):
+        if full not in (ENCODE, DTYPE, ARRAY, ORDERED, *NO_BYTES) and not any(
+            p.fullmatch(full) for p in patterns
+        ):
             raise refused_objects(self.path, [shown(full)])
         self.stack.append(_Name(full))
 
@@ -151,6 +154,8 @@ class _Machine:
             return _DType(str(arguments[0]))
         if full == ORDERED:
             return _pairs([part for pair in (arguments[0] if arguments else ()) for part in pair])
+        if full in NO_BYTES and not arguments:
+            return b""
         if full == ENCODE and str(arguments[1]) in LATIN:
             return _bytes(arguments[0])
         if FROM_BUFFER.fullmatch(full):

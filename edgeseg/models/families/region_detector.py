@@ -26,7 +26,7 @@ MASK_LOGITS = "roi_heads.mask_predictor.mask_fcn_logits"
 OBJECTNESS, ANCHOR_DELTAS = "rpn.head.cls_logits", "rpn.head.bbox_pred"
 BOX_SIDES = 4
 PARTS = ("weight", "bias")
-BACKBONES = {
+BACKBONES: Mapping[tuple[bool, tuple[int, ...]], int] = {
     (False, (2, 2, 2, 2)): 18,
     (False, (3, 4, 6, 3)): 34,
     (True, (3, 4, 6, 3)): 50,
