@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -12,10 +13,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgeseg.export import export as export_network_of
 from edgeseg.export.lowering.levels import least_areas
 from edgeseg.export.tracing import trace
+from edgeseg.models.families.detectron2.family import Detectron2
+from edgeseg.models.families.family import Source
 from edgeseg.models.operators import nms, pyramid_level, roi_align
 from edgeseg.spec import Lowering
+from tests.models.families.random_weights import detectron2_name, drawn, layer_shapes
 
 STRIDES = [4, 8, 16, 32]
 LOWERINGS: tuple[Lowering, ...] = ("onnx", "dense")
@@ -193,3 +198,17 @@ def test_least_areas_are_where_the_operator_changes_levels() -> None:
         side = area**0.5
         around = torch.tensor([[0.0, 0, s, s] for s in (side * (1 - 1e-5), side * (1 + 1e-5))])
         assert pyramid_level(around, STRIDES).tolist() == [index - 1, index]
+
+
+@pytest.mark.parametrize("lowering", LOWERINGS)
+def test_detectors_of_other_libraries_are_proven(lowering: Lowering, tmp_path: Path) -> None:
+    weights = drawn(layer_shapes(), detectron2_name)
+    weights[detectron2_name("stem.weight")] /= 64  # drawn for pixels of deviation 1
+    source = Source(Path("model_final.pth"), weights)
+    family = Detectron2()
+    recognised = family.recognise(source)
+    assert recognised is not None
+    network = family.make(source, recognised, {"rpn_pre_nms": 50, "rpn_post_nms": 40})
+    made = export_network_of(network, tmp_path / "model.onnx", size_hw=(64, 96), lowering=lowering)
+    assert made.parity.passed
+    assert made.spec.graph.network_channel_order == "bgr"

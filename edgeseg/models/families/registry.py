@@ -6,10 +6,12 @@ import difflib
 
 from edgeseg.errors import CheckpointError, UsageError
 from edgeseg.models.families.closest import describe_closest
+from edgeseg.models.families.detectron2.family import Detectron2
 from edgeseg.models.families.edgeseg_zoo import EdgesegZoo
 from edgeseg.models.families.family import Family, Recognised, Source
+from edgeseg.models.families.mmdet.family import MMDetection
 
-FAMILIES: tuple[Family, ...] = (EdgesegZoo(),)
+FAMILIES: tuple[Family, ...] = (Detectron2(), MMDetection(), EdgesegZoo())
 """In the order in which they are asked; the first of the surest wins."""
 
 AUTO = "auto"

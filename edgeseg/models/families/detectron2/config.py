@@ -1,0 +1,153 @@
+"""Read from detectron2's `config.yaml`, or else from the weights, what its network needs besides the weights.
+
+Defaults are those of the library's configurations of Mask R-CNN on feature pyramids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from edgeseg.models.families.detectron2.names import CELL_ANCHORS, PIXEL_MEAN, PIXEL_STD
+from edgeseg.models.mask_rcnn import ANCHOR_SIZES, ASPECT_RATIOS
+from edgeseg.models.roi_heads import DELTA_WEIGHTS
+from edgeseg.spec import RGB, ChannelOrder
+
+CONFIG = "config.yaml"
+THE_FILE = "the checkpoint itself"
+DEFAULT = "detectron2's defaults"
+BGR_MEAN = (103.53, 116.28, 123.675)  # of ImageNet, as MSRA's caffe weights take it
+UNIT_STD = (1.0, 1.0, 1.0)
+RPN_DELTA_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
+SHORT_SIDE = 800  # pixels
+PIXEL_DECIMALS = 4  # of means and deviations, which float32 holds
+DECIMALS = 3  # of anchors' sides and ratios, as weights hold them
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a configuration says, or what is taken where there is none.
+
+    Attributes:
+        node: the whole of it, empty where there is none.
+        source: who says so.
+    """
+
+    node: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def source(self) -> str:
+        """Name who says what is not in the weights."""
+        return CONFIG if self.node else DEFAULT
+
+    def get(self, path: str, default: Any) -> Any:
+        """Look an entry up, such as `MODEL.RPN.NMS_THRESH`."""
+        value: Any = self.node
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return default if value is None else value
+
+
+def config_of(configs: Mapping[str, Any]) -> Config:
+    """Find the configuration among what lies beside the weights."""
+    found = configs.get(CONFIG, configs.get("config.yml"))
+    return Config(found) if isinstance(found, Mapping) and "MODEL" in found else Config()
+
+
+def pixels(config: Config, weights: Mapping[str, Tensor]) -> tuple[RGB, RGB, ChannelOrder, str]:
+    """Give mean and deviation of pixels in 0..255, red first, the channels' order, and who says so."""
+    stored = PIXEL_MEAN in weights and PIXEL_STD in weights
+    mean = _three(weights[PIXEL_MEAN]) if stored else config.get("MODEL.PIXEL_MEAN", BGR_MEAN)
+    std = _three(weights[PIXEL_STD]) if stored else config.get("MODEL.PIXEL_STD", UNIT_STD)
+    # ImageNet's red is brighter than its blue: the larger mean is red's.
+    rgb_first = mean[0] > mean[2]
+    order = config.get("INPUT.FORMAT", "RGB" if rgb_first else "BGR")
+    is_bgr = order == "BGR"
+    source = THE_FILE if stored else config.source
+    return _red_first(mean, is_bgr), _red_first(std, is_bgr), "bgr" if is_bgr else "rgb", source
+
+
+def stride_in_1x1(config: Config, weights: Mapping[str, Tensor], backbone: str) -> tuple[bool, str]:
+    """Tell whether a block's stride is in its first convolution, and who says so; weights do not show it.
+
+    MSRA's ResNets, which take pixels of deviation 1, have it there; ResNeXt, and what takes normalised
+    pixels, have it in the 3x3 convolution.
+    """
+    said = config.get("MODEL.RESNETS.STRIDE_IN_1X1", None)
+    if said is not None:
+        return bool(said), CONFIG
+    _, std, _, _ = pixels(config, weights)
+    return std == UNIT_STD and "ResNeXt" not in backbone, ""
+
+
+def anchors(config: Config, weights: Mapping[str, Tensor]) -> tuple[dict[str, Any], str]:
+    """Give `anchor_sizes` and `aspect_ratios` of `MaskRCNN`, and who says so."""
+    stored = sorted(
+        (int(m[1]), tensor) for name, tensor in weights.items() if (m := CELL_ANCHORS.match(name))
+    )
+    if stored:
+        found = [_sizes_and_ratios(tensor) for _, tensor in stored]
+        return {"anchor_sizes": tuple(sizes for sizes, _ in found), "aspect_ratios": found[0][1]}, THE_FILE
+    sizes = config.get("MODEL.ANCHOR_GENERATOR.SIZES", ANCHOR_SIZES)
+    ratios = config.get("MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS", (ASPECT_RATIOS,))
+    of_all = ratios[0] if isinstance(ratios[0], Sequence) else ratios
+    return {"anchor_sizes": tuple(map(tuple, sizes)), "aspect_ratios": tuple(of_all)}, config.source
+
+
+def detector_parameters(config: Config) -> dict[str, Any]:
+    """Give the parameters of `MaskRCNN` by which boxes are chosen."""
+    return {
+        "rpn_pre_nms": config.get("MODEL.RPN.PRE_NMS_TOPK_TEST", 1000),
+        "rpn_post_nms": config.get("MODEL.RPN.POST_NMS_TOPK_TEST", 1000),
+        "rpn_nms_threshold": config.get("MODEL.RPN.NMS_THRESH", 0.7),
+        "mask_grid": config.get("MODEL.ROI_MASK_HEAD.POOLER_RESOLUTION", 14),
+        "score_threshold": config.get("MODEL.ROI_HEADS.SCORE_THRESH_TEST", 0.05),
+        "box_nms_threshold": config.get("MODEL.ROI_HEADS.NMS_THRESH_TEST", 0.5),
+        "detections_per_image": config.get("TEST.DETECTIONS_PER_IMAGE", 100),
+    }
+
+
+def delta_divisors(config: Config) -> tuple[Sequence[float], Sequence[float]]:
+    """Give what anchors' and boxes' deltas are divided by."""
+    return (
+        config.get("MODEL.RPN.BBOX_REG_WEIGHTS", RPN_DELTA_WEIGHTS),
+        config.get("MODEL.ROI_BOX_HEAD.BBOX_REG_WEIGHTS", DELTA_WEIGHTS),
+    )
+
+
+def unlike(config: Config) -> str:
+    """Name a setting under which edgeseg's network would compute something else; empty if there is none."""
+    kept = {
+        "MODEL.ANCHOR_GENERATOR.OFFSET": 0.0,
+        "MODEL.ROI_BOX_HEAD.POOLER_TYPE": "ROIAlignV2",
+        "MODEL.ROI_MASK_HEAD.POOLER_TYPE": "ROIAlignV2",
+        "MODEL.ROI_BOX_HEAD.POOLER_SAMPLING_RATIO": 0,
+        "MODEL.ROI_MASK_HEAD.POOLER_SAMPLING_RATIO": 0,
+        "MODEL.FPN.FUSE_TYPE": "sum",
+        "MODEL.SEM_SEG_HEAD.COMMON_STRIDE": 4,
+        "MODEL.RPN.BOUNDARY_THRESH": -1,
+    }
+    other = (f"{path} {value}" for path, usual in kept.items() if (value := config.get(path, usual)) != usual)
+    return next(other, "")
+
+
+def _sizes_and_ratios(cell: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Read sizes and ratios off a cell's anchors (A, 4), which vary by ratios fastest."""
+    width, height = (cell[:, 2:] - cell[:, :2]).double().T
+    sizes = torch.round(torch.sqrt(width * height), decimals=DECIMALS).tolist()
+    ratios = torch.round(height / width, decimals=DECIMALS).tolist()
+    return tuple(dict.fromkeys(sizes)), tuple(dict.fromkeys(ratios))
+
+
+def _three(values: Tensor) -> RGB:
+    one, two, three = (round(value, PIXEL_DECIMALS) for value in values.flatten().double().tolist())
+    return one, two, three
+
+
+def _red_first(values: Sequence[float], is_bgr: bool) -> RGB:
+    one, two, three = map(float, values)
+    return (three, two, one) if is_bgr else (one, two, three)

@@ -1,0 +1,1 @@
+"""MMDetection: Mask R-CNN on a feature pyramid over ResNet and ResNeXt."""

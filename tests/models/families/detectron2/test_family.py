@@ -1,0 +1,253 @@
+"""detectron2's weights are recognised, and give what its definition of the network gives, written plainly."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import torch
+import torch.nn.functional as F
+import yaml
+from torch import Tensor
+
+from edgeseg.errors import CheckpointError, UsageError
+from edgeseg.models.families.detectron2.family import Detectron2
+from edgeseg.models.families.family import Source
+from edgeseg.models.families.registry import by_name, recognise
+from edgeseg.models.families.source import read_source
+from edgeseg.models.mask_rcnn import MaskRCNN
+from edgeseg.models.zoo import Network
+from tests.models.families.plain_detector import Rules, convolve, layer_of, pyramid, resnet
+from tests.models.families.random_weights import (
+    BLOCKS,
+    CLASSES,
+    PYRAMID,
+    detectron2_name,
+    drawn,
+    layer_shapes,
+    photo,
+)
+from tests.models.families.same_objects import assert_same_objects
+
+SMALL = {
+    "MODEL": {
+        "RPN": {"PRE_NMS_TOPK_TEST": 50, "POST_NMS_TOPK_TEST": 40},
+        "ROI_HEADS": {"SCORE_THRESH_TEST": 0.1},
+        "ANCHOR_GENERATOR": {
+            "SIZES": [[16], [24], [32], [48], [64]],
+            "ASPECT_RATIOS": [[0.5, 1.0, 2.0]],
+        },
+    },
+    "TEST": {"DETECTIONS_PER_IMAGE": 12},
+}
+"""Fewer proposals than by default, which are compared one by one."""
+
+
+def source_of(weights: Mapping[str, Tensor], config: Mapping[str, Any] | None = None) -> Source:
+    return Source(Path("model_final.pth"), weights, {} if config is None else {"config.yaml": config})
+
+
+def made(weights: Mapping[str, Tensor], config: Mapping[str, Any] | None = None, **arguments: Any) -> Network:
+    source, family = source_of(weights, config), Detectron2()
+    recognised = family.recognise(source)
+    assert recognised is not None
+    return family.make(source, recognised, arguments)
+
+
+def configured(**model: Any) -> dict[str, Any]:
+    return {**SMALL, "MODEL": {**SMALL["MODEL"], **model}}
+
+
+def rules(
+    *,
+    stride_in_1x1: bool = True,
+    sizes: Any = ((16,), (24,), (32,), (48,), (64,)),
+    boxes: Any = (0.1, 0.1, 0.2, 0.2),
+) -> Rules:
+    return Rules(
+        sizes, (0.5, 1.0, 2.0), ((1, 1, 1, 1), boxes), -math.inf, 50, 40, 0.1, 12, stride_in_1x1, False
+    )
+
+
+@pytest.mark.parametrize("size_hw", [(96, 128), (90, 110)])  # the second is padded
+def test_mask_rcnn_finds_what_the_plain_one_does(size_hw: tuple[int, int]) -> None:
+    weights = drawn(layer_shapes(), detectron2_name)
+    network = made(weights, configured(RESNETS={"STRIDE_IN_1X1": True}, **SMALL["MODEL"]))
+    assert_same_objects(
+        cast(MaskRCNN, network.module), layer_of(weights, detectron2_name), rules(), photo(*size_hw)
+    )
+
+
+def test_a_resnext_has_its_stride_in_the_3x3_convolution() -> None:
+    weights = drawn(layer_shapes(groups=4, width_per_group=32), detectron2_name, seed=1)
+    network = made(weights, SMALL)
+    assert_same_objects(
+        cast(MaskRCNN, network.module),
+        layer_of(weights, detectron2_name),
+        rules(stride_in_1x1=False),
+        photo(96, 128),
+    )
+
+
+def test_several_sizes_a_level_one_box_for_all_classes_and_other_deviations() -> None:
+    sizes = [[12, 20], [20, 28], [28, 40], [40, 56], [56, 72]]
+    weights = drawn(layer_shapes(anchors=6, boxes=1), detectron2_name, seed=6)
+    config = configured(
+        ANCHOR_GENERATOR={"SIZES": sizes, "ASPECT_RATIOS": [[0.5, 1.0, 2.0]]},
+        ROI_BOX_HEAD={"BBOX_REG_WEIGHTS": [20.0, 20.0, 10.0, 10.0], "CLS_AGNOSTIC_BBOX_REG": True},
+    )
+    network = made(weights, config)
+    assert_same_objects(
+        cast(MaskRCNN, network.module),
+        layer_of(weights, detectron2_name),
+        rules(sizes=sizes, boxes=(0.05, 0.05, 0.1, 0.1)),
+        photo(96, 128, seed=3),
+    )
+
+
+def semantic_weights(seed: int = 4) -> dict[str, Tensor]:
+    """Draw a semantic FPN: `p2.0`, `p3.0`, `p4.0`, `p4.2`, .. with group normalisation."""
+    detector = drawn(layer_shapes(), detectron2_name, seed)
+    generator = torch.Generator().manual_seed(seed)
+    weights = {name: tensor for name, tensor in detector.items() if name.startswith("backbone.")}
+    for level, steps in enumerate((1, 1, 2, 3)):
+        for step in range(steps):
+            name = f"sem_seg_head.p{level + 2}.{2 * step}"
+            inputs = PYRAMID if step == 0 else 32
+            weights[f"{name}.weight"] = torch.randn(32, inputs, 3, 3, generator=generator) / (3 * inputs**0.5)
+            weights[f"{name}.norm.weight"] = 1 + 0.2 * torch.randn(32, generator=generator)
+            weights[f"{name}.norm.bias"] = 0.2 * torch.randn(32, generator=generator)
+    weights["sem_seg_head.predictor.weight"] = torch.randn(5, 32, 1, 1, generator=generator)
+    weights["sem_seg_head.predictor.bias"] = torch.randn(5, generator=generator)
+    return weights
+
+
+def plain_semantic_logits(weights: Mapping[str, Tensor], image: Tensor) -> Tensor:
+    layer = layer_of(weights, detectron2_name)
+    levels = pyramid(layer, resnet(layer, image, BLOCKS, stride_in_1x1=True))
+    total = torch.zeros(())
+    for level, steps in enumerate((1, 1, 2, 3)):
+        x = levels[level]
+        for step in range(steps):
+            name = f"sem_seg_head.p{level + 2}.{2 * step}"
+            x = F.conv2d(x, weights[f"{name}.weight"], padding=1)
+            x = F.group_norm(x, 32, weights[f"{name}.norm.weight"], weights[f"{name}.norm.bias"]).relu()
+            if level > 0:
+                x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        total = total + x
+    return convolve(weights.__getitem__, "sem_seg_head.predictor", total)
+
+
+def test_semantic_fpn_gives_the_plain_logits() -> None:
+    weights = semantic_weights()
+    network = made(weights)
+    image = photo(96, 128)
+    with torch.inference_mode():
+        logits = network.module(image)
+        assert network.task == "semantic"
+        assert logits.shape == (1, 5, 24, 32)
+        torch.testing.assert_close(logits, plain_semantic_logits(weights, image), atol=1e-4, rtol=1e-4)
+        assert network.module(photo(90, 110)).shape == (1, 5, 23, 28)
+
+
+def test_what_the_weights_and_the_defaults_say() -> None:
+    found = Detectron2().recognise(source_of(drawn(layer_shapes(), detectron2_name)))
+    assert found is not None
+    assert (found.architecture, found.sure, found.num_classes) == ("MaskRCNN", "likely", CLASSES + 1)
+    assert found.parameters["stride_in_1x1"] is True
+    assert any("config.yaml" in sentence and "stride_in_1x1=False" in sentence for sentence in found.unknown)
+    network = made(drawn(layer_shapes(), detectron2_name))
+    assert network.mean_rgb == (123.675, 116.28, 103.53)
+    assert network.std_rgb == (1.0, 1.0, 1.0)
+    assert (network.channel_order, network.divide_by_255) == ("bgr", "never")
+    assert (network.resize, network.resize_filter) == ("shortest_edge", "pil")
+
+
+def test_pixels_and_anchors_that_the_file_holds_count() -> None:
+    weights = drawn(layer_shapes(), detectron2_name)
+    weights["pixel_mean"] = torch.tensor([123.675, 116.28, 103.53]).reshape(3, 1, 1)
+    weights["pixel_std"] = torch.tensor([58.395, 57.12, 57.375]).reshape(3, 1, 1)
+    for level, size in enumerate((10.0, 20.0, 40.0, 80.0, 160.0)):
+        ratios = torch.tensor([0.5, 1.0, 2.0])
+        width, height = size / ratios.sqrt(), size * ratios.sqrt()
+        name = f"proposal_generator.anchor_generator.cell_anchors.{level}"
+        weights[name] = torch.stack([-width, -height, width, height], dim=1) / 2
+    network = made(weights)
+    assert network.channel_order == "rgb"
+    assert network.std_rgb == (58.395, 57.12, 57.375)
+    module = cast(MaskRCNN, network.module)
+    assert module.rpn.anchor_sizes == ((10.0,), (20.0,), (40.0,), (80.0,), (160.0,))
+    assert module.rpn.aspect_ratios == (0.5, 1.0, 2.0)
+    assert module.backbone.body.layer2[0].conv2.stride == (2, 2)  # normalised pixels: no weights of MSRA's
+
+
+def test_a_pickle_of_the_model_zoo_with_its_config_is_certain(tmp_path: Path) -> None:
+    weights = drawn(layer_shapes(), detectron2_name)
+    arrays = {name: tensor.numpy() for name, tensor in weights.items()}
+    content = {"model": arrays, "__author__": "Detectron2 Model Zoo"}
+    (tmp_path / "model_final.pkl").write_bytes(pickle.dumps(content, protocol=2))
+    config = configured(RESNETS={"STRIDE_IN_1X1": False}, PIXEL_STD=[57.375, 57.12, 58.395])
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({**config, "INPUT": {"FORMAT": "BGR"}}))
+
+    found = recognise(read_source(tmp_path / "model_final.pkl"))
+
+    assert (found.model, found.sure) == ("detectron2:MaskRCNN", "certain")
+    assert found.backbone == "ResNet-5"  # blocks, where no ResNet has as many
+    assert found.parameters["stride_in_1x1"] is False
+    assert found.said["std_rgb"] == "config.yaml"
+    assert found.unknown == ()
+
+
+def test_eighty_classes_are_named_and_said_to_be_assumed() -> None:
+    shapes = layer_shapes()
+    for role, rows in (("classes", 81), ("boxes", 320), ("masks", 80)):
+        for part in ("weight", "bias"):
+            shapes[f"{role}.{part}"] = (rows, *shapes[f"{role}.{part}"][1:])
+    weights = drawn(shapes, detectron2_name)
+    network = made(weights)
+    assert network.class_names is not None
+    assert (network.class_names[0], network.class_names[1], network.class_names[80]) == (
+        "background",
+        "person",
+        "toothbrush",
+    )
+    found = Detectron2().recognise(source_of(weights))
+    assert found is not None
+    assert any("COCO" in sentence for sentence in found.unknown)
+
+
+def test_a_panoptic_network_gives_either_of_its_heads() -> None:
+    detector = drawn(layer_shapes(), detectron2_name)
+    both = {**detector, **{n: t for n, t in semantic_weights().items() if n.startswith("sem_seg_head")}}
+    source, family = source_of(both), Detectron2()
+    found = family.recognise(source)
+    assert found is not None
+    assert found.architecture == "MaskRCNN"
+    assert any("panoptic" in sentence for sentence in found.unknown)
+    assert family.make(source, found, {}).task == "instance"
+    asked = by_name("detectron2:SemanticFPN", source)
+    assert family.make(source, asked, {}).task == "semantic"
+
+
+def test_what_edgesegs_network_does_not_do_is_refused() -> None:
+    weights = drawn(layer_shapes(), detectron2_name)
+    boxes_alone = {name: tensor for name, tensor in weights.items() if "mask_head" not in name}
+    with pytest.raises(CheckpointError, match="Faster R-CNN, which gives no masks"):
+        Detectron2().recognise(source_of(boxes_alone))
+    with pytest.raises(CheckpointError, match=r"ROI_BOX_HEAD\.POOLER_TYPE ROIAlign, which"):
+        made(weights, configured(ROI_BOX_HEAD={"POOLER_TYPE": "ROIAlign"}))
+    with pytest.raises(UsageError, match="--num-classes 7: the weights have 4 classes"):
+        made(weights, num_classes=7)
+    with pytest.raises(UsageError, match=r"cannot be made with \{'colour': 1\}"):
+        made(weights, colour=1)
+    del weights["roi_heads.box_head.fc1.weight"]
+    with pytest.raises(CheckpointError, match="lacks weights of detectron2:MaskRCNN"):
+        made(weights)
+
+
+def test_weights_of_others_are_not_recognised() -> None:
+    assert Detectron2().recognise(source_of({"conv.weight": torch.zeros(1, 3, 3, 3)})) is None
