@@ -173,7 +173,8 @@ def describe(network: Network, **said: Any) -> Network:
     if form not in (None, network.divide_by_255) and None in (said.get("mean_rgb"), said.get("std_rgb")):
         raise UsageError(f"--divide-by-255 {form} says what --mean and --std are of: give both")
     given = {name: value for name, value in said.items() if value is not None}
-    return dataclasses.replace(network, **given, said={**network.said, **dict.fromkeys(given, USER)})
+    own = [*given, "divide_by_255"] if {"mean_rgb", "std_rgb"} <= given.keys() else given  # of the same form
+    return dataclasses.replace(network, **given, said={**network.said, **dict.fromkeys(own, USER)})
 
 
 def notes_of(network: Network) -> tuple[str, ...]:

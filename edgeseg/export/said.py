@@ -18,12 +18,14 @@ def who_said(network: Network) -> dict[str, str]:
 
 
 def said_notes(said: Mapping[str, str]) -> list[str]:
-    """Put what `who_said` gives into a line for each that says something.
+    """Put what `who_said` gives into a line for each that says something; what the user said, they know.
 
     Args:
         said: field of `Network`, and who says it.
     """
     groups: dict[str, list[str]] = {}
     for field, who in said.items():
+        if who == USER:
+            continue
         groups.setdefault(who, []).append(DESCRIBED.get(field, field))
     return [f"{', '.join(fields)}: said by {who}" for who, fields in groups.items()]

@@ -1,0 +1,1 @@
+"""The rows of `benchmarks.families`: a module a family, each with its `CASES`."""
