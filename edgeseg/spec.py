@@ -3,7 +3,8 @@
 A ModelSpec travels as JSON in the metadata of the `.onnx` file and in the manifest of every engine.
 It is the whole contract between the training side and the device.
 
-Graph input:  `image`   uint8    (N, H, W, 3)  BGR, as cameras give it
+Graph input:  `image`   uint8    (N, H, W, 3)  BGR, as cameras give it; or of another number type and another
+                                               number of channels, as `InputSpec` says
 Graph output: `labels`  uint8    (N, H, W)     semantic, or
               `logits`  float32  (N, C, h, w)  semantic, at the network's own stride, or at the input's
                                                resolution where the graph does the CRF; the largest wins
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Literal
 
@@ -33,6 +34,8 @@ DENSE_CRF = "dense_crf"  # the module that a graph's CRF comes from
 VOID_LABEL = 255  # of a pixel: no class, or "not sure"; in label maps to score by: not counted
 MAX_CLASSES = VOID_LABEL  # labels are uint8
 MAX_COLOUR = 255
+MAX_CHANNELS = 16  # of an image; sensors of more bands want a network that looks at spectra
+RGB_CHANNELS = 3
 MAX_SIDE = 16384  # pixels; larger inputs are a mistake in the numbers, not a network
 MAX_FRAME_SIDE = 1 << 20  # pixels; more than any picture file can have
 MAX_BATCH = 4096  # images an inference
@@ -50,13 +53,22 @@ KERNEL_WEIGHT = Range(0, 1e30)
 ITERATIONS = Range(0, MAX_ITERATIONS)  # 0 passes no message: labels stay those of the logits
 
 Colour = Annotated[int, Range(0, MAX_COLOUR)]
+Channels = Annotated[int, Range(1, MAX_CHANNELS)]
+Level = Annotated[float, Range(-3.4e38, 3.4e38)]  # of a pixel in one channel, of any number type
 Mean = Annotated[float, Range(-1e6, 1e6)]  # of pixels, whatever they are scaled to
 Deviation = Annotated[float, Range(0, 1e6, above=True)]
 Magnitude = Annotated[float, Range(0, 3.4e38)]  # of a tensor: the largest that int8 stands for
 Size = Annotated[int, Range(0, 2**31 - 1)]  # of an axis of an output
 
 Task = Literal["semantic", "instance"]
-ChannelOrder = Literal["rgb", "bgr", "grey"]
+ChannelOrder = Literal["rgb", "bgr", "grey", "stored"]
+"""Of the channels that a network takes.
+
+`rgb`, `bgr`: the first three are colours, those after them come as they are. `grey`: one channel, made of the
+three colours of a frame. `stored`: all as the frame holds them, colours or not.
+"""
+InputType = Literal["uint8", "uint16", "float32"]
+PadSide = Literal["both", "right_bottom"]
 DivideBy255 = Literal["before", "never", "after"]
 ResizePolicy = Literal["stretch", "letterbox", "shortest_edge"]
 ResizeFilter = Literal["linear", "antialias", "area", "pil"]
@@ -80,8 +92,11 @@ in int8 stays float, and so do transposed convolutions, for which it has no kern
 GREY_FROM_RGB = (0.299, 0.587, 0.114)
 """What `grey` means: ITU-R BT.601's luma, as OpenCV and Pillow compute it, here not rounded."""
 
-RGB = tuple[float, float, float]
+PerChannel = tuple[float, ...]
+"""A number a channel; of colours red first, those of other channels after them."""
 WHITE = 255
+LARGEST_VALUE: Mapping[InputType, int] = {"uint8": WHITE, "uint16": 65535, "float32": 1}
+"""What pixels of a type are divided by where they are scaled to 0..1; float32 ones are taken as they are."""
 
 OUTPUT_NAMES: Mapping[OutputKind, tuple[str, ...]] = {
     "labels": ("labels",),
@@ -97,7 +112,14 @@ class InputSpec(Ranged):
     `resize` says how a frame of any size fills `height` x `width`:
     `stretch` ignores the aspect ratio; `letterbox` keeps it and centres the picture between bars;
     `shortest_edge` keeps it, scales the short side as torchvision's detection models do, puts the
-    picture at the top left and pads right and bottom. Bars and padding have the colour `pad_bgr`.
+    picture at the top left and pads right and bottom. `pad_side` puts the bars of `letterbox` on `both` sides
+    (the odd pixel right and below), or `right_bottom`. Bars and padding have the colour `pad_bgr`, a number a
+    channel in the frame's own order.
+
+    Frames have `channels` channels of `dtype`, which the graph takes as they are: 3 of uint8 are what cameras
+    give. `channel_order` says of them whether the first three are blue, green and red (`bgr`), or nothing
+    (`stored`). A float32 input takes frames of whole numbers, too. `size_divisor` is what the network wants
+    height and width to be multiples of.
 
     `resize_filter` says what the pixels of the resized picture are, as in the training:
     `linear` interpolates between the nearest four, however much the frame shrinks (OpenCV's INTER_LINEAR,
@@ -113,33 +135,67 @@ class InputSpec(Ranged):
     resize: ResizePolicy = "stretch"
     resize_filter: ResizeFilter = "linear"
     resize_filter_known: bool = False
-    pad_bgr: tuple[Colour, Colour, Colour] = (0, 0, 0)
-    channel_order: Literal["bgr"] = "bgr"
+    pad_bgr: tuple[Level, ...] = ()
+    channel_order: Literal["bgr", "stored"] = "bgr"
+    pad_side: PadSide = "both"
+    size_divisor: Annotated[int, SIDE] = 1
+    channels: Channels = RGB_CHANNELS
+    dtype: InputType = "uint8"
 
     def __post_init__(self) -> None:
-        """Check the ranges, and that the input's pixels are within their limit."""
+        """Check the ranges, and that the input's pixels are within their limit; padding is 0 by default."""
         super().__post_init__()
         what = f"an input of {self.batch} x {self.height} x {self.width}"
         refuse_above("pixels", self.batch * self.height * self.width, what, SpecError)
+        if self.height % self.size_divisor or self.width % self.size_divisor:
+            raise SpecError(
+                f"the network takes sides that are multiples of {self.size_divisor}, got "
+                f"{self.height}x{self.width}"
+            )
+        if self.channel_order == "bgr" and self.channels < RGB_CHANNELS:
+            raise SpecError(
+                f"{self.channels} channels are not blue, green and red: channel_order must be 'stored'"
+            )
+        self._check_padding()
+
+    def _check_padding(self) -> None:
+        """Fill an empty colour, and hold a given one against channels and type."""
+        pad = self.pad_bgr or (0,) * self.channels
+        if len(pad) != self.channels:
+            raise SpecError(f"pad_bgr must hold a number a channel, {self.channels}, got {len(pad)}")
+        if self.dtype != "float32":
+            most = LARGEST_VALUE[self.dtype]
+            for index, value in enumerate(pad):
+                if not (0 <= value <= most and float(value).is_integer()):
+                    whole = "" if float(value).is_integer() else "a whole number, "
+                    raise RangeError(f"pad_bgr[{index}] must be {whole}0 to {most}, got {value:g}")
+            pad = tuple(map(int, pad))
+        object.__setattr__(self, "pad_bgr", pad)
+
+    @property
+    def takes_camera_frames(self) -> bool:
+        """Whether it takes what cameras and videos give: three channels of uint8."""
+        return self.channels == RGB_CHANNELS and self.dtype == "uint8"
 
 
 @dataclass(frozen=True)
 class GraphSpec(Ranged):
     """What the graph already does, so that nothing outside does it again.
 
-    Pixels are scaled to 0..1, brought to `network_channel_order`, and normalised with mean and std, both red
-    first; a grey network's are three times the same. `divide_by_255` says in which form the training gave
-    them (see `unit_scale`), so that they can be shown so. With a `crf_stride` the logits are refined by the
-    fully connected CRF of the spec's parameters, its kernel between cells of so many pixels a side; None:
-    there is no CRF.
+    Pixels are scaled to 0..1 (see `LARGEST_VALUE`), brought to `network_channel_order`, and normalised with
+    mean and std, a number each a channel, both red first where there are colours, in the frame's own order
+    where they are `stored`; a grey network's are three times the same. `divide_by_255` says in which form the
+    training gave them (see `unit_scale`), so that they can be shown so. With a `crf_stride` the logits are
+    refined by the fully connected CRF of the spec's parameters, its kernel between cells of so many pixels a
+    side; None: there is no CRF.
 
     `float32_modules` names the parts of the graph, by their modules, that must stay float32 in every
     precision. The CRF is one: its squared distances are small differences of large products, row sums of its
     kernel exceed 65504, and its smoothing matrices look like trained weights, but are none.
     """
 
-    mean_rgb: tuple[Mean, Mean, Mean]
-    std_rgb: tuple[Deviation, Deviation, Deviation]
+    mean_rgb: tuple[Mean, ...]
+    std_rgb: tuple[Deviation, ...]
     lowering: Lowering = "onnx"
     network_channel_order: ChannelOrder = "rgb"
     divide_by_255: DivideBy255 = "before"
@@ -149,6 +205,11 @@ class GraphSpec(Ranged):
     def __post_init__(self) -> None:
         """Check the ranges, and add the CRF to the modules, which models written before do not name."""
         super().__post_init__()
+        if not len(self.mean_rgb) == len(self.std_rgb) >= 1:
+            raise SpecError(
+                f"mean_rgb and std_rgb must hold a number a channel each, got {len(self.mean_rgb)} and "
+                f"{len(self.std_rgb)}"
+            )
         if not all(self.float32_modules):
             raise SpecError("float32_modules must hold the names of modules, got an empty one")
         if self.crf_stride is not None and DENSE_CRF not in self.float32_modules:
@@ -289,6 +350,11 @@ class ModelSpec(Ranged):
             )
         if (self.output_kind == "instances") != (self.task == "instance"):
             raise SpecError(f"output_kind {self.output_kind!r} does not fit task {self.task!r}")
+        if len(self.graph.mean_rgb) != self.input.channels:
+            raise SpecError(
+                f"mean_rgb must hold a number for each of {self.input.channels} channels, got "
+                f"{len(self.graph.mean_rgb)}"
+            )
         self._check_head()
         if self.graph.crf_stride is not None and (self.task != "semantic" or self.crf is None):
             raise SpecError(
@@ -342,27 +408,38 @@ class ModelSpec(Ranged):
         return from_json_value(cls, value)
 
 
-def unit_scale(mean: RGB, std: RGB, divide_by_255: DivideBy255) -> tuple[RGB, RGB]:
-    """Give the mean and deviation that do to pixels in 0..1 what these do to pixels x in 0..255.
+def in_order(values: Sequence[float], order: ChannelOrder) -> PerChannel:
+    """Turn red first into blue first for a BGR network, and back; other channels stay where they are."""
+    first, others = values[:RGB_CHANNELS], values[RGB_CHANNELS:]
+    return (*first[::-1], *others) if order == "bgr" else tuple(values)
+
+
+def unit_scale(
+    mean: PerChannel, std: PerChannel, divide_by_255: DivideBy255, dtype: InputType = "uint8"
+) -> tuple[PerChannel, PerChannel]:
+    """Give the mean and deviation that do to pixels in 0..1 what these do to pixels x of their own type.
 
     Args:
-        divide_by_255: `before`: (x / 255 - mean) / std; `never`: (x - mean) / std;
-            `after`: ((x - mean) / std) / 255.
+        divide_by_255: with w the `LARGEST_VALUE` of the type, 255 of uint8, `before`: (x / w - mean) / std;
+            `never`: (x - mean) / std; `after`: ((x - mean) / std) / w.
+        dtype: of the pixels.
     """
-    mean_by, std_by = _divisors(divide_by_255)
+    mean_by, std_by = _divisors(divide_by_255, dtype)
     return _scaled(mean, 1 / mean_by), _scaled(std, 1 / std_by)
 
 
-def training_scale(mean: RGB, std: RGB, divide_by_255: DivideBy255) -> tuple[RGB, RGB]:
+def training_scale(
+    mean: PerChannel, std: PerChannel, divide_by_255: DivideBy255, dtype: InputType = "uint8"
+) -> tuple[PerChannel, PerChannel]:
     """Undo `unit_scale`."""
-    mean_by, std_by = _divisors(divide_by_255)
+    mean_by, std_by = _divisors(divide_by_255, dtype)
     return _scaled(mean, mean_by), _scaled(std, std_by)
 
 
-def _divisors(divide_by_255: DivideBy255) -> tuple[int, int]:
-    return 1 if divide_by_255 == "before" else WHITE, WHITE if divide_by_255 == "never" else 1
+def _divisors(divide_by_255: DivideBy255, dtype: InputType) -> tuple[int, int]:
+    white = LARGEST_VALUE[dtype]
+    return 1 if divide_by_255 == "before" else white, white if divide_by_255 == "never" else 1
 
 
-def _scaled(values: RGB, factor: float) -> RGB:
-    red, green, blue = values
-    return red * factor, green * factor, blue * factor
+def _scaled(values: PerChannel, factor: float) -> PerChannel:
+    return tuple(value * factor for value in values)

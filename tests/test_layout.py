@@ -18,6 +18,7 @@ OF_SEVERAL_MODULES = {
     "cli/test_site_service.py": "a site with its manager, its servers and its end",
     "cli/test_two_runs.py": "commands that write to the same place at once",
     "engines/building/test_batches.py": "engines that take batches, from build to run",
+    "engines/building/test_channels.py": "networks of any channels, from export to run",
     "engines/building/test_compact_networks.py": "int8 on the networks that it is hard on",
     "engines/building/test_crf.py": "a CRF in the graph, in every precision and backend",
     "engines/building/test_full_size.py": "networks of full size, in TensorRT for RTX",

@@ -11,7 +11,7 @@ import pytest
 
 from edgeseg.errors import RangeError, SpecError
 from edgeseg.palette import default_palette
-from edgeseg.records import from_json_value
+from edgeseg.records import from_json_value, to_json_value
 from edgeseg.spec import (
     CRFSpec,
     GraphSpec,
@@ -207,3 +207,33 @@ def test_scaled_widths_stay_in_range() -> None:
         RangeError, match=r"CRFSpec.appearance_position_px must be above 0 and at most 1e\+30"
     ):
         CRFSpec(1, appearance_position_px=1e30).scaled_to(2)
+
+
+def test_specs_written_before_other_channels_were_there_are_read() -> None:
+    value = json.loads(SPEC.to_json())
+    for name in ("channels", "dtype", "pad_side", "size_divisor"):
+        del value["input"][name]
+    assert ModelSpec.from_json_value(value) == SPEC
+    assert SPEC.input.takes_camera_frames
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"channels": 17}, "channels must be 1 to 16, got 17"),
+        ({"channels": 4, "pad_bgr": (0, 0, 0)}, "must hold a number a channel, 4, got 3"),
+        ({"channels": 2}, "2 channels are not blue, green and red"),
+        ({"pad_bgr": (0, 0, 0.5)}, r"pad_bgr\[2\] must be a whole number, 0 to 255, got 0.5"),
+        ({"size_divisor": 32}, "multiples of 32, got 4x5"),
+    ],
+)
+def test_an_input_that_contradicts_itself_is_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        InputSpec(4, 5, **values)
+
+
+def test_padding_of_16_bits_and_floats_comes_back_as_it_was() -> None:
+    deep = InputSpec(4, 4, channels=1, dtype="uint16", channel_order="stored", pad_bgr=(40000,))
+    cold = InputSpec(4, 4, channels=2, dtype="float32", channel_order="stored", pad_bgr=(-20.5, 0.0))
+    for spec in (deep, cold):
+        assert from_json_value(InputSpec, json.loads(json.dumps(to_json_value(spec)))) == spec

@@ -14,10 +14,10 @@ from edgeseg.cli.options import (
     PATH,
     PROBABILITY,
     Number,
+    Numbers,
     Size,
-    Triple,
-    in_network_order,
     normalisation,
+    per_channel,
     read_class_names,
     status,
 )
@@ -26,19 +26,40 @@ from edgeseg.cli.palette_options import BackgroundClass, read_palette
 from edgeseg.cli.tables import print_parity
 from edgeseg.errors import UsageError
 from edgeseg.palette import Background
-from edgeseg.spec import RGB, THRESHOLD, ChannelOrder, DivideBy255, Head, Lowering, ResizeFilter, ResizePolicy
+from edgeseg.spec import (
+    MAX_CHANNELS,
+    THRESHOLD,
+    ChannelOrder,
+    DivideBy255,
+    Head,
+    InputType,
+    Lowering,
+    PadSide,
+    PerChannel,
+    ResizeFilter,
+    ResizePolicy,
+)
 
 OF_PIXELS_HELP = (
     "one number a channel in the network's own order (red first, or blue first with bgr), or one for all."
 )
 DIVIDE_HELP = (
     "How the training normalised pixels x in 0..255. before: (x / 255 - mean) / std. "
-    "never: (x - mean) / std. after: ((x - mean) / std) / 255.  [default: the network's own, else before]"
+    "never: (x - mean) / std. after: ((x - mean) / std) / 255. Of uint16 frames 65535 takes the "
+    "place of 255, and float32 ones are not divided.  [default: the network's own, else before]"
 )
 FILTER_HELP = (
     "What the training resized its pictures by. linear: OpenCV's default, or PyTorch's without antialias. "
     "antialias: torchvision's. area: OpenCV's INTER_AREA. pil: Pillow's BILINEAR.  [default: the network's "
     "own, else linear, which is then recorded as guessed]"
+)
+CHANNELS_HELP = (
+    "Of a frame, 1 to 16. Other than 3 come from arrays in Python, and from .npy and TIFF files.  [default: "
+    "the network's own, else 3]"
+)
+ORDER_HELP = (
+    "Of the channels that the network takes. rgb, bgr: the first three are colours. grey: one channel made "
+    "of three. stored: all as frames hold them."
 )
 NORM_EPS_HELP = (
     "Epsilon of every batch normalisation, which weights do not hold. Needed as 0 for torchvision's COCO_V1 "
@@ -119,10 +140,29 @@ NORM_EPS_HELP = (
 @click.option("--resize", type=click.Choice(get_args(ResizePolicy)), help="How a frame fills the input.")
 @click.option("--resize-filter", type=click.Choice(get_args(ResizeFilter)), help=FILTER_HELP)
 @click.option(
-    "--channel-order", type=click.Choice(get_args(ChannelOrder)), help="Of the pixels that the network takes."
+    "--pad-colour",
+    type=Numbers(),
+    help="What lies around a picture that keeps its ratio: values of a frame's pixels (0..255), "
+    "in the network's own order.  [default: the network's own, else the mean]",
 )
-@click.option("--mean", type=Triple(), help=f"Of pixels, {OF_PIXELS_HELP}")
-@click.option("--std", type=Triple(), help=f"Standard deviation of pixels, {OF_PIXELS_HELP}")
+@click.option(
+    "--pad-side",
+    type=click.Choice(get_args(PadSide)),
+    help="Where the bars of --resize letterbox lie.  [default: the network's own, else both]",
+)
+@click.option(
+    "--size-divisor", type=COUNT, help="What height and width must be multiples of; other sizes are refused."
+)
+@click.option("--channels", type=click.IntRange(1, MAX_CHANNELS), help=CHANNELS_HELP)
+@click.option(
+    "--input-dtype",
+    type=click.Choice(get_args(InputType)),
+    help="Type of a frame's numbers, such as uint16 of a thermal camera's.  [default: the network's own, "
+    "else uint8]",
+)
+@click.option("--channel-order", type=click.Choice(get_args(ChannelOrder)), help=ORDER_HELP)
+@click.option("--mean", type=Numbers(), help=f"Of pixels, {OF_PIXELS_HELP}")
+@click.option("--std", type=Numbers(), help=f"Standard deviation of pixels, {OF_PIXELS_HELP}")
 @click.option("--divide-by-255", type=click.Choice(get_args(DivideBy255)), help=DIVIDE_HELP)
 @click.option("--norm-eps", type=Number(0.0, 1.0), help=NORM_EPS_HELP)
 @click.option(
@@ -163,9 +203,14 @@ def command(
     batch: int,
     resize: ResizePolicy | None,
     resize_filter: ResizeFilter | None,
+    pad_colour: PerChannel | None,
+    pad_side: PadSide | None,
+    size_divisor: int | None,
+    channels: int | None,
+    input_dtype: InputType | None,
     channel_order: ChannelOrder | None,
-    mean: RGB | None,
-    std: RGB | None,
+    mean: PerChannel | None,
+    std: PerChannel | None,
     divide_by_255: DivideBy255 | None,
     norm_eps: float | None,
     palette_path: Path | None,
@@ -197,10 +242,16 @@ def command(
         model, weights, ema=ema, prefix=prefix, num_classes=num_classes, norm_eps=norm_eps, head=head
     )
     order = channel_order or opened.network.channel_order
+    count = channels or opened.network.channels
     network = describe(
         opened.network,
-        mean_rgb=mean and in_network_order(mean, order),
-        std_rgb=std and in_network_order(std, order),
+        channels=channels,
+        input_dtype=input_dtype,
+        mean_rgb=per_channel(mean, "--mean", count, order),
+        std_rgb=per_channel(std, "--std", count, order),
+        pad_rgb=per_channel(pad_colour, "--pad-colour", count, order),
+        pad_side=pad_side,
+        size_divisor=size_divisor,
         divide_by_255=divide_by_255,
         channel_order=channel_order,
         resize=resize,
@@ -234,7 +285,9 @@ def command(
     )
     check_settings(network, settings)
     frames = None if images is None else read_images(images, describe_input(network, settings))
-    pixels = normalisation(*network.unit_scale(), network.channel_order, network.divide_by_255)
+    pixels = normalisation(
+        *network.unit_scale(), network.channel_order, network.divide_by_255, network.input_dtype
+    )
     with status(f"exporting {opened.name} at {size_hw[0]}x{size_hw[1]}; pixels: {pixels}") as say:
         exported = export_network(network, output, settings, images=frames, on_step=say)
     print_parity(exported.parity)

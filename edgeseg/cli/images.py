@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import click
 import numpy as np
@@ -18,14 +18,14 @@ CALIBRATION_IMAGES = 64  # beyond some dozens, ranges hardly move
 Item = TypeVar("Item")
 
 
-def read_images(path: Path, spec: InputSpec, *, most: int = MAX_IMAGES) -> NDArray[np.uint8]:
+def read_images(path: Path, spec: InputSpec, *, most: int = MAX_IMAGES) -> NDArray[Any]:
     """Read images of a folder (or one image, or a video) as the network will see them.
 
     What could not be read, and what was read in an unexpected way, is told on stderr.
 
     Returns:
-        (M, H, W, 3) uint8 BGR, 1 <= M <= `most`: spread evenly over the time of a recording, or the files
-        of a folder; of a source that never ends the first ones.
+        (M, H, W, C) of the input's type, 1 <= M <= `most`: spread evenly over the time of a recording, or the
+        files of a folder; of a source that never ends the first ones.
 
     Raises:
         SourceError: if there is none that can be read.
@@ -35,8 +35,8 @@ def read_images(path: Path, spec: InputSpec, *, most: int = MAX_IMAGES) -> NDArr
     from edgeseg.runtime.streams.losses import no_frames
 
     prepare = Preprocessor(spec)
-    spread = Spread[NDArray[np.uint8]](most)
-    with open_source(path) as source:
+    spread = Spread[NDArray[Any]](most)
+    with open_source(path, spec) as source:
         endless = source.frame_count is None and not source.files
         for frame in islice(source, most if endless else None):
             position = float(frame.index) if frame.media_s is None else frame.media_s

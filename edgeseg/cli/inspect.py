@@ -27,7 +27,7 @@ from edgeseg.manifest import (
 )
 from edgeseg.reading import parse_json, reading
 from edgeseg.records import from_json_value, to_json_value
-from edgeseg.spec import ModelSpec
+from edgeseg.spec import InputSpec, ModelSpec
 
 SHOWN_NAMES = 12  # class names on a line before "and N more"
 
@@ -192,13 +192,14 @@ def describe_spec(spec: ModelSpec) -> dict[str, Any]:
         "network": spec.source.network,
         "task": spec.task,
         "classes": list(spec.class_names),
-        "input": f"{spec.input.batch} x {spec.input.height} x {spec.input.width}, {spec.input.resize}",
+        "input": _describe_input(spec.input),
         "resize_filter": spec.input.resize_filter + ("" if spec.input.resize_filter_known else ", guessed"),
         "normalisation": normalisation(
             spec.graph.mean_rgb,
             spec.graph.std_rgb,
             spec.graph.network_channel_order,
             spec.graph.divide_by_255,
+            spec.input.dtype,
         ),
         "output": ", ".join(f"{o.name} {o.dtype} {tuple(o.shape)}" for o in spec.outputs),
         "head": spec.head.kind if spec.task == "semantic" else None,
@@ -209,6 +210,20 @@ def describe_spec(spec: ModelSpec) -> dict[str, Any]:
         "checkpoint_sha256": spec.source.checkpoint_sha256,
         "made_with": dict(spec.source.tools),
     }
+
+
+def _describe_input(taken: InputSpec) -> str:
+    """Say what frames become: size, channels where they are not a camera's, resizing, padding."""
+    kind = "" if taken.takes_camera_frames else f" x {taken.channels} {taken.dtype}"
+    size = f"{taken.batch} x {taken.height} x {taken.width}{kind}"
+    multiples = f", multiples of {taken.size_divisor}" if taken.size_divisor > 1 else ""
+    padding = ""
+    if taken.resize != "stretch":
+        around = taken.resize == "letterbox" and taken.pad_side == "both"
+        colour = ",".join(f"{value:g}" for value in taken.pad_bgr)
+        order = " BGR" if taken.channel_order == "bgr" else ""
+        padding = f", padded {'on both sides' if around else 'right and below'} by {colour}{order}"
+    return f"{size}{multiples}, {taken.resize}{padding}"
 
 
 def _describe_crf(spec: ModelSpec) -> str:

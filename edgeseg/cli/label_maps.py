@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edgeseg.spec import ModelSpec
+    from edgeseg.spec import InputSpec, ModelSpec
 
 FEWEST_IMAGES = 4
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+SUFFIXES = (".npy", ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 
 def pairs_of(images: Path, labels: Path) -> list[tuple[Path, Path]]:
@@ -38,8 +38,16 @@ def pairs_of(images: Path, labels: Path) -> list[tuple[Path, Path]]:
     return pairs
 
 
-def read_pair(image: Path, label: Path, classes: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Read an image (H, W, 3) BGR and its class ids (H, W), VOID_LABEL where they are not counted.
+def read_pair(
+    image: Path, label: Path, classes: int, taken: InputSpec | None = None
+) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """Read an image and its class ids (H, W), VOID_LABEL where they are not counted.
+
+    Args:
+        image: (H, W, 3) uint8 BGR, or of the channels and type of `taken`.
+        label: of the same size.
+        classes: how many there are.
+        taken: the network's input.
 
     Raises:
         UsageError: if one of them is no image, or the map has another size, or values that are no class.
@@ -48,7 +56,7 @@ def read_pair(image: Path, label: Path, classes: int) -> tuple[NDArray[np.uint8]
 
     from edgeseg.spec import VOID_LABEL
 
-    frame = _read_frame(image)
+    frame = _read_frame(image, taken)
     truth = _read_map(label)
     if truth.dtype != np.uint8 or truth.shape != frame.shape[:2]:
         raise UsageError(
@@ -64,12 +72,12 @@ def read_pair(image: Path, label: Path, classes: int) -> tuple[NDArray[np.uint8]
     return frame, truth
 
 
-def read_labelled(images: Path, labels: Path, spec: ModelSpec) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def read_labelled(images: Path, labels: Path, spec: ModelSpec) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """Read images as the network will see them, at most CALIBRATION_IMAGES spread evenly, and their labels.
 
     Returns:
-        (M, H, W, 3) uint8 BGR, and (M, H, W) uint8 class ids, those of the nearest pixel, VOID_LABEL in the
-        padding.
+        (M, H, W, C) of the input's type, and (M, H, W) uint8 class ids, those of the nearest pixel,
+        VOID_LABEL in the padding.
 
     Raises:
         UsageError: as `pairs_of` and `read_pair`, and if the network's task has no label maps.
@@ -90,7 +98,7 @@ def read_labelled(images: Path, labels: Path, spec: ModelSpec) -> tuple[NDArray[
     prepare = Preprocessor(spec.input)
     frames, maps = [], []
     for image, label in chosen if len(pairs) > CALIBRATION_IMAGES else pairs:
-        frame, truth = read_pair(image, label, max(len(spec.class_names), 2))
+        frame, truth = read_pair(image, label, max(len(spec.class_names), 2), spec.input)
         prepared = prepare(frame)
         place = prepared.placement
         placed = np.full(place.input_hw, VOID_LABEL, np.uint8)
@@ -101,12 +109,15 @@ def read_labelled(images: Path, labels: Path, spec: ModelSpec) -> tuple[NDArray[
     return np.concatenate(frames), np.stack(maps)
 
 
-def _read_frame(path: Path) -> NDArray[np.uint8]:
+def _read_frame(path: Path, taken: InputSpec | None) -> NDArray[Any]:
     """Read the (first) picture of a file as a run would."""
+    from edgeseg.runtime.sources.arrays import ArraysSource
     from edgeseg.runtime.sources.images import ImagesSource
 
+    is_array = taken is not None and not taken.takes_camera_frames
     try:
-        return next(iter(ImagesSource.file(path))).image
+        source = ArraysSource.of(path, taken) if taken and is_array else ImagesSource.file(path)
+        return next(iter(source)).image
     except SourceError as error:
         raise UsageError(f"{path} cannot be read as an image: {error}") from error
 

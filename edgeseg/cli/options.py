@@ -23,12 +23,16 @@ from edgeseg.files import write_whole
 from edgeseg.reading import read_text, reading
 from edgeseg.spec import (
     GREY_FROM_RGB,
+    LARGEST_VALUE,
+    MAX_CHANNELS,
     MAX_CLASSES,
-    RGB,
+    RGB_CHANNELS,
     SIDE,
-    WHITE,
     ChannelOrder,
     DivideBy255,
+    InputType,
+    PerChannel,
+    in_order,
     training_scale,
 )
 
@@ -56,23 +60,24 @@ class Size(click.ParamType[tuple[int, int]]):
         return int(match[1]), int(match[2])
 
 
-class Triple(click.ParamType[RGB]):
-    """Three numbers with commas between, one a channel, such as 0.485,0.456,0.406; one stands for all."""
+class Numbers(click.ParamType[PerChannel]):
+    """Numbers with commas between, one a channel, such as 0.485,0.456,0.406; one stands for all."""
 
     name = "A,B,C"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> RGB:
-        """Return the three numbers."""
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> PerChannel:
+        """Return the numbers, as many as there are."""
         if isinstance(value, tuple):
             return value
-        parts = str(value).split(",")
         try:
-            red, green, blue = (float(part) for part in (parts * 3 if len(parts) == 1 else parts))
+            numbers = tuple(float(part) for part in str(value).split(","))
         except ValueError:
-            self.fail(f"{shown(value)} is not three numbers such as 0.485,0.456,0.406", param, ctx)
-        if not all(map(math.isfinite, (red, green, blue))):
+            self.fail(f"{shown(value)} is not numbers such as 0.485,0.456,0.406", param, ctx)
+        if not all(map(math.isfinite, numbers)):
             self.fail(f"{shown(value)} holds what is no finite number", param, ctx)
-        return red, green, blue
+        if len(numbers) > MAX_CHANNELS:
+            self.fail(f"{shown(value)} is more than {MAX_CHANNELS} numbers", param, ctx)
+        return numbers
 
 
 class Number(click.FloatRange):
@@ -98,31 +103,61 @@ class NamedPath(click.Path):
         return super().convert(value, param, ctx)
 
 
-def in_network_order(values: RGB, order: ChannelOrder) -> RGB:
-    """Turn red first into blue first for a BGR network, and back."""
-    red, green, blue = values
-    return (blue, green, red) if order == "bgr" else values
+def per_channel(
+    values: PerChannel | None, option: str, channels: int, order: ChannelOrder
+) -> PerChannel | None:
+    """Turn the numbers of an option, in the network's own order, into one a channel, red first; None: none.
+
+    Raises:
+        UsageError: if they are neither one nor one a channel.
+    """
+    if values is None:
+        return None
+    if len(values) not in (1, channels):
+        raise UsageError(
+            f"{option} has {len(values)} numbers, frames have {channels} channels; give one a channel, or "
+            "one for all"
+        )
+    return in_order(values * channels if len(values) == 1 else values, order)
 
 
-def normalisation(mean_rgb: RGB, std_rgb: RGB, order: ChannelOrder, divide_by_255: DivideBy255) -> str:
+def normalisation(
+    mean_rgb: PerChannel,
+    std_rgb: PerChannel,
+    order: ChannelOrder,
+    divide_by_255: DivideBy255,
+    dtype: InputType = "uint8",
+) -> str:
     """Say what happens to pixels in the graph, in the form that --mean and --std take.
 
     Args:
-        mean_rgb: of pixels scaled to 0..1, red first.
+        mean_rgb: a number a channel, of pixels scaled to 0..1, red first.
         std_rgb: likewise.
         order: that the network takes.
         divide_by_255: the form in which the training gave mean and deviation.
+        dtype: of the pixels.
     """
     mean, std = (
-        ",".join(f"{value:g}" for value in in_network_order(values, order))
-        for values in training_scale(mean_rgb, std_rgb, divide_by_255)
+        ",".join(f"{value:g}" for value in in_order(values, order))
+        for values in training_scale(mean_rgb, std_rgb, divide_by_255, dtype)
     )
-    grey = " + ".join(f"{weight:g} {name}" for weight, name in zip(GREY_FROM_RGB, "RGB", strict=True))
-    pixels = f"grey ({grey})" if order == "grey" else order.upper()
     first = " (blue first)" if order == "bgr" else ""
-    white = 1 if divide_by_255 == "before" else WHITE
-    then = ", then divided by 255" if divide_by_255 == "after" else ""
-    return f"{pixels} in 0..{white}, mean {mean}, std {std}{first}{then}"
+    largest = LARGEST_VALUE[dtype]
+    scale = f" in 0..{1 if divide_by_255 == 'before' else largest}" if dtype != "float32" else ""
+    then = f", then divided by {largest}" if divide_by_255 == "after" and largest > 1 else ""
+    return f"{_pixels(order, len(mean_rgb), dtype)}{scale}, mean {mean}, std {std}{first}{then}"
+
+
+def _pixels(order: ChannelOrder, channels: int, dtype: InputType) -> str:
+    """Name the channels of a network, and their type where it is not a camera's."""
+    kind = "" if dtype == "uint8" else f" of {dtype}"
+    if order == "grey":
+        grey = " + ".join(f"{weight:g} {name}" for weight, name in zip(GREY_FROM_RGB, "RGB", strict=True))
+        return f"grey ({grey}){kind}"
+    if order == "stored":
+        return f"{channels} {'channel' if channels == 1 else 'channels'} as stored{kind}"
+    others = channels - RGB_CHANNELS
+    return f"{order.upper()}{f' and {others} more' if others else ''}{kind}"
 
 
 MOST = 2**31 - 1  # of anything counted

@@ -80,7 +80,7 @@ def command(
     ) as segmenter:
         load_ms = 1000 * (time.perf_counter() - start_s)
         total = None if seconds else 2 * (warmup + frames)
-        with open_source(source) as opened, progress("frames", total) as advance:
+        with open_source(source, segmenter.spec.input) as opened, progress("frames", total) as advance:
             check_report(json_path, engine=engine, reads=opened.files)
             report = profile(
                 segmenter,

@@ -172,10 +172,10 @@ def _refuse_endless(engine: Path, sources: tuple[str, ...]) -> None:
     from edgeseg.runtime.sources import open_source
 
     refuse_model(engine)
-    read_manifest(engine)
+    taken = read_manifest(engine).spec.input
     for source in sources:
         try:
-            with open_source(source) as opened:
+            with open_source(source, taken) as opened:
                 name, endless = opened.name, opened.frame_count is None and not opened.files
         except SourceDownError as error:
             raise UsageError(f"{error}; nothing would be kept: give -o, --show or --frames") from error

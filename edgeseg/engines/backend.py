@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.engines import registry
@@ -42,8 +41,8 @@ class Backend(Protocol):
         """The graph's outputs by name."""
         ...
 
-    def infer(self, image: NDArray[np.uint8], /) -> dict[str, NDArray[Any]]:
-        """Run one batch of images (N, H, W, 3) and return the outputs by name.
+    def infer(self, image: NDArray[Any], /) -> dict[str, NDArray[Any]]:
+        """Run one batch of images (N, H, W, C) and return the outputs by name.
 
         `image` is read during the call only. The outputs belong to the caller: the next call does not change
         them. Several threads may call at once; each gets the outputs of its own images.

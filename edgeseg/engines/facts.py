@@ -11,7 +11,7 @@ from edgeseg.spec import Int8Scheme, Lowering, Precision
 CPU = "cpu"
 """The device that stands for this processor, in every backend that runs on it."""
 
-ElementType = Literal["int32", "double", "string", "complex64"]
+ElementType = Literal["int32", "uint16", "double", "string", "complex64"]
 """ONNX's name of a tensor's type, in small letters; those that a rule is about."""
 
 

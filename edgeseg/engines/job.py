@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.engines.backend import Backend
@@ -31,7 +31,7 @@ class BuildJob:
         staging: the folder to write the engine's files into.
         model: the model in the precision asked for.
         model_sha256: of the portable model that the user named.
-        image: (N, H, W, 3) uint8, a realistic input: post-processing inside a graph depends on the data.
+        image: (N, H, W, C), a realistic input: post-processing inside a graph depends on the data.
         open_engine: opens the engine under construction, for measuring.
         timings: what was measured here before.
         passes: that make the graph faster, by their titles; None leaves it to measuring.
@@ -43,7 +43,7 @@ class BuildJob:
     model_sha256: str
     spec: ModelSpec
     request: Request
-    image: NDArray[np.uint8]
+    image: NDArray[Any]
     open_engine: OpenEngine
     timings: Timings = field(default_factory=Timings)
     passes: Mapping[str, AppliedPass] | None = None

@@ -27,8 +27,8 @@ from edgeseg.proof.underflow import UNDERFLOW
 FIX = "check the normalisation (--mean, --std, --divide-by-255) and how the weights were trained"
 
 
-def refuse_half_precision(network: Network, frame: NDArray[np.uint8]) -> None:
-    """Raise ExportError if a layer gives less than float32 for an image (H, W, 3): autocast, or .half().
+def refuse_half_precision(network: Network, frame: NDArray[Any]) -> None:
+    """Raise ExportError if a layer gives less than float32 for an image (H, W, C): autocast, or .half().
 
     Rounding to 11 or 8 bits falls differently in every library, and some have no bfloat16.
     """
@@ -57,12 +57,12 @@ def refuse_half_precision(network: Network, frame: NDArray[np.uint8]) -> None:
         )
 
 
-def check_own_error(network: Network, read: Read, frame: NDArray[np.uint8], limit: float) -> None:
+def check_own_error(network: Network, read: Read, frame: NDArray[Any], limit: float) -> None:
     """Refuse a network whose own float32 output is further from float64's than a graph's may be from it.
 
     Args:
         read: what it gave in float32, that of `frame` first.
-        frame: (H, W, 3) uint8 BGR.
+        frame: (H, W, C).
         limit: of the largest difference, over the largest value.
 
     Raises:
@@ -86,7 +86,7 @@ def check_own_error(network: Network, read: Read, frame: NDArray[np.uint8], limi
         )
 
 
-def _in_float64(network: Network, key: str, frame: NDArray[np.uint8], underflowing: list[str]) -> Any:
+def _in_float64(network: Network, key: str, frame: NDArray[Any], underflowing: list[str]) -> Any:
     """Run a copy of the network in float64; names the layers whose whole output is too small for float32."""
     program = copy.deepcopy(RawProgram(network)).eval().double()
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
@@ -19,7 +18,19 @@ from edgeseg.export.settings import Settings
 from edgeseg.export.specification import FILTER_NOTE
 from edgeseg.models.zoo import Network
 from edgeseg.palette import Background, RGBColour
-from edgeseg.spec import RGB, ChannelOrder, CRFSpec, DivideBy255, Head, Lowering, ResizeFilter, ResizePolicy
+from edgeseg.spec import (
+    RGB_CHANNELS,
+    ChannelOrder,
+    CRFSpec,
+    DivideBy255,
+    Head,
+    InputType,
+    Lowering,
+    PadSide,
+    PerChannel,
+    ResizeFilter,
+    ResizePolicy,
+)
 
 
 def export(
@@ -33,12 +44,17 @@ def export(
     prefix: str | None = None,
     num_classes: int | None = None,
     norm_eps: float | None = None,
-    mean_rgb: RGB | None = None,
-    std_rgb: RGB | None = None,
+    channels: int | None = None,
+    input_dtype: InputType | None = None,
+    mean_rgb: PerChannel | None = None,
+    std_rgb: PerChannel | None = None,
     divide_by_255: DivideBy255 | None = None,
     channel_order: ChannelOrder | None = None,
     resize: ResizePolicy | None = None,
     resize_filter: ResizeFilter | None = None,
+    pad_rgb: PerChannel | None = None,
+    pad_side: PadSide | None = None,
+    size_divisor: int | None = None,
     head: Head | None = None,
     head_threshold: float | None = None,
     output_of: int | str | None = None,
@@ -51,7 +67,7 @@ def export(
     crf_stride: int | None = None,
     palette_rgb: Sequence[RGBColour] = (),
     background: Background = "named",
-    images: NDArray[np.uint8] | None = None,
+    images: NDArray[Any] | None = None,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Exported:
     """Write a network as one ONNX file, once it is proven to compute what PyTorch computes.
@@ -73,13 +89,21 @@ def export(
         prefix: take the weights whose names begin so.
         num_classes: background included, of a network given by name; read from the weights by default.
         norm_eps: epsilon of every batch normalisation, which weights do not hold.
-        mean_rgb: of pixels scaled to 0..1, or as `divide_by_255` says; red first whatever the channel order.
+        channels: of a frame, 1 to 16; with other than a network's own also say `channel_order` (which 1 and 2
+            do not need), `mean_rgb` and `std_rgb`.
+        input_dtype: of a frame's numbers: `uint8`, `uint16` or `float32`; likewise.
+        mean_rgb: a number a channel, of pixels scaled to 0..1, or as `divide_by_255` says; of colours red
+            first whatever the channel order.
         std_rgb: likewise.
         divide_by_255: how the training normalised pixels: `before`, `never` or `after`; see `Network`.
-        channel_order: that the network takes: `rgb`, `bgr` or `grey`.
+        channel_order: that the network takes: `rgb`, `bgr`, `grey` or `stored`; see `spec.ChannelOrder`.
         resize: how a frame fills the input: `stretch`, `letterbox` or `shortest_edge`.
         resize_filter: what the training resized its pictures by: `linear`, `antialias`, `area` or `pil`; see
             `spec.InputSpec`. Where neither this nor the network says it, `linear` is guessed.
+        pad_rgb: what lies around a picture that keeps its ratio, in values of a frame's pixels; the mean by
+            default.
+        pad_side: where the bars of `letterbox` lie: `both` or `right_bottom`.
+        size_divisor: what height and width have to be multiples of.
         head: what a semantic network's output means; by default logits, if its values look like nothing else.
         head_threshold: a pixel is foreground, or has a class of a multilabel head, above this probability.
         output_of: which of a module's outputs counts, by its number or key.
@@ -93,7 +117,8 @@ def export(
         palette_rgb: a colour (0..255) for each class; well separated ones by default.
         background: the class that overlays leave unpainted, or `none`; by default class 0 if its name
             says so.
-        images: (M, H, W, 3) uint8 BGR of the input's size, to prove on besides generated ones.
+        images: (M, H, W, C) of the input's size and type, BGR where they are colours, to prove on besides
+            generated ones.
         on_step: told what happens next, for a progress display.
 
     Returns:
@@ -126,12 +151,17 @@ def export(
     )
     described = describe(
         opened.network,
+        channels=channels,
+        input_dtype=input_dtype,
         mean_rgb=mean_rgb,
         std_rgb=std_rgb,
         divide_by_255=divide_by_255,
         channel_order=channel_order,
         resize=resize,
         resize_filter=resize_filter,
+        pad_rgb=pad_rgb,
+        pad_side=pad_side,
+        size_divisor=size_divisor,
         head=head,
         head_threshold=head_threshold,
         output=output_of,
@@ -166,15 +196,39 @@ def describe(network: Network, **said: Any) -> Network:
         said: fields of `Network`.
 
     Raises:
-        UsageError: if a field is none of its choices, or the form of the normalisation is given, but not its
-            numbers.
+        UsageError: if a field is none of its choices, or the form of the normalisation, or another kind of
+            input is given, but not its numbers.
     """
+    _ask_for_pixels(network, said)
     form = said.get("divide_by_255")
     if form not in (None, network.divide_by_255) and None in (said.get("mean_rgb"), said.get("std_rgb")):
         raise UsageError(f"--divide-by-255 {form} says what --mean and --std are of: give both")
     given = {name: value for name, value in said.items() if value is not None}
     own = [*given, "divide_by_255"] if {"mean_rgb", "std_rgb"} <= given.keys() else given  # of the same form
     return dataclasses.replace(network, **given, said={**network.said, **dict.fromkeys(own, USER)})
+
+
+def _ask_for_pixels(network: Network, said: dict[str, Any]) -> None:
+    """Refuse another kind of input whose normalisation nobody says; of 1 and 2 channels know the order."""
+    channels = said.get("channels") or network.channels
+    dtype = said.get("input_dtype") or network.input_dtype
+    if (channels, dtype) == (network.channels, network.input_dtype):
+        return
+    of = f"{channels} {'channel' if channels == 1 else 'channels'} of {dtype}"
+    if None in (said.get("mean_rgb"), said.get("std_rgb")):
+        raise UsageError(
+            f"nobody says how pixels of {of} were normalised: give --mean and --std, a number a channel "
+            "(0 and 1 where they were only scaled to 0..1)"
+        )
+    if channels != network.channels and said.get("channel_order") is None:
+        if channels < RGB_CHANNELS:
+            said["channel_order"] = "stored"
+        else:
+            raise UsageError(
+                f"which of {channels} channels are colours? Say --channel-order rgb (or bgr) where the "
+                "network takes colours first, which frames hold as blue, green and red; stored where it "
+                "takes all channels as a frame holds them"
+            )
 
 
 def notes_of(network: Network) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from edgeseg.export.pytorch_intermediates import golden_intermediates, prover, r
 from edgeseg.export.reading import Read, check_labels, read
 from edgeseg.export.semantic_proof import finish_all, with_meaning
 from edgeseg.export.settings import Settings, check_head, check_settings
-from edgeseg.export.specification import specify
+from edgeseg.export.specification import describe_input, specify
 from edgeseg.export.tracing import run_eagerly, trace
 from edgeseg.files import staged_file
 from edgeseg.graph.content import MAX_FILE_BYTES
@@ -39,12 +39,13 @@ from edgeseg.models.zoo import Network
 from edgeseg.proof.parity import compare
 from edgeseg.proof.report import ParityReport
 from edgeseg.proof.verify import intermediates_prover, settle, verify
-from edgeseg.scenes.pictures import pictures
-from edgeseg.spec import OUTPUT_NAMES, ModelSpec
+from edgeseg.scenes.inputs import input_images
+from edgeseg.spec import OUTPUT_NAMES, GraphSpec, InputSpec, Lowering, ModelSpec
 
 __all__ = ["Exported", "Settings", "export_network"]
 
 SCENE_SEEDS = (0, 1)  # of the demo's generator, compared on when no images are given
+OTHER_SEEDS = range(50, 52)  # of pictures, where there are no scenes: they have a camera's colours
 GOLDEN_PICTURES = 2  # generated pictures whose outputs are kept in the file
 TRIED_PICTURES = {"semantic": 2, "instance": 4}  # generated ones the gate runs on; the best are kept
 MOST_TRIED = 16  # as many are tried, step by step, until a detector finds something
@@ -72,7 +73,7 @@ def export_network(
     output: Path,
     settings: Settings,
     *,
-    images: NDArray[np.uint8] | None = None,
+    images: NDArray[Any] | None = None,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Exported:
     """Trace a network to ONNX, compare the graph with PyTorch, and write it if they agree.
@@ -82,8 +83,8 @@ def export_network(
     Args:
         network: as `zoo.create` makes it; any module with semantic logits will do.
         output: the `.onnx` file.
-        images: (M, H, W, 3) uint8 BGR of the settings' size, prepared as the runtime prepares frames, to
-            compare on besides generated ones; synthetic scenes by default.
+        images: (M, H, W, C) of the settings' size and the network's type, prepared as the runtime prepares
+            frames, to compare on besides generated ones; synthetic scenes by default.
         on_step: told what happens next, for a progress display.
 
     Raises:
@@ -97,7 +98,7 @@ def export_network(
     check_settings(network, settings)
     _check_weights(network)
     reference_library()  # the gate needs it, minutes later
-    check_frames(images, settings.size_hw)
+    check_frames(images, describe_input(network, settings))
     with staged_file(output, ExportError) as staging:
         proof = _prove(network, settings, images, on_step)
         report = proof.report
@@ -124,10 +125,22 @@ def _check_weights(network: Network) -> None:
             raise ExportError(f"the weight {name} holds values that are not finite; the checkpoint is broken")
 
 
-def _scenes(size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+Draw = Callable[[range | tuple[int, ...]], NDArray[Any]]
+"""Draws generated images of the network's input, (M, H, W, C), one a seed."""
+
+
+def _drawing(network: Network, settings: Settings) -> Draw:
+    taken, graph = describe_input(network, settings), GraphSpec(*network.unit_scale())
+    return lambda seeds: input_images(seeds, taken, graph)
+
+
+def _others(network: Network, settings: Settings) -> NDArray[Any]:
+    """Draw what is compared on beside the golden pictures: scenes, where the input is a camera's."""
     from edgeseg.scenes.scene import generate
 
-    return np.stack([generate(seed, size_hw).image for seed in SCENE_SEEDS])
+    if not describe_input(network, settings).takes_camera_frames:
+        return _drawing(network, settings)(OTHER_SEEDS)
+    return np.stack([generate(seed, settings.size_hw).image for seed in SCENE_SEEDS])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,15 +156,16 @@ class _Proof:
 
 
 def _prove(
-    network: Network, settings: Settings, given: NDArray[np.uint8] | None, on_step: Callable[[str], None]
+    network: Network, settings: Settings, given: NDArray[Any] | None, on_step: Callable[[str], None]
 ) -> _Proof:
-    """Trace the network, and run the graph beside PyTorch on generated pictures and (M, H, W, 3) images."""
+    """Trace the network, and run the graph beside PyTorch on generated pictures and (M, H, W, C) images."""
     on_step("running PyTorch")
-    images = _scenes(settings.size_hw) if given is None else given
+    images = _others(network, settings) if given is None else given
+    draw = _drawing(network, settings)
     seen: Read | None = None
     if network.task == "semantic":
         seeds = range(TRIED_PICTURES["semantic"])
-        frames = np.concatenate([pictures(seeds, settings.size_hw), images])
+        frames = np.concatenate([draw(seeds), images])
         seen = read(network, frames, settings.batch)
         check_head(seen.reading.head.kind, settings)
     reading = None if seen is None else seen.reading
@@ -160,15 +174,15 @@ def _prove(
             reference: list[Outputs] = [*finish_all(program, seen, frames)]
             generated = reference[: len(seeds)]
         else:
-            generated = _run_on_pictures(program, settings)
+            generated = _run_on_pictures(program, settings, draw)
             reference = generated + _run_pytorch(program, images, settings.batch)
         spec = specify(network, settings, reference[0], None if reading is None else reading.head)
         if seen is not None:
             check_labels(seen, spec)
         on_step("tracing to ONNX")
-        model = _trace(program, settings)
+        model = _trace(program, describe_input(network, settings), settings.lowering)
         on_step("comparing with ONNX Runtime")
-        frames = np.concatenate([pictures(range(len(generated)), settings.size_hw), images])
+        frames = np.concatenate([draw(range(len(generated))), images])
         try:
             run = open_run(_serialise(ir.to_proto(model)))
         except EdgesegError:
@@ -191,28 +205,32 @@ def _prove(
         rules = rules_of(program, settings.size_hw)
         report = settle(report, prover(program, model, frames, settings, on_step))
         kept = _golden_seeds(generated)
-        intermediates = {seed: golden_intermediates(program, seed, settings) for seed in kept}
+        repeats = settings.batch
+        intermediates = {
+            seed: golden_intermediates(program, np.repeat(draw((seed,)), repeats, axis=0)) for seed in kept
+        }
         on_step("comparing larger frames")
         report, golden = prove_frames(report, _pytorch(program), run, spec, seeds=kept, images=given)
         return _Proof(model, spec, generated, report, limit, rules, intermediates, golden)
 
 
-def _trace(program: Program, settings: Settings) -> ir.Model:
+def _trace(program: Program, taken: InputSpec, lowering: Lowering) -> ir.Model:
     """Trace a program; a detector's graph names the intermediate values, which stay inside it."""
     names = program.output_names
     if isinstance(program, InstanceProgram):
         program = ProbedProgram(program.preprocessing, program.network).eval()
-    example = torch.zeros((settings.batch, *settings.size_hw, 3), dtype=torch.uint8)
-    traced = trace(program, example, getattr(program, "all_names", names), settings.lowering)
+    shape = (taken.batch, taken.height, taken.width, taken.channels)
+    example = torch.zeros(shape, dtype=getattr(torch, taken.dtype))
+    traced = trace(program, example, getattr(program, "all_names", names), lowering)
     return DropPaddingTaps()(KeepOutputs(names)(Tidy()(traced))).model
 
 
-def _run_on_pictures(program: Program, settings: Settings) -> list[Outputs]:
+def _run_on_pictures(program: Program, settings: Settings, draw: Draw) -> list[Outputs]:
     """Run a detector in PyTorch on pictures 0, 1, ..: on more and more of them until it finds something."""
     results: list[Outputs] = []
     while len(results) < MOST_TRIED and not any(_detections(outputs) for outputs in results):
         seeds = range(len(results), len(results) + TRIED_PICTURES["instance"])
-        results += _run_pytorch(program, pictures(seeds, settings.size_hw), settings.batch)
+        results += _run_pytorch(program, draw(seeds), settings.batch)
     return results
 
 
@@ -220,15 +238,15 @@ def _detections(outputs: Outputs) -> int:
     return int((outputs["scores"] > 0).sum()) if "scores" in outputs else 0
 
 
-def _run_pytorch(program: Program, frames: NDArray[np.uint8], batch: int) -> list[Outputs]:
-    """Run PyTorch on (M, H, W, 3) frames; the outputs of each frame."""
+def _run_pytorch(program: Program, frames: NDArray[Any], batch: int) -> list[Outputs]:
+    """Run PyTorch on (M, H, W, C) frames; the outputs of each frame."""
     return list(run_all(_pytorch(program), frames, batch))
 
 
 def _pytorch(program: Program) -> Run:
     """Let PyTorch run a program on a batch."""
 
-    def run(images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    def run(images: NDArray[Any]) -> dict[str, NDArray[Any]]:
         outputs = run_eagerly(program, torch.from_numpy(images))
         named = {name: tensor.numpy() for name, tensor in zip(program.output_names, outputs, strict=True)}
         for name, array in named.items():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.graph.golden.frames import GoldenFrame
@@ -26,7 +26,7 @@ def prove_frames(
     spec: ModelSpec,
     *,
     seeds: Sequence[int],
-    images: NDArray[np.uint8] | None,
+    images: NDArray[Any] | None,
 ) -> tuple[ParityReport, tuple[GoldenFrame, ...]]:
     """Prove a graph on enlarged pictures, and on enlarged images if any are given.
 
@@ -35,7 +35,7 @@ def prove_frames(
         pytorch: what is right.
         run: the graph.
         seeds: of the generated pictures, taken in turn.
-        images: (M, H, W, 3) uint8 BGR of the input's size.
+        images: (M, H, W, C) of the input's size and type.
 
     Returns:
         The report with what was found, and the frames of generated pictures, to prove by later. None where
@@ -50,9 +50,9 @@ def prove_frames(
     if images is not None:
         given = [GoldenFrame(FIRST_OF_IMAGES + i % len(images), size, {}) for i, size in enumerate(sizes)]
 
-    def draw(frame: GoldenFrame) -> NDArray[np.uint8]:
+    def draw(frame: GoldenFrame) -> NDArray[Any]:
         if images is None or frame.seed < FIRST_OF_IMAGES:
-            return drawn(frame, input_hw)
+            return drawn(frame, spec)
         return enlarged(images[frame.seed - FIRST_OF_IMAGES], frame.size_hw, frame.seed)
 
     frames = (*generated, *given)

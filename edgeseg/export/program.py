@@ -19,7 +19,15 @@ from edgeseg.models.in_graph_crf import InGraphCRF
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.network_outputs import tensor_at
 from edgeseg.models.zoo import Network
-from edgeseg.spec import DENSE_CRF, GREY_FROM_RGB, WHITE, ChannelOrder
+from edgeseg.spec import (
+    DENSE_CRF,
+    GREY_FROM_RGB,
+    LARGEST_VALUE,
+    RGB_CHANNELS,
+    ChannelOrder,
+    InputType,
+    in_order,
+)
 
 BINARY = 2  # classes
 
@@ -30,33 +38,42 @@ class Preprocessing(nn.Module):
     The cast comes first because TensorRT takes uint8 as an input but does not compute with it.
 
     Args:
-        mean_rgb: of pixels scaled to 0..1, red first.
+        mean_rgb: a number a channel, of pixels scaled to 0..1; of colours red first.
         std_rgb: likewise.
         channel_order: of the result.
+        dtype: of the image.
     """
 
     def __init__(
-        self, mean_rgb: Sequence[float], std_rgb: Sequence[float], channel_order: ChannelOrder = "rgb"
+        self,
+        mean_rgb: Sequence[float],
+        std_rgb: Sequence[float],
+        channel_order: ChannelOrder = "rgb",
+        dtype: InputType = "uint8",
     ) -> None:
         super().__init__()
-        step = -1 if channel_order == "bgr" else 1
         mean, std = (
-            torch.tensor(value[::step], dtype=torch.float64).reshape(1, 3, 1, 1)
+            torch.tensor(in_order(value, channel_order), dtype=torch.float64).reshape(1, -1, 1, 1)
             for value in (mean_rgb, std_rgb)
         )
         # (x / 255 - mean) / std = x * scale + shift
-        self.register_buffer("scale", (1.0 / (WHITE * std)).float())
+        self.register_buffer("scale", (1.0 / (LARGEST_VALUE[dtype] * std)).float())
         self.register_buffer("shift", (-mean / std).float())
-        self.is_bgr, self.is_grey = channel_order == "bgr", channel_order == "grey"
-        if not self.is_bgr:
-            self.register_buffer("rgb_from_bgr", torch.tensor([2, 1, 0]))
+        self.channels = len(mean_rgb)  # of the image
+        self.reorders, self.is_grey = channel_order in ("rgb", "grey"), channel_order == "grey"
+        if self.reorders:
+            others = range(RGB_CHANNELS, len(mean_rgb))
+            self.register_buffer("rgb_from_bgr", torch.tensor([2, 1, 0, *others]))
         if self.is_grey:
             self.register_buffer("grey_from_rgb", torch.tensor(GREY_FROM_RGB).reshape(1, 3, 1, 1))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Turn uint8 BGR (N, H, W, 3) into float32 RGB or BGR (N, 3, H, W), or grey (N, 1, H, W)."""
+        """Turn (N, H, W, C) of any type into float32 (N, C, H, W), or grey (N, 1, H, W).
+
+        Of an image whose first channels are colours, these come as blue, green and red.
+        """
         planes = image.to(torch.float32).permute(0, 3, 1, 2)
-        if not self.is_bgr:
+        if self.reorders:
             planes = planes.index_select(1, cast(Tensor, self.rgb_from_bgr))
         normalised = planes * cast(Tensor, self.scale) + cast(Tensor, self.shift)
         if self.is_grey:  # the weights add up to 1, so that grey may as well be taken after normalisation
@@ -73,7 +90,7 @@ class RawProgram(nn.Module):
         self.network = network.module
 
     def forward(self, image: Tensor) -> Any:
-        """Run on uint8 BGR (N, H, W, 3)."""
+        """Run on (N, H, W, C)."""
         return self.network(self.preprocessing(image))
 
 
@@ -115,7 +132,7 @@ class SemanticProgram(nn.Module):
         """Score every pixel.
 
         Args:
-            image: (N, H, W, 3) uint8 BGR.
+            image: (N, H, W, C), see `Preprocessing`.
 
         Returns:
             labels (N, H, W) uint8, if wanted, and logits (N, C, h, w) float32 at the network's own stride, or
@@ -151,7 +168,7 @@ class InstanceProgram(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Find the objects in uint8 BGR (N, H, W, 3); returns the fields of `Detections`."""
+        """Find the objects in (N, H, W, C); returns the fields of `Detections`."""
         return tuple(self.network(self.preprocessing(image)))
 
 
@@ -169,7 +186,7 @@ class ProbedProgram(InstanceProgram):
         self.all_names = (*self.output_names, *(name for name in intermediates if name not in doubled))
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Find the objects in uint8 BGR (N, H, W, 3); returns one tensor for each of `all_names`."""
+        """Find the objects in (N, H, W, C); returns one tensor for each of `all_names`."""
         values: dict[str, Tensor] = {}
         detections = self.network(self.preprocessing(image), values.__setitem__)
         values.update(zip(self.output_names, detections, strict=True))
@@ -210,7 +227,7 @@ def open_program(network: Network, settings: Settings, reading: Reading | None =
 
 
 def _preprocessing(network: Network) -> Preprocessing:
-    return Preprocessing(*network.unit_scale(), network.channel_order)
+    return Preprocessing(*network.unit_scale(), network.channel_order, network.input_dtype)
 
 
 def _labels(logits: Tensor, size_hw: tuple[int, int]) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import onnx_ir as ir
 import torch
 from numpy.typing import NDArray
@@ -24,14 +23,13 @@ from edgeseg.models import roi_heads, rpn
 from edgeseg.models.boxes import MAX_LOG_SCALE
 from edgeseg.proof.intermediates import IntermediatesGate, IntermediatesProof, Reference, golden_numbers
 from edgeseg.proof.verify import AnyScore, ProveIntermediates
-from edgeseg.scenes.pictures import pictures
 
 
 def pytorch_reference(program: InstanceProgram) -> Reference:
     """Let PyTorch compute a detector's numbers."""
 
     @torch.inference_mode()
-    def reference(images: NDArray[np.uint8], other: Intermediates) -> Intermediates:
+    def reference(images: NDArray[Any], other: Intermediates) -> Intermediates:
         network = program.network
         levels = network.pyramid(program.preprocessing(torch.from_numpy(images)))
         numbers: dict[str, Tensor] = {}
@@ -52,7 +50,8 @@ def rules_of(program: InstanceProgram, size_hw: tuple[int, int]) -> Selection:
     network = program.network
     proposer, heads = network.rpn, network.roi_heads
     with torch.inference_mode():
-        levels = network.pyramid(program.preprocessing(torch.zeros((1, *size_hw, 3), dtype=torch.uint8)))
+        blank = torch.zeros((1, *size_hw, program.preprocessing.channels))
+        levels = network.pyramid(program.preprocessing(blank))
     grids = [(level.shape[2], level.shape[3]) for level in levels]
     cells = proposer.cell_anchors()
     anchors = [len(cell) * rows * columns for cell, (rows, columns) in zip(cells, grids, strict=True)]
@@ -85,11 +84,11 @@ def rules_of(program: InstanceProgram, size_hw: tuple[int, int]) -> Selection:
 def prover(
     program: InstanceProgram,
     graph: ir.Model,
-    frames: NDArray[np.uint8],
+    frames: NDArray[Any],
     settings: Settings,
     on_step: Callable[[str], None],
 ) -> ProveIntermediates:
-    """Prove the intermediate values of a traced graph by PyTorch's, on frames (M, H, W, 3)."""
+    """Prove the intermediate values of a traced graph by PyTorch's, on frames (M, H, W, C)."""
 
     def prove(any_score: AnyScore) -> IntermediatesProof:
         on_step("comparing candidates of any score" if any_score else "comparing intermediate values")
@@ -103,15 +102,19 @@ def prover(
     return prove
 
 
-def golden_intermediates(program: InstanceProgram, seed: int, settings: Settings) -> Outputs:
-    """Sample the intermediate values' numbers in one picture, of some of PyTorch's own proposals there."""
+def golden_intermediates(program: InstanceProgram, image: NDArray[Any]) -> Outputs:
+    """Sample the intermediate values' numbers in one picture, of some of PyTorch's own proposals there.
+
+    Args:
+        image: (N, H, W, C), the picture repeated.
+    """
     program_of_all = ProbedProgram(program.preprocessing, program.network)
-    image = np.repeat(pictures((seed,), settings.size_hw), settings.batch, axis=0)
     intermediates = dict(
         zip(program_of_all.all_names, run_eagerly(program_of_all, torch.from_numpy(image)), strict=True)
     )
     boxes = intermediates["proposals.boxes"][0][intermediates["proposals.scores"][0] > 0].numpy()
-    return golden_numbers(pytorch_reference(program), image, boxes, rules_of(program, settings.size_hw))
+    size_hw = (image.shape[1], image.shape[2])
+    return golden_numbers(pytorch_reference(program), image, boxes, rules_of(program, size_hw))
 
 
 def _box(anchor: NDArray[Any]) -> tuple[float, float, float, float]:

@@ -40,8 +40,8 @@ class Read:
     notes: tuple[str, ...]
 
 
-def read(network: Network, frames: NDArray[np.uint8], batch: int) -> Read:
-    """Run a semantic network on (M, H, W, 3) images, choose among its outputs, and settle what that means.
+def read(network: Network, frames: NDArray[Any], batch: int) -> Read:
+    """Run a semantic network on (M, H, W, C) images, choose among its outputs, and settle what that means.
 
     Raises:
         ExportError: if the network fails, or gives nothing that can be read.
@@ -52,7 +52,7 @@ def read(network: Network, frames: NDArray[np.uint8], batch: int) -> Read:
     chosen: Output | None = None
     everything: list[Output] = []
 
-    def run(images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    def run(images: NDArray[Any]) -> dict[str, NDArray[Any]]:
         nonlocal chosen, everything
         output = run_eagerly(program, torch.from_numpy(images))
         if chosen is None:

@@ -26,10 +26,8 @@ PERCENT = 100.0
 HEAVY_BYTES = 1 << 24  # of an image's logits: milliseconds to copy and to pick labels from
 
 
-def finish_all(
-    program: SemanticProgram, read: Read, frames: NDArray[np.uint8]
-) -> list[dict[str, NDArray[Any]]]:
-    """Finish in PyTorch what the network gave for (M, H, W, 3) frames; the program's outputs of each."""
+def finish_all(program: SemanticProgram, read: Read, frames: NDArray[Any]) -> list[dict[str, NDArray[Any]]]:
+    """Finish in PyTorch what the network gave for (M, H, W, C) frames; the program's outputs of each."""
     results = []
     with torch.inference_mode():
         for raw, frame in zip(read.raws, frames, strict=True):

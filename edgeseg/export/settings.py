@@ -11,7 +11,17 @@ from edgeseg.export.crf import stride_of
 from edgeseg.models.zoo import Network
 from edgeseg.palette import Background, RGBColour
 from edgeseg.proof.tolerances import FP32, Tolerances
-from edgeseg.spec import LOGITS_HEAD, MAX_SIDE, WHITE, CRFSpec, Head, HeadSpec, Lowering
+from edgeseg.spec import (
+    LARGEST_VALUE,
+    LOGITS_HEAD,
+    MAX_SIDE,
+    RGB_CHANNELS,
+    CRFSpec,
+    Head,
+    HeadSpec,
+    Lowering,
+    PerChannel,
+)
 
 MOST_DETECTIONS = 1000  # an image; far more than any mask head is run on
 
@@ -65,9 +75,16 @@ def check_settings(network: Network, settings: Settings) -> None:
         raise UsageError(f"the input must be 1 to {MAX_SIDE} pixels a side, got {height}x{width}")
     if settings.batch < 1:
         raise UsageError(f"the batch must be at least 1, got {settings.batch}")
+    _check_divisor(network, settings.size_hw)
     _check_normalisation(network)
+    _check_padding(network)
     if settings.crf is None and settings.crf_stride is not None:
         raise UsageError("a stride of the CRF was given, but no CRF asked for; add --crf")
+    if settings.crf is not None and (network.channels, network.input_dtype) != (RGB_CHANNELS, "uint8"):
+        raise UsageError(
+            "the CRF looks at the colours of a camera's frame, 3 channels of uint8; this network takes "
+            f"{network.channels} of {network.input_dtype}: export it without --crf"
+        )
     if network.task == "semantic":
         if settings.crf is not None:
             crf_stride_of(settings)
@@ -130,17 +147,42 @@ def crf_stride_of(settings: Settings) -> int | None:
     return stride_of(settings.size_hw, settings.batch, settings.crf_stride) if settings.crf else None
 
 
+def _check_divisor(network: Network, size_hw: tuple[int, int]) -> None:
+    divisor = network.size_divisor
+    if any(side % divisor for side in size_hw):
+        height, width = (max(round(side / divisor), 1) * divisor for side in size_hw)
+        raise UsageError(
+            f"the network takes sides that are multiples of {divisor}, got {size_hw[0]}x{size_hw[1]}; "
+            f"the nearest is --size {height}x{width}"
+        )
+
+
+def _check_padding(network: Network) -> None:
+    if network.input_dtype == "float32":
+        return
+    most = LARGEST_VALUE[network.input_dtype]
+    if not all(0 <= value <= most and float(value).is_integer() for value in network.padding()):
+        raise UsageError(
+            f"the padding is of pixels as frames have them, whole numbers 0 to {most}, got "
+            f"{_listed(network.padding())}"
+        )
+
+
 def _check_normalisation(network: Network) -> None:
     mean, std, form = network.mean_rgb, network.std_rgb, network.divide_by_255
-    white = 1 if form == "before" else WHITE
-    if not all(0.0 <= value <= white for value in mean) or not all(0.0 < value <= white for value in std):
+    if network.input_dtype == "float32":  # such as degrees, metres, or what was scaled already
+        if not all(value > 0.0 for value in std):
+            raise UsageError(f"the deviation of float32 pixels must be above 0, got {_listed(std)}")
+        return
+    largest = LARGEST_VALUE[network.input_dtype]
+    white = 1 if form == "before" else largest
+    if not _are_of(mean, std, white):
         fix = ""
-        if form == "before" and all(
-            0.0 <= m <= WHITE and 0.0 < s <= WHITE for m, s in zip(mean, std, strict=True)
-        ):
+        if form == "before" and _are_of(mean, std, largest):
             fix = (
-                "; where the training computed (x - mean) / std from pixels x in 0..255, say "
-                "--divide-by-255 never; where it computed ((x - mean) / std) / 255, --divide-by-255 after"
+                f"; where the training computed (x - mean) / std from pixels x in 0..{largest}, say "
+                f"--divide-by-255 never; where it computed ((x - mean) / std) / {largest}, "
+                "--divide-by-255 after"
             )
         raise UsageError(
             f"mean and deviation are of pixels scaled to 0..{white} (--divide-by-255 {form}): the mean must "
@@ -152,6 +194,11 @@ def _check_normalisation(network: Network) -> None:
             f"a grey network has one mean and one deviation, got {_listed(mean)} and {_listed(std)}; "
             "give each as one number, such as --mean 0.5 --std 0.5"
         )
+
+
+def _are_of(mean: PerChannel, std: PerChannel, white: int) -> bool:
+    """Whether they can be those of pixels in 0..white."""
+    return all(0.0 <= value <= white for value in mean) and all(0.0 < value <= white for value in std)
 
 
 def _listed(values: Sequence[float]) -> str:

@@ -22,7 +22,6 @@ from edgeseg.spec import (
     LOGITS_HEAD,
     MAX_CLASSES,
     OUTPUT_NAMES,
-    WHITE,
     GraphSpec,
     HeadSpec,
     InputSpec,
@@ -32,6 +31,7 @@ from edgeseg.spec import (
     Provenance,
     ResizeFilter,
     Thresholds,
+    in_order,
 )
 
 GUESSED_FILTER: ResizeFilter = "linear"
@@ -100,8 +100,7 @@ def specify(
 
 def describe_input(network: Network, settings: Settings) -> InputSpec:
     """Say what the graph will take, and how a frame becomes it; the settings must have been checked."""
-    mean_rgb, _ = network.unit_scale()
-    red, green, blue = (round(WHITE * value) for value in mean_rgb)  # 0 after normalisation
+    stored = network.channel_order == "stored"
     return InputSpec(
         height=settings.size_hw[0],
         width=settings.size_hw[1],
@@ -109,7 +108,12 @@ def describe_input(network: Network, settings: Settings) -> InputSpec:
         resize=network.resize,
         resize_filter=network.resize_filter or GUESSED_FILTER,
         resize_filter_known=network.resize_filter is not None,
-        pad_bgr=(blue, green, red),
+        pad_bgr=in_order(network.padding(), "stored" if stored else "bgr"),
+        channel_order="stored" if stored else "bgr",
+        pad_side=network.pad_side,
+        size_divisor=network.size_divisor,
+        channels=network.channels,
+        dtype=network.input_dtype,
     )
 
 

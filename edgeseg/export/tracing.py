@@ -28,7 +28,7 @@ def run_eagerly(program: nn.Module, image: Tensor) -> tuple[Tensor, ...]:
     """Run the program in PyTorch.
 
     Args:
-        image: (N, H, W, 3) uint8 BGR.
+        image: (N, H, W, C).
 
     Raises:
         ExportError: naming the line of the network that failed.
@@ -124,7 +124,10 @@ def _channel_advice(error: BaseException) -> str:
         )
     if (wanted, got) == ("3", "1"):
         return "; it takes colours: say --channel-order rgb, or bgr"
-    return f"; networks get RGB images of 3 channels, or grey ones of 1, and never {wanted}"
+    return (
+        f"; if it takes images of {wanted} channels, say --channels {wanted}, or return "
+        f'Network(module, "semantic", channels={wanted}, ...)'
+    )
 
 
 def _untranslated(error: BaseException) -> str:

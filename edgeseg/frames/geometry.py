@@ -72,14 +72,15 @@ def place(frame_hw: tuple[int, int], spec: InputSpec) -> Placement:
     """Find where a frame of this size lies in the input, by the spec's resize policy.
 
     `stretch` fills the input. `letterbox` takes the largest scale that fits, rounds, and centres (the odd
-    pixel goes right and below). `shortest_edge` follows torchvision's detection models: the short side comes
-    to the input's, the long side is truncated (480x640 becomes 800x1066), the picture lies at the top left;
-    a frame of another aspect ratio than the input's shrinks until it fits.
+    pixel goes right and below), or puts the picture at the top left, as `pad_side` says. `shortest_edge`
+    follows torchvision's detection models: the short side comes to the input's, the long side is truncated
+    (480x640 becomes 800x1066), the picture lies at the top left; a frame of another aspect ratio than the
+    input's shrinks until it fits.
     """
     input_hw = (spec.height, spec.width)
     height, width = resized_hw(frame_hw, input_hw, spec.resize)
     top, left = 0, 0
-    if spec.resize == "letterbox":
+    if spec.resize == "letterbox" and spec.pad_side == "both":
         top, left = (spec.height - height) // 2, (spec.width - width) // 2
     return Placement(frame_hw, input_hw, top, left, height, width)
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.frames.resize_kernel import fastest, resize_by_kernel, resize_by_numpy
+from edgeseg.frames.resize_kernel import KERNEL_CHANNELS, fastest, resize_by_kernel, resize_by_numpy
 from edgeseg.frames.resize_weights import Axis, box, triangle
 from edgeseg.spec import ResizeFilter
 
 _PIXEL_STRIDES = (3, 1)  # bytes
+_AREA_CHANNELS = 4  # the most that OpenCV's INTER_AREA takes
 
 
-def resize(frame: NDArray[np.uint8], out: NDArray[np.uint8], by: ResizeFilter) -> None:
+def resize(frame: NDArray[Any], out: NDArray[Any], by: ResizeFilter) -> None:
     """Fill `out` with the whole frame.
 
     Every value is within one grey level of what the filter's own library gives: for `linear` OpenCV's
@@ -22,12 +25,16 @@ def resize(frame: NDArray[np.uint8], out: NDArray[np.uint8], by: ResizeFilter) -
     two weigh alike, and differ in what they round on the way; here both are rounded once.
 
     Args:
-        frame: (H, W, 3) uint8 of any strides.
-        out: (h, w, 3) uint8, written to; its pixels lie one behind the other, its rows may lie anywhere.
+        frame: (H, W, C) uint8, uint16 or float32 of any strides.
+        out: (h, w, C) of the same type, written to; its pixels lie one behind the other, its rows may lie
+            anywhere.
     """
     size_wh = (out.shape[1], out.shape[0])
     if by == "linear":
         cv2.resize(frame, size_wh, dst=out, interpolation=cv2.INTER_LINEAR)
+        return
+    if out.dtype != np.uint8 or out.shape[2] != KERNEL_CHANNELS:
+        _resize_any(frame, out, by)
         return
     kernel = fastest()
     if by == "area" and (kernel is None or _is_opencvs(frame.shape[:2], out.shape[:2])):
@@ -42,6 +49,21 @@ def resize(frame: NDArray[np.uint8], out: NDArray[np.uint8], by: ResizeFilter) -
         resize_by_numpy(frame, rows, columns, out)
     else:
         resize_by_kernel(kernel, frame, rows, columns, out)
+
+
+def _resize_any(frame: NDArray[Any], out: NDArray[Any], by: ResizeFilter) -> None:
+    """Do by OpenCV or NumPy what the kernel does for the pixels of cameras."""
+    if by == "area":
+        size_wh = (out.shape[1], out.shape[0])
+        for first in range(0, out.shape[2], _AREA_CHANNELS):
+            part = slice(first, first + _AREA_CHANNELS)
+            planes = np.ascontiguousarray(frame[:, :, part])
+            shrunk = cv2.resize(planes, size_wh, interpolation=cv2.INTER_AREA)
+            out[:, :, part] = shrunk.reshape(*out.shape[:2], -1)
+        return
+    rows: Axis = triangle(frame.shape[0], out.shape[0])
+    columns: Axis = triangle(frame.shape[1], out.shape[1])
+    resize_by_numpy(np.ascontiguousarray(frame), rows, columns, out)
 
 
 def _is_opencvs(frame_hw: tuple[int, ...], out_hw: tuple[int, ...]) -> bool:

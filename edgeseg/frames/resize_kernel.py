@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from edgeseg.frames.resize_weights import Axis
 
 _AVX2, _FMA3 = 11, 12  # as cv2.checkHardwareSupport numbers them
-_CHANNELS = 3
+KERNEL_CHANNELS = 3
 _READ_BEHIND = 1  # floats: the kernel reads pixels by four
 
 
@@ -40,7 +41,7 @@ def resize_by_kernel(
         rows, columns: (h,) and (w,).
         out: (h, w, 3), likewise.
     """
-    line = np.zeros((frame.shape[1] + columns.weight.shape[1]) * _CHANNELS + _READ_BEHIND, np.float32)
+    line = np.zeros((frame.shape[1] + columns.weight.shape[1]) * KERNEL_CHANNELS + _READ_BEHIND, np.float32)
     _open(name).edgeseg_resize(
         *(frame.ctypes.data, frame.strides[0], *frame.shape[:2]),
         *(out.ctypes.data, out.strides[0], *out.shape[:2]),
@@ -50,15 +51,16 @@ def resize_by_kernel(
     )
 
 
-def resize_by_numpy(frame: NDArray[np.uint8], rows: Axis, columns: Axis, out: NDArray[np.uint8]) -> None:
-    """Do what `resize_by_kernel` does, in several times its time."""
-    lines = _weigh(frame, rows).transpose(1, 0, 2)  # (W, h, 3)
-    pixels = _weigh(np.ascontiguousarray(lines), columns).transpose(1, 0, 2)  # (h, w, 3)
-    np.copyto(out, pixels + np.float32(0.5), casting="unsafe")
+def resize_by_numpy(frame: NDArray[Any], rows: Axis, columns: Axis, out: NDArray[Any]) -> None:
+    """Do what `resize_by_kernel` does, in several times its time, for any channels; floats stay unrounded."""
+    lines = _weigh(frame, rows).transpose(1, 0, 2)  # (W, h, C)
+    pixels = _weigh(np.ascontiguousarray(lines), columns).transpose(1, 0, 2)  # (h, w, C)
+    rounding = np.float32(0.0 if out.dtype == np.float32 else 0.5)
+    np.copyto(out, pixels + rounding, casting="unsafe")
 
 
-def _weigh(image: NDArray[np.uint8] | NDArray[np.float32], axis: Axis) -> NDArray[np.float32]:
-    """Weigh the rows of (H, W, 3)."""
+def _weigh(image: NDArray[Any], axis: Axis) -> NDArray[np.float32]:
+    """Weigh the rows of (H, W, C)."""
     weighed = np.empty((len(axis.first), *image.shape[1:]), np.float32)
     for row, first, weight in zip(weighed, axis.first, axis.weight, strict=True):
         taken = image[first : first + len(weight)].reshape(-1, row.size)

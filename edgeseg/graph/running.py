@@ -12,24 +12,25 @@ from numpy.typing import NDArray
 from edgeseg.errors import ExportError, ShapeError
 from edgeseg.extras import require
 from edgeseg.reading import reason_of
+from edgeseg.spec import InputSpec
 
 REFERENCE = "onnxruntime"  # in which graphs run that engines are compared with
 LOG_FATAL_ONLY = 4  # errors are raised, too
 
-Run = Callable[[NDArray[np.uint8]], Mapping[str, NDArray[Any]]]
-"""Runs an artifact on one batch: uint8 (N, H, W, 3) BGR -> outputs by name."""
+Run = Callable[[NDArray[Any]], Mapping[str, NDArray[Any]]]
+"""Runs an artifact on one batch: (N, H, W, C) of its input's type -> outputs by name."""
 
 
-def remembering(run: Run, images: NDArray[np.uint8]) -> Run:
+def remembering(run: Run, images: NDArray[Any]) -> Run:
     """Let a run compute each of these images once, however often it is asked for them.
 
     Args:
-        images: (M, H, W, 3) uint8 BGR; what is computed of others is not kept.
+        images: (M, H, W, C); what is computed of others is not kept.
     """
     wanted = {image.tobytes() for image in images}
     known: dict[bytes, dict[str, NDArray[Any]]] = {}
 
-    def remembered(batch: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
+    def remembered(batch: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
         keys = [image.tobytes() for image in batch]
         if known.keys() >= set(keys):
             return {name: np.stack([known[key][name] for key in keys]) for name in known[keys[0]]}
@@ -77,7 +78,7 @@ def open_run(model: Path | bytes, *, as_written: bool = False) -> Run:
     vars(session).pop("_model_bytes", None)  # kept for the fallback alone: once more the size of the model
     names = [output.name for output in session.get_outputs()]
 
-    def run(images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    def run(images: NDArray[Any]) -> dict[str, NDArray[Any]]:
         try:
             outputs = session.run(names, {"image": images})
         except Exception as error:  # as above
@@ -87,18 +88,19 @@ def open_run(model: Path | bytes, *, as_written: bool = False) -> Run:
     return run
 
 
-def check_frames(frames: NDArray[np.uint8] | None, size_hw: tuple[int, int]) -> None:
-    """Refuse what is no (M, H, W, 3) uint8 of a model's size. Raises ShapeError."""
-    if frames is not None and (frames.dtype != np.uint8 or frames.shape[1:] != (*size_hw, 3)):
-        wanted = f"(M, {size_hw[0]}, {size_hw[1]}, 3) uint8"
+def check_frames(frames: NDArray[Any] | None, taken: InputSpec) -> None:
+    """Refuse what is no (M, H, W, C) of an input's size, channels and type. Raises ShapeError."""
+    shape = (taken.height, taken.width, taken.channels)
+    if frames is not None and (frames.dtype != taken.dtype or frames.shape[1:] != shape):
+        wanted = f"(M, {', '.join(map(str, shape))}) {taken.dtype}"
         raise ShapeError(f"images must be {wanted}, got {frames.shape} {frames.dtype}")
 
 
-def run_all(run: Run, images: NDArray[np.uint8], batch: int) -> list[dict[str, NDArray[Any]]]:
+def run_all(run: Run, images: NDArray[Any], batch: int) -> list[dict[str, NDArray[Any]]]:
     """Run an artifact of a fixed batch size on any number of images.
 
     Args:
-        images: (M, H, W, 3) uint8 BGR; the last batch is filled with its last image.
+        images: (M, H, W, C); the last batch is filled with its last image.
 
     Returns:
         The outputs of each image, without the batch axis.

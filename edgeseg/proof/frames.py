@@ -45,8 +45,8 @@ from edgeseg.proof.report import ParityReport
 from edgeseg.proof.resizing import reference_input
 from edgeseg.proof.tolerances import Tolerances
 from edgeseg.scenes.enlarged import enlarged
-from edgeseg.scenes.pictures import picture
-from edgeseg.spec import ModelSpec
+from edgeseg.scenes.inputs import input_image
+from edgeseg.spec import LARGEST_VALUE, InputType, ModelSpec
 
 SCALES = ((2.0, 2.0), (2.2, 3.3), (6.0, 4.0))
 """Of the input's height and width: twice, wider by 3.3, taller by 6."""
@@ -63,8 +63,12 @@ NOT_COMPARED = (
     "detections prove little of this detector and its intermediate values were proven instead"
 )
 
-Draw = Callable[[GoldenFrame], NDArray[np.uint8]]
-"""Makes a golden frame's pixels, (H, W, 3) uint8 BGR."""
+LEVEL_OF_FLOATS = 1e-3
+"""Of a channel's largest value: what counts as a level of float32 pixels. OpenCV's float32 coordinates move
+them by 6e-6 of it; another filter, or half a pixel, by 0.05 and more."""
+
+Draw = Callable[[GoldenFrame], NDArray[Any]]
+"""Makes a golden frame's pixels, (H, W, C) of the input's type."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +76,15 @@ class Inputs:
     """Frames in the network's input.
 
     Attributes:
-        own: (M, H, W, 3) uint8 as the runtime prepares them.
+        own: (M, H, W, C) of the input's type as the runtime prepares them.
         placements: where each frame lies in it.
-        defined: (M, H, W, 3) uint8 by the filter's definition, rounded.
+        defined: (M, H, W, C) of that type by the filter's definition, rounded.
         levels: largest difference of `own` from the definition, in grey levels, and of which frame size.
     """
 
-    own: NDArray[np.uint8]
+    own: NDArray[Any]
     placements: tuple[Placement, ...]
-    defined: NDArray[np.uint8]
+    defined: NDArray[Any]
     levels: tuple[float, tuple[int, int]]
 
     @classmethod
@@ -95,8 +99,8 @@ class Inputs:
             reference = reference_input(frame, spec.input)
             own.append(prepared.image[0].copy())
             placements.append(prepared.placement)
-            defined.append(np.floor(reference + np.float32(0.5)).clip(0, 255).astype(np.uint8))
-            levels.append((float(np.abs(own[-1] - reference).max()), golden.size_hw))
+            defined.append(_rounded(reference, spec.input.dtype))
+            levels.append((_levels_apart(own[-1], reference), golden.size_hw))
         return cls(np.stack(own), tuple(placements), np.stack(defined), max(levels))
 
 
@@ -106,14 +110,31 @@ def frame_sizes(input_hw: tuple[int, int]) -> list[tuple[int, int]]:
     return [size for size in sizes if size[0] * size[1] <= current().pixels]
 
 
-def drawn(golden: GoldenFrame, input_hw: tuple[int, int]) -> NDArray[np.uint8]:
+def _rounded(pixels: NDArray[np.float32], dtype: InputType) -> NDArray[Any]:
+    """Round to the type, which float32 needs not."""
+    if dtype == "float32":
+        return pixels
+    rounded: NDArray[Any] = np.floor(pixels + np.float32(0.5)).clip(0, LARGEST_VALUE[dtype]).astype(dtype)
+    return rounded
+
+
+def _levels_apart(own: NDArray[Any], reference: NDArray[np.float32]) -> float:
+    """Give the largest difference (H, W, C) in grey levels; those of floats are parts of a peak."""
+    apart = np.abs(own - reference)
+    if own.dtype != np.float32:
+        return float(apart.max())
+    peak = np.abs(reference).max(axis=(0, 1))
+    return float((apart / np.where(peak > 0, LEVEL_OF_FLOATS * peak, 1)).max())
+
+
+def drawn(golden: GoldenFrame, spec: ModelSpec) -> NDArray[Any]:
     """Draw a generated frame: the picture of its seed at the input's size, enlarged."""
-    return enlarged(picture(golden.seed, input_hw), golden.size_hw, golden.seed)
+    return enlarged(input_image(golden.seed, spec.input, spec.graph), golden.size_hw, golden.seed)
 
 
 def drawing(spec: ModelSpec) -> Draw:
     """Draw generated frames for a model."""
-    return lambda golden: drawn(golden, (spec.input.height, spec.input.width))
+    return lambda golden: drawn(golden, spec)
 
 
 def golden_frames(

@@ -53,8 +53,8 @@ MAX_INTERMEDIATE_ERROR = "max_stage_error"  # a figure of reports: the largest r
 GOLDEN_REGIONS = 16  # boxes that the heads' golden numbers are of
 GOLDEN_NUMBERS = 256  # that are kept of each array
 
-Reference = Callable[[NDArray[np.uint8], Intermediates], Intermediates]
-"""Computes the numbers of a batch (N, H, W, 3): those of GIVEN, from another's intermediate values."""
+Reference = Callable[[NDArray[Any], Intermediates], Intermediates]
+"""Computes the numbers of a batch (N, H, W, C): those of GIVEN, from another's intermediate values."""
 
 
 @dataclass
@@ -123,13 +123,13 @@ class IntermediatesGate:
     batch: int
     limit: Tolerances = FP32
 
-    def prove(self, run: Run, reference: Reference, images: NDArray[np.uint8]) -> IntermediatesProof:
+    def prove(self, run: Run, reference: Reference, images: NDArray[Any]) -> IntermediatesProof:
         """Prove an artifact that exposes its intermediate values.
 
         Args:
             run: the artifact, with the outputs of `ExposeIntermediates`.
             reference: what its numbers are compared with.
-            images: (M, H, W, 3) uint8 BGR.
+            images: (M, H, W, C).
         """
         proof = IntermediatesProof()
         for first in range(0, len(images), self.batch):
@@ -142,7 +142,7 @@ class IntermediatesGate:
         return proof
 
     def prove_golden(
-        self, run: Run, heads: Reference, golden: Sequence[Intermediates], images: NDArray[np.uint8]
+        self, run: Run, heads: Reference, golden: Sequence[Intermediates], images: NDArray[Any]
     ) -> IntermediatesProof:
         """Prove a portable model by what PyTorch computed of some boxes, without PyTorch.
 
@@ -150,7 +150,7 @@ class IntermediatesGate:
             run: the model, with the outputs of `ExposeIntermediates`.
             heads: the model as it computes from given boxes, `portable_reference`.
             golden: of each picture, as `golden_numbers` samples them.
-            images: those pictures (M, H, W, 3).
+            images: those pictures (M, H, W, C).
         """
         proof = IntermediatesProof()
         for expected, image in zip(golden, images, strict=True):
@@ -178,7 +178,7 @@ def portable_reference(model: ir.Model) -> Reference:
     computed = {name_of(value) for node in model.graph for value in node.outputs}
     numbers = sorted(name for name in computed if without_level(name) in NUMBERS)
 
-    def reference(images: NDArray[np.uint8], other: Intermediates) -> Intermediates:
+    def reference(images: NDArray[Any], other: Intermediates) -> Intermediates:
         given = {names.get(name, name): other[name] for name in GIVEN}
         graph = changed(model, ComputeFrom(given, numbers)).model
         return open_run(to_bytes(graph))(images)
@@ -200,9 +200,9 @@ def regions(boxes: NDArray[np.float32], rules: Selection, batch: int) -> Interme
 
 
 def golden_numbers(
-    reference: Reference, image: NDArray[np.uint8], boxes: NDArray[np.float32], rules: Selection
+    reference: Reference, image: NDArray[Any], boxes: NDArray[np.float32], rules: Selection
 ) -> dict[str, NDArray[Any]]:
-    """Sample the numbers of one image (N, H, W, 3), repeated, and of a few of the boxes (P, 4) in it."""
+    """Sample the numbers of one image (N, H, W, C), repeated, and of a few of the boxes (P, 4) in it."""
     few = boxes[:: -(-len(boxes) // GOLDEN_REGIONS)]
     return {"proposals.boxes": few, **sampled(reference(image, regions(few, rules, len(image))))}
 

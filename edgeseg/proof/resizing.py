@@ -40,6 +40,8 @@ def window_of(frame_hw: tuple[int, int], spec: InputSpec) -> Window:
     if spec.resize == "letterbox":
         scale = min(scale_y, scale_x)
         height, width = (max(math.floor(side * scale + 0.5), 1) for side in frame_hw)
+        if spec.pad_side == "right_bottom":
+            return Window(0, 0, height, width)
         return Window((spec.height - height) // 2, (spec.width - width) // 2, height, width)
     by_height = spec.height, max(int(frame_width * scale_y), 1)
     by_width = max(int(frame_height * scale_x), 1), spec.width
@@ -48,14 +50,14 @@ def window_of(frame_hw: tuple[int, int], spec: InputSpec) -> Window:
     return Window(0, 0, height, width)
 
 
-def reference_input(frame: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:
-    """Resize and pad a frame (H, W, 3) that is larger than the input.
+def reference_input(frame: NDArray[Any], spec: InputSpec) -> NDArray[np.float32]:
+    """Resize and pad a frame (H, W, C) that is larger than the input.
 
     Returns:
-        (height, width, 3) in grey levels, which `pil` alone rounds.
+        (height, width, C) in the frame's numbers, of which `pil` alone rounds bytes.
     """
     window = window_of((frame.shape[0], frame.shape[1]), spec)
-    image = np.empty((spec.height, spec.width, 3), np.float32)
+    image = np.empty((spec.height, spec.width, spec.channels), np.float32)
     image[:] = spec.pad_bgr
     image[window.top : window.top + window.height, window.left : window.left + window.width] = resized(
         frame, (window.height, window.width), spec.resize_filter
@@ -63,8 +65,10 @@ def reference_input(frame: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.flo
     return image
 
 
-def resized(frame: NDArray[np.uint8], size_hw: tuple[int, int], kind: ResizeFilter) -> NDArray[np.float32]:
-    """Shrink a frame (H, W, 3): (height, width, 3) in grey levels."""
+def resized(frame: NDArray[Any], size_hw: tuple[int, int], kind: ResizeFilter) -> NDArray[np.float32]:
+    """Shrink a frame (H, W, C): (height, width, C) in the frame's numbers."""
+    if kind == "pil" and frame.dtype != np.uint8:
+        kind = "antialias"  # which Pillow's is of other types, but for what it rounds between the axes
     rows, columns = (taps(old, new, kind) for old, new in zip(frame.shape[:2], size_hw, strict=True))
     if kind == "pil":  # in float64, which holds sums of its weights exactly
         narrow = np.floor(_weighted(frame.astype(np.float64), columns, axis=1) + 0.5)
@@ -99,7 +103,7 @@ def taps(old: int, new: int, kind: ResizeFilter) -> Taps:
 
 
 def _weighted(image: NDArray[Any], along: Taps, *, axis: int) -> NDArray[Any]:
-    """Add up weighted pixels along an axis of (H, W, 3), in the image's own kind of floats."""
+    """Add up weighted pixels along an axis of (H, W, C), in the image's own kind of floats."""
     pixels, weights = along
     shape = (-1, 1) if axis == 1 else (-1, 1, 1)
     weights = weights.astype(image.dtype)

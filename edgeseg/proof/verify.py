@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import ExportError, ParityError
@@ -25,7 +25,7 @@ from edgeseg.proof.parity import compare
 from edgeseg.proof.report import ParityReport
 from edgeseg.proof.tolerances import FP32, Tolerances
 from edgeseg.reading import reading
-from edgeseg.scenes.pictures import pictures
+from edgeseg.scenes.inputs import input_images
 from edgeseg.spec import ModelSpec
 
 AnyScore = bool
@@ -38,15 +38,15 @@ class Further:
     """Images to prove on besides the golden ones, and what must be computed of them.
 
     Attributes:
-        images: (M, H, W, 3) uint8 BGR of the spec's size.
+        images: (M, H, W, C) of the spec's size, channels and type.
         outputs: of each image, without the batch axis.
     """
 
-    images: NDArray[np.uint8]
+    images: NDArray[Any]
     outputs: Sequence[Outputs]
 
     @classmethod
-    def computed(cls, run: Run, images: NDArray[np.uint8], batch: int) -> Further:
+    def computed(cls, run: Run, images: NDArray[Any], batch: int) -> Further:
         """Take what a run computes, such as the portable model's, for right."""
         return cls(images, run_all(run, images, batch))
 
@@ -82,7 +82,7 @@ def verify(
     """Prove anything that runs a portable model, such as an engine.
 
     Args:
-        run: the artifact; takes uint8 (N, H, W, 3) with the spec's batch and size.
+        run: the artifact; takes (N, H, W, C) with the spec's batch, size, channels and type.
         golden: what PyTorch computed for generated pictures, and found in larger frames.
         further: more images, and what the portable model computes of them.
         prove: proves the intermediate values where the detections prove nothing; None where that cannot be.
@@ -90,12 +90,11 @@ def verify(
     Raises:
         ParityError: if the golden outputs are not those of such a model, or of far too many pixels.
     """
-    size_hw = (spec.input.height, spec.input.width)
-    pixels = len(golden.seeds) * size_hw[0] * size_hw[1]
+    pixels = len(golden.seeds) * spec.input.height * spec.input.width
     refuse_above("pixels", pixels, f"a proof on {len(golden.seeds)} pictures", ParityError)
     batch = spec.input.batch
     expected = list(golden.outputs)
-    found = list(sample_all(run_all(run, pictures(golden.seeds, size_hw), batch)))
+    found = list(sample_all(run_all(run, input_images(golden.seeds, spec.input, spec.graph), batch)))
     if further is not None:
         expected += further.outputs
         found += run_all(run, further.images, batch)
@@ -130,7 +129,7 @@ def intermediates_prover(model: PortableModel, tolerances: Tolerances = FP32) ->
                 open_run(to_bytes(changed(model.model, ExposeIntermediates(any_score=any_score)).model)),
                 portable_reference(model.model),
                 golden.intermediates,
-                pictures(golden.seeds, (model.spec.input.height, model.spec.input.width)),
+                input_images(golden.seeds, model.spec.input, model.spec.graph),
             )
         except (ValueError, LookupError, TypeError) as error:  # arrays that do not fit each other
             raise ExportError(

@@ -25,9 +25,9 @@ Outputs = Mapping[str, NDArray[Any]]
 
 @dataclass(eq=False)
 class _Call:
-    """One caller's images (n, H, W, 3) and, once they are done, the batch's outputs or its error."""
+    """One caller's images (n, H, W, C) and, once they are done, the batch's outputs or its error."""
 
-    images: NDArray[np.uint8]
+    images: NDArray[Any]
     done: bool = False
     outputs: Outputs | None = None
     first: int = 0  # its first image in the batch
@@ -53,12 +53,15 @@ class Batches:
 
     Args:
         infer: runs a whole batch; called by one thread at a time.
-        shape: (N, H, W, 3) of a batch.
+        shape: (N, H, W, C) of a batch.
+        dtype: of its numbers.
     """
 
-    def __init__(self, infer: Callable[[NDArray[np.uint8]], Outputs], shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, infer: Callable[[NDArray[Any]], Outputs], shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
         self._infer = infer
-        self._images = np.zeros(shape, np.uint8)  # of whoever runs
+        self._images = np.zeros(shape, dtype)  # of whoever runs
         self._filled = 0  # images of the buffer that are not blank
         self._closed = False
         self.forked()
@@ -70,8 +73,8 @@ class Batches:
         self._waiting: deque[_Call] = deque()
         self._running: Sequence[_Call] = ()  # the first of them runs the batch
 
-    def infer(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """Run images (n, H, W, 3), 1 <= n <= N, in a batch with others'; the outputs are the caller's own.
+    def infer(self, images: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Run images (n, H, W, C), 1 <= n <= N, in a batch with others'; the outputs are the caller's own.
 
         Raises:
             EngineError: if it is closed, also while the call waits.

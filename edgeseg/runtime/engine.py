@@ -44,8 +44,9 @@ class Engine:
         wanted = manifest.spec.input
         self._manifest = manifest
         self._backend = backend
-        self._shape = (wanted.batch, wanted.height, wanted.width, 3)
-        self._batches = Batches(backend.infer, self._shape) if wanted.batch > 1 else None
+        self._shape = (wanted.batch, wanted.height, wanted.width, wanted.channels)
+        self._dtype = np.dtype(wanted.dtype)
+        self._batches = Batches(backend.infer, self._shape, self._dtype) if wanted.batch > 1 else None
         self._closed = False
         self.forked()
         tell_of_forks(self)
@@ -80,7 +81,7 @@ class Engine:
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
-        """Shape of what it takes at once, (N, H, W, 3)."""
+        """Shape of what it takes at once, (N, H, W, C)."""
         return self._shape
 
     @property
@@ -93,8 +94,8 @@ class Engine:
         """What the engine is: backend, precision, device, files."""
         return self._manifest
 
-    def infer(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """Run images (n, H, W, 3) uint8 BGR of the input's size, in as many batches as they take, n >= 1.
+    def infer(self, images: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Run images (n, H, W, C) of the input's size and type, in as many batches as they take, n >= 1.
 
         Returns:
             The outputs of these images by name, (n, ...) each; they belong to the caller. Where the number
@@ -112,7 +113,7 @@ class Engine:
         starts = range(0, len(images), most)
         return _joined([self._infer_batch(images[start : start + most]) for start in starts])
 
-    def _infer_batch(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    def _infer_batch(self, images: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Run as many images as the batch holds, or fewer."""
         thread = threading.get_ident()
         try:
@@ -160,12 +161,12 @@ class Engine:
     ) -> None:
         self.close()
 
-    def _check_images(self, images: NDArray[np.uint8]) -> None:
-        if images.shape[1:] == self._shape[1:] and images.dtype == np.uint8 and len(images):
+    def _check_images(self, images: NDArray[Any]) -> None:
+        if images.shape[1:] == self._shape[1:] and images.dtype == self._dtype and len(images):
             return
         raise ShapeError(
-            f"the engine takes images (n, {', '.join(map(str, self._shape[1:]))}) uint8 BGR, at least one, "
-            f"got {images.shape} {images.dtype}; a Segmenter makes that of frames of any size"
+            f"the engine takes images (n, {', '.join(map(str, self._shape[1:]))}) {self._dtype}, at least "
+            f"one, got {images.shape} {images.dtype}; a Segmenter makes that of frames of any size"
         )
 
 
@@ -196,7 +197,7 @@ def refuse_model(engine: Path) -> None:
 def _check_graph(spec: ModelSpec, backend: Backend) -> None:
     """Compare what the graph takes and gives with what the spec says of it."""
     batch = spec.input.batch
-    image = Tensor("uint8", (batch, spec.input.height, spec.input.width, 3))
+    image = Tensor(spec.input.dtype, (batch, spec.input.height, spec.input.width, spec.input.channels))
     _check_tensors("input", {INPUT_NAME: image}, backend.inputs)
     outputs = {output.name: Tensor(output.dtype, output.shape) for output in spec.outputs}
     _check_tensors("output", outputs, backend.outputs)

@@ -16,10 +16,10 @@ from edgeseg.engines.pool import CLOSED, FORKED
 from edgeseg.errors import EngineError, ShapeError
 from edgeseg.manifest import Manifest
 from edgeseg.runtime.engine import INPUT_NAME, Engine, fits
-from edgeseg.spec import ModelSpec
+from edgeseg.spec import LARGEST_VALUE, WHITE, ModelSpec
 
-Compute = Callable[[NDArray[np.uint8]], Mapping[str, NDArray[Any]]]
-"""Turns images (N, H, W, 3) uint8 BGR into outputs by name, as the spec says of them."""
+Compute = Callable[[NDArray[Any]], Mapping[str, NDArray[Any]]]
+"""Turns images (N, H, W, C) into outputs by name, as the spec says of them."""
 
 LEVELS = 256  # of a pixel
 BRIGHT = 128  # a blue of this and more belongs to an object
@@ -49,9 +49,10 @@ class FakeBackend:
     """
 
     def __init__(self, spec: ModelSpec, compute: Compute | None = None, *, delay_s: float = 0.0) -> None:
-        image = (spec.input.batch, spec.input.height, spec.input.width, 3)
+        taken = spec.input
+        image = Tensor(taken.dtype, (taken.batch, taken.height, taken.width, taken.channels))
         self.built_on: Mapping[str, str] = {}
-        self.inputs = {INPUT_NAME: Tensor("uint8", image)}
+        self.inputs: Mapping[str, Tensor] = {INPUT_NAME: image}
         self.outputs = {output.name: Tensor(output.dtype, output.shape) for output in spec.outputs}
         self.calls = 0
         self.closed = False
@@ -70,8 +71,8 @@ class FakeBackend:
         """Open an engine on it, which closes it."""
         return Engine(self.manifest, self)
 
-    def infer(self, image: NDArray[np.uint8], /) -> dict[str, NDArray[Any]]:
-        """Compute one batch of images (N, H, W, 3).
+    def infer(self, image: NDArray[Any], /) -> dict[str, NDArray[Any]]:
+        """Compute one batch of images (N, H, W, C).
 
         Raises:
             EngineError: if it is closed, or belongs to the process that this one was forked from.
@@ -95,8 +96,10 @@ class FakeBackend:
             self.closed = True
 
 
-def fake_outputs(spec: ModelSpec, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-    """Compute outputs from the blue of images (N, H, W, 3), each image's for itself.
+def fake_outputs(spec: ModelSpec, images: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Compute outputs from the blue (the first channel) of images (N, H, W, C), each image's for itself.
+
+    Of other types than uint8 it is scaled to 0..255, float32 from 0..1.
 
     `labels`: of C classes each has an equal part of 0..255, the first the darkest. `logits`: 1 for the class
     of the mean of a cell's pixels, -1 for the others. Of instances each image has one, of the last class,
@@ -104,6 +107,9 @@ def fake_outputs(spec: ModelSpec, images: NDArray[np.uint8]) -> dict[str, NDArra
     Where the spec gives their number, the rest are padding of score 0.
     """
     blue = images[..., 0]  # (N, H, W)
+    if blue.dtype != np.uint8:
+        grey = blue * (WHITE / LARGEST_VALUE[spec.input.dtype])
+        blue = grey.clip(0, WHITE).astype(np.uint8)
     classes = len(spec.class_names)
     if spec.output_kind == "labels":
         return {"labels": _classes(blue, classes)}

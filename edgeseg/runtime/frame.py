@@ -21,7 +21,7 @@ class Frame:
     """One image from a source.
 
     Attributes:
-        image: (H, W, 3) uint8 BGR.
+        image: (H, W, 3) uint8 BGR; of arrays (H, W, C) as the network takes it.
         index: position in the source from 0; frames that were dropped keep theirs, so gaps show drops.
         time_s: `time.monotonic()` when a live source handed the frame over, or reading a stored one began.
         name: file name of an image file, None for frames of videos, cameras and synthetic scenes.
@@ -33,7 +33,7 @@ class Frame:
             from capture to result, in milliseconds; empty as the source gives it.
     """
 
-    image: NDArray[np.uint8]
+    image: NDArray[Any]
     index: int
     time_s: float
     name: str | None = None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgeseg.errors import ShapeError
 from edgeseg.frames.results import NO_TRACK, InstanceResult, MaskCrop, SemanticResult
 from edgeseg.palette import UNPAINTED_RGB
-from edgeseg.spec import ModelSpec
+from edgeseg.spec import RGB_CHANNELS, ModelSpec
 
 ALPHA = 0.5  # share of the class colour inside a region
 FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -48,8 +48,13 @@ def draw(
         (H, W, 3) uint8 BGR, a new array.
 
     Raises:
-        ShapeError: if the result belongs to a frame of another size.
+        ShapeError: if the result belongs to a frame of another size, or the image is no such picture.
     """
+    if image.shape[2:] != (RGB_CHANNELS,) or image.dtype != np.uint8:
+        raise ShapeError(
+            f"overlays are drawn over (H, W, 3) uint8 BGR, got {image.shape} {image.dtype}; write label maps "
+            "(a folder) or .jsonl, or make such a picture of the frame's channels first"
+        )
     if result.frame_hw != image.shape[:2]:
         raise ShapeError(f"the result is for {result.frame_hw} (H, W), the frame is {image.shape[:2]}")
     out: NDArray[np.uint8] = image.copy()

@@ -8,7 +8,6 @@ from os import PathLike
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import UsageError
@@ -160,8 +159,8 @@ class Segmenter:
         """One line for each thing that was done otherwise than a user might expect."""
         return self._prepare.notes if isinstance(self._prepare, TileCutter) else ()
 
-    def __call__(self, frame: NDArray[np.uint8]) -> SemanticResult | InstanceResult:
-        """Segment one frame (H, W, 3) uint8 BGR of any size.
+    def __call__(self, frame: NDArray[Any]) -> SemanticResult | InstanceResult:
+        """Segment one frame of any size: (H, W, 3) uint8 BGR, or of the channels and type of `spec.input`.
 
         Raises:
             ShapeError: if the frame has another shape or dtype.
@@ -169,7 +168,7 @@ class Segmenter:
         """
         return segment(self, frame)
 
-    def preprocess(self, frame: NDArray[np.uint8]) -> Prepared:
+    def preprocess(self, frame: NDArray[Any]) -> Prepared:
         """Bring a frame into the network's input, or its tiles; valid until this thread prepares the next."""
         return self._prepare(frame)
 
@@ -178,14 +177,14 @@ class Segmenter:
         return self._engine.infer(prepared.image)
 
     def finish(
-        self, outputs: Mapping[str, NDArray[Any]], placement: Placement, frame: NDArray[np.uint8]
+        self, outputs: Mapping[str, NDArray[Any]], placement: Placement, frame: NDArray[Any]
     ) -> SemanticResult | InstanceResult:
         """Bring the outputs back to the frame, along the frame's edges where there is a CRF.
 
         Args:
             outputs: of this frame, or its K tiles, (K, ...) each, as `infer` returns them.
             placement: where the frame lies in the network's input, as `preprocess` returned it.
-            frame: (H, W, 3) uint8 BGR.
+            frame: as it was prepared.
         """
         if isinstance(placement, Mosaic) and self.spec.task == "semantic":
             outputs = joined(outputs, placement)
@@ -233,6 +232,11 @@ def refinement_of(
 
 
 def _check_refined(spec: ModelSpec) -> None:
+    if not spec.input.takes_camera_frames:
+        raise UsageError(
+            "a CRF looks at the colours of a camera's frame, 3 channels of uint8, this engine takes "
+            f"{spec.input.channels} of {spec.input.dtype}; run without it"
+        )
     if spec.task == "instance":
         return
     if spec.graph.crf_stride is not None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.frames.geometry import Placement
@@ -35,20 +34,20 @@ class Steps(Protocol):
     def finish_stage(self) -> FinishStage:
         """The stage that `finish` is."""
 
-    def preprocess(self, frame: NDArray[np.uint8], /) -> Prepared:
-        """Bring a frame (H, W, 3) uint8 BGR into the network's input, as one image or several."""
+    def preprocess(self, frame: NDArray[Any], /) -> Prepared:
+        """Bring a frame (H, W, C) into the network's input, as one image or several."""
 
     def infer(self, prepared: Prepared, /) -> Mapping[str, NDArray[Any]]:
         """Run the network."""
 
     def finish(
-        self, outputs: Mapping[str, NDArray[Any]], placement: Placement, frame: NDArray[np.uint8], /
+        self, outputs: Mapping[str, NDArray[Any]], placement: Placement, frame: NDArray[Any], /
     ) -> Result:
         """Bring the network's outputs to the frame's own pixels."""
 
 
-def segment(steps: Steps, frame: NDArray[np.uint8], times: StageTimes | None = None) -> Result:
-    """Take one frame (H, W, 3) uint8 BGR through the steps.
+def segment(steps: Steps, frame: NDArray[Any], times: StageTimes | None = None) -> Result:
+    """Take one frame (H, W, C) through the steps.
 
     Args:
         times: where the durations go; None: they are not taken.

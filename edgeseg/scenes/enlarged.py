@@ -6,35 +6,54 @@ the filter, and with where the filter looks.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 NOISE_LEVELS = 32  # grey levels
+MOST_LEVEL = 255
 BAND_ROWS = 256  # that are made at a time, to spare memory
 
 
-def enlarged(picture: NDArray[np.uint8], size_hw: tuple[int, int], seed: int) -> NDArray[np.uint8]:
-    """Enlarge a picture (h, w, 3).
+def enlarged(picture: NDArray[Any], size_hw: tuple[int, int], seed: int) -> NDArray[Any]:
+    """Enlarge a picture (h, w, C) uint8, uint16 or float32.
+
+    The noise of other types than uint8 is of the channel's own range, a 255th of which is a level.
 
     Args:
         size_hw: of the frame, in pixels.
         seed: of the noise, 0 to 2**31 - 1.
 
     Returns:
-        (H, W, 3) uint8.
+        (H, W, C) of the same type.
     """
     height, width = size_hw
     rows, columns = (
         (2 * np.arange(new) + 1) * old // (2 * new)
         for new, old in zip(size_hw, picture.shape[:2], strict=True)
     )
-    frame = np.empty((height, width, 3), np.uint8)
+    frame = np.empty((height, width, picture.shape[2]), picture.dtype)
+    level = _level(picture)
     for first in range(0, height, BAND_ROWS):
         band = slice(first, min(first + BAND_ROWS, height))
-        values = picture[rows[band]][:, columns].astype(np.int16)
-        values += _noise(band, width, seed)[..., None]
-        frame[band] = values.clip(0, 255)
+        values = picture[rows[band]][:, columns].astype(np.int16 if level is None else np.float64)
+        noise = _noise(band, width, seed)[..., None]
+        values += noise if level is None else noise * level
+        if picture.dtype == np.float32:
+            frame[band] = values
+        else:
+            most = np.iinfo(picture.dtype).max
+            frame[band] = (values if level is None else np.rint(values)).clip(0, most)
     return frame
+
+
+def _level(picture: NDArray[Any]) -> NDArray[np.float64] | None:
+    """Give what a grey level is in each channel, (C,); None: 1 in all."""
+    if picture.dtype == np.uint8:
+        return None
+    lowest, highest = (ends.astype(np.float64) for ends in (picture.min((0, 1)), picture.max((0, 1))))
+    return np.asarray((highest - lowest) / MOST_LEVEL)
 
 
 def _noise(band: slice, width: int, seed: int) -> NDArray[np.int16]:

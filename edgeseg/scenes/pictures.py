@@ -18,17 +18,17 @@ STRIPE_DARKENING = 40  # grey levels
 SHAPE_KINDS = 3  # disc, box, striped disc
 
 
-def picture(seed: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+def picture(seed: int, size_hw: tuple[int, int], channels: int = 3) -> NDArray[np.uint8]:
     """Paint one picture.
 
     Returns:
-        (H, W, 3) uint8 BGR.
+        (H, W, C) uint8; of three channels BGR.
     """
     height, width = size_hw
     numbers = _numbers(seed)
     y, x = np.mgrid[0:height, 0:width].astype(np.int64)
-    canvas = np.empty((height, width, 3), np.int64)
-    for channel in range(3):
+    canvas = np.empty((height, width, channels), np.int64)
+    for channel in range(channels):
         low, high, tilt = (next(numbers) % 256 for _ in range(3))
         ramp = x * tilt // width + y * (255 - tilt) // height  # 0..255
         canvas[..., channel] = low + (high - low) * ramp // 255
@@ -38,7 +38,7 @@ def picture(seed: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
         least, most = max(short // LEAST_RADIUS_SHARE, 1), max(short // MOST_RADIUS_SHARE, 2)
         radius = least + next(numbers) % (most - least + 1)
         squash = 1 + next(numbers) % 2
-        colour = [next(numbers) % 256 for _ in range(3)]
+        colour = [next(numbers) % 256 for _ in range(channels)]
         dx, dy = x - cx, (y - cy) * squash
         inside = np.maximum(abs(dx), abs(dy)) < radius if kind == 1 else dx * dx + dy * dy < radius * radius
         canvas[inside] = colour

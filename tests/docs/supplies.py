@@ -31,8 +31,8 @@ MINE = """
 from torch import nn
 
 
-def build(width=8):
-    return nn.Sequential(nn.Conv2d(3, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 3, 1))
+def build(width=8, channels=3):
+    return nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 3, 1))
 """
 
 

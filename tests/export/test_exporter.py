@@ -334,7 +334,7 @@ def test_a_network_for_bgr_images(tmp_path: Path) -> None:
 
 
 def test_a_network_of_other_channels_says_how_to_fix_it(tmp_path: Path) -> None:
-    for channels, advice in ((1, 'channel_order="grey"'), (4, "or grey ones of 1, and never 4")):
+    for channels, advice in ((1, 'channel_order="grey"'), (4, "say --channels 4, or return Network")):
         network = Network(nn.Conv2d(channels, 2, 1), "semantic")
         with pytest.raises(ExportError, match=advice):
             export(tmp_path, network)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from edgeseg.export.head import Reading
 from edgeseg.export.program import Preprocessing, SemanticProgram, open_program
 from edgeseg.export.settings import Settings
 from edgeseg.models.zoo import Network
-from edgeseg.spec import ChannelOrder, DivideBy255
+from edgeseg.spec import LARGEST_VALUE, ChannelOrder, DivideBy255, InputType
 
 from .small_networks import SIZE_HW, mask_rcnn
 
@@ -101,3 +102,34 @@ def test_only_our_mask_rcnn_gives_instances() -> None:
     network = Network(nn.Identity(), "instance")
     with pytest.raises(ExportError, match="got Identity"), open_program(network, Settings("x", SIZE_HW)):
         pass
+
+
+def test_colours_come_first_and_other_channels_stay_behind_them() -> None:
+    image = torch.tensor([[[[0, 51, 255, 102, 153]]]], dtype=torch.uint8)  # blue, green, red, depth, heat
+    mean, std = (0.5, 0.2, 0.0, 0.4, 0.1), (0.25, 0.5, 0.5, 1.0, 0.5)
+    rgb = torch.tensor([2.0, 0.0, 0.0, 0.0, 1.0])
+    torch.testing.assert_close(Preprocessing(mean, std, "rgb")(image).flatten(), rgb)
+    torch.testing.assert_close(Preprocessing(mean, std, "bgr")(image).flatten(), rgb[[2, 1, 0, 3, 4]])
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@pytest.mark.parametrize("form", ["before", "never", "after"])
+def test_other_numbers_are_scaled_by_their_own_largest_value(form: DivideBy255, dtype: InputType) -> None:
+    x = np.array([[[[20000, 300]]]], dtype)
+    white = LARGEST_VALUE[dtype]
+    mean, std = ((0.3, 0.01), (0.1, 0.02)) if form == "before" else ((21000.0, 250.0), (900.0, 40.0))
+    network = Network(
+        *(nn.Identity(), "semantic", mean, std),
+        channel_order="stored",
+        divide_by_255=form,
+        channels=2,
+        input_dtype=dtype,
+    )
+    found = Preprocessing(*network.unit_scale(), "stored", dtype)(torch.from_numpy(x)).flatten()
+    values = x.flatten().astype(np.float64)
+    expected = {
+        "before": (values / white - mean) / std,
+        "never": (values - mean) / std,
+        "after": (values - mean) / std / white,
+    }[form]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-5)

@@ -115,3 +115,10 @@ def test_grid_positions_are_of_centres() -> None:
     p = Placement(frame_hw=(4, 4), input_hw=(8, 8), top=2, left=0, height=4, width=8)
     assert p.sample_rows(4).tolist() == [0.75, 1.25, 1.75, 2.25]
     assert p.sample_columns(2).tolist() == [-0.25, 0.25, 0.75, 1.25]
+
+
+def test_bars_lie_right_and_below_where_the_spec_says_so() -> None:
+    spec = InputSpec(320, 320, resize="letterbox", pad_side="right_bottom")
+    placement = place((480, 640), spec)
+    assert (placement.top, placement.left, placement.height, placement.width) == (0, 0, 240, 320)
+    assert placement.boxes_to_frame(np.array([[0, 0, 320, 240]], np.float32)).tolist() == [[0, 0, 640, 480]]

@@ -21,7 +21,7 @@ import torch
 
 from edgeseg.cli import status_of
 from edgeseg.cli.crf_options import CRFParameter
-from edgeseg.cli.options import Number, Size, Triple
+from edgeseg.cli.options import Number, Numbers, Size
 from edgeseg.cli.palette_options import BackgroundClass
 from edgeseg.errors import EdgesegError
 from edgeseg.limits import parse
@@ -38,7 +38,7 @@ COMMANDS = ("run", "inspect", "export", "build", "profile")
 OUTPUTS = ("r.mp4", "r.jsonl", "maps", "r.png")
 OPTIONS: tuple[tuple[click.ParamType[Any], str], ...] = (
     (Size(), "480x640"),
-    (Triple(), "0.485,0.456,0.406"),
+    (Numbers(), "0.485,0.456,0.406"),
     (Number(0.0, 1.0), "0.25"),
     (CRFParameter(), "iterations=3"),
     (BackgroundClass(), "0"),

@@ -71,7 +71,7 @@ def build_engine(
     open_engine: OpenEngine = open_backend,
     request: Request = FOR_THIS_CPU,
     tolerances: Tolerances | None = None,
-    images: NDArray[np.uint8] | None = None,
+    images: NDArray[Any] | None = None,
     calibration: ChosenBy = None,
     measure_again: bool = False,
     passes: bool = True,
@@ -85,7 +85,7 @@ def build_engine(
         open_engine: opens an engine; as the device will by default.
         request: backend, precision, device and options.
         tolerances: how far the engine may be from PyTorch; what fits the precision by default.
-        images: (M, H, W, 3) uint8 BGR of the model's size; compared and measured on, besides generated ones.
+        images: (M, H, W, C) of the model's size; compared and measured on, besides generated ones.
             By default the first ones of the calibration.
         calibration: what int8 is chosen by, or what was chosen before. fp16 takes its images too, for ranges;
             generated ones by default.
@@ -106,10 +106,9 @@ def build_engine(
     if images is None and isinstance(calibration, Calibration):
         images = calibration.images[:PROOF_IMAGES]
     source = PortableModel.read(model)
-    size_hw = (source.spec.input.height, source.spec.input.width)
-    check_frames(images, size_hw)
+    check_frames(images, source.spec.input)
     if isinstance(calibration, Calibration):
-        check_frames(calibration.images, size_hw)
+        check_frames(calibration.images, source.spec.input)
     limits = tolerances or TOLERANCES[request.precision]
     timings = Timings(again=measure_again)
     order = _Order(source, source.spec, request, open_engine, images, limits, timings, passes, on_step)
@@ -125,7 +124,7 @@ class _Order:
     spec: ModelSpec
     request: Request
     open_engine: OpenEngine
-    images: NDArray[np.uint8] | None
+    images: NDArray[Any] | None
     tolerances: Tolerances
     timings: Timings
     passes: bool

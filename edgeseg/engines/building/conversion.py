@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.engines.backend import open_backend
@@ -28,7 +28,7 @@ from edgeseg.graph.running import Run, open_run, remembering
 from edgeseg.graph.view import Layer
 from edgeseg.manifest import Manifest
 from edgeseg.proof.verify import Further
-from edgeseg.scenes.pictures import pictures
+from edgeseg.scenes.inputs import input_images
 from edgeseg.spec import ModelSpec
 
 FRESH_SEEDS = range(100, 104)  # of pictures that the export did not see
@@ -121,7 +121,7 @@ def in_precision(
     calibration: Calibration | Int8Choice | None,
     *,
     open_engine: OpenEngine = open_backend,
-    images: NDArray[np.uint8] | None = None,
+    images: NDArray[Any] | None = None,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Converted:
     """Give the model in the precision that is asked for.
@@ -129,7 +129,7 @@ def in_precision(
     Args:
         calibration: must be there for int8; generated pictures stand in for fp16.
         open_engine: opens candidates of int8.
-        images: (M, H, W, 3) to evaluate an engine on whose choice was made before.
+        images: (M, H, W, C) to evaluate an engine on whose choice was made before.
     """
     if request.precision == "fp32":
         return Converted(model)
@@ -146,7 +146,7 @@ def _in_int8(
     model: PortableModel,
     calibration: Calibration | Int8Choice,
     target: Target,
-    images: NDArray[np.uint8] | None,
+    images: NDArray[Any] | None,
     on_step: Callable[[str], None],
 ) -> Converted:
     """Choose what computes in int8, unless that was done before, and convert the model."""
@@ -168,14 +168,14 @@ def _in_int8(
 def _in_fp16(
     model: PortableModel,
     calibration: Calibration | Int8Choice | None,
-    images: NDArray[np.uint8] | None,
+    images: NDArray[Any] | None,
     on_step: Callable[[str], None],
 ) -> Converted:
     """Convert the model to float16 where that is safe, as measured on images or generated pictures."""
     spec = model.spec
     if not isinstance(calibration, Calibration):
-        size_hw = (spec.input.height, spec.input.width)
-        calibration = Calibration(pictures(FRESH_SEEDS, size_hw) if images is None else images)
+        generated = input_images(FRESH_SEEDS, spec.input, spec.graph) if images is None else images
+        calibration = Calibration(generated)
     run = remembering(open_run(model.to_bytes()), calibration.images[:0] if images is None else images)
     evaluator = Evaluator(run, spec, calibration.images, calibration.labels)
     further = None if images is None else Further.computed(run, images, spec.input.batch)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.engines.building.build import Built, build_engine
@@ -30,7 +29,7 @@ def build(
     threads: int | None = None,
     options: Mapping[str, Any] | None = None,
     calibration: Calibration | None = None,
-    images: NDArray[np.uint8] | None = None,
+    images: NDArray[Any] | None = None,
     measure_again: bool = False,
     passes: bool = True,
     on_step: Callable[[str], None] = lambda step: None,
@@ -48,7 +47,7 @@ def build(
         threads: CPU threads per inference; measured by default.
         options: further ones of the backend, by the names of its `BuildOptions`.
         calibration: images that int8 is chosen on, and fp16 measured on; see `Calibration`.
-        images: (M, H, W, 3) uint8 BGR of the model's size, to prove and measure on besides generated ones;
+        images: (M, H, W, C) of the model's size, to prove and measure on besides generated ones;
             by default the first ones of the calibration.
         measure_again: measure anew what earlier builds measured on this machine.
         passes: let an fp32 engine's graph be changed where that makes it faster on this machine, at the same
@@ -89,14 +88,14 @@ def verify(
     artifact: str | Path,
     *,
     reference: str | Path | None = None,
-    images: NDArray[np.uint8] | None = None,
+    images: NDArray[Any] | None = None,
 ) -> ParityReport:
     """Prove an engine or a portable model again, as `edgeseg verify` does, without torch.
 
     Args:
         artifact: an engine's folder, or a portable model.
         reference: the portable model that an engine was built from, to be run beside it.
-        images: (M, H, W, 3) uint8 BGR of its size, to compare engine and reference on; by default
+        images: (M, H, W, C) of its size, to compare engine and reference on; by default
             generated ones.
 
     Returns:

@@ -45,7 +45,7 @@ class ProbedEngine:
         request: that it was built by.
         open_engine: None where the device is not there: the graph runs in ONNX Runtime then.
         golden: of the portable model, with the rules by which it decides.
-        images: (M, H, W, 3) uint8 BGR to prove on.
+        images: (M, H, W, C) to prove on.
     """
 
     source: PortableModel
@@ -54,7 +54,7 @@ class ProbedEngine:
     request: Request
     open_engine: OpenEngine | None
     golden: Golden
-    images: NDArray[np.uint8]
+    images: NDArray[Any]
     tolerances: Tolerances
 
     def prove(self, any_score: bool) -> IntermediatesProof:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from edgeseg.proof.intermediates import MAX_INTERMEDIATE_ERROR
 from edgeseg.proof.report import ParityReport
 from edgeseg.proof.tolerances import Tolerances
 from edgeseg.proof.verify import Further, verify
-from edgeseg.scenes.pictures import pictures
+from edgeseg.scenes.inputs import input_images
 
 INTERMEDIATES_IN = ("fp32", "fp16")  # int8 moves numbers as far as a wrong graph does
 
@@ -50,19 +51,20 @@ class Comparison:
     tolerances: Tolerances
 
     @property
-    def generated(self) -> NDArray[np.uint8]:
-        """Draw the golden pictures (M, H, W, 3)."""
-        return pictures(self.golden.seeds, (self.source.spec.input.height, self.source.spec.input.width))
+    def generated(self) -> NDArray[Any]:
+        """Draw the golden pictures (M, H, W, C)."""
+        spec = self.source.spec
+        return input_images(self.golden.seeds, spec.input, spec.graph)
 
     @property
-    def frames(self) -> NDArray[np.uint8]:
-        """Give all that is compared on (M, H, W, 3): the golden pictures, and further images after them."""
+    def frames(self) -> NDArray[Any]:
+        """Give all that is compared on (M, H, W, C): the golden pictures, and further images after them."""
         generated = self.generated
         return generated if self.further is None else np.concatenate([generated, self.further.images])
 
     @property
-    def telling(self) -> NDArray[np.uint8]:
-        """Give frames (M, H, W, 3) whose inference takes as long as usual: images, if there are any.
+    def telling(self) -> NDArray[Any]:
+        """Give frames (M, H, W, C) whose inference takes as long as usual: images, if there are any.
 
         Of a detector they are those in which it finds something, for what follows its proposals takes time
         with each; generated ones, where it finds nothing in the images.
@@ -116,10 +118,10 @@ def compare_with(
     source: PortableModel,
     converted: Converted,
     request: Request,
-    images: NDArray[np.uint8] | None,
+    images: NDArray[Any] | None,
     tolerances: Tolerances,
 ) -> Comparison:
-    """Choose what an engine must compute: of the export's pictures, and of images (M, H, W, 3) if given.
+    """Choose what an engine must compute: of the export's pictures, and of images (M, H, W, C) if given.
 
     That of fp32 and fp16 is what PyTorch computes. That of int8 is what its graph means: a wrong kernel
     shows there, while what int8 costs the task is the user's to allow, and is measured by itself.
@@ -127,7 +129,7 @@ def compare_with(
     golden, further, batch = source.golden, converted.further, source.spec.input.batch
     if request.precision == "int8":
         exact = open_run(converted.model.to_bytes(), as_written=True)
-        frames = pictures(golden.seeds, (source.spec.input.height, source.spec.input.width))
+        frames = input_images(golden.seeds, source.spec.input, source.spec.graph)
         golden = dataclasses.replace(
             golden,
             outputs=sample_all(run_all(exact, frames, batch)),

@@ -38,7 +38,8 @@ def trial(model: ir.Model, spec: ModelSpec, request: Request, open_engine: OpenE
     with ExitStack() as opened:
         root = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="edgeseg-")))
         candidate = PortableModel.of(model, _NAME)
-        blank = np.zeros((spec.input.batch, spec.input.height, spec.input.width, 3), np.uint8)
+        taken = spec.input
+        blank = np.zeros((taken.batch, taken.height, taken.width, taken.channels), taken.dtype)
         runs: list[Run] = []
         missing: MissingExtraError | None = None
         for backend in request.backends:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.engines.backend import open_backend
@@ -23,7 +23,7 @@ from edgeseg.manifest import Manifest, read_file, read_manifest
 from edgeseg.proof.report import ParityReport
 from edgeseg.proof.tolerances import TOLERANCES
 from edgeseg.proof.verify import Further, verify
-from edgeseg.scenes.pictures import pictures
+from edgeseg.scenes.inputs import input_images
 
 OWN_NOTE = (
     "detections prove little of this engine, so its intermediate values were proven when it was built, and "
@@ -36,7 +36,7 @@ def verify_engine(
     *,
     open_engine: OpenEngine = open_backend,
     reference: Path | PortableModel | None = None,
-    images: NDArray[np.uint8] | None = None,
+    images: NDArray[Any] | None = None,
 ) -> ParityReport:
     """Prove an engine again: its files are those that were built, and it gives the golden outputs.
 
@@ -44,7 +44,7 @@ def verify_engine(
         open_engine: opens an engine; as the device will by default.
         reference: the portable model that it was built from, or its path, to be run on `images` beside the
             engine.
-        images: (M, H, W, 3) uint8 BGR of the model's size; generated ones by default.
+        images: (M, H, W, C) of the model's size; generated ones by default.
 
     Raises:
         EngineError: if there is no engine, or it was changed or does not open.
@@ -53,14 +53,14 @@ def verify_engine(
     """
     manifest = read_manifest(folder, check_files=True)
     model = None if reference is None else _reference(reference, folder, manifest)
-    check_frames(images, (manifest.spec.input.height, manifest.spec.input.width))
+    check_frames(images, manifest.spec.input)
     golden = _golden(folder, manifest)
     with closing(open_engine(folder, manifest)) as engine:
         if model is None:
             report = verify(engine.infer, manifest.spec, golden, tolerances=TOLERANCES[manifest.precision])
         else:
             if images is None:
-                images = pictures(FRESH_SEEDS, (manifest.spec.input.height, manifest.spec.input.width))
+                images = input_images(FRESH_SEEDS, manifest.spec.input, manifest.spec.graph)
             report = _verify_beside(
                 model, engine.infer, manifest, golden, images=images, open_engine=open_engine
             )
@@ -94,7 +94,7 @@ def _verify_beside(
     manifest: Manifest,
     golden: Golden,
     *,
-    images: NDArray[np.uint8],
+    images: NDArray[Any],
     open_engine: OpenEngine,
 ) -> ParityReport:
     """Compare an engine with its golden outputs, and with what its portable model computes of images."""

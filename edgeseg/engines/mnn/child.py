@@ -1,6 +1,6 @@
 """What runs in a process that MNN has to itself: it loads one model and answers images until its input ends.
 
-Messages are pickled, one after another: from the parent a `Load`, then images (N, H, W, 3); from here, for
+Messages are pickled, one after another: from the parent a `Load`, then images (N, H, W, C); from here, for
 each of them, an `Answer`. Where there is memory that both see, arrays lie there, and messages say where. All
 that MNN prints goes into a file; where it fails, its last line is the reason.
 """
@@ -102,16 +102,15 @@ def load(order: Load) -> tuple[Callable[[Any], list[NDArray[Any]] | list[Place]]
     module = nn.load_module_from_file(order.model, ["image"], list(order.outputs), runtime_manager=manager)
     info = module.get_info()
     inputs = dict(zip(info["inputNames"], info["inputs"], strict=True))
-    loaded = Loaded(
-        MNN.version(), {n: (str(v.dtype).rpartition(".")[2], tuple(v.shape)) for n, v in inputs.items()}
-    )
+    loaded = Loaded(MNN.version(), {n: (_numpy_name(v.dtype), tuple(v.shape)) for n, v in inputs.items()})
+    (kind,) = (value.dtype for value in inputs.values())
 
     memory = None if order.memory is None else SharedArrays(order.memory)
 
-    def run(message: NDArray[np.uint8] | Place) -> list[NDArray[Any]] | list[Place]:
+    def run(message: NDArray[Any] | Place) -> list[NDArray[Any]] | list[Place]:
         image = memory.view(message) if memory is not None and isinstance(message, Place) else message
         assert isinstance(image, np.ndarray)
-        placeholder = expr.placeholder(list(image.shape), expr.NCHW, expr.uint8)
+        placeholder = expr.placeholder(list(image.shape), expr.NCHW, kind)
         placeholder.write(image)
         found = module.forward([placeholder])
         if len(found) != len(order.outputs):
@@ -120,6 +119,11 @@ def load(order: Load) -> tuple[Callable[[Any], list[NDArray[Any]] | list[Place]]
         return outputs if memory is None else memory.put(outputs)
 
     return run, loaded
+
+
+def _numpy_name(dtype: Any) -> str:
+    name = str(dtype).rpartition(".")[2]
+    return "float32" if name == "float" else name
 
 
 def _read(expr: Any, value: Any) -> NDArray[Any]:

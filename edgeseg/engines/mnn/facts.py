@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from edgeseg.engines.facts import CPU, Facts
+from edgeseg.engines.facts import CPU, Facts, GraphRules
+
+UINT16 = "takes numbers of 16 bits; export with --input-dtype float32, which takes the same frames"
 
 FACTS = Facts(
     title="MNN",
@@ -17,5 +19,6 @@ FACTS = Facts(
         "labels by matrix products",
         "class masks before their pixels are in order",
     ),
+    rules=GraphRules(inputs={("Cast", "uint16"): UINT16}),
     lowerings=("onnx",),  # it takes the dense one without an error, and finds something else
 )

@@ -48,8 +48,8 @@ class MNNBackend:
         """The system's number of the process that computes."""
         return self._process.id
 
-    def infer(self, image: NDArray[np.uint8], /) -> dict[str, NDArray[Any]]:
-        """Run one batch of images (N, H, W, 3) and return the outputs by name."""
+    def infer(self, image: NDArray[Any], /) -> dict[str, NDArray[Any]]:
+        """Run one batch of images (N, H, W, C) and return the outputs by name."""
         if self._forked:
             raise EngineError(FORKED)
         with self._processes.take() as process:

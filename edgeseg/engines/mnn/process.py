@@ -16,7 +16,6 @@ from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.engines.mnn.child import PROTOCOL, Answer, Load, Loaded
@@ -76,8 +75,8 @@ class Process:
             self.close()
             raise
 
-    def infer(self, image: NDArray[np.uint8]) -> list[NDArray[Any]]:
-        """Run one batch of images (N, H, W, 3); returns the outputs in the order in which they were named.
+    def infer(self, image: NDArray[Any]) -> list[NDArray[Any]]:
+        """Run one batch of images (N, H, W, C); returns the outputs in the order in which they were named.
 
         Raises:
             EngineError: if MNN fails, or its process has ended.

@@ -55,8 +55,8 @@ class OnnxRuntimeBackend:
         self._forked = False
         tell_of_forks(self)
 
-    def infer(self, image: NDArray[np.uint8], /) -> dict[str, NDArray[Any]]:
-        """Run one batch of images (N, H, W, 3) and return the outputs by name."""
+    def infer(self, image: NDArray[Any], /) -> dict[str, NDArray[Any]]:
+        """Run one batch of images (N, H, W, C) and return the outputs by name."""
         if self._forked:
             raise EngineError(FORKED)
         try:
@@ -77,7 +77,7 @@ class OnnxRuntimeBackend:
         self._forked = True
         never_free(self)
 
-    def _run(self, image: NDArray[np.uint8]) -> Sequence[NDArray[Any]]:
+    def _run(self, image: NDArray[Any]) -> Sequence[NDArray[Any]]:
         if (session := self._session) is None:  # another thread may close it meanwhile
             raise EngineError(CLOSED)
         values: Sequence[NDArray[Any]] = session.run(self._names, {self._input: image})
@@ -107,7 +107,7 @@ class BoundBackend(OnnxRuntimeBackend):
             super().close()
             self._image = self._binding = None
 
-    def _run(self, image: NDArray[np.uint8]) -> Sequence[NDArray[Any]]:
+    def _run(self, image: NDArray[Any]) -> Sequence[NDArray[Any]]:
         with self._lock:
             if self._session is None:
                 raise EngineError(CLOSED)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.cores import usable_cores
@@ -40,8 +39,8 @@ class OpenVINOBackend:
         self._forked = False
         tell_of_forks(self)
 
-    def infer(self, image: NDArray[np.uint8], /) -> dict[str, NDArray[Any]]:
-        """Run one batch of images (N, H, W, 3) and return the outputs by name, copied out of the request."""
+    def infer(self, image: NDArray[Any], /) -> dict[str, NDArray[Any]]:
+        """Run one batch of images (N, H, W, C) and return the outputs by name, copied out of the request."""
         if self._forked:
             raise EngineError(FORKED)
         with self._requests.take() as request:

@@ -6,6 +6,8 @@ from edgeseg.engines.facts import Facts, GraphRules
 
 GPU = "cuda"
 
+UINT16 = "takes numbers of 16 bits; export with --input-dtype float32, which takes the same frames"
+
 # Operators of ONNX that TensorRT has no layer for, or only one whose output's size depends on the data: those
 # keep it from CUDA graphs and, in TensorRT for RTX, have no kernel. Its own parser stops at the first error.
 RULES = GraphRules(
@@ -25,7 +27,8 @@ RULES = GraphRules(
     },
     inputs={
         ("DequantizeLinear", "int32"): "dequantises int32; leave biases in float, as edgeseg build "
-        "--precision int8 does"
+        "--precision int8 does",
+        ("Cast", "uint16"): UINT16,
     },
     outputs=dict.fromkeys(("double", "string", "complex64"), "compute in float32"),
     standard_operators_only=True,

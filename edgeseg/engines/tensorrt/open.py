@@ -64,8 +64,8 @@ class TensorRTBackend:
             self.close()
             raise
 
-    def infer(self, image: NDArray[np.uint8], /) -> dict[str, NDArray[Any]]:
-        """Run one batch of images (N, H, W, 3) and return the outputs by name, copied out of the slot."""
+    def infer(self, image: NDArray[Any], /) -> dict[str, NDArray[Any]]:
+        """Run one batch of images (N, H, W, C) and return the outputs by name, copied out of the slot."""
         if self._forked:
             raise EngineError(FORKED)
         (name,) = self.inputs

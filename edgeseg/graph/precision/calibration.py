@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -39,15 +40,13 @@ class Observed:
         self.samples.append(np.abs(values))
 
 
-def observe(
-    model: ir.Model, names: Sequence[str], images: NDArray[np.uint8], batch: int
-) -> dict[str, Observed]:
+def observe(model: ir.Model, names: Sequence[str], images: NDArray[Any], batch: int) -> dict[str, Observed]:
     """Run a float32 model over images and look at tensors.
 
     Args:
         model: with its types inferred; it is not changed.
         names: of the tensors.
-        images: (M, H, W, 3) uint8 BGR of the model's size.
+        images: (M, H, W, C) of the model's size.
         batch: of the model.
     """
     sizes = {name_of(value): size_of(value) for node in model.graph for value in node.outputs}

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -33,7 +34,7 @@ class Calibration:
     """What ranges are measured on, and how int8 is chosen.
 
     Attributes:
-        images: (M, H, W, 3) uint8 BGR of the model's size.
+        images: (M, H, W, C) of the model's size.
         method: turns magnitudes into int8 ranges; None for the one that loses least.
         cache: a file of measurements to read, where they are of this model and these images, and to write.
         max_drop: points that int8 may cost; see `agreement`.
@@ -41,7 +42,7 @@ class Calibration:
         margin: points of `max_drop` that candidates must leave to the finished engine.
     """
 
-    images: NDArray[np.uint8]
+    images: NDArray[Any]
     method: CalibrationMethod | None = None
     cache: Path | None = None
     max_drop: float = DEFAULT_MAX_DROP
@@ -110,7 +111,7 @@ def ranges_of(
     return [{name: cache.get(key)[name] for name in names} for key in keys]
 
 
-def measured_on(model: PortableModel, images: NDArray[np.uint8], *further: str) -> str:
+def measured_on(model: PortableModel, images: NDArray[Any], *further: str) -> str:
     """Hash what a measurement is about: a key of the cache."""
     digest = hashlib.sha256(" ".join((model.graph_sha256, str(images.shape), *further)).encode())
     digest.update(np.ascontiguousarray(images).tobytes())

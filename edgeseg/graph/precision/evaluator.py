@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ class Evaluator:
 
     Args:
         reference: the float32 model.
-        images: (M, H, W, 3) uint8 BGR of the model's size.
+        images: (M, H, W, C) of the model's size.
         labels: (M, H, W) uint8 label maps of a semantic model; see `agreement`.
         budget_s: for one run over the images; beyond it only the first are taken, LEAST_EVALUATED or more.
 
@@ -37,7 +38,7 @@ class Evaluator:
         self,
         reference: Run,
         spec: ModelSpec,
-        images: NDArray[np.uint8],
+        images: NDArray[Any],
         labels: NDArray[np.uint8] | None = None,
         *,
         budget_s: float = np.inf,
@@ -77,7 +78,7 @@ class Evaluator:
         return outputs
 
 
-def _affordable(run: Run, images: NDArray[np.uint8], batch: int, budget_s: float) -> int:
+def _affordable(run: Run, images: NDArray[Any], batch: int, budget_s: float) -> int:
     """Count the images that a run takes no longer for than the budget."""
     if not np.isfinite(budget_s):
         return len(images)

@@ -6,6 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.errors import ShapeError
+from edgeseg.spec import RGB_CHANNELS
+
 CELL_PX = 4  # side of the squares whose means are compared: noise falls by as much
 LEAST_CHANGE = 6.0  # grey levels, summed over the channels, of a cell's mean: rounding alone makes half of it
 CHANGE_TO_NOISE = 2.5  # over three standard deviations of three channels' noise above its median
@@ -32,7 +35,15 @@ class Motion:
         Returns:
             (ceil(H / CELL_PX), ceil(W / CELL_PX)) uint8, 255 where something moved; everywhere in the first
             frame and where the size of frames changes.
+
+        Raises:
+            ShapeError: if the frame is no such picture.
         """
+        if image.shape[2:] != (RGB_CHANNELS,) or image.dtype != np.uint8:
+            raise ShapeError(
+                "smoothing follows what moves in a camera's pictures, (H, W, 3) uint8, got "
+                f"{image.shape} {image.dtype}; run without it"
+            )
         height, width = image.shape[:2]
         size_wh = (-(-width // CELL_PX), -(-height // CELL_PX))
         cells = np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), np.uint8)

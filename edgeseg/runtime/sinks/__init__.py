@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+OVERLAYS = (".mp4", ".m3u8", *IMAGE_SUFFIXES)
 FILE_SUFFIXES = (".mp4", ".m3u8", ".jsonl", ".json", *IMAGE_SUFFIXES)
 
 
@@ -65,7 +66,7 @@ def open_sink(
             beside it.
 
     Raises:
-        UsageError: as `check_outputs`.
+        UsageError: as `check_outputs`, and for overlays where frames are no pictures.
         SinkError: if it cannot be written.
         MissingExtraError: if what an address takes is not installed.
     """
@@ -73,6 +74,11 @@ def open_sink(
     if is_address(text):
         return open_address(os.fspath(text), spec, _timing(source))
     path, suffix = Path(text), _suffix_of(text)
+    if suffix in OVERLAYS and not spec.input.takes_camera_frames:
+        raise UsageError(
+            f"{path}: overlays are drawn over a camera's pictures, this network takes {spec.input.channels} "
+            f"channels of {spec.input.dtype}; write label maps (a folder), .jsonl or COCO .json"
+        )
     spared = (*spared, *source.files)
     part = keep.part() if rotate is None and keep is not None else rotate
     if suffix == ".mp4":

@@ -57,7 +57,9 @@ def check(
         checked.sizes(stream, ("streams", index))
         if spec is not None:
             checked.stream(stream, ("streams", index), spec)
-    checked.faults.extend(Places(settings, environment, files=files, frames=frames).faults())
+    taken = None if spec is None else spec.input
+    places = Places(settings, environment, files=files, frames=frames, taken=taken)
+    checked.faults.extend(places.faults())
     return checked.faults
 
 

@@ -19,6 +19,7 @@ from edgeseg.runtime.sources.address import GSTREAMER_PREFIX
 from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.sources.network import URL, Address
 from edgeseg.runtime.sources.options import split_options
+from edgeseg.spec import InputSpec
 
 WEB = ("http://", "https://")
 
@@ -29,15 +30,23 @@ class Places:
     Args:
         files: find out whether outputs can be written.
         frames: each stream stops after so many results; None for never.
+        taken: the network's input; None where it cannot be read.
     """
 
     def __init__(
-        self, settings: SiteSettings, environment: Environment, *, files: bool, frames: int | None
+        self,
+        settings: SiteSettings,
+        environment: Environment,
+        *,
+        files: bool,
+        frames: int | None,
+        taken: InputSpec | None = None,
     ) -> None:
         self._settings = settings
         self._environment = environment
         self._files = files
         self._frames = frames
+        self._taken = taken
         self._written: dict[str, KeyPath] = {}
 
     def faults(self) -> Iterator[Fault]:
@@ -46,7 +55,7 @@ class Places:
             path: KeyPath = ("streams", index)
             source: Source = Elsewhere(live=False)
             try:
-                source = stored(self._environment.fill(stream.source))
+                source = stored(self._environment.fill(stream.source), self._taken)
             except (EdgesegError, OSError) as error:
                 yield self._fault((*path, "source"), error)
             yield from self._outputs(stream, path, source)
@@ -106,13 +115,19 @@ class Elsewhere(Source):
         return None
 
 
-def stored(text: str) -> Source:
+def stored(text: str, taken: InputSpec | None = None) -> Source:
     """Open a source that is stored or generated, and close it; look at the address alone of every other.
+
+    Args:
+        taken: the network's input, see `open_source`.
 
     Raises:
         UsageError: if it is no source.
         SourceError: if it is a file or folder that cannot be read.
     """
+    if taken is not None and not taken.takes_camera_frames:
+        with open_source(text, taken) as source:
+            return source
     if text.startswith(GSTREAMER_PREFIX):
         return Elsewhere(live=False)
     if URL.fullmatch(text):

@@ -32,6 +32,7 @@ from edgeseg.runtime.sources.options import split_options
 from edgeseg.runtime.status import StreamStatus
 from edgeseg.runtime.streams.stream import Stream
 from edgeseg.runtime.streams.streams import Streams
+from edgeseg.spec import InputSpec
 
 
 class Running:
@@ -221,7 +222,7 @@ class Site:
         source_text, texts = fill(settings.source), [fill(text) for text in settings.outputs]
         check_outputs(texts, Elsewhere(live=False), engine=Path(site.engine))  # the rest with the source open
         if self._frames != 1:
-            _refuse_images(texts, source_text)
+            _refuse_images(texts, source_text, engine.spec.input)
         sources = [fill(each.source) for each in site.streams]
         spared = [Path(text) for each in sources for text in (each, split_options(each)[0])]
 
@@ -284,8 +285,8 @@ class Site:
         )
 
 
-def _refuse_images(texts: Sequence[str], source: str) -> None:
+def _refuse_images(texts: Sequence[str], source: str, taken: InputSpec) -> None:
     """Raise UsageError for a picture of one frame where there are more; a bad source says so itself."""
     if any(map(takes_one_image, texts)):
         with suppress(SourceError, OSError):
-            check_images(texts, stored(source))
+            check_images(texts, stored(source, taken))

@@ -11,6 +11,7 @@ import cv2
 
 from edgeseg.errors import SourceError, UsageError
 from edgeseg.runtime.sources.address import GSTREAMER_PREFIX, without_password
+from edgeseg.runtime.sources.arrays import ARRAY_SUFFIXES, ArraysSource
 from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.sources.capture import CaptureSource
 from edgeseg.runtime.sources.images import IMAGE_SUFFIXES, ImagesSource
@@ -19,6 +20,7 @@ from edgeseg.runtime.sources.network import SCHEMES, URL
 from edgeseg.runtime.sources.options import camera_options, split_options
 from edgeseg.runtime.sources.synthetic import SCHEME, SyntheticSource
 from edgeseg.runtime.sources.video import VideoSource
+from edgeseg.spec import InputSpec
 
 __all__ = ["Source", "open_source"]
 
@@ -27,7 +29,7 @@ DEVICE_FOLDER = "/dev/"
 URLS = ", ".join(f"{scheme}://" for scheme in SCHEMES)
 
 
-def open_source(text: str | os.PathLike[str]) -> Source:
+def open_source(text: str | os.PathLike[str], taken: InputSpec | None = None) -> Source:
     """Open a source of frames.
 
     Args:
@@ -44,6 +46,8 @@ def open_source(text: str | os.PathLike[str]) -> Source:
 
             Options stand behind #, `KEY=VALUE&KEY=VALUE`; see `options`. A # that belongs to a URL is
             written %23.
+        taken: the network's input. Of other than three channels of uint8, or other numbers, there are files
+            and folders of arrays alone: see `ArraysSource`. None stands for a camera's pictures.
 
     Raises:
         UsageError: if `text` is none of these, or its options are wrong.
@@ -52,6 +56,8 @@ def open_source(text: str | os.PathLike[str]) -> Source:
     text = os.fspath(text)
     if not text:
         raise UsageError("SOURCE is empty; is a shell variable unset? The working folder is written .")
+    if taken is not None and not taken.takes_camera_frames:
+        return _open_arrays(text, taken)
     if text.startswith(SCHEME):
         return SyntheticSource.parse(text)
     if text.startswith(GSTREAMER_PREFIX):
@@ -64,6 +70,19 @@ def open_source(text: str | os.PathLike[str]) -> Source:
     if place.startswith(DEVICE_FOLDER) and options:
         return CaptureSource.camera(place, camera_options(options, without_password(text)))
     return _open_path(Path(text))
+
+
+def _open_arrays(text: str, taken: InputSpec) -> Source:
+    path = Path(text)
+    if not URL.fullmatch(text) and (path.is_dir() or path.suffix.lower() in ARRAY_SUFFIXES):
+        if path.exists():
+            return ArraysSource.of(path, taken)
+        raise SourceError(f"there is no file or folder {path}{_nearest(path)}")
+    raise UsageError(
+        f"the network takes {taken.channels} channels of {taken.dtype}, which cameras, videos and photos do "
+        f"not give: take a file or a folder of arrays ({', '.join(sorted(ARRAY_SUFFIXES))}), or call the "
+        f"Segmenter with arrays; got {without_password(text)}"
+    )
 
 
 def _open_path(path: Path) -> Source:

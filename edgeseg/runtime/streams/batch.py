@@ -26,7 +26,7 @@ class Item:
         stream: that it belongs to.
         began_s: `time.monotonic()` from which its latency counts.
         placement: where it lies in its images.
-        images: its part of the batch, (K, H, W, 3).
+        images: its part of the batch, (K, H, W, C).
         outputs: of its images, (K, ...) each: a part of the batch's outputs, which nothing else writes to.
         stages_ms: what each stage took so far.
     """
@@ -49,17 +49,18 @@ class Batch:
     """The images of one inference. It owns its buffer, which is used again for the next frames.
 
     Args:
-        shape: (N, H, W, 3) of what the engine takes at once; the buffer grows if one frame has more tiles.
+        shape: (N, H, W, C) of what the engine takes at once; the buffer grows if one frame has more tiles.
+        dtype: of its numbers.
     """
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: str = "uint8") -> None:
         self.items: list[Item] = []
-        self._buffer = np.zeros(shape, np.uint8)
+        self._buffer = np.zeros(shape, dtype)
         self._count = 0
 
     @property
-    def images(self) -> NDArray[np.uint8]:
-        """The images that are in it, (n, H, W, 3)."""
+    def images(self) -> NDArray[Any]:
+        """The images that are in it, (n, H, W, C)."""
         return self._buffer[: self._count]
 
     def clear(self) -> None:
@@ -68,10 +69,10 @@ class Batch:
         self._count = 0
 
     def add(self, item: Item, prepared: Prepared) -> None:
-        """Copy a frame's images (K, H, W, 3) behind the others: they are overwritten by the next frame's."""
+        """Copy a frame's images (K, H, W, C) behind the others: they are overwritten by the next frame's."""
         end = self._count + len(prepared.image)
         if end > len(self._buffer):
-            grown = np.zeros((end, *self._buffer.shape[1:]), np.uint8)
+            grown = np.zeros((end, *self._buffer.shape[1:]), self._buffer.dtype)
             grown[: self._count] = self.images
             self._buffer = grown
         self._buffer[self._count : end] = prepared.image

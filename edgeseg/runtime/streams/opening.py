@@ -15,6 +15,7 @@ from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.status import SourceStatus
 from edgeseg.runtime.streams.feed import OPEN_TIMEOUT_S, Feed
 from edgeseg.runtime.streams.inbox import Policy
+from edgeseg.spec import InputSpec
 
 SourceLike = Union[Source, str, "os.PathLike[str]"]
 
@@ -23,6 +24,7 @@ def feed_of(
     source: SourceLike,
     name: str = "",
     *,
+    taken: InputSpec | None = None,
     policy: Policy | None = None,
     stall_timeout_s: float = DEFAULT_STALL_TIMEOUT_S,
     times: StageTimes | None = None,
@@ -34,6 +36,7 @@ def feed_of(
     Args:
         source: what `open_source` takes, opened in the feed's own thread, again and again where it is live;
             or a Source, which is not opened again and stays open.
+        taken: the network's input, see `open_source`.
         name, policy, stall_timeout_s, times, on_frame, on_state: as for `Feed`.
     """
     if isinstance(source, Source):
@@ -51,7 +54,7 @@ def feed_of(
     text = os.fspath(source)
     return Feed(
         name,
-        lambda: open_source(text),
+        lambda: open_source(text, taken),
         address=without_password(text),
         policy=policy,
         stall_timeout_s=stall_timeout_s,

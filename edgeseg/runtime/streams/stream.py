@@ -90,6 +90,7 @@ class Stream:
         self.feed = feed_of(
             source,
             name,
+            taken=segmenter.spec.input,
             policy=policy,
             stall_timeout_s=stall_timeout_s,
             times=self.times,

@@ -49,7 +49,7 @@ class Streams:
         self._free: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._prepared: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         for _ in range(BATCHES):
-            self._free.put(Batch(engine.batch_shape))
+            self._free.put(Batch(engine.batch_shape, engine.spec.input.dtype))
         self._inferring = Recent()
         self._pending = 0  # batches that were prepared and are not computed
         self._began_s: float | None = None  # when the inference that runs began

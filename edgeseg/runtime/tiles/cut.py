@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.frames.geometry import Placement
-from edgeseg.frames.preprocess import Prepared, Preprocessor, check_frame
+from edgeseg.frames.preprocess import Prepared, Preprocessor, check_frame, fitted
 from edgeseg.frames.resize import resize
 from edgeseg.runtime.tiles.mosaic import Mosaic, lay_out
 from edgeseg.runtime.tiles.tiling import Tiling
 from edgeseg.spec import InputSpec, ModelSpec
 
-_CHANNELS = 3
-
 
 class TileCutter:
-    """What a `Preprocessor` is, for tiles: puts the tiles of a frame into (K, H, W, 3); each thread its own.
+    """What a `Preprocessor` is, for tiles: puts the tiles of a frame into (K, H, W, C); each thread its own.
 
     A frame for which one tile is enough goes through as without tiles.
     """
@@ -30,13 +29,12 @@ class TileCutter:
         self._canvas = _Canvas(spec.input)
         self._uncut_hw: set[tuple[int, int]] = set()
 
-    def __call__(self, frame: NDArray[np.uint8]) -> Prepared:
-        """Prepare a frame (H, W, 3) uint8 BGR of any size and any strides.
-
-        Raises:
-            ShapeError: if the frame has another shape or dtype.
-        """
-        check_frame(frame)
+    def __call__(self, frame: NDArray[Any]) -> Prepared:
+        """Prepare a frame of any size and any strides; raises as a `Preprocessor`."""
+        if self._spec.input.takes_camera_frames:
+            check_frame(frame)
+        else:
+            frame = fitted(frame, self._spec.input)
         frame_hw = (frame.shape[0], frame.shape[1])
         canvas = self._canvas
         if canvas.placement is None or canvas.placement.frame_hw != frame_hw:
@@ -69,20 +67,21 @@ class TileCutter:
 
 
 class _Canvas(threading.local):
-    """One thread's tiles (K, H, W, 3), padded, and its frame at the size that is cut."""
+    """One thread's tiles (K, H, W, C), padded, and its frame at the size that is cut."""
 
     def __init__(self, spec: InputSpec) -> None:
         self.placement: Placement | None = None
-        self.images = np.empty((0, spec.height, spec.width, _CHANNELS), np.uint8)
-        self.content = np.empty((0, 0, _CHANNELS), np.uint8)
+        self.images = np.empty((0, spec.height, spec.width, spec.channels), spec.dtype)
+        self.content = self.images[:0, 0]
         self._pad_bgr = spec.pad_bgr
 
     def lay_out(self, placement: Placement) -> None:
         """Be ready for frames of another size."""
         self.placement = placement
         count = placement.images if isinstance(placement, Mosaic) else 0
-        self.images = np.empty((count, *self.images.shape[1:]), np.uint8)
+        self.images = np.empty((count, *self.images.shape[1:]), self.images.dtype)
         self.images[:] = self._pad_bgr
-        self.content = np.empty((0, 0, _CHANNELS), np.uint8)
+        self.content = self.images[:0, 0]  # (0, W, C)
         if count and placement.frame_hw != (placement.height, placement.width):
-            self.content = np.empty((placement.height, placement.width, _CHANNELS), np.uint8)
+            shape = (placement.height, placement.width, self.images.shape[-1])
+            self.content = np.empty(shape, self.images.dtype)

@@ -47,3 +47,10 @@ def test_the_buffer_is_used_again_and_is_not_the_frame() -> None:
     assert len(batch.images) == 0
     batch.add(item(), prepared(9))
     assert batch.images.base is buffer
+
+
+def test_numbers_keep_their_type() -> None:
+    batch = Batch((1, 2, 2, 5), "float32")
+    tiles = np.full((2, 2, 2, 5), -0.25, np.float32)
+    batch.add(item(), Prepared(tiles, PLACEMENT))
+    np.testing.assert_array_equal(batch.images, tiles)
