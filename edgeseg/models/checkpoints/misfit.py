@@ -108,7 +108,10 @@ def _channel_fix(theirs: int) -> str:
         )
     if theirs == IMAGE_CHANNELS[-1]:
         return "make the network for 3 channels"
-    return "edgeseg gives networks 3 channels (RGB or BGR) or 1 (grey), so that it cannot run them"
+    return (
+        f"make the network for {theirs} channels in a function of your own (file.py:function), and export it "
+        f"with --channels {theirs}"
+    )
 
 
 def _network_advice(weights: Mapping[str, Tensor], refused: str) -> str:
