@@ -308,7 +308,7 @@ def create(name: str, *, num_classes: int | None = None, **parameters: Any) -> N
             f"{name} cannot be made with {parameters}: {error}; it takes {_parameters_of(kind)}"
         ) from error
     fits = kind.default_names is not None and len(kind.default_names) == parameters["num_classes"]
-    return Network(
+    network = Network(
         module=module.eval(),
         task=kind.task,
         mean_rgb=kind.mean_rgb,
@@ -317,10 +317,10 @@ def create(name: str, *, num_classes: int | None = None, **parameters: Any) -> N
         default_size_hw=kind.default_size_hw,
         resize=kind.resize,
         resize_filter=kind.resize_filter,
-        channel_order=_channel_order(module),
         head="logits" if kind.task == "semantic" else None,
         said=dict.fromkeys(DESCRIBED, f"edgeseg's {name}"),
     )
+    return _of_own_channels(network)
 
 
 def network_of(made: object, place: str) -> Network:
@@ -342,9 +342,7 @@ def network_of(made: object, place: str) -> Network:
         return Network(made.eval(), "instance", resize="shortest_edge", resize_filter="linear", said=said)
     if isinstance(made, nn.Module):
         made.eval()
-        if _channel_order(made) == "grey":  # ImageNet has no grey mean
-            return Network(made, "semantic", ZERO_MEAN_RGB, UNIT_STD_RGB, channel_order="grey")
-        return Network(made, "semantic")
+        return _of_own_channels(Network(made, "semantic"))
     raise UsageError(f"{place} must return an nn.Module with semantic logits, got {type(made).__name__}")
 
 
@@ -417,6 +415,22 @@ def _parameters_of(kind: _Kind) -> str:
     return ", ".join(found)
 
 
-def _channel_order(module: nn.Module) -> ChannelOrder:
-    """Tell what pixels a module takes: only our U-Net says that it is made for grey ones."""
-    return "grey" if isinstance(module, unet.UNet) and module.in_channels == 1 else "rgb"
+def _of_own_channels(network: Network) -> Network:
+    """Give a network the channels that its module takes: only our U-Net says so, of which nobody says more.
+
+    One channel is grey, which ImageNet has no mean of; others are taken as they are stored.
+    """
+    module = network.module
+    channels = module.in_channels if isinstance(module, unet.UNet) else RGB_CHANNELS
+    if channels == RGB_CHANNELS:
+        return network
+    if channels == 1:
+        return replace(network, mean_rgb=ZERO_MEAN_RGB, std_rgb=UNIT_STD_RGB, channel_order="grey")
+    return replace(
+        network,
+        mean_rgb=(0.0,) * channels,
+        std_rgb=(1.0,) * channels,
+        channels=channels,
+        channel_order="stored",
+        said={name: who for name, who in network.said.items() if name != "channel_order"},
+    )

@@ -164,9 +164,10 @@ class Engine:
     def _check_images(self, images: NDArray[Any]) -> None:
         if images.shape[1:] == self._shape[1:] and images.dtype == self._dtype and len(images):
             return
+        kind = "uint8 BGR" if self.spec.input.takes_camera_frames else str(self._dtype)
         raise ShapeError(
-            f"the engine takes images (n, {', '.join(map(str, self._shape[1:]))}) {self._dtype}, at least "
-            f"one, got {images.shape} {images.dtype}; a Segmenter makes that of frames of any size"
+            f"the engine takes images (n, {', '.join(map(str, self._shape[1:]))}) {kind}, at least one, "
+            f"got {images.shape} {images.dtype}; a Segmenter makes that of frames of any size"
         )
 
 

@@ -21,6 +21,7 @@ RENAMED = {
     "model": "network",
     "classes_path": "class_names",
     "mean": "mean_rgb",
+    "pad_colour": "pad_rgb",
     "std": "std_rgb",
     "output_index": "output_of",
     "output_key": "output_of",

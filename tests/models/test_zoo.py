@@ -202,7 +202,7 @@ def test_a_file_that_leaves_while_it_is_imported_is_named(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"channel_order": "brg"}, "channel_order must be rgb or bgr or grey, got 'brg'"),
+        ({"channel_order": "brg"}, "channel_order must be rgb or bgr or grey or stored, got 'brg'"),
         ({"divide_by_255": "maybe"}, "divide_by_255 must be before or never or after, got 'maybe'"),
         ({"resize": "crop"}, "resize must be stretch or letterbox or shortest_edge, got 'crop'"),
         ({"resize_filter": "cubic"}, "resize_filter must be linear or .* or pil or None, got 'cubic'"),

@@ -32,7 +32,7 @@ class Runs:
         self.before: Callable[[], object] = lambda: None
         self.free = threading.Event()
         self.free.set()
-        self.shared = Batches(self.infer, (SIZE, 2, 2, 3))
+        self.shared = Batches(self.infer, (SIZE, 2, 2, 3), np.dtype(np.uint8))
 
     def infer(self, images: np.ndarray) -> dict[str, np.ndarray]:
         self.batches.append(images[:, 0, 0, 0].tolist())

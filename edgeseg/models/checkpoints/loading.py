@@ -14,12 +14,13 @@ from edgeseg.limits import refuse_above
 from edgeseg.models import zoo
 from edgeseg.models.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from edgeseg.models.checkpoints.detector_anchors import anchor_note, check_stored_anchors, is_stored_anchors
-from edgeseg.models.checkpoints.misfit import IMAGE_CHANNELS, check_image_channels, misfit
+from edgeseg.models.checkpoints.misfit import check_image_channels, misfit
 from edgeseg.models.checkpoints.nearest import part_for, shapes_of
 from edgeseg.models.checkpoints.weight_matching import Match, match_weights
 from edgeseg.models.checkpoints.weight_names import NORM_COUNTER
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.network_name import split_name
+from edgeseg.spec import RGB_CHANNELS
 
 FLOAT_BYTES = 4  # of a parameter
 SHOWN_GROUPS = 12  # of names that are left out, before "and N more"
@@ -86,7 +87,7 @@ def fitted_network(
         _refuse_rivals(part, str(path))
         prefix, averages = part.prefix, part.averages
         shown = zoo.read_parameters(place, part.part, sha256=checkpoint.sha256)
-        check_image_channels(shown.get("in_channels", IMAGE_CHANNELS[-1]), str(path))
+        check_image_channels(shown.get("in_channels", RGB_CHANNELS), str(path))
         if zoo.is_detector(place):
             shown.update(checkpoint.anchors)
     chosen = {**shown, **arguments, **parameters}

@@ -12,8 +12,9 @@ from edgeseg.models.checkpoints.detector_anchors import Anchors, anchor_advice
 from edgeseg.models.checkpoints.nearest import nearest_network
 from edgeseg.models.checkpoints.weight_matching import Match
 from edgeseg.models.network_name import split_name
+from edgeseg.spec import MAX_CHANNELS, RGB_CHANNELS
 
-IMAGE_CHANNELS = (1, 3)
+IMAGE_CHANNELS = range(1, MAX_CHANNELS + 1)
 FURTHER_ADVICE = (
     "layers that the network does not have mean that the weights are another network's; where they serve "
     "training alone, save the weights without them"
@@ -106,8 +107,10 @@ def _channel_fix(theirs: int) -> str:
             "make the network for grey images in a function of your own (file.py:function), and export it "
             "with --channel-order grey"
         )
-    if theirs == IMAGE_CHANNELS[-1]:
+    if theirs == RGB_CHANNELS:
         return "make the network for 3 channels"
+    if theirs not in IMAGE_CHANNELS:
+        return f"edgeseg gives networks 1 to {MAX_CHANNELS}, so that it cannot run them"
     return (
         f"make the network for {theirs} channels in a function of your own (file.py:function), and export it "
         f"with --channels {theirs}"

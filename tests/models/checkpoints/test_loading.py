@@ -266,7 +266,11 @@ def test_half_of_a_network_is_refused_by_what_is_missing() -> None:
 
 @pytest.mark.parametrize(
     ("channels", "fix"),
-    [(1, "make the network for grey images .* --channel-order grey"), (4, "cannot run them")],
+    [
+        (1, "make the network for grey images .* --channel-order grey"),
+        (4, r"for 4 channels in .* --channels 4$"),
+        (17, "1 to 16, so that it cannot run them"),
+    ],
 )
 def test_another_number_of_image_channels_is_said(channels: int, fix: str) -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1))
@@ -278,12 +282,17 @@ def test_another_number_of_image_channels_is_said(channels: int, fix: str) -> No
         load_weights(net, weights)
 
 
-def test_a_unet_of_four_channels_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_unet_of_four_channels_takes_them_as_they_are_stored(tmp_path: Path) -> None:
     torch.save(unet_weights(in_channels=4), tmp_path / "w.pth")
+    network, _ = open_network("unet", tmp_path / "w.pth")
+    assert (network.channels, network.channel_order) == (4, "stored")
+    assert (network.mean_rgb, network.std_rgb) == ((0.0,) * 4, (1.0,) * 4)
+    assert "channel_order" not in network.said  # nobody says it
 
-    with pytest.raises(
-        CheckpointError, match="takes images of 4 channels: edgeseg gives networks 3 channels"
-    ):
+
+def test_a_unet_of_more_channels_than_there_can_be_is_refused_at_once(tmp_path: Path) -> None:
+    torch.save(unet_weights(in_channels=17), tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match="takes images of 17 channels: edgeseg gives networks 1 to 16"):
         open_network("unet", tmp_path / "w.pth")
 
 
