@@ -15,7 +15,7 @@ from torch import Tensor
 from edgeseg.models.families.detectron2.names import CELL_ANCHORS, PIXEL_MEAN, PIXEL_STD
 from edgeseg.models.mask_rcnn import ANCHOR_SIZES, ASPECT_RATIOS
 from edgeseg.models.roi_heads import DELTA_WEIGHTS
-from edgeseg.spec import RGB, ChannelOrder
+from edgeseg.spec import ChannelOrder, PerChannel
 
 CONFIG = "config.yaml"
 THE_FILE = "the checkpoint itself"
@@ -58,7 +58,7 @@ def config_of(configs: Mapping[str, Any]) -> Config:
     return Config(found) if isinstance(found, Mapping) and "MODEL" in found else Config()
 
 
-def pixels(config: Config, weights: Mapping[str, Tensor]) -> tuple[RGB, RGB, ChannelOrder, str]:
+def pixels(config: Config, weights: Mapping[str, Tensor]) -> tuple[PerChannel, PerChannel, ChannelOrder, str]:
     """Give mean and deviation of pixels in 0..255, red first, the channels' order, and who says so."""
     stored = PIXEL_MEAN in weights and PIXEL_STD in weights
     mean = _three(weights[PIXEL_MEAN]) if stored else config.get("MODEL.PIXEL_MEAN", BGR_MEAN)
@@ -143,11 +143,11 @@ def _sizes_and_ratios(cell: Tensor) -> tuple[tuple[float, ...], tuple[float, ...
     return tuple(dict.fromkeys(sizes)), tuple(dict.fromkeys(ratios))
 
 
-def _three(values: Tensor) -> RGB:
+def _three(values: Tensor) -> PerChannel:
     one, two, three = (round(value, PIXEL_DECIMALS) for value in values.flatten().double().tolist())
     return one, two, three
 
 
-def _red_first(values: Sequence[float], is_bgr: bool) -> RGB:
+def _red_first(values: Sequence[float], is_bgr: bool) -> PerChannel:
     one, two, three = map(float, values)
     return (three, two, one) if is_bgr else (one, two, three)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgeseg.models.families.python_config import read_python_config
-from edgeseg.spec import RGB, ChannelOrder, ResizePolicy
+from edgeseg.spec import ChannelOrder, PerChannel, ResizePolicy
 
 META = "meta"
 CONFIG, CLASSES = "the config in the checkpoint's meta", "the classes in the checkpoint's meta"
@@ -71,7 +71,7 @@ def classes_of(configs: Mapping[str, Any]) -> tuple[str, ...] | None:
     return None
 
 
-def pixels(config: Config) -> tuple[RGB, RGB, ChannelOrder]:
+def pixels(config: Config) -> tuple[PerChannel, PerChannel, ChannelOrder]:
     """Give mean and deviation of pixels in 0..255, red first, and the channels' order.
 
     The library reads pictures as BGR, and turns mean and deviation along with the channels: they are in the
@@ -192,6 +192,6 @@ def _scales(config: Config) -> Iterator[tuple[int, int]]:
                 yield scale
 
 
-def _red_first(values: Sequence[float], is_rgb: bool) -> RGB:
+def _red_first(values: Sequence[float], is_rgb: bool) -> PerChannel:
     one, two, three = values
     return (one, two, three) if is_rgb else (three, two, one)
