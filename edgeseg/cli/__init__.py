@@ -28,7 +28,7 @@ COMMANDS = {
     "profile": "Measure an engine: inference alone, and capture to result.",
     "fit-crf": "Find the CRF's parameters for an engine on labelled images.",
     "verify": "Prove again that an engine or a portable model computes what PyTorch computed.",
-    "inspect": "Say what an .onnx, an engine or a checkpoint holds.",
+    "inspect": "Say what an .onnx, an engine or trained weights hold.",
     "doctor": "Say what this machine can run, and what to install for the rest.",
     "demo": "Export, build, run and measure the three networks that come with edgeseg.",
 }

@@ -1,4 +1,4 @@
-"""`edgeseg inspect PATH`: what an .onnx, an engine or a checkpoint holds."""
+"""`edgeseg inspect PATH`: what an .onnx, an engine or trained weights hold."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from edgeseg.cli.inspect_weights import inspect_weights
 from edgeseg.cli.options import PATH, normalisation, write_json
 from edgeseg.cli.tables import console
 from edgeseg.engines.race import read_race
@@ -39,17 +40,21 @@ SHOWN_NAMES = 12  # class names on a line before "and N more"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(path: Path, target: str | None, as_json: bool) -> None:
-    """Say what PATH holds: an .onnx file, an engine folder or a checkpoint."""
+    """Say what PATH holds: an .onnx file, an engine folder, or trained weights, a file or a folder.
+
+    Of weights it says the family and network that they are recognised as, what becomes of pixels and who
+    says so, and the command that exports them.
+    """
     if not path.exists():
         raise UsageError(f"{path} does not exist")
     if target is not None:
         findings = inspect_for(path, target)
-    elif path.is_dir():
+    elif path.is_dir() and not _holds_weights(path):
         findings = inspect_engine(path)
     elif path.suffix == ".onnx":
         findings = inspect_model(path)
     else:
-        findings = inspect_checkpoint(path)
+        findings = inspect_weights(path)
     if as_json:
         write_json(Path("-"), findings)
         return
@@ -57,6 +62,13 @@ def command(path: Path, target: str | None, as_json: bool) -> None:
     for name, value in findings.items():
         table.add_row(name.replace("_", " "), Text(one_line(_as_text(value))))
     console().print(table)
+
+
+def _holds_weights(folder: Path) -> bool:
+    """Tell a folder of weights from one that should be an engine."""
+    from edgeseg.models.checkpoints.folder import holds_weights
+
+    return not (folder / MANIFEST_NAME).exists() and holds_weights(folder)
 
 
 def inspect_engine(folder: Path) -> dict[str, Any]:
@@ -158,32 +170,6 @@ def inspect_for(path: Path, target: str) -> dict[str, Any]:
     findings = preflight(PortableModel.read(path).model, target)
     refused = {f"{index}": str(finding) for index, finding in enumerate(findings, start=1)}
     return {"target": target, "refuses": len(findings), **refused}
-
-
-def inspect_checkpoint(path: Path) -> dict[str, Any]:
-    """Describe trained weights: parameters, classes, and the network that they fit."""
-    from edgeseg.models.checkpoints.checkpoint import num_classes_of, read_checkpoint
-    from edgeseg.models.checkpoints.detector_anchors import describe_anchors
-    from edgeseg.models.checkpoints.nearest import nearest_network, part_for
-
-    checkpoint = read_checkpoint(path)
-    nearest = nearest_network(checkpoint.weights)
-    part = {} if nearest is None else part_for(nearest, checkpoint.weights).part
-    anchors = describe_anchors(part, checkpoint.anchors)
-    dtypes = Counter(str(tensor.dtype).removeprefix("torch.") for tensor in checkpoint.weights.values())
-    return {
-        "kind": "checkpoint",
-        "sha256": checkpoint.sha256,
-        "found_in": checkpoint.entry or "the file itself",
-        "moving_average": checkpoint.averaged,
-        "objects_skipped": list(checkpoint.skipped),
-        "tensors": dict(dtypes),
-        "parameters": sum(tensor.numel() for tensor in checkpoint.weights.values()),
-        "classes": num_classes_of(part),
-        "nearest_network": nearest,
-        **({"anchors": anchors} if anchors else {}),
-        **({"notes": list(checkpoint.notes)} if checkpoint.notes else {}),
-    }
 
 
 def describe_spec(spec: ModelSpec) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import Any
 
 from edgeseg.errors import CheckpointError, name_a_few, shown
 from edgeseg.reading import parse_json, read_text, reading
@@ -28,6 +29,12 @@ class Shards:
 
     files: tuple[Path, ...]
     index: Mapping[str, str]
+
+
+def holds_weights(folder: Path) -> bool:
+    """Tell whether a folder holds files of weights, or their index."""
+    with reading(folder, CheckpointError, what="a folder of weights", fix="name the file of weights"):
+        return any(path.name.endswith((*ENDS, *INDEX_ENDS)) for path in folder.iterdir())
 
 
 def find_shards(folder: Path) -> Shards:
@@ -60,10 +67,15 @@ def _read_index(path: Path) -> Shards:
     with reading(path, CheckpointError, what="an index of shards", fix="download it again"):
         index = dict(parse_json(read_text(path, CheckpointError), CheckpointError, str(path))["weight_map"])
         files = list(dict.fromkeys(index.values()))
-        if odd := [name for name in files if not isinstance(name, str) or PurePath(name).name != name]:
+        if odd := [name for name in files if not _is_beside(name)]:
             raise CheckpointError(f"{path} names a shard that is no file beside it: {shown(odd[0])}")
     if not files:
         raise CheckpointError(f"{path} lists no tensors; download it again")
     if lost := [name for name in files if not (path.parent / name).is_file()]:
         raise CheckpointError(f"{path} lists shards that are not there: {name_a_few(lost)}; download them")
     return Shards(tuple(path.parent / name for name in files), index)
+
+
+def _is_beside(name: Any) -> bool:
+    """Tell whether what an index names is a file in its own folder."""
+    return isinstance(name, str) and PurePath(name).name == name != ".."

@@ -33,12 +33,17 @@ class Closeness:
     foreign: tuple[str, ...]
     lacking: tuple[str, ...]
 
-    def __str__(self) -> str:
+    @property
+    def differences(self) -> str:
+        """Say how close, and which names differ."""
         parts = [
             f"without {name_a_few(list(self.lacking))}" if self.lacking else "",
             f"with {name_a_few(list(self.foreign))} besides" if self.foreign else "",
         ]
-        return f"{self.model} ({self.share:.0%}; {', '.join(filter(None, parts)) or 'by its names'})"
+        return f"{self.share:.0%}; {', '.join(filter(None, parts)) or 'by its names'}"
+
+    def __str__(self) -> str:
+        return f"{self.model} ({self.differences})"
 
 
 def closest(source: Source, families: Sequence[Family]) -> list[Closeness]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlencode
 
 from edgeseg.errors import one_line
@@ -50,11 +52,17 @@ def open_source(model: str, source: Source, *, num_classes: int | None = None) -
     place, arguments = split_name(model)
     recognised = by_name(place, source)
     given = dict(arguments) if num_classes is None else {**arguments, "num_classes": num_classes}
-    network = named(recognised.family).make(source, recognised, given)
-    network = replace(network, said={**recognised.said, **network.said})
-    notes = (*_recognised_note(place, recognised), *source.notes, *recognised.unknown)
+    opened = open_recognised(source, recognised, given)
     name = recognised.model + (f"?{urlencode(arguments)}" if arguments else "")
-    return FamilyNetwork(network, name, recognised, tuple(map(one_line, notes)))
+    return replace(opened, name=name, notes=(*_recognised_note(place, recognised), *opened.notes))
+
+
+def open_recognised(source: Source, recognised: Recognised, arguments: Mapping[str, Any]) -> FamilyNetwork:
+    """Make the network of weights that were recognised; arguments and errors are those of `Family.make`."""
+    network = named(recognised.family).make(source, recognised, arguments)
+    network = replace(network, said={**recognised.said, **network.said})
+    notes = tuple(map(one_line, (*source.notes, *recognised.unknown)))
+    return FamilyNetwork(network, recognised.model, recognised, notes)
 
 
 def _recognised_note(place: str, recognised: Recognised) -> tuple[str, ...]:

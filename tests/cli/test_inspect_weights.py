@@ -1,0 +1,63 @@
+"""`edgeseg inspect` of trained weights: what they are, and the command that exports them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from edgeseg.cli import app
+from edgeseg.models.unet import UNet
+
+
+def _inspected(path: Path) -> dict[str, Any]:
+    result = CliRunner().invoke(app, ["inspect", str(path), "--json"])
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def test_a_checkpoint_says_what_it_is_and_how_to_export_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trained = {f"model.{name}": tensor for name, tensor in UNet(3, width=4, depth=2).state_dict().items()}
+    torch.save({"state_dict": trained}, "my weights.ckpt")
+
+    found = _inspected(Path("my weights.ckpt"))
+
+    assert found["architecture"] == "unet"
+    assert (found["classes"], found["heads"], found["strides"]) == (3, ["output: 3 channels"], [1])
+    assert found["preprocessing"]["pixels"].startswith("RGB in 0..1, mean 0,0,0, std 1,1,1 (said by ")
+    assert found["preprocessing"]["resize filter"] == "nobody says it: give it"
+    command = shlex.split(found["export"])
+    assert command[:3] == ["edgeseg", "export", "auto"]
+    command[command.index("--size") + 1] = "32x32"
+    assert CliRunner().invoke(app, command[1:]).exit_code == 0
+    assert Path("my weights.onnx").is_file()
+
+
+def test_a_folder_of_weights_is_no_engine(tmp_path: Path) -> None:
+    torch.save(UNet(3, width=4, depth=2).state_dict(), tmp_path / "w.pth")
+    found = _inspected(tmp_path)
+    assert (found["kind"], found["architecture"]) == ("checkpoint", "unet")
+
+
+def test_what_nobody_knows_gets_the_closest_and_the_way(tmp_path: Path) -> None:
+    weights = UNet(3, width=4).state_dict()
+    renamed = {name.replace("outc.", "final."): tensor for name, tensor in weights.items()}
+    torch.save({**renamed, "gate.weight": torch.ones(2, 2, 1, 1)}, tmp_path / "w.pth")
+    found = _inspected(tmp_path / "w.pth")
+    assert found["family"] == "not recognised"
+    assert any("final." in text and "outc." in text for text in found["closest"].values())
+    assert "file.py:function" in found["way"]
+
+
+def test_an_adapter_says_why_it_is_not_exported(tmp_path: Path) -> None:
+    torch.save({"base_model.model.conv.lora_A.default.weight": torch.ones(2, 2)}, tmp_path / "w.pth")
+    assert "merge_and_unload" in _inspected(tmp_path / "w.pth")["not_exported"]
