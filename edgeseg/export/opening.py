@@ -92,13 +92,13 @@ def _made(
     ema: bool,
     prefix: str | None,
 ) -> Opened:
-    place, _ = split_name(name)
+    place, arguments = split_name(name)
     if weights is None:
         if place in zoo.names() or is_of_family(place):
             raise UsageError(f"{name} needs trained weights: give --weights FILE")
         return Opened(zoo.create(name, num_classes=num_classes), name)
     if is_of_family(place):
-        source = read_source(weights, ema=ema, prefix=prefix)
+        source = read_source(weights, ema=ema, prefix=prefix, arguments=arguments)
         found = open_source(name, source, num_classes=num_classes)
         return Opened(found.network, found.name, source.sha256, found.notes)
     network, checkpoint = open_network(name, weights, num_classes=num_classes, ema=ema, prefix=prefix)

@@ -47,6 +47,16 @@ class BasicBlock(nn.Module):
         return out
 
 
+class OnceDilatedBlock(BasicBlock):
+    """A basic block whose second convolution is never dilated, as mmsegmentation has it."""
+
+    def __init__(
+        self, in_channels: int, width: int, *, stride: int, dilation: int, norm_layer: NormLayer
+    ) -> None:
+        super().__init__(in_channels, width, stride=stride, dilation=dilation, norm_layer=norm_layer)
+        self.conv2 = _conv3x3(width, width, 1, 1)
+
+
 class Bottleneck(nn.Module):
     """1x1, 3x3, and 1x1 to four times `width` channels; the block of ResNet-50 and ResNet-101.
 
@@ -108,6 +118,8 @@ class ResNet(Backbone):
         widest: channels that no stage works at more than; None for no limit.
         replace_stride_with_dilation: whether stages 2, 3 and 4 keep their resolution and dilate.
         norm_layer: makes the normalisation after each convolution.
+        deep_stem: three 3x3 convolutions in the place of the first, of 7x7 ("ResNet-C", He et al., "Bag of
+            Tricks", 2018); they are called `stem`, as in mmsegmentation.
         block_parameters: further arguments of every `Bottleneck`, such as `groups`.
     """
 
@@ -120,12 +132,17 @@ class ResNet(Backbone):
         widest: int | None = None,
         replace_stride_with_dilation: Sequence[bool] = (False, False, False),
         norm_layer: NormLayer = nn.BatchNorm2d,
+        deep_stem: bool = False,
         **block_parameters: Any,
     ) -> None:
         super().__init__()
         make_block: Callable[..., nn.Module] = partial(block, norm_layer=norm_layer, **block_parameters)
-        self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
-        self.bn1 = norm_layer(width)
+        self.deep_stem = deep_stem
+        if deep_stem:
+            self.stem = _deep_stem(width, norm_layer)
+        else:
+            self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
+            self.bn1 = norm_layer(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
 
@@ -160,7 +177,8 @@ class ResNet(Backbone):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Turn a normalised image (N, 3, H, W) into the maps C2, C3, C4, C5."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(image))))  # (N, width, H/4, W/4)
+        x = self.stem(image) if self.deep_stem else self.relu(self.bn1(self.conv1(image)))
+        x = self.maxpool(x)  # (N, width, H/4, W/4)
         c2 = self.layer1(x)
         c3 = self.layer2(c2)
         c4 = self.layer3(c3)
@@ -172,6 +190,14 @@ resnet18 = partial(ResNet, BasicBlock, (2, 2, 2, 2))
 resnet34 = partial(ResNet, BasicBlock, (3, 4, 6, 3))
 resnet50 = partial(ResNet, Bottleneck, (3, 4, 6, 3))
 resnet101 = partial(ResNet, Bottleneck, (3, 4, 23, 3))
+
+
+def _deep_stem(width: int, norm_layer: NormLayer) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    narrow = width // 2
+    for c_in, c_out, stride in ((3, narrow, 2), (narrow, narrow, 1), (narrow, width, 1)):
+        layers += [_conv3x3(c_in, c_out, stride, 1), norm_layer(c_out), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
 
 
 def _conv3x3(in_channels: int, out_channels: int, stride: int, dilation: int, groups: int = 1) -> nn.Conv2d:

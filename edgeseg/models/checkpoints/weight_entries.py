@@ -23,6 +23,7 @@ WEIGHT_ENTRIES = (
     "model",
     "module",
     "network",
+    "network_weights",  # nnU-Net's
     "net",
     "weights",
     "params",

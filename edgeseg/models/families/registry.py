@@ -10,8 +10,11 @@ from edgeseg.models.families.detectron2.family import Detectron2
 from edgeseg.models.families.edgeseg_zoo import EdgesegZoo
 from edgeseg.models.families.family import Family, Recognised, Source
 from edgeseg.models.families.mmdet.family import MMDetection
+from edgeseg.models.families.mmseg.mmseg import MMSeg
+from edgeseg.models.families.monai.monai import Monai
+from edgeseg.models.families.nnunet.nnunet import NnUNet
 
-FAMILIES: tuple[Family, ...] = (Detectron2(), MMDetection(), EdgesegZoo())
+FAMILIES: tuple[Family, ...] = (Detectron2(), MMDetection(), NnUNet(), Monai(), MMSeg(), EdgesegZoo())
 """In the order in which they are asked; the first of the surest wins."""
 
 AUTO = "auto"

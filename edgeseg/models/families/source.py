@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from edgeseg.errors import CheckpointError, one_line
@@ -11,6 +13,7 @@ from edgeseg.models.checkpoints.loading import existing_prefix
 from edgeseg.models.checkpoints.wrappers import unwrapped
 from edgeseg.models.families.config_files import read_config
 from edgeseg.models.families.family import Source
+from edgeseg.models.families.training_folders import configs_of_bundle, weights_in
 
 BESIDE_A_FILE = (
     "config.json",
@@ -28,19 +31,26 @@ PLANNED = ("plans.json", "dataset.json", "hparams.yaml")
 """Settings that trainers also write one folder above the weights."""
 
 
-def read_source(path: str | Path, *, ema: bool = False, prefix: str | None = None) -> Source:
+def read_source(
+    path: str | Path,
+    *,
+    ema: bool = False,
+    prefix: str | None = None,
+    arguments: Mapping[str, Any] = MappingProxyType({}),
+) -> Source:
     """Read weights and what lies beside them; nothing of it is run.
 
     Args:
         path: a file, or a folder as transformers and others write it.
+        arguments: after the network's name, of which one may choose among the files of a folder.
         ema: take the moving average where the file holds one.
         prefix: take the weights whose names begin so.
 
     Raises:
         CheckpointError: if the weights cannot be read.
     """
-    path = Path(path)
-    return source_of(read_checkpoint(path, ema=ema), prefix=prefix)
+    checkpoint = read_checkpoint(weights_in(Path(path), arguments), ema=ema)
+    return source_of(checkpoint, prefix=prefix)
 
 
 def source_of(checkpoint: Checkpoint, *, prefix: str | None = None) -> Source:
@@ -80,4 +90,5 @@ def _config_files(path: Path) -> list[Path]:
         return [file for file in files if not file.name.endswith(".index.json") and file.is_file()]
     folder = path.absolute().parent
     above = [folder.parent / name for name in PLANNED]
-    return [file for file in (*above, *(folder / name for name in BESIDE_A_FILE)) if file.is_file()]
+    beside = [folder / name for name in BESIDE_A_FILE]
+    return [file for file in (*above, *configs_of_bundle(path.absolute()), *beside) if file.is_file()]

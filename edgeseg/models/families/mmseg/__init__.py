@@ -1,0 +1,1 @@
+"""mmsegmentation, https://github.com/open-mmlab/mmsegmentation: semantic segmentation by OpenMMLab."""

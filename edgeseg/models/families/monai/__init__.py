@@ -1,0 +1,1 @@
+"""MONAI, https://monai.io: networks for medical images."""
