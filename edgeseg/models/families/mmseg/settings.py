@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgeseg.models.families.settings_text import read_settings, settings_of
-from edgeseg.spec import RGB, ChannelOrder
+from edgeseg.models.families.python_config import read_python_config
+from edgeseg.spec import ChannelOrder, PerChannel
 
 META, DATASET_META, CONFIG = "meta", "dataset_meta", ("cfg", "config")
 NORMALISERS = ("SegDataPreProcessor", "Normalize")  # by their `type`, since version 1.0 and before
 SWAPS = ("bgr_to_rgb", "to_rgb")
-IMAGENET_255: tuple[RGB, RGB] = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # mean and deviation
+IMAGENET_255: tuple[PerChannel, PerChannel] = (
+    (123.675, 116.28, 103.53),
+    (58.395, 57.12, 57.375),
+)  # mean and deviation
 
 
 @dataclass(frozen=True)
 class Pixels:
     """How pixels are normalised: (x - mean) / std of x in 0..255, red first whatever the channel order."""
 
-    mean_rgb: RGB
-    std_rgb: RGB
+    mean_rgb: PerChannel
+    std_rgb: PerChannel
     channel_order: ChannelOrder
     known: bool
 
@@ -35,7 +38,7 @@ def read_pixels(configs: Mapping[str, Any]) -> Pixels:
     """Read the normalisation; that of ImageNet, in RGB, where nothing says it."""
     found = [
         entry
-        for entry in settings_of(_config(configs))
+        for entry in _dictionaries(_config(configs))
         if entry.get("type") in NORMALISERS and _is_triple(entry.get("mean")) and _is_triple(entry.get("std"))
     ]
     if not found:
@@ -43,7 +46,7 @@ def read_pixels(configs: Mapping[str, Any]) -> Pixels:
     mean, std = (tuple(map(float, found[0][name])) for name in ("mean", "std"))
     is_rgb = any(found[0].get(name) is True for name in SWAPS)
     step = 1 if is_rgb else -1
-    return Pixels(_rgb(mean[::step]), _rgb(std[::step]), "rgb" if is_rgb else "bgr", known=True)
+    return Pixels(mean[::step], std[::step], "rgb" if is_rgb else "bgr", known=True)
 
 
 def read_class_names(configs: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -73,17 +76,18 @@ def _meta(configs: Mapping[str, Any]) -> Mapping[str, Any]:
 def _config(configs: Mapping[str, Any]) -> Mapping[str, Any]:
     meta = _meta(configs)
     text = next((meta[name] for name in CONFIG if isinstance(meta.get(name), str)), "")
-    return read_settings(text)
+    return read_python_config(text)
+
+
+def _dictionaries(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Go through all dictionaries within a value, the outer ones first."""
+    if isinstance(value, Mapping):
+        yield value
+    if isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _dictionaries(item)
 
 
 def _is_triple(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == len("RGB")
-        and all(isinstance(v, int | float) for v in value)
-    )
-
-
-def _rgb(values: tuple[float, ...]) -> RGB:
-    red, green, blue = values
-    return red, green, blue
+    is_list = isinstance(value, list | tuple) and len(value) == len("RGB")
+    return is_list and all(isinstance(number, int | float) for number in value)

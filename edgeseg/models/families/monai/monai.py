@@ -11,8 +11,8 @@ from torch import nn
 from edgeseg.errors import CheckpointError, UsageError, one_line
 from edgeseg.extras import require
 from edgeseg.models.checkpoints.loading import load_weights
-from edgeseg.models.checkpoints.misfit import check_image_channels
 from edgeseg.models.families.family import Recognised, Source
+from edgeseg.models.families.frame_channels import frame_of
 from edgeseg.models.families.monai.bundle import class_names, find_parts, find_transforms
 from edgeseg.models.families.monai.networks import READERS, Reading
 from edgeseg.models.families.monai.transforms import prepare
@@ -21,7 +21,6 @@ from edgeseg.models.zoo import Network
 from edgeseg.spec import Head
 
 FLAT = 2  # spatial axes
-GREY = 1  # channels
 FOR_TRAINING = ("deep_supervision_heads.", "super_head.")  # of DynUNet, which inference does not use
 COLUMNS_FIRST = "columns_first"  # an argument beside those of the network's class
 ASSUMED = "MONAI's {architecture} leaves no trace in weights of its {text}"
@@ -168,8 +167,7 @@ def _described(
     source: Source, module: nn.Module, parameters: Mapping[str, Any], columns_first: bool | None
 ) -> Network:
     """Say what the network expects of the pixels, as far as a bundle says it."""
-    channels, classes = parameters["in_channels"], parameters["out_channels"]
-    check_image_channels(channels, str(source.path))
+    frame, classes = frame_of(parameters["in_channels"], str(source.path)), parameters["out_channels"]
     transforms = find_transforms(source.configs)
     prepared = prepare(transforms)
     on_side = prepared.columns_first if columns_first is None else columns_first
@@ -184,10 +182,11 @@ def _described(
     return Network(
         module,
         "semantic",
-        mean_rgb=(prepared.mean, prepared.mean, prepared.mean),
-        std_rgb=(prepared.std, prepared.std, prepared.std),
+        mean_rgb=(prepared.mean,) * frame.channels,
+        std_rgb=(prepared.std,) * frame.channels,
         divide_by_255="never" if transforms else "before",
-        channel_order="grey" if channels == GREY else "rgb",
+        channel_order=frame.order,
+        channels=frame.channels,
         class_names=names if names is not None and len(names) == classes else None,
         default_size_hw=prepared.size_hw,
         resize_filter=prepared.resize_filter,

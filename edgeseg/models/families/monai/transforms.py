@@ -101,7 +101,7 @@ def _scale_range(prepared: PreparedImage, values: Mapping[str, Any]) -> None:
     b_min, b_max = values.get("b_min"), values.get("b_max")
     low, high = (0.0, 1.0) if b_min is None or b_max is None else (float(b_min), float(b_max))
     std = (a_max - a_min) / (high - low)
-    cuts = bool(values.get("clip")) and not (a_min <= 0 and a_max >= WHITE)
+    cuts = bool(values.get("clip")) and (a_min, a_max) != (0, WHITE)
     _add(prepared, (a_min, a_max) if cuts else (None, None), a_min - low * std, std)
 
 

@@ -11,8 +11,8 @@ from torch import nn
 from edgeseg.errors import CheckpointError, UsageError, one_line
 from edgeseg.extras import require
 from edgeseg.models.checkpoints.loading import load_weights
-from edgeseg.models.checkpoints.misfit import check_image_channels
 from edgeseg.models.families.family import Recognised, Source
+from edgeseg.models.families.frame_channels import frame_of
 from edgeseg.models.families.nnunet.dataset import Dataset, read_dataset
 from edgeseg.models.families.nnunet.normalisation import read_normalisation
 from edgeseg.models.families.nnunet.plans import ARCHITECTURES, Configuration, operations, read_configuration
@@ -21,7 +21,6 @@ from edgeseg.models.zoo import Network
 
 PACKAGE = "dynamic_network_architectures"
 INIT, PLANS, DATASET = "init_args", "plans.json", "dataset.json"
-GREY = 1
 OPTIONS = ("configuration", "fold", "whole_image")  # arguments of ours; the plans say all else
 PREDICTION_NOTE = (
     "nnU-Net averages predictions of mirrored and overlapping patches; the graph predicts one patch as it is "
@@ -78,7 +77,7 @@ class NnUNet:
         whole_image = arguments.get("whole_image") is True
         normalisation = read_normalisation(configuration, str(source.path), whole_image=whole_image)
         channels = len(dataset.channel_names)
-        check_image_channels(channels, str(source.path))
+        frame = frame_of(channels, str(source.path))
         module = _made(configuration, channels, dataset.channels, str(source.path))
         load_weights(module, source.weights, source=str(source.path), name=recognised.model)
         if normalisation.layer is not None:
@@ -86,10 +85,11 @@ class NnUNet:
         return Network(
             module.eval(),
             "semantic",
-            mean_rgb=(normalisation.mean,) * 3,
-            std_rgb=(normalisation.std,) * 3,
+            mean_rgb=(normalisation.mean,) * frame.channels,
+            std_rgb=(normalisation.std,) * frame.channels,
             divide_by_255="never",
-            channel_order="grey" if channels == GREY else "bgr" if dataset.is_bgr else "rgb",
+            channel_order="bgr" if dataset.is_bgr else frame.order,
+            channels=frame.channels,
             class_names=dataset.class_names,
             default_size_hw=configuration.patch_hw,
             head=dataset.head,

@@ -18,6 +18,10 @@ WITH_STATISTICS_NOTE = (
     "nnU-Net normalised each image by its own values, and so does the graph, by those of its input: of a "
     "tile, where frames are cut into tiles, and of bars beside a picture, too"
 )
+BEYOND_BYTES_NOTE = (
+    "the data set's intensities go beyond 0..255: frames have to hold them as they are, such as by "
+    "--input-dtype float32"
+)
 
 
 @dataclass(frozen=True)
@@ -61,10 +65,10 @@ def read_normalisation(
     if set(schemes) == {"NoNormalization"}:
         return Normalisation(0.0, 1.0)
     layers = [_layer(scheme, configuration, channel, source) for channel, scheme in enumerate(schemes)]
-    if len(layers) == 1 and isinstance(layers[0], ClipAndScale) and layers[0].low is None:
-        return Normalisation(layers[0].mean, layers[0].std)
     notes = (WITH_STATISTICS_NOTE,) if set(schemes) & set(OWN_STATISTICS) else ()
-    same = len(set(schemes)) == 1 and schemes[0] in OWN_STATISTICS
+    if any(isinstance(layer, ClipAndScale) and _is_beyond_bytes(layer) for layer in layers):
+        notes = (*notes, BEYOND_BYTES_NOTE)
+    same = len(layers) == 1 or (len(set(schemes)) == 1 and schemes[0] in OWN_STATISTICS)
     return Normalisation(0.0, 1.0, layers[0] if same else EachChannel(layers), notes)
 
 
@@ -85,6 +89,11 @@ def _layer(scheme: str, configuration: Configuration, channel: int, source: str)
     )
 
 
+def _is_beyond_bytes(layer: ClipAndScale) -> bool:
+    """Tell whether a data set's values are not those of bytes, as Hounsfield units are not."""
+    return layer.low is not None and layer.high is not None and (layer.low < 0 or layer.high > WHITE)
+
+
 def _ct(properties: Mapping[str, float] | None, channel: int, source: str) -> ClipAndScale:
     """Clip to what all but one in a hundred of the data set's values are within, then normalise by all."""
     try:
@@ -95,5 +104,4 @@ def _ct(properties: Mapping[str, float] | None, channel: int, source: str) -> Cl
         raise CheckpointError(
             f"the plans of {source} lack the intensities of channel {channel}, which CTNormalization takes"
         ) from error
-    cuts = low > 0 or high < WHITE
-    return ClipAndScale(low if cuts else None, high if cuts else None, mean, max(std, LEAST_DEVIATION))
+    return ClipAndScale(low, high, mean, max(std, LEAST_DEVIATION))

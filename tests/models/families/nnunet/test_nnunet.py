@@ -255,3 +255,19 @@ def test_arguments_of_the_network_are_the_plans_alone() -> None:
 
 def test_other_weights_are_none_of_its_own() -> None:
     assert NnUNet().recognise(source(nn.Conv2d(1, 1, 1), plans())) is None
+
+
+def test_intensities_beyond_bytes_are_pointed_out() -> None:
+    hounsfield = plans()
+    values = {"mean": 40.0, "std": 90.0, "percentile_00_5": -900.0, "percentile_99_5": 300.0}
+    hounsfield["foreground_intensity_properties_per_channel"] = {"0": values}
+    recognised, _ = made(source(own_network(), hounsfield))
+    assert any("beyond 0..255" in note and "--input-dtype" in note for note in recognised.unknown)
+
+
+def test_other_channels_are_taken_as_they_are_stored() -> None:
+    dataset = {**DATASET, "channel_names": {"0": "T1", "1": "T2"}}
+    own = own_network(2)
+    _, network = made(source(own, plans("NoNormalization", channels=2), dataset))
+    assert (network.channels, network.channel_order, len(network.mean_rgb)) == (2, "stored", 2)
+    assert torch.allclose(answer(network, pixels(2)), finest(own, pixels(2)), atol=1e-3)
