@@ -117,6 +117,7 @@ class Network:
         output: which of several outputs counts, by its number or key; see `network_outputs.choose`.
         said: for a field of these, who says its value, in words that a user reads, such as
             `preprocessor_config.json`; what is not among them is assumed.
+        notes: what a user should know of how the weights were loaded, a sentence each.
 
     Raises:
         UsageError: if a field is none of its choices, mean or deviation are not a number a channel, or the
@@ -142,6 +143,7 @@ class Network:
     head_threshold: float = 0.5
     output: int | str | None = None
     said: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
@@ -138,7 +139,7 @@ def _read_file(path: Path, *, ema: bool) -> Checkpoint:
         averaged = ema or is_averaged(entry, weights)
         notes = entry_notes(content, path, entry, averaged=averaged, ema=ema)
         anchors = find_anchors(content)
-        beside = plain_values(content)
+        beside = {**_metadata(path), **plain_values(content)}
     return Checkpoint(
         path=path,
         sha256=sha256,
@@ -165,10 +166,10 @@ def num_classes_of(weights: Mapping[str, Tensor]) -> int | None:
 def _read(path: Path) -> tuple[Any, list[str]]:
     """Read what a file holds, and the classes of the objects in it that were skipped."""
     with path.open("rb") as file:
-        head = file.read(SAFETENSORS_HEADER_AT + 1)
+        head = file.read(max(map(len, (ZIP_MAGIC, *PICKLE_MAGICS))))
     if not head:
         raise CheckpointError(f"{path} is empty; download or save it again")
-    if head[SAFETENSORS_HEADER_AT:] == b"{":  # first: the length before it may look like a pickle's beginning
+    if _is_safetensors(path):
         return _read_safetensors(path), []
     if head.startswith((ZIP_MAGIC, *PICKLE_MAGICS)):
         return _read_torch(path)
@@ -177,6 +178,21 @@ def _read(path: Path) -> tuple[Any, list[str]]:
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     return safetensors.torch.load_file(path)
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    """Give the texts in the header of a safetensors file, as `metadata`; nothing of another file."""
+    if not _is_safetensors(path):
+        return {}
+    with safetensors.safe_open(path, framework="pt") as file:
+        texts = file.metadata()
+    return {"metadata": dict(texts)} if texts else {}
+
+
+def _is_safetensors(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(SAFETENSORS_HEADER_AT + 1)
+    return head[SAFETENSORS_HEADER_AT:] == b"{"  # the length before it may look like a pickle's beginning
 
 
 def _read_torch(path: Path) -> tuple[Any, list[str]]:

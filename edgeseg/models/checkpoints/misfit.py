@@ -11,6 +11,7 @@ from edgeseg.models.checkpoints.checkpoint import num_classes_of
 from edgeseg.models.checkpoints.detector_anchors import Anchors, anchor_advice
 from edgeseg.models.checkpoints.nearest import nearest_network
 from edgeseg.models.checkpoints.weight_matching import Match
+from edgeseg.models.checkpoints.wrappers import ADAPTER_FIX, is_adapter
 from edgeseg.models.network_name import split_name
 from edgeseg.spec import MAX_CHANNELS, RGB_CHANNELS
 
@@ -44,6 +45,7 @@ def misfit(
         _class_advice(found, own),
         _channel_advice(misshapen, match.weights, wanted),
         anchor_advice(found, anchors, name) if anchors else "",
+        ADAPTER_FIX if any(map(is_adapter, unexpected)) else "",
         _own_tensor_advice(missing, match.added),
         _network_advice(match.part, name) if (missing or unexpected) and not match.added else "",
         FURTHER_ADVICE if match.further and not missing and not misshapen else "",

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from torch import Tensor
 
-from edgeseg.errors import CheckpointError, shown
+from edgeseg.errors import CheckpointError, name_a_few, shown
 from edgeseg.models.checkpoints.weight_names import is_average, is_counter, serves_training
 
 OUTER = (
@@ -39,14 +40,50 @@ ADAPTER = re.compile(
 )
 """How PEFT calls the parts of adapters that are not merged into the weights."""
 
+ADAPTER_FIX = (
+    "adapters have to be merged into the weights; where they were made: "
+    "torch.save(peft_model.merge_and_unload().state_dict(), PATH)"
+)
+
 KEPT = re.compile(r"(?:^|\.)modules_to_save\.[\w-]+\.")  # PEFT's trained copy of a whole module,
 ORIGINAL = re.compile(r"(?:^|\.)original_module\.")  # and what it was before
 
 
-def unwrapped(weights: Mapping[str, Tensor], path: object) -> dict[str, Tensor]:
-    """Give weights by the names that they have in the network itself.
+@dataclass(frozen=True)
+class Unwrapped:
+    """Weights without what wrappers wrote into their names.
 
-    Beside a network that most of the names belong to, losses, metrics and averages are left out.
+    Attributes:
+        weights: tensors by the names that they have in the network itself.
+        beside: names that stood beside the network: of losses, metrics, averages and counters.
+    """
+
+    weights: dict[str, Tensor]
+    beside: tuple[str, ...] = ()
+
+    def notes(self, path: object) -> list[str]:
+        """Say which parts of the file were left out, and how a moving average is taken instead."""
+        firsts = dict.fromkeys(name.partition(".")[0] for name in self.beside if not is_counter(name))
+        averages = [first for first in firsts if is_average(first)]
+        others = [first for first in firsts if not is_average(first)]
+        notes = []
+        if averages:
+            notes.append(
+                f"{path} holds weights, which are taken, and their moving average, or teacher, under "
+                f"{', '.join(averages)} (--ema takes it)"
+            )
+        if others:
+            notes.append(f"left out: {name_a_few(others)}, which serve training alone")
+        return notes
+
+
+def is_adapter(name: str) -> bool:
+    """Tell whether a name is that of an adapter which is not merged into the weights, or of its layer."""
+    return ADAPTER.search(name) is not None
+
+
+def unwrapped(weights: Mapping[str, Tensor], path: object) -> Unwrapped:
+    """Take wrappers' names off weights; losses, metrics and averages beside the network are left out.
 
     Args:
         weights: tensors by the file's names.
@@ -55,16 +92,15 @@ def unwrapped(weights: Mapping[str, Tensor], path: object) -> dict[str, Tensor]:
     Raises:
         CheckpointError: if they hold adapters that are not merged into them.
     """
-    if adapter := next((name for name in weights if ADAPTER.search(name)), None):
-        raise CheckpointError(
-            f"{path} holds adapters that are not merged into the weights, such as {shown(adapter)}; where it "
-            "was made: torch.save(peft_model.merge_and_unload().state_dict(), PATH)"
-        )
+    if adapter := next(filter(is_adapter, weights), None):
+        raise CheckpointError(f"{path} holds adapters such as {shown(adapter)}; {ADAPTER_FIX}")
     named = {KEPT.sub(".", name): tensor for name, tensor in weights.items() if not ORIGINAL.search(name)}
     named = {INNER.sub("", name).removeprefix("."): tensor for name, tensor in named.items()}
+    beside: list[str] = []
     while outer := _outer(named):
+        beside += [name for name in named if not name.startswith(outer)]
         named = {name.removeprefix(outer): tensor for name, tensor in named.items() if name.startswith(outer)}
-    return named
+    return Unwrapped(named, tuple(beside))
 
 
 def _outer(named: Mapping[str, Tensor]) -> str | None:

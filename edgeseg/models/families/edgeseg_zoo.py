@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,5 +42,5 @@ class EdgesegZoo:
         """Make the network of that name to the measure of its weights."""
         weights: dict[str, Tensor] = dict(source.weights)
         checkpoint = Checkpoint(source.path, source.sha256, weights, "", False, anchors=source.anchors)
-        network, _ = fitted_network(recognised.architecture, checkpoint, **arguments)
-        return network
+        network, loaded = fitted_network(recognised.architecture, checkpoint, **arguments)
+        return dataclasses.replace(network, notes=loaded.notes)

@@ -96,7 +96,7 @@ class Family(Protocol):
         """
 
     def make(self, source: Source, recognised: Recognised, arguments: Mapping[str, Any]) -> Network:
-        """Make the network, with its weights, in evaluation mode.
+        """Make the network, with its weights, in evaluation mode; its `notes` say what was left out.
 
         Args:
             source: of the weights.

@@ -61,7 +61,7 @@ def open_recognised(source: Source, recognised: Recognised, arguments: Mapping[s
     """Make the network of weights that were recognised; arguments and errors are those of `Family.make`."""
     network = named(recognised.family).make(source, recognised, arguments)
     network = replace(network, said={**recognised.said, **network.said})
-    notes = tuple(map(one_line, (*source.notes, *recognised.unknown)))
+    notes = tuple(map(one_line, (*source.notes, *network.notes, *recognised.unknown)))
     return FamilyNetwork(network, recognised.model, recognised, notes)
 
 

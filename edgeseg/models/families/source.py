@@ -62,15 +62,17 @@ def source_of(checkpoint: Checkpoint, *, prefix: str | None = None) -> Source:
         weights = {
             name.removeprefix(whole): tensor for name, tensor in weights.items() if name.startswith(whole)
         }
+    own = unwrapped(weights, path)
     files = {file.name: _read_or_explain(file) for file in _config_files(path)}
     unread = [config for config in files.values() if isinstance(config, CheckpointError)]
+    unread_notes = [f"{error}; it is not taken into account" for error in unread]
     read = {name: config for name, config in files.items() if not isinstance(config, CheckpointError)}
     return Source(
         path=path,
-        weights=unwrapped(weights, path),
+        weights=own.weights,
         configs={**checkpoint.beside, **read},
         sha256=checkpoint.sha256,
-        notes=(*checkpoint.notes, *(one_line(f"{error}; it is not taken into account") for error in unread)),
+        notes=tuple(map(one_line, (*checkpoint.notes, *own.notes(path), *unread_notes))),
         anchors=checkpoint.anchors,
     )
 

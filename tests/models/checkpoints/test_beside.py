@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 
 from edgeseg.models.checkpoints.beside import LONGEST, plain_values
@@ -37,3 +38,10 @@ def test_a_checkpoint_brings_its_settings(tmp_path: Path) -> None:
         tmp_path / "w.ckpt",
     )
     assert read_checkpoint(tmp_path / "w.ckpt").beside == {"hyper_parameters": {"encoder": "resnet18"}}
+
+
+def test_texts_of_a_safetensors_header_are_read(tmp_path: Path) -> None:
+    safetensors.torch.save_file(
+        {"a.weight": torch.ones(2)}, tmp_path / "w.safetensors", {"names": "road car"}
+    )
+    assert read_checkpoint(tmp_path / "w.safetensors").beside == {"metadata": {"names": "road car"}}

@@ -394,3 +394,13 @@ def test_a_network_is_not_made_far_larger_than_its_weights(tmp_path: Path) -> No
     torch.save(weights, tmp_path / "large.pt")
     with pytest.raises(CheckpointError, match=r"as unet, takes .* MiB, at most 512 MiB"):
         open_network("unet", tmp_path / "large.pt")
+
+
+def test_adapters_that_are_not_merged_come_with_the_fix(tmp_path: Path) -> None:
+    module = nn.ModuleDict({"head": nn.Conv2d(3, 2, 1)})
+    weights = {
+        "head.base_layer.weight": torch.ones(2, 3, 1, 1),
+        "head.lora_A.default.weight": torch.ones(1, 3),
+    }
+    with pytest.raises(CheckpointError, match=r"merge_and_unload\(\)\.state_dict\(\)"):
+        load_weights(module, weights)

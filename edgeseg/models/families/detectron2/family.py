@@ -5,6 +5,7 @@ The library itself is not needed.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -93,8 +94,9 @@ class Detectron2:
             raise UsageError(f"{recognised.model} cannot be made with {dict(arguments)}: {error}") from error
         except KeyError as error:
             raise CheckpointError(f"{source.path} lacks weights of {recognised.model}: {error}") from error
-        load_weights(module, weights, source=str(source.path), name=recognised.model)
-        return _network(module.eval(), source, config, described, semantic=semantic)
+        notes = load_weights(module, weights, source=str(source.path), name=recognised.model)
+        network = _network(module.eval(), source, config, described, semantic=semantic)
+        return dataclasses.replace(network, notes=tuple(notes))
 
 
 def _described(source: Source, architecture: str) -> Recognised:

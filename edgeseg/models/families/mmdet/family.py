@@ -80,7 +80,7 @@ class MMDetection:
             raise UsageError(f"{recognised.model} cannot be made with {dict(arguments)}: {error}") from error
         except KeyError as error:
             raise CheckpointError(f"{source.path} lacks weights of {recognised.model}: {error}") from error
-        load_weights(module, weights, source=str(source.path), name=recognised.model)
+        notes = load_weights(module, weights, source=str(source.path), name=recognised.model)
         mean, std, order = settings.pixels(config)
         names = settings.classes_of(source.configs)
         fits = names is not None and len(names) + 1 == described.num_classes
@@ -95,6 +95,7 @@ class MMDetection:
             resize_filter="linear",
             channel_order=order,
             divide_by_255="never",
+            notes=tuple(notes),
         )
 
 
