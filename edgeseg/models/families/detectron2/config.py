@@ -22,8 +22,11 @@ THE_FILE = "the checkpoint itself"
 DEFAULT = "detectron2's defaults"
 BGR_MEAN = (103.53, 116.28, 123.675)  # of ImageNet, as MSRA's caffe weights take it
 UNIT_STD = (1.0, 1.0, 1.0)
+RESNEXT_BGR_STD = (57.375, 57.12, 58.395)  # of the model zoo's ResNeXt
 RPN_DELTA_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 SHORT_SIDE = 800  # pixels
+RESNEXT = "ResNeXt"  # begins the name of such a backbone
+BATCH_NORMS = ("FrozenBN", "BN", "SyncBN", "nnSyncBN", "naiveSyncBN")
 PIXEL_DECIMALS = 4  # of means and deviations, which float32 holds
 DECIMALS = 3  # of anchors' sides and ratios, as weights hold them
 
@@ -58,11 +61,18 @@ def config_of(configs: Mapping[str, Any]) -> Config:
     return Config(found) if isinstance(found, Mapping) and "MODEL" in found else Config()
 
 
-def pixels(config: Config, weights: Mapping[str, Tensor]) -> tuple[PerChannel, PerChannel, ChannelOrder, str]:
+def pixels(
+    config: Config, weights: Mapping[str, Tensor], backbone: str
+) -> tuple[PerChannel, PerChannel, ChannelOrder, str]:
     """Give mean and deviation of pixels in 0..255, red first, the channels' order, and who says so."""
+    usual_std = RESNEXT_BGR_STD if RESNEXT in backbone else UNIT_STD
     stored = PIXEL_MEAN in weights and PIXEL_STD in weights
     mean = _three(weights[PIXEL_MEAN]) if stored else config.get("MODEL.PIXEL_MEAN", BGR_MEAN)
-    std = _three(weights[PIXEL_STD]) if stored else config.get("MODEL.PIXEL_STD", UNIT_STD)
+    std = (
+        _three(weights[PIXEL_STD])
+        if stored
+        else config.get("MODEL.PIXEL_STD", UNIT_STD if config.node else usual_std)
+    )
     # ImageNet's red is brighter than its blue: the larger mean is red's.
     rgb_first = mean[0] > mean[2]
     order = config.get("INPUT.FORMAT", "RGB" if rgb_first else "BGR")
@@ -80,8 +90,8 @@ def stride_in_1x1(config: Config, weights: Mapping[str, Tensor], backbone: str) 
     said = config.get("MODEL.RESNETS.STRIDE_IN_1X1", None)
     if said is not None:
         return bool(said), CONFIG
-    _, std, _, _ = pixels(config, weights)
-    return std == UNIT_STD and "ResNeXt" not in backbone, ""
+    _, std, _, _ = pixels(config, weights, backbone)
+    return std == UNIT_STD and RESNEXT not in backbone, ""
 
 
 def anchors(config: Config, weights: Mapping[str, Tensor]) -> tuple[dict[str, Any], str]:
@@ -127,10 +137,15 @@ def unlike(config: Config) -> str:
         "MODEL.ROI_MASK_HEAD.POOLER_TYPE": "ROIAlignV2",
         "MODEL.ROI_BOX_HEAD.POOLER_SAMPLING_RATIO": 0,
         "MODEL.ROI_MASK_HEAD.POOLER_SAMPLING_RATIO": 0,
+        "MODEL.RESNETS.RES5_DILATION": 1,
+        "MODEL.PROPOSAL_GENERATOR.MIN_SIZE": 0,
         "MODEL.FPN.FUSE_TYPE": "sum",
         "MODEL.SEM_SEG_HEAD.COMMON_STRIDE": 4,
         "MODEL.RPN.BOUNDARY_THRESH": -1,
     }
+    norm = config.get("MODEL.RESNETS.NORM", BATCH_NORMS[0])
+    if norm not in BATCH_NORMS:
+        return f"MODEL.RESNETS.NORM {norm}"
     other = (f"{path} {value}" for path, usual in kept.items() if (value := config.get(path, usual)) != usual)
     return next(other, "")
 

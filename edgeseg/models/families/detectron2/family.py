@@ -42,7 +42,11 @@ STRIDE_UNKNOWN = (
     "detectron2's configurations of such a backbone. If your config.yaml says otherwise, put it beside the "
     "weights, or write {model}?stride_in_1x1={other}"
 )
-SIZE_UNKNOWN = "no config.yaml lies beside the weights: thresholds and sizes are detectron2's defaults"
+NO_CONFIG = (
+    "no config.yaml lies beside the weights: thresholds, sizes, and pixels where the weights do not hold them, "
+    "are those of detectron2's configurations of such a backbone"
+)
+NO_STATISTICS = "the backbone's normalisation has no mean and variance: it is taken for frozen, with 0 and 1"
 COCO_TAKEN = "80 classes are taken for COCO's; --classes FILE names others"
 
 
@@ -111,11 +115,13 @@ def _described(source: Source, architecture: str) -> Recognised:
     stride, stride_source = settings.stride_in_1x1(config, weights, backbone)
     parameters: dict[str, Any] = {"stride_in_1x1": stride}
     said = {}
-    pixel_source = settings.pixels(config, weights)[3]
+    pixel_source = settings.pixels(config, weights, backbone)[3]
     for name in ("mean_rgb", "std_rgb", "divide_by_255", "channel_order"):
         said[name] = pixel_source
     said["resize"] = said["resize_filter"] = "detectron2's test-time resizing, by Pillow"
-    unknown = [] if config.node else [SIZE_UNKNOWN]
+    unknown = [] if config.node else [NO_CONFIG]
+    if f"{STEM.removesuffix('weight')}norm.running_mean" not in weights:
+        unknown.append(NO_STATISTICS)
     if not stride_source:
         taken, other = ("first, of 1x1", False) if stride else ("second, of 3x3", True)
         model = f"detectron2:{architecture}"
@@ -193,7 +199,7 @@ def _semantic(weights: Mapping[str, Tensor], stride_in_1x1: bool, given: Mapping
 def _network(
     module: nn.Module, source: Source, config: Config, described: Recognised, *, semantic: bool
 ) -> Network:
-    mean, std, order, _ = settings.pixels(config, source.weights)
+    mean, std, order, _ = settings.pixels(config, source.weights, described.backbone or "")
     short = config.get("INPUT.MIN_SIZE_TEST", settings.SHORT_SIDE)
     short = int(short if isinstance(short, (int, float)) else short[0])
     is_coco = not semantic and described.num_classes == len(COCO_OBJECTS)

@@ -140,6 +140,11 @@ def unlike(config: Config) -> str:
             for key, value in align.items()
         },
         "model.type": "MaskRCNN",
+        "model.roi_head.type": "StandardRoIHead",
+        "model.neck.type": "FPN",
+        "model.neck.num_outs": len(STRIDES),
+        "model.neck.add_extra_convs": False,
+        "model.rpn_head.anchor_generator.type": "AnchorGenerator",
         "model.backbone.deep_stem": False,
         "model.backbone.avg_down": False,
         "model.test_cfg.rcnn.nms.type": "nms",

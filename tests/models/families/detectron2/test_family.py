@@ -167,6 +167,26 @@ def test_what_the_weights_and_the_defaults_say() -> None:
     assert (network.resize, network.resize_filter) == ("shortest_edge", "pil")
 
 
+def test_a_resnext_without_a_config_takes_the_model_zoos_pixels() -> None:
+    network = made(drawn(layer_shapes(groups=4, width_per_group=32), detectron2_name))
+    assert (network.std_rgb, network.channel_order) == ((58.395, 57.12, 57.375), "bgr")
+
+
+def test_frozen_normalisation_without_statistics_is_affine_and_said() -> None:
+    weights = drawn(layer_shapes(), detectron2_name)
+    full = {
+        **weights,
+        **{n: torch.zeros_like(t) for n, t in weights.items() if n.endswith("running_mean")},
+        **{n: torch.ones_like(t) for n, t in weights.items() if n.endswith("running_var")},
+    }
+    bare = {name: tensor for name, tensor in weights.items() if "running" not in name}
+    found = Detectron2().recognise(source_of(bare))
+    assert found is not None
+    assert any("no mean and variance" in sentence for sentence in found.unknown)
+    one, other = made(bare).module.state_dict(), made(full).module.state_dict()
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
 def test_pixels_and_anchors_that_the_file_holds_count() -> None:
     weights = drawn(layer_shapes(), detectron2_name)
     weights["pixel_mean"] = torch.tensor([123.675, 116.28, 103.53]).reshape(3, 1, 1)
@@ -240,6 +260,8 @@ def test_what_edgesegs_network_does_not_do_is_refused() -> None:
         Detectron2().recognise(source_of(boxes_alone))
     with pytest.raises(CheckpointError, match=r"ROI_BOX_HEAD\.POOLER_TYPE ROIAlign, which"):
         made(weights, configured(ROI_BOX_HEAD={"POOLER_TYPE": "ROIAlign"}))
+    with pytest.raises(CheckpointError, match=r"RESNETS\.NORM GN, which"):
+        made(weights, configured(RESNETS={"NORM": "GN"}))
     with pytest.raises(UsageError, match="--num-classes 7: the weights have 4 classes"):
         made(weights, num_classes=7)
     with pytest.raises(UsageError, match=r"cannot be made with \{'colour': 1\}"):
