@@ -8,33 +8,51 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-STEM, PYRAMID, VECTOR, MASK = 8, 16, 24, 12  # channels
-CLASSES = 3  # without background
-BLOCKS = (1, 2, 1, 1)
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large a network is: channels of its parts, classes without background, blocks of each stage."""
+
+    stem: int
+    pyramid: int
+    vector: int
+    mask: int
+    classes: int
+    blocks: tuple[int, ...]
+
+
+SMALL = Sizes(stem=8, pyramid=16, vector=24, mask=12, classes=3, blocks=(1, 2, 1, 1))
 NORM = ("weight", "bias", "running_mean", "running_var")
 SPREAD = {"rpn.objectness": 3.0, "rpn.deltas": 0.5, "classes": 4.0, "boxes": 2.0, "masks": 3.0}
 """How far the outputs of a role spread, where that is not about 1."""
 
 
 def layer_shapes(
-    *, groups: int = 1, width_per_group: int = 64, anchors: int = 3, boxes: int = CLASSES
+    sizes: Sizes = SMALL,
+    *,
+    groups: int = 1,
+    width_per_group: int = 64,
+    anchors: int = 3,
+    boxes: int | None = None,
 ) -> dict[str, tuple[int, ...]]:
     """Give the shape of each role's weights, see `plain_detector.py`.
 
     Args:
         groups, width_per_group: of ResNeXt.
         anchors: a cell.
-        boxes: that the box head predicts: one a class, or 1 for all.
+        boxes: that the box head predicts: one a class by default, or 1 for all.
     """
-    shapes: dict[str, tuple[int, ...]] = {"stem.weight": (STEM, 3, 7, 7), **_norm("stem", STEM)}
-    before = STEM
-    for stage, blocks in enumerate(BLOCKS):
-        inner = (STEM << stage) * width_per_group // 64 * groups
-        after = 4 * STEM << stage
+    boxes = sizes.classes if boxes is None else boxes
+    shapes: dict[str, tuple[int, ...]] = {"stem.weight": (sizes.stem, 3, 7, 7), **_norm("stem", sizes.stem)}
+    before = sizes.stem
+    for stage, blocks in enumerate(sizes.blocks):
+        inner = (sizes.stem << stage) * width_per_group // 64 * groups
+        after = 4 * sizes.stem << stage
         for block in range(blocks):
             name = f"res.{stage}.{block}"
             for i, (outputs, inputs, side) in enumerate(
@@ -46,17 +64,21 @@ def layer_shapes(
                 shapes[f"{name}.shortcut.weight"] = (after, before, 1, 1)
                 shapes |= _norm(f"{name}.shortcut", after)
             before = after
-        shapes |= _biased(f"lateral.{stage}", (PYRAMID, after, 1, 1))
-        shapes |= _biased(f"output.{stage}", (PYRAMID, PYRAMID, 3, 3))
-    shapes |= _biased("rpn", (PYRAMID, PYRAMID, 3, 3))
-    shapes |= _biased("rpn.objectness", (anchors, PYRAMID, 1, 1))
-    shapes |= _biased("rpn.deltas", (anchors * 4, PYRAMID, 1, 1))
-    shapes |= _biased("fc1", (VECTOR, PYRAMID * 49)) | _biased("fc2", (VECTOR, VECTOR))
-    shapes |= _biased("classes", (CLASSES + 1, VECTOR)) | _biased("boxes", (boxes * 4, VECTOR))
+        shapes |= _biased(f"lateral.{stage}", (sizes.pyramid, after, 1, 1))
+        shapes |= _biased(f"output.{stage}", (sizes.pyramid, sizes.pyramid, 3, 3))
+    shapes |= _biased("rpn", (sizes.pyramid, sizes.pyramid, 3, 3))
+    shapes |= _biased("rpn.objectness", (anchors, sizes.pyramid, 1, 1))
+    shapes |= _biased("rpn.deltas", (anchors * 4, sizes.pyramid, 1, 1))
+    shapes |= _biased("fc1", (sizes.vector, sizes.pyramid * 49)) | _biased(
+        "fc2", (sizes.vector, sizes.vector)
+    )
+    shapes |= _biased("classes", (sizes.classes + 1, sizes.vector)) | _biased(
+        "boxes", (boxes * 4, sizes.vector)
+    )
     for i in range(4):
-        shapes |= _biased(f"mask.{i}", (MASK, PYRAMID if i == 0 else MASK, 3, 3))
-    shapes |= {"deconvolution.weight": (MASK, MASK, 2, 2), "deconvolution.bias": (MASK,)}
-    return shapes | _biased("masks", (boxes, MASK, 1, 1))
+        shapes |= _biased(f"mask.{i}", (sizes.mask, sizes.pyramid if i == 0 else sizes.mask, 3, 3))
+    shapes |= {"deconvolution.weight": (sizes.mask, sizes.mask, 2, 2), "deconvolution.bias": (sizes.mask,)}
+    return shapes | _biased("masks", (boxes, sizes.mask, 1, 1))
 
 
 def drawn(

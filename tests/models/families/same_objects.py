@@ -8,7 +8,7 @@ from torch import Tensor
 
 from edgeseg.models.mask_rcnn import MaskRCNN
 from tests.models.families.plain_detector import Layer, Rules, detect, pyramid, resnet
-from tests.models.families.random_weights import BLOCKS
+from tests.models.families.random_weights import SMALL
 
 LEAST_FOUND = 5  # objects, for a comparison that means something
 
@@ -17,7 +17,7 @@ LEAST_FOUND = 5  # objects, for a comparison that means something
 def assert_same_objects(network: MaskRCNN, layer: Layer, rules: Rules, image: Tensor) -> None:
     size_hw = (image.shape[2], image.shape[3])
     padded = torch.nn.functional.pad(image, (0, -size_hw[1] % 32, 0, -size_hw[0] % 32))
-    levels = pyramid(layer, resnet(layer, padded, BLOCKS, stride_in_1x1=rules.stride_in_1x1))
+    levels = pyramid(layer, resnet(layer, padded, SMALL.blocks, stride_in_1x1=rules.stride_in_1x1))
     expected = detect(layer, levels, size_hw, rules)
     found = network(image)
     for own, plain in zip(network.pyramid(image), levels, strict=True):

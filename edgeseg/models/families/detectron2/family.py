@@ -43,8 +43,8 @@ STRIDE_UNKNOWN = (
     "weights, or write {model}?stride_in_1x1={other}"
 )
 NO_CONFIG = (
-    "no config.yaml lies beside the weights: thresholds, sizes, and pixels where the weights do not hold them, "
-    "are those of detectron2's configurations of such a backbone"
+    "no config.yaml lies beside the weights: thresholds, sizes, and pixels where the weights do not hold "
+    "them, are those of detectron2's configurations of such a backbone"
 )
 NO_STATISTICS = "the backbone's normalisation has no mean and variance: it is taken for frozen, with 0 and 1"
 COCO_TAKEN = "80 classes are taken for COCO's; --classes FILE names others"

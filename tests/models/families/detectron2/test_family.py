@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import pytest
 import torch
-import torch.nn.functional as F
 import yaml
 from torch import Tensor
 
@@ -21,11 +20,10 @@ from edgeseg.models.families.registry import by_name, recognise
 from edgeseg.models.families.source import read_source
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.zoo import Network
-from tests.models.families.plain_detector import Rules, convolve, layer_of, pyramid, resnet
+from tests.models.families.plain_detector import Rules, layer_of
+from tests.models.families.plain_semantic import plain_semantic_logits, semantic_weights
 from tests.models.families.random_weights import (
-    BLOCKS,
-    CLASSES,
-    PYRAMID,
+    SMALL,
     detectron2_name,
     drawn,
     layer_shapes,
@@ -33,7 +31,7 @@ from tests.models.families.random_weights import (
 )
 from tests.models.families.same_objects import assert_same_objects
 
-SMALL = {
+FEW = {
     "MODEL": {
         "RPN": {"PRE_NMS_TOPK_TEST": 50, "POST_NMS_TOPK_TEST": 40},
         "ROI_HEADS": {"SCORE_THRESH_TEST": 0.1},
@@ -59,7 +57,7 @@ def made(weights: Mapping[str, Tensor], config: Mapping[str, Any] | None = None,
 
 
 def configured(**model: Any) -> dict[str, Any]:
-    return {**SMALL, "MODEL": {**SMALL["MODEL"], **model}}
+    return {**FEW, "MODEL": {**FEW["MODEL"], **model}}
 
 
 def rules(
@@ -76,7 +74,7 @@ def rules(
 @pytest.mark.parametrize("size_hw", [(96, 128), (90, 110)])  # the second is padded
 def test_mask_rcnn_finds_what_the_plain_one_does(size_hw: tuple[int, int]) -> None:
     weights = drawn(layer_shapes(), detectron2_name)
-    network = made(weights, configured(RESNETS={"STRIDE_IN_1X1": True}, **SMALL["MODEL"]))
+    network = made(weights, configured(RESNETS={"STRIDE_IN_1X1": True}, **FEW["MODEL"]))
     assert_same_objects(
         cast(MaskRCNN, network.module), layer_of(weights, detectron2_name), rules(), photo(*size_hw)
     )
@@ -84,7 +82,7 @@ def test_mask_rcnn_finds_what_the_plain_one_does(size_hw: tuple[int, int]) -> No
 
 def test_a_resnext_has_its_stride_in_the_3x3_convolution() -> None:
     weights = drawn(layer_shapes(groups=4, width_per_group=32), detectron2_name, seed=1)
-    network = made(weights, SMALL)
+    network = made(weights, FEW)
     assert_same_objects(
         cast(MaskRCNN, network.module),
         layer_of(weights, detectron2_name),
@@ -109,39 +107,6 @@ def test_several_sizes_a_level_one_box_for_all_classes_and_other_deviations() ->
     )
 
 
-def semantic_weights(seed: int = 4) -> dict[str, Tensor]:
-    """Draw a semantic FPN: `p2.0`, `p3.0`, `p4.0`, `p4.2`, .. with group normalisation."""
-    detector = drawn(layer_shapes(), detectron2_name, seed)
-    generator = torch.Generator().manual_seed(seed)
-    weights = {name: tensor for name, tensor in detector.items() if name.startswith("backbone.")}
-    for level, steps in enumerate((1, 1, 2, 3)):
-        for step in range(steps):
-            name = f"sem_seg_head.p{level + 2}.{2 * step}"
-            inputs = PYRAMID if step == 0 else 32
-            weights[f"{name}.weight"] = torch.randn(32, inputs, 3, 3, generator=generator) / (3 * inputs**0.5)
-            weights[f"{name}.norm.weight"] = 1 + 0.2 * torch.randn(32, generator=generator)
-            weights[f"{name}.norm.bias"] = 0.2 * torch.randn(32, generator=generator)
-    weights["sem_seg_head.predictor.weight"] = torch.randn(5, 32, 1, 1, generator=generator)
-    weights["sem_seg_head.predictor.bias"] = torch.randn(5, generator=generator)
-    return weights
-
-
-def plain_semantic_logits(weights: Mapping[str, Tensor], image: Tensor) -> Tensor:
-    layer = layer_of(weights, detectron2_name)
-    levels = pyramid(layer, resnet(layer, image, BLOCKS, stride_in_1x1=True))
-    total = torch.zeros(())
-    for level, steps in enumerate((1, 1, 2, 3)):
-        x = levels[level]
-        for step in range(steps):
-            name = f"sem_seg_head.p{level + 2}.{2 * step}"
-            x = F.conv2d(x, weights[f"{name}.weight"], padding=1)
-            x = F.group_norm(x, 32, weights[f"{name}.norm.weight"], weights[f"{name}.norm.bias"]).relu()
-            if level > 0:
-                x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-        total = total + x
-    return convolve(weights.__getitem__, "sem_seg_head.predictor", total)
-
-
 def test_semantic_fpn_gives_the_plain_logits() -> None:
     weights = semantic_weights()
     network = made(weights)
@@ -150,14 +115,16 @@ def test_semantic_fpn_gives_the_plain_logits() -> None:
         logits = network.module(image)
         assert network.task == "semantic"
         assert logits.shape == (1, 5, 24, 32)
-        torch.testing.assert_close(logits, plain_semantic_logits(weights, image), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            logits, plain_semantic_logits(weights, image, SMALL.blocks), atol=1e-4, rtol=1e-4
+        )
         assert network.module(photo(90, 110)).shape == (1, 5, 23, 28)
 
 
 def test_what_the_weights_and_the_defaults_say() -> None:
     found = Detectron2().recognise(source_of(drawn(layer_shapes(), detectron2_name)))
     assert found is not None
-    assert (found.architecture, found.sure, found.num_classes) == ("MaskRCNN", "likely", CLASSES + 1)
+    assert (found.architecture, found.sure, found.num_classes) == ("MaskRCNN", "likely", SMALL.classes + 1)
     assert found.parameters["stride_in_1x1"] is True
     assert any("config.yaml" in sentence and "stride_in_1x1=False" in sentence for sentence in found.unknown)
     network = made(drawn(layer_shapes(), detectron2_name))

@@ -19,7 +19,7 @@ from edgeseg.models.families.source import read_source
 from edgeseg.models.mask_rcnn import MaskRCNN
 from edgeseg.models.zoo import Network
 from tests.models.families.plain_detector import Rules, layer_of
-from tests.models.families.random_weights import CLASSES, drawn, layer_shapes, mmdet_name, photo
+from tests.models.families.random_weights import SMALL, drawn, layer_shapes, mmdet_name, photo
 from tests.models.families.same_objects import assert_same_objects
 
 NAMES = ("crack", "spall", "rust")
@@ -149,7 +149,7 @@ def test_a_checkpoint_of_the_trainer_is_certain(tmp_path: Path) -> None:
     }
     torch.save(content, tmp_path / "epoch_12.pth")
     found = recognise(read_source(tmp_path / "epoch_12.pth"))
-    assert (found.model, found.sure, found.num_classes) == ("mmdet:MaskRCNN", "certain", CLASSES + 1)
+    assert (found.model, found.sure, found.num_classes) == ("mmdet:MaskRCNN", "certain", SMALL.classes + 1)
     assert found.parameters["stride_in_1x1"] is True
     assert found.said["mean_rgb"] == "the config in the checkpoint's meta"
     assert found.said["class_names"] == "the classes in the checkpoint's meta"
