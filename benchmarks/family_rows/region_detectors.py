@@ -42,6 +42,8 @@ RATIOS = (0.5, 1.0, 2.0)
 STRIDES = (4, 8, 16, 32, 64)
 RGB_MEAN, RGB_STD, BGR_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375), (57.375, 57.12, 58.395)
 NO_STD = (1.0, 1.0, 1.0)
+DELTA_NOISE = 0.3  # times what is drawn: hardly any box is moved out of the picture
+MASK_NOISE, MASK_BIAS = 0.5, 1.0  # times what is drawn, and added to it, of masks' logits
 R50, R101 = (3, 4, 6, 3), (3, 4, 23, 3)
 RESIDUE = 0.3  # of what a block adds; else the maps of a hundred layers grow without end
 
@@ -119,8 +121,16 @@ class Network:
 
 
 def settled(weights: dict[str, Tensor], network: Network) -> dict[str, Tensor]:
-    """Bring every stage and level to values that spread by about 1, as they do in trained networks."""
+    """Bring values to what they are in trained networks.
+
+    Every stage and level spreads by about 1, and masks cover most of their box, with edges of their own.
+    """
     found = dict(weights)
+    if (masks := network.name_of("masks.weight")) in found:
+        bias = network.name_of("masks.bias")
+        found[masks], found[bias] = found[masks] * MASK_NOISE, found[bias] + MASK_BIAS
+        for deltas in (network.name_of("rpn.deltas.weight"), network.name_of("boxes.weight")):
+            found[deltas] = found[deltas] * DELTA_NOISE
     for role in (f"res.{s}.{b}.conv3.weight" for s, n in enumerate(network.blocks) for b in range(n)):
         found[network.name_of(role)] = found[network.name_of(role)] * RESIDUE
     stem = network.name_of("stem.weight")
