@@ -9,12 +9,23 @@ from edgeseg.models.families.closest import describe_closest
 from edgeseg.models.families.detectron2.family import Detectron2
 from edgeseg.models.families.edgeseg_zoo import EdgesegZoo
 from edgeseg.models.families.family import Family, Recognised, Source
+from edgeseg.models.families.hf.family import HuggingFace
 from edgeseg.models.families.mmdet.family import MMDetection
 from edgeseg.models.families.mmseg.mmseg import MMSeg
 from edgeseg.models.families.monai.monai import Monai
 from edgeseg.models.families.nnunet.nnunet import NnUNet
+from edgeseg.models.families.smp.family import Smp
 
-FAMILIES: tuple[Family, ...] = (Detectron2(), MMDetection(), NnUNet(), Monai(), MMSeg(), EdgesegZoo())
+FAMILIES: tuple[Family, ...] = (
+    Detectron2(),
+    MMDetection(),
+    NnUNet(),
+    HuggingFace(),
+    Smp(),
+    Monai(),
+    MMSeg(),
+    EdgesegZoo(),
+)
 """In the order in which they are asked; the first of the surest wins."""
 
 AUTO = "auto"
@@ -49,8 +60,13 @@ def named(name: str) -> Family:
 
 
 def recognise_all(source: Source) -> list[Recognised]:
-    """Ask every family what the weights are, the surest answer first."""
-    found = [answer for family in FAMILIES if (answer := family.recognise(source)) is not None]
+    """Ask every family what the weights are, up to the first that is certain; the surest answer first."""
+    found: list[Recognised] = []
+    for family in FAMILIES:
+        if (answer := family.recognise(source)) is not None:
+            found.append(answer)
+            if answer.sure == SUREST_FIRST[0]:
+                break  # the zoo, asked last, has to be made to be compared
     return sorted(found, key=lambda answer: SUREST_FIRST.index(answer.sure))
 
 
