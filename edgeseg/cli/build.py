@@ -182,4 +182,5 @@ def _build(
     print_parity(built.parity)
     if built.precision is not None and built.precision.interrupted:
         raise click.exceptions.Exit(INTERRUPTED)
-    click.echo(f"{output}: next: edgeseg run {output} SOURCE -o result.mp4")
+    result = "result.mp4" if built.manifest.spec.input.takes_camera_frames else "labels/"
+    click.echo(f"{output}: next: edgeseg run {output} SOURCE -o {result}")

@@ -58,7 +58,7 @@ def read(network: Network, frames: NDArray[Any], batch: int) -> Read:
         if chosen is None:
             everything = outputs_of(output)
             try:
-                chosen = choose(output, size_hw, network.output)
+                chosen = choose(output, size_hw, network.output, images=len(images))
             except ShapeError as error:
                 raise ExportError(str(error)) from error
         key = chosen.key

@@ -38,7 +38,9 @@ def outputs_of(output: Any) -> list[Output]:
     return list(_walk(output, ""))
 
 
-def choose(output: Any, size_hw: tuple[int, int], wanted: int | str | None = None) -> Output:
+def choose(
+    output: Any, size_hw: tuple[int, int], wanted: int | str | None = None, *, images: int | None = None
+) -> Output:
     """Choose the tensor that says what every pixel is.
 
     Without being told: the bare tensor, the mapping's `out` or `logits`, or the first of a sequence if it has
@@ -49,13 +51,20 @@ def choose(output: Any, size_hw: tuple[int, int], wanted: int | str | None = Non
         size_hw: of the image that it was given.
         wanted: the number in the sequence or, elsewhere, in the list of all tensors, negative ones from the
             end; or the key.
+        images: how many it was given; None where that is not to be looked at.
 
     Raises:
-        ShapeError: if nothing in the output covers an image, or its channels are last.
+        ShapeError: if nothing in the output covers an image, its channels are last, or it is of other images.
         UsageError: if what is wanted is not there, or more than one tensor may be meant; it lists all.
     """
     chosen = _choose(output, size_hw, wanted)
     _refuse_channels_last(chosen, size_hw)
+    if images is not None and chosen.tensor.shape[0] != images:
+        given = "1 image" if images == 1 else f"{images} images"
+        raise ShapeError(
+            f"the network was given {given}, its output {chosen} is of {chosen.tensor.shape[0]}: the first "
+            "axis must be that of the images, also of a single one, whose axis .squeeze() and [0] take away"
+        )
     return chosen
 
 
@@ -69,7 +78,7 @@ def _choose(output: Any, size_hw: tuple[int, int], wanted: int | str | None) -> 
         raise ShapeError(
             "a semantic network must return logits (N, C, h, w), or (N, H, W) of the image's size "
             f"{size_hw[0]}x{size_hw[1]}, or a mapping, a sequence or a dataclass with such a tensor in it; "
-            f"got {got}"
+            f"got {got}{_fix(found)}"
         )
     named = next((item for key in DEFAULT_KEYS for item in images if item.key == key), None)
     default = named or images[0]
@@ -114,6 +123,13 @@ def _walk(value: Any, key: str) -> Iterator[Output]:
         return
     for name, entry in entries:
         yield from _walk(entry, f"{key}.{name}" if key else name)
+
+
+def _fix(found: Sequence[Output]) -> str:
+    """Say what to do where an axis is too many: stacked heads, or planes of a volume."""
+    if any(item.tensor.ndim == PLANES_NDIM + 1 for item in found):
+        return "; where heads are stacked along an axis return one, such as output[:, 0]"
+    return ""
 
 
 def _wanted(output: Any, found: Sequence[Output], size_hw: tuple[int, int], wanted: int | str) -> Output:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from edgeseg.cli import status_of
@@ -66,7 +67,7 @@ def test_a_camera_that_dies_is_waited_for_and_its_output_goes_on(
     engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     camera = partial(GreyFrames, range(5), live=True)
-    monkeypatch.setattr("edgeseg.runtime.streams.opening.open_source", lambda _: camera())
+    monkeypatch.setattr("edgeseg.runtime.streams.opening.open_source", lambda *_: camera())
     lines = tmp_path / "r.jsonl"
     arguments = ["run", str(engine), "0", "--policy", "every", "-o", str(lines), "--frames", "7"]
     assert status_of(arguments) == 0
@@ -112,3 +113,54 @@ def test_an_interrupted_run_says_what_went_wrong_and_what_is_there(
     assert f"error: cannot write {lost}" in err
     assert f"written: {kept}" in out
     assert f"written: {lost}" not in out
+
+
+@pytest.fixture(scope="module")
+def bands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build an engine that takes five channels of 16 bits."""
+    folder = tmp_path_factory.mktemp("bands")
+    network = folder / "net.py"
+    network.write_text("from torch import nn\ndef build():\n    return nn.Conv2d(5, 3, 1)\n")
+    pixels = ["--channels", "5", "--input-dtype", "uint16", "--mean", "0.3,0.3,0.2,0.2,0.1", "--std", "0.1"]
+    model = str(folder / "m.onnx")
+    export = [
+        "export",
+        f"{network}:build",
+        "--size",
+        "24x32",
+        *pixels,
+        "--channel-order",
+        "stored",
+        "-o",
+        model,
+    ]
+    assert status_of(export) == 0
+    assert status_of(["build", model, "--threads", "1", "--no-passes", "-o", str(folder / "e")]) == 0
+    return folder / "e"
+
+
+def test_a_folder_of_arrays_is_labelled_and_what_needs_pictures_is_refused(
+    bands: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arrays, maps = tmp_path / "arrays", tmp_path / "maps"
+    arrays.mkdir()
+    for number in range(2):
+        values = np.random.default_rng(number).integers(0, 40000, (30, 40, 5), np.uint16)
+        np.save(arrays / f"{number}.npy", values)
+    assert status_of(["run", str(bands), str(arrays), "-o", str(maps)]) == 0
+    assert sorted(path.name for path in maps.glob("*.png")) == ["0.png", "1.png"]
+    for source, options, message in [
+        (arrays, ["-o", str(tmp_path / "v.mp4")], "overlays are drawn over a camera's pictures"),
+        (arrays, ["--crf"], "a CRF looks at the colours of a camera's frame"),
+        (arrays, ["--smooth", "-o", str(tmp_path / "r.jsonl")], "smoothing follows what moves in a camera's"),
+        (arrays, ["--serve", "0"], "the page shows a camera's pictures"),
+        (
+            "synthetic:64x48",
+            ["-o", str(tmp_path / "r.jsonl")],
+            "which cameras, videos and photos do",
+        ),
+    ]:
+        capfd.readouterr()
+        assert status_of(["run", str(bands), str(source), *options]) in (1, 2)
+        assert message in capfd.readouterr().err
+    assert not (tmp_path / "v.mp4").exists()

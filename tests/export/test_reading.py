@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from edgeseg.errors import ExportError, UsageError
 from edgeseg.export.exporter import Settings, export_network
+from edgeseg.export.reading import read
 from edgeseg.frames.geometry import place
 from edgeseg.frames.results import SemanticResult
 from edgeseg.frames.semantic import semantic_result
@@ -21,11 +22,12 @@ from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import open_run
 from edgeseg.models.zoo import Network
 from edgeseg.proof.report import ParityReport
-from edgeseg.scenes.pictures import picture
+from edgeseg.scenes.pictures import picture, pictures
 from edgeseg.spec import Head
 
 SIZE_HW = (24, 32)
 PLAIN = ((0.0,) * 3, (1.0,) * 3)
+FRAMES = pictures((0, 1), SIZE_HW)
 
 
 class Computed(nn.Module):
@@ -217,3 +219,62 @@ def test_labels_of_any_frame_are_those_of_the_upsampled_logits(frame_hw: tuple[i
     differs = torch.from_numpy(labels) != full.argmax(dim=0)
     assert not (differs & (first - second > 1e-4)).any()  # all but ties within rounding
     assert len(np.unique(labels)) > 1
+
+
+class Heads(nn.Module):
+    """Scores at three resolutions, put together as a library does."""
+
+    def __init__(self, put: Callable[[list[Tensor]], Any]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.ModuleList(nn.Conv2d(3, 3, 3, stride=stride, padding=1) for stride in (1, 2, 4))
+        self.put = put
+
+    def forward(self, image: Tensor) -> Any:
+        return self.put([layer(image) for layer in self.layers])
+
+
+@pytest.mark.parametrize(
+    ("put", "key"),
+    [
+        (lambda heads: heads, "0"),  # deep supervision, the finest first
+        (lambda heads: (heads[0], heads[1:]), "0"),
+        (lambda heads: [{"out": head} for head in heads], "0.out"),
+        (lambda heads: {"out": heads[0], "aux": heads[1]}, "out"),
+        (lambda heads: {"logits": heads[2], "hidden_states": (heads[0][:, :2],), "loss": None}, "logits"),
+        (lambda heads: (heads[0], heads[0].mean((2, 3))), "0"),
+    ],
+    ids=["list", "nested", "dicts", "aux", "hidden", "classifier"],
+)
+def test_of_many_heads_the_finest_is_taken_where_nothing_else_can_be_meant(
+    put: Callable[[list[Tensor]], Any], key: str
+) -> None:
+    taken = read(Network(Heads(put), "semantic"), FRAMES, 1)
+    assert (taken.reading.key, taken.reading.head.kind) == (key, "logits")
+
+
+@pytest.mark.parametrize(
+    ("put", "wanted"),
+    [
+        (lambda heads: heads[::-1], -1),  # the finest last
+        (lambda heads: [heads[0], heads[0] / 2], 0),
+        (lambda heads: {"head": {"out": heads[0]}, "aux": {"out": heads[1]}}, "head.out"),
+        (lambda heads: (heads[0].argmax(1), heads[0]), 1),
+        (lambda heads: {"seg": heads[0], "boundary": heads[0][:, :1]}, "seg"),
+    ],
+    ids=["coarse first", "same size", "dicts", "labels too", "tasks"],
+)
+def test_heads_that_may_be_meant_as_well_are_asked_for_and_can_be_named(
+    put: Callable[[list[Tensor]], Any], wanted: int | str
+) -> None:
+    network = Network(Heads(put), "semantic")
+    with pytest.raises(UsageError, match=r"It gives .*--output-index N or --output-key NAME"):
+        read(network, FRAMES, 1)
+    raws = read(dataclasses.replace(network, output=wanted), FRAMES, 1).raws
+    assert [raw.shape for raw in raws] == [(3, *SIZE_HW)] * 2
+
+
+def test_a_lost_axis_of_images_is_not_read_as_other_classes() -> None:
+    network = Network(Heads(lambda heads: heads[0][0]), "semantic")
+    with pytest.raises(ExportError, match=r"given 1 image, its output 3x24x32 is of 3"):
+        read(network, FRAMES, 1)

@@ -115,3 +115,16 @@ def test_channels_that_come_last_are_not_taken_for_rows(shape: tuple[int, ...]) 
 def test_all_tensors_are_listed_in_order() -> None:
     found = outputs_of({"a": [FULL, (HALF, "text")], "b": Pair(ONE, 3)})
     assert [item.key for item in found] == ["a.0", "a.1.0", "b.0"]
+
+
+def test_classes_of_one_image_are_not_taken_for_images_of_one_class() -> None:
+    lost = torch.zeros(3, 12, 16)  # (C, H, W): the axis of the one image was squeezed
+    for output, wanted in ((lost, None), ({"out": lost}, None), ((FULL, lost), 1)):
+        with pytest.raises(ShapeError, match=r"given 1 image, its output .*3x12x16.* is of 3: .*squeeze"):
+            choose(output, SIZE_HW, wanted, images=1)
+    assert choose(lost, SIZE_HW, images=3).tensor is lost  # one squeezed class each
+
+
+def test_stacked_heads_are_refused_with_the_fix() -> None:
+    with pytest.raises(ShapeError, match=r"got 1x4x2x12x16; where heads are stacked .* output\[:, 0\]"):
+        choose(torch.zeros(1, 4, 2, 12, 16), SIZE_HW)

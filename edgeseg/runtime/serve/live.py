@@ -14,10 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.errors import UsageError
 from edgeseg.frames.results import Result, SemanticResult, track_or_none
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.sinks.base import Sink
-from edgeseg.spec import VOID_LABEL
+from edgeseg.spec import VOID_LABEL, InputSpec
 
 MOST_SIDE_PX = 1280  # of a picture: a page shows no more, and a network carries it
 JPEG_QUALITY = 80
@@ -138,6 +139,15 @@ class Shot:
         for place in range(len(crops), 0, -1):
             labels[crops[place - 1].window][crops[place - 1].mask] = place
         return labels
+
+
+def check_shown(taken: InputSpec) -> None:
+    """Raise UsageError where frames are no pictures that a browser shows."""
+    if not taken.takes_camera_frames:
+        raise UsageError(
+            f"the page shows a camera's pictures, this network takes {taken.channels} channels of "
+            f"{taken.dtype}; run without it"
+        )
 
 
 class LiveSink(Sink):

@@ -16,6 +16,7 @@ from edgeseg.runtime.events.measure import Measure
 from edgeseg.runtime.fake import FakeBackend
 from edgeseg.runtime.filters import make_filters
 from edgeseg.runtime.serve.guard import check_host
+from edgeseg.runtime.serve.live import check_shown
 from edgeseg.runtime.serve.server import read_token
 from edgeseg.runtime.settings import ServeSettings, SiteSettings, StreamSettings
 from edgeseg.runtime.site.environment import Environment
@@ -51,6 +52,8 @@ def check(
         checked.hosts(settings.serve.hosts)
         if files:
             checked.token(settings.serve)
+        if spec is not None:
+            checked.page(spec)
     if not settings.streams:
         checked.faults.append(Fault(("streams",), "must be given, at least one: [[streams]]"))
     for index, stream in enumerate(settings.streams):
@@ -105,6 +108,11 @@ class _Check:
         with self._at("serve", "token_file"):
             if serve.token_file is not None:
                 read_token(Path(self._environment.fill(serve.token_file)))
+
+    def page(self, spec: ModelSpec) -> None:
+        """Find out whether a browser can show what the network takes."""
+        with self._at("serve"):
+            check_shown(spec.input)
 
     def hosts(self, names: tuple[str, ...]) -> None:
         """Look at the names by which the page is asked for."""

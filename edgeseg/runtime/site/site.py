@@ -16,7 +16,7 @@ from edgeseg.runtime.events.outputs import EventOutputs
 from edgeseg.runtime.events.sink import ZoneSink
 from edgeseg.runtime.filters import make_filters
 from edgeseg.runtime.serve.app import Served
-from edgeseg.runtime.serve.live import LiveSink
+from edgeseg.runtime.serve.live import LiveSink, check_shown
 from edgeseg.runtime.serve.server import Server
 from edgeseg.runtime.settings import SiteSettings, StreamSettings
 from edgeseg.runtime.sinks import check_outputs, open_sink, takes_one_image
@@ -250,6 +250,7 @@ class Site:
         sinks: list[Sink] = [LateSink(self.shown(text), partial(opened, text)) for text in texts]
         sinks += self._more_sinks(settings.name)
         if site.serve is not None:
+            check_shown(engine.spec.input)
             sinks.append(LiveSink())
         if settings.zones:
             sinks.append(ZoneSink(settings.name, settings.zones, engine.spec, self._events, fill=fill))
