@@ -10,6 +10,7 @@ from edgeseg.models.families.detectron2.family import Detectron2
 from edgeseg.models.families.edgeseg_zoo import EdgesegZoo
 from edgeseg.models.families.family import Family, Recognised, Source
 from edgeseg.models.families.hf.family import HuggingFace
+from edgeseg.models.families.milesial.milesial import Milesial
 from edgeseg.models.families.mmdet.family import MMDetection
 from edgeseg.models.families.mmseg.mmseg import MMSeg
 from edgeseg.models.families.monai.monai import Monai
@@ -24,6 +25,7 @@ FAMILIES: tuple[Family, ...] = (
     Smp(),
     Monai(),
     MMSeg(),
+    Milesial(),
     EdgesegZoo(),
 )
 """In the order in which they are asked; the first of the surest wins."""

@@ -1,0 +1,1 @@
+"""U-Nets as milesial/Pytorch-UNet has them, and as tutorials write them."""
