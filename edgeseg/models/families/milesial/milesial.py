@@ -73,7 +73,7 @@ class Milesial:
             join = given.pop(JOIN, None) or _known_join(source)
             if join not in (SKIP_FIRST, UP_FIRST):
                 raise UsageError(
-                    f"{source.path} has a U-Net's shapes, which do not show in which order its torch.cat takes "
+                    f"{source.path} has a U-Net's shapes, which do not show in which order torch.cat takes "
                     "the skip connection and the map from below: say "
                     f"'{recognised.model}?{JOIN}={SKIP_FIRST}' or {JOIN}={UP_FIRST}"
                 )
