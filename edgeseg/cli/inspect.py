@@ -67,8 +67,11 @@ def command(path: Path, target: str | None, as_json: bool) -> None:
 def _holds_weights(folder: Path) -> bool:
     """Tell a folder of weights from one that should be an engine."""
     from edgeseg.models.checkpoints.folder import holds_weights
+    from edgeseg.models.families.training_folders import weights_in
 
-    return not (folder / MANIFEST_NAME).exists() and holds_weights(folder)
+    if (folder / MANIFEST_NAME).exists():
+        return False
+    return holds_weights(folder) or weights_in(folder, {}) != folder
 
 
 def inspect_engine(folder: Path) -> dict[str, Any]:

@@ -27,8 +27,9 @@ def inspect_weights(path: Path) -> dict[str, Any]:
     from edgeseg.models.checkpoints.detector_anchors import describe_anchors
     from edgeseg.models.checkpoints.nearest import nearest_network, part_for
     from edgeseg.models.families.source import source_of
+    from edgeseg.models.families.training_folders import weights_in
 
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(weights_in(path, {}))
     nearest = nearest_network(checkpoint.weights)
     part = {} if nearest is None else part_for(nearest, checkpoint.weights).part
     anchors = describe_anchors(part, checkpoint.anchors)

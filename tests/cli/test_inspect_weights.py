@@ -61,3 +61,10 @@ def test_what_nobody_knows_gets_the_closest_and_the_way(tmp_path: Path) -> None:
 def test_an_adapter_says_why_it_is_not_exported(tmp_path: Path) -> None:
     torch.save({"base_model.model.conv.lora_A.default.weight": torch.ones(2, 2)}, tmp_path / "w.pth")
     assert "merge_and_unload" in _inspected(tmp_path / "w.pth")["not_exported"]
+
+
+def test_a_bundles_folder_is_inspected_by_its_weights(tmp_path: Path) -> None:
+    for name in ("models", "configs"):
+        (tmp_path / name).mkdir()
+    torch.save(UNet(3, width=4, depth=2).state_dict(), tmp_path / "models" / "model.pt")
+    assert _inspected(tmp_path)["architecture"] == "unet"
