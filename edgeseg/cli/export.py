@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 import click
 
+from edgeseg import label_sets
 from edgeseg.cli.crf_options import CRF_PARAMETER_HELP, CRF_STRIDES, CRFParameter, crf_of
 from edgeseg.cli.images import read_images
 from edgeseg.cli.options import (
@@ -83,7 +84,12 @@ NORM_EPS_HELP = (
 )
 @click.option("--size", "size_hw", type=Size(), help="Input height x width in pixels, such as 480x640.")
 @click.option(
-    "--classes", "classes_path", type=PATH, help="Class names: a text file, one a line, background first."
+    "--classes",
+    "classes_path",
+    type=PATH,
+    metavar="FILE|NAME",
+    help="Class names: a text file, one a line, background first; or those of a data set by its name: "
+    f"{', '.join(label_sets.ALL)}.",
 )
 @click.option(
     "--num-classes",
@@ -169,7 +175,9 @@ NORM_EPS_HELP = (
     "--palette",
     "palette_path",
     type=PATH,
-    help="Colours for overlays: a text file, one a line in the order of the classes, #rrggbb or r,g,b.",
+    metavar="FILE|NAME",
+    help="Colours for overlays: a text file, one a line in the order of the classes, #rrggbb or r,g,b; or "
+    "those of a data set by its name, as for --classes.",
 )
 @click.option(
     "--background",

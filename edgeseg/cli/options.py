@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from edgeseg import label_sets
 from edgeseg.cores import usable_cores
 from edgeseg.engines.registry import devices
 from edgeseg.errors import UsageError, shown
@@ -169,12 +170,18 @@ DEVICES = devices()  # each backend knows some of them
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
-    """Read class names, one a line, background first; blank lines are passed over.
+    """Give a data set's class names, or read them from a file.
+
+    Args:
+        path: the name of a data set; or a file, one name a line, background first; blank lines are passed
+            over.
 
     Raises:
         UsageError: if the file cannot be read, or holds no name or more than there can be.
     """
-    fix = "write one a line, in UTF-8, background first"
+    if (known := label_sets.named(path)) is not None:
+        return known.class_names
+    fix = f"write one a line, in UTF-8, background first, or name a data set: {', '.join(label_sets.ALL)}"
     with reading(path, UsageError, what="a file of class names", fix=fix):
         lines = read_text(path, UsageError).splitlines()
     names = tuple(line.strip() for line in lines if line.strip())

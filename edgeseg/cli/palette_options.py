@@ -1,4 +1,4 @@
-"""What `export` takes for overlays: a file of colours, and the class that stays unpainted."""
+"""What commands take for colours: those of a data set or a file, and the class that stays unpainted."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from typing import Any
 
 import click
 
+from edgeseg import label_sets
 from edgeseg.errors import UsageError, shown
 from edgeseg.palette import Background, RGBColour
 from edgeseg.reading import read_text, reading
 from edgeseg.spec import MAX_CLASSES, MAX_COLOUR
 
-PALETTE_FORM = "write one colour a line in the order of the classes, #rrggbb or r,g,b"
+PALETTE_FORM = (
+    "write one colour a line in the order of the classes, #rrggbb or r,g,b, or name a data set: "
+    + ", ".join(label_sets.ALL)
+)
 HEX = re.compile(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
 DECIMAL = re.compile(r"(\d{1,3})[,\s]\s*(\d{1,3})[,\s]\s*(\d{1,3})", re.ASCII)
 
@@ -34,11 +38,17 @@ class BackgroundClass(click.ParamType[Background]):
 
 
 def read_palette(path: Path) -> tuple[RGBColour, ...]:
-    """Read colours, one a line, `#rrggbb` or `r,g,b` with 0..255; blank lines are passed over.
+    """Give a data set's colours, or read them from a file.
+
+    Args:
+        path: the name of a data set; or a file, a colour a line, `#rrggbb` or `r,g,b` with 0..255; blank
+            lines are passed over.
 
     Raises:
         UsageError: if the file cannot be read, or a line is no colour.
     """
+    if (known := label_sets.named(path)) is not None:
+        return known.palette_rgb
     with reading(path, UsageError, what="a palette", fix=PALETTE_FORM):
         lines = [line.strip() for line in read_text(path, UsageError).splitlines()]
     colours = tuple(_colour(path, line) for line in lines if line)

@@ -10,6 +10,7 @@ import onnxscript
 import torch
 
 import edgeseg
+from edgeseg import label_sets
 from edgeseg.errors import ExportError, UsageError
 from edgeseg.export.said import who_said
 from edgeseg.export.settings import Settings, crf_stride_of, output_kind_of
@@ -158,9 +159,15 @@ def _class_names(
     if len(names) != classes:
         raise UsageError(
             f"the network knows {classes} classes, background among them, but {len(names)} names are given; "
-            f"give {classes}, background first"
+            f"give {classes}, background first{_fitting_sets(classes)}"
         )
     return tuple(names)
+
+
+def _fitting_sets(classes: int) -> str:
+    """Name the data sets of so many classes."""
+    names = label_sets.of_size(classes)
+    return f"; the data set {' or '.join(names)} has so many" if names else ""
 
 
 def _palette(names: Sequence[str], settings: Settings) -> tuple[RGBColour, ...]:

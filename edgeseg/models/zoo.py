@@ -12,7 +12,9 @@ from typing import Any, get_args
 from torch import Tensor, nn
 
 from edgeseg.errors import EdgesegError, UsageError, shown
-from edgeseg.models import class_names, unet
+from edgeseg.label_sets.coco import COCO
+from edgeseg.label_sets.voc import VOC
+from edgeseg.models import unet
 from edgeseg.models.checkpoints.checkpoint import num_classes_of
 from edgeseg.models.deeplab import (
     deeplabv3_mobilenet_v3_large,
@@ -208,10 +210,10 @@ class _Kind:
     resize_filter: ResizeFilter | None = None
 
 
-_SEGMENTER = partial(_Kind, default_names=class_names.VOC, default_size_hw=(520, 520))
+_SEGMENTER = partial(_Kind, default_names=VOC.class_names, default_size_hw=(520, 520))
 _DETECTOR = partial(
     _Kind,
-    default_names=class_names.COCO,
+    default_names=COCO.class_names,
     task="instance",
     default_size_hw=(800, 1066),  # 480 x 640 after torchvision's own resizing
     resize="shortest_edge",
@@ -232,7 +234,8 @@ DEMO_MASK_RCNN: Mapping[str, Any] = {
 }
 """The demo's Mask R-CNN, as it is run and as `tools/training` trains it."""
 
-_DEMO = partial(_Kind, default_names=class_names.DEMO, default_size_hw=(240, 320))
+DEMO_NAMES = ("background", "ball", "box", "cone", "ring", "star")  # of its synthetic scenes
+_DEMO = partial(_Kind, default_names=DEMO_NAMES, default_size_hw=(240, 320))
 
 UNET_CLASSES = 2  # milesial's Carvana weights: car and background
 

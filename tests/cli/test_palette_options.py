@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgeseg.cli import status_of
+from edgeseg.cli.options import read_class_names
 from edgeseg.cli.palette_options import read_palette
 from edgeseg.errors import UsageError
 from edgeseg.graph.portable import PortableModel
@@ -49,3 +50,19 @@ def test_palette_and_background_reach_the_spec(tmp_path: Path, capfd: pytest.Cap
     palette.write_text("#010203\n")
     assert status_of([*common, "--palette", str(palette)]) == 2
     assert "3 classes, but 1 colours are given" in capfd.readouterr().err
+
+
+def test_a_data_sets_colours_and_names_are_taken_by_its_name(tmp_path: Path) -> None:
+    assert read_palette(Path("cityscapes"))[0] == (128, 64, 128)
+    assert read_class_names(Path("cityscapes"))[:2] == ("road", "sidewalk")
+    with pytest.raises(UsageError, match="no data set of that name; there are voc, coco, "):
+        read_palette(tmp_path / "cityscape")
+
+
+def test_names_of_another_data_set_are_refused_with_those_that_fit(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "net.py").write_text(NETWORK.replace("nn.Conv2d(3, 3, 1)", "nn.Conv2d(3, 60, 1)"))
+    arguments = ["export", f"{tmp_path}/net.py:build", "--size", "32x32", "--classes", "ade20k"]
+    assert status_of([*arguments, "-o", str(tmp_path / "model.onnx")]) == 2
+    assert "the data set pascal-context-60 has so many" in capfd.readouterr().err

@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from edgeseg.errors import ExportError, UsageError
-from edgeseg.models import class_names, zoo
+from edgeseg.label_sets.coco import COCO
+from edgeseg.label_sets.voc import VOC
+from edgeseg.models import zoo
 
 PROMISED = {
     "unet",
@@ -74,9 +76,9 @@ def test_every_promised_network_can_be_made_with_any_number_of_classes() -> None
     ("name", "names"),
     [
         ("unet", None),
-        ("deeplabv3_resnet50", class_names.VOC),
-        ("maskrcnn_resnet50_fpn", class_names.COCO),
-        ("demo_deeplab", class_names.DEMO),
+        ("deeplabv3_resnet50", VOC.class_names),
+        ("maskrcnn_resnet50_fpn", COCO.class_names),
+        ("demo_deeplab", zoo.DEMO_NAMES),
     ],
 )
 def test_class_names_belong_to_the_default_number_of_classes(
@@ -87,8 +89,8 @@ def test_class_names_belong_to_the_default_number_of_classes(
 
 
 def test_published_class_names_stand_at_their_ids() -> None:
-    assert (len(class_names.VOC), class_names.VOC[15]) == (21, "person")
-    assert (len(class_names.COCO), class_names.COCO[1], class_names.COCO[90]) == (91, "person", "toothbrush")
+    assert (len(VOC.class_names), VOC.class_names[15]) == (21, "person")
+    assert (len(COCO.class_names), COCO.class_names[1], COCO.class_names[90]) == (91, "person", "toothbrush")
 
 
 @pytest.mark.parametrize("name", ["demo_unet", "demo_deeplab", "demo_maskrcnn"])
