@@ -62,6 +62,10 @@ ORDER_HELP = (
     "Of the channels that the network takes. rgb, bgr: the first three are colours. grey: one channel made "
     "of three. stored: all as frames hold them."
 )
+TRUST_HELP = (
+    "Read MODEL though it is a module that was pickled whole, which runs whatever the file wants to be run; "
+    "what it names is printed before. Only for files of your own."
+)
 NORM_EPS_HELP = (
     "Epsilon of every batch normalisation, which weights do not hold. Needed as 0 for torchvision's COCO_V1 "
     "weights of maskrcnn_resnet50_fpn saved again, and for weights trained further from them; the published "
@@ -187,6 +191,7 @@ NORM_EPS_HELP = (
 @click.option(
     "--images", type=PATH, help="A folder of images, or one image, to prove on besides generated ones."
 )
+@click.option("--trust", is_flag=True, help=TRUST_HELP)
 @click.option("-o", "--output", type=PATH, required=True, help="The .onnx file to write.")
 def command(
     *,
@@ -224,6 +229,7 @@ def command(
     palette_path: Path | None,
     background: Background | None,
     images: Path | None,
+    trust: bool,
     output: Path,
 ) -> None:
     """Turn trained weights into a portable ONNX model.
@@ -232,9 +238,11 @@ def command(
     (FAMILY:Architecture), as edgeseg inspect names them; a network of the zoo (unet, deeplabv3_resnet50,
     maskrcnn_resnet50_fpn, ...); or the place of a function that returns any nn.Module with semantic logits:
     package.module:function or file.py:function. Arguments may follow, in quotes:
-    'file.py:build?encoder=resnet18&depth=5'.
+    'file.py:build?encoder=resnet18&depth=5'. Or MODEL is a file that holds a network whole: an .onnx file,
+    TorchScript, or a .pt2 of torch.export.
 
-    The file is written only after ONNX Runtime has computed from it what PyTorch computes.
+    The file is written only after ONNX Runtime has computed from it what PyTorch computes, or what the file
+    itself computes that MODEL is.
     """
     check_model_output(output, reads=(weights, classes_path, palette_path))
     from edgeseg.export.entry import describe, notes_of, size_of
@@ -247,7 +255,15 @@ def command(
     if output_index is not None and output_key is not None:
         raise UsageError("an output is named by --output-index or by --output-key, not by both")
     opened = open_trained(
-        model, weights, ema=ema, prefix=prefix, num_classes=num_classes, norm_eps=norm_eps, head=head
+        model,
+        weights,
+        ema=ema,
+        prefix=prefix,
+        num_classes=num_classes,
+        norm_eps=norm_eps,
+        head=head,
+        trust=trust,
+        on_run=lambda said: click.echo(f"note: {said}", err=True),
     )
     order = channel_order or opened.network.channel_order
     count = channels or opened.network.channels

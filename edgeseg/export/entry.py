@@ -68,6 +68,7 @@ def export(
     palette_rgb: Sequence[RGBColour] = (),
     background: Background = "named",
     images: NDArray[Any] | None = None,
+    trust: bool = False,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Exported:
     """Write a network as one ONNX file, once it is proven to compute what PyTorch computes.
@@ -79,7 +80,8 @@ def export(
         network: a module with semantic logits or edgeseg's `MaskRCNN`, of which a copy is exported, on the
             CPU and in evaluation mode; the same with what it expects, as a `Network`; or a name as
             `zoo.create` takes it; or `auto`, `FAMILY` or `FAMILY:Architecture` of a training library, whose
-            weights are then recognised.
+            weights are then recognised; or the path of a file that holds a network whole: `.onnx`,
+            TorchScript, `.pt2`.
         output: the `.onnx` file.
         size_hw: input height and width in pixels; a network of the zoo has one of its own.
         class_names: one a class, background first.
@@ -119,6 +121,7 @@ def export(
             says so.
         images: (M, H, W, C) of the input's size and type, BGR where they are colours, to prove on besides
             generated ones.
+        trust: read a file of a pickled module, which runs whatever it wants to; never one from elsewhere.
         on_step: told what happens next, for a progress display.
 
     Returns:
@@ -148,6 +151,8 @@ def export(
         num_classes=num_classes,
         norm_eps=norm_eps,
         head=head,
+        trust=trust,
+        on_run=on_step,
     )
     described = describe(
         opened.network,

@@ -19,6 +19,9 @@ from edgeseg.export.frame_proof import prove_frames
 from edgeseg.export.program import InstanceProgram, ProbedProgram, Program, SemanticProgram, open_program
 from edgeseg.export.pytorch_intermediates import golden_intermediates, prover, rules_of
 from edgeseg.export.reading import Read, check_labels, read
+from edgeseg.export.ready.network import ReadyNetwork
+from edgeseg.export.ready.placing import placed
+from edgeseg.export.ready.second_opinion import proven_by
 from edgeseg.export.semantic_proof import finish_all, with_meaning
 from edgeseg.export.settings import Settings, check_head, check_settings
 from edgeseg.export.specification import describe_input, specify
@@ -37,10 +40,10 @@ from edgeseg.graph.running import Run, check_frames, open_run, reference_library
 from edgeseg.manifest import GOLDEN_KEY, PARITY_KEY, SPEC_KEY
 from edgeseg.models.zoo import Network
 from edgeseg.proof.parity import compare
-from edgeseg.proof.report import ParityReport
+from edgeseg.proof.report import PYTORCH, ParityReport
 from edgeseg.proof.verify import intermediates_prover, settle, verify
 from edgeseg.scenes.inputs import input_images
-from edgeseg.spec import OUTPUT_NAMES, GraphSpec, InputSpec, Lowering, ModelSpec
+from edgeseg.spec import OUTPUT_NAMES, GraphSpec, ModelSpec
 
 __all__ = ["Exported", "Settings", "export_network"]
 
@@ -159,7 +162,8 @@ def _prove(
     network: Network, settings: Settings, given: NDArray[Any] | None, on_step: Callable[[str], None]
 ) -> _Proof:
     """Trace the network, and run the graph beside PyTorch on generated pictures and (M, H, W, C) images."""
-    on_step("running PyTorch")
+    reference_name = _reference_name(network)
+    on_step(f"running {reference_name}")
     images = _others(network, settings) if given is None else given
     draw = _drawing(network, settings)
     seen: Read | None = None
@@ -180,17 +184,17 @@ def _prove(
         if seen is not None:
             check_labels(seen, spec)
         on_step("tracing to ONNX")
-        model = _trace(program, describe_input(network, settings), settings.lowering)
+        model = _trace(program, network, settings)
         on_step("comparing with ONNX Runtime")
         frames = np.concatenate([draw(range(len(generated))), images])
-        try:
-            run = open_run(_serialise(ir.to_proto(model)))
-        except EdgesegError:
-            refuse_half_precision(network, frames[0])
-            raise
+        run = _opened(model, network, frames[0])
         found = run_all(run, frames, settings.batch)
         if not isinstance(program, InstanceProgram):
-            report = compare(reference, found, spec, tolerances=settings.tolerances)
+            report = compare(
+                reference, found, spec, tolerances=settings.tolerances, reference_name=reference_name
+            )
+            if reference_name != PYTORCH:
+                report = proven_by(report, network, frames[0])
             if seen is not None:
                 report = with_meaning(report, seen, found, spec)
                 if report.comparable and not report.passed:
@@ -214,14 +218,35 @@ def _prove(
         return _Proof(model, spec, generated, report, limit, rules, intermediates, golden)
 
 
-def _trace(program: Program, taken: InputSpec, lowering: Lowering) -> ir.Model:
-    """Trace a program; a detector's graph names the intermediate values, which stay inside it."""
+def _reference_name(network: Network) -> str:
+    """Name what computes that which is right."""
+    return network.module.ready.reference if isinstance(network.module, ReadyNetwork) else PYTORCH
+
+
+def _opened(model: ir.Model, network: Network, frame: NDArray[Any]) -> Run:
+    """Open the graph, or say that the network itself is in half precision."""
+    try:
+        return open_run(_serialise(ir.to_proto(model)))
+    except EdgesegError:
+        refuse_half_precision(network, frame)
+        raise
+
+
+def _trace(program: Program, network: Network, settings: Settings) -> ir.Model:
+    """Trace a program; a detector's graph names the intermediate values, which stay inside it.
+
+    A graph that came ready takes its place in the traced one.
+    """
     names = program.output_names
     if isinstance(program, InstanceProgram):
         program = ProbedProgram(program.preprocessing, program.network).eval()
+    taken = describe_input(network, settings)
     shape = (taken.batch, taken.height, taken.width, taken.channels)
     example = torch.zeros(shape, dtype=getattr(torch, taken.dtype))
-    traced = trace(program, example, getattr(program, "all_names", names), lowering)
+    traced = trace(program, example, getattr(program, "all_names", names), settings.lowering)
+    if isinstance(ready := network.module, ReadyNetwork):
+        channels = 1 if network.channel_order == "grey" else taken.channels
+        traced = placed(traced, ready, ready.image_shape(settings.batch, channels, settings.size_hw))
     return DropPaddingTaps()(KeepOutputs(names)(Tidy()(traced))).model
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
 from edgeseg.errors import ExportError, UsageError, one_line
+from edgeseg.export.ready.opening import is_whole, open_whole
 from edgeseg.models import zoo
 from edgeseg.models.checkpoints.loading import load_checkpoint, open_network
 from edgeseg.models.families.opening import is_of_family, open_source
@@ -51,16 +53,21 @@ def open_trained(
     num_classes: int | None = None,
     norm_eps: float | None = None,
     head: Head | None = None,
+    trust: bool = False,
+    on_run: Callable[[str], None] = lambda said: None,
 ) -> Opened:
     """Make a network, or copy one, and load its weights.
 
     Args:
         network: as `zoo.create` takes or makes it, or a module as `zoo.network_of` takes it; or `auto`,
-            `FAMILY` or `FAMILY:Architecture`, as `registry.by_name` takes them, with arguments.
+            `FAMILY` or `FAMILY:Architecture`, as `registry.by_name` takes them, with arguments; or a file
+            that holds a network whole, as `ready.opening` takes it.
         weights: a checkpoint, file or folder; what is of the zoo or of a family must be given one.
         ema, prefix: which weights of the checkpoint; see `open_network`.
         num_classes: background included, of a network that is made here. A user's function that gives
             `labels` as its `head` may lack the parameter.
+        trust: run what a file of a pickled module wants to be run.
+        on_run: told before what that is.
         norm_eps: epsilon of every batch normalisation, which weights do not hold.
 
     Raises:
@@ -70,6 +77,8 @@ def open_trained(
     """
     if not isinstance(network, str):
         opened = _copied(network, weights, ema=ema, prefix=prefix)
+    elif is_whole(network):
+        opened = _whole(network, weights, trust=trust, on_run=on_run)
     else:
         try:
             opened = _made(network, weights, num_classes, norm_eps, ema=ema, prefix=prefix)
@@ -81,6 +90,14 @@ def open_trained(
     if norm_eps is not None:
         set_norm_eps(opened.network.module, norm_eps)
     return opened
+
+
+def _whole(name: str, weights: Path | None, *, trust: bool, on_run: Callable[[str], None]) -> Opened:
+    """Open a file that holds a network whole."""
+    if weights is not None:
+        raise UsageError(f"{name} holds its weights itself; leave --weights out")
+    whole = open_whole(name, trust=trust, on_run=on_run)
+    return Opened(whole.network, Path(name).name, whole.sha256, whole.notes)
 
 
 def _made(

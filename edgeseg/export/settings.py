@@ -8,6 +8,8 @@ from typing import Literal
 
 from edgeseg.errors import UsageError
 from edgeseg.export.crf import stride_of
+from edgeseg.export.ready.image import check_image
+from edgeseg.export.ready.network import ReadyNetwork
 from edgeseg.models.zoo import Network
 from edgeseg.palette import Background, RGBColour
 from edgeseg.proof.tolerances import FP32, Tolerances
@@ -71,6 +73,7 @@ def check_settings(network: Network, settings: Settings) -> None:
         UsageError: saying what to ask for instead.
     """
     height, width = settings.size_hw
+    _check_ready(network, settings)
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
         raise UsageError(f"the input must be 1 to {MAX_SIDE} pixels a side, got {height}x{width}")
     if settings.batch < 1:
@@ -111,6 +114,17 @@ def check_settings(network: Network, settings: Settings) -> None:
     if not 1 <= settings.max_detections <= MOST_DETECTIONS:
         raise UsageError(
             f"detections must be limited to 1 to {MOST_DETECTIONS}, got {settings.max_detections}"
+        )
+
+
+def _check_ready(network: Network, settings: Settings) -> None:
+    if not isinstance(network.module, ReadyNetwork):
+        return
+    check_image(network.module.ready.input, network, settings.size_hw, settings.batch)
+    if settings.lowering != "onnx":
+        raise UsageError(
+            "a graph that came ready keeps its own nodes: leave out --lowering, or export the module that it "
+            "was made of"
         )
 
 

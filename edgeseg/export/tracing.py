@@ -56,7 +56,7 @@ def trace(program: nn.Module, image: Tensor, output_names: Sequence[str], loweri
     Raises:
         ExportError: if PyTorch cannot trace the network, or has no ONNX translation for one of its operators.
     """
-    with _quiet():
+    with quiet():
         try:
             with torch.no_grad():
                 exported = torch.export.export(program, (image,), strict=False)
@@ -82,7 +82,7 @@ def trace(program: nn.Module, image: Tensor, output_names: Sequence[str], loweri
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the exporter's prints, warnings and log lines from the user."""
     disabled = logging.root.manager.disable
     with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):

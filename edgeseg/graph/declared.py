@@ -35,7 +35,7 @@ def refuse_hostile(model: onnx.ModelProto, name: str) -> None:
 
     held = model.ByteSize()
     declared = 0
-    for tensor in _tensors(model):
+    for tensor in tensors_of(model):
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             raise ExportError(
                 f"{name} keeps {_named(tensor.name)} in another file (external data); {_ONE_FILE}"
@@ -50,6 +50,18 @@ def refuse_hostile(model: onnx.ModelProto, name: str) -> None:
             sizes = [max(side.dim_value, 1) for side in kind.shape.dim]  # 0: named, or not known
             what = f"{name}: {_named(value.name)}"
             refuse_above("tensor", _bytes_of(sizes, kind.elem_type, what), what, ExportError)
+
+
+def tensors_of(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Walk all tensors that hold values: weights, constants, and those of loop and branch bodies."""
+    for graph in _graphs(model):
+        yield from graph.initializer
+    for attribute in _attributes(model):
+        yield from attribute.tensors
+        if attribute.HasField("t"):
+            yield attribute.t
+    for sparse in _sparse_tensors(model):
+        yield from (sparse.values, sparse.indices)
 
 
 def _inferred(model: onnx.ModelProto) -> onnx.GraphProto:
@@ -75,17 +87,6 @@ def _inferred(model: onnx.ModelProto) -> onnx.GraphProto:
         return GraphProto()
 
 
-def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    for graph in _graphs(model):
-        yield from graph.initializer
-    for attribute in _attributes(model):
-        yield from attribute.tensors
-        if attribute.HasField("t"):
-            yield attribute.t
-    for sparse in _sparse_tensors(model):
-        yield from (sparse.values, sparse.indices)
-
-
 def _sparse_tensors(model: onnx.ModelProto) -> Iterator[onnx.SparseTensorProto]:
     for graph in _graphs(model):
         yield from graph.sparse_initializer
@@ -103,14 +104,20 @@ def _graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
             yield attribute.g
 
 
-def _attributes(model: onnx.ModelProto) -> Iterator[onnx.AttributeProto]:
-    """Walk all attributes, those of functions and of loop and branch bodies included."""
+def nodes_of(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    """Walk all nodes, those of functions and of loop and branch bodies included."""
     waiting = [*model.graph.node, *(node for function in model.functions for node in function.node)]
     while waiting:
-        for attribute in waiting.pop().attribute:
-            yield attribute
+        node = waiting.pop()
+        yield node
+        for attribute in node.attribute:
             for graph in (attribute.g, *attribute.graphs):
                 waiting.extend(graph.node)
+
+
+def _attributes(model: onnx.ModelProto) -> Iterator[onnx.AttributeProto]:
+    for node in nodes_of(model):
+        yield from node.attribute
 
 
 def _bytes_of(sizes: Sequence[int], data_type: int, what: str) -> int:

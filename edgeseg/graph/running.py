@@ -52,11 +52,12 @@ def reference_library() -> Any:
     return require(REFERENCE, "cpu")
 
 
-def open_run(model: Path | bytes, *, as_written: bool = False) -> Run:
+def open_run(model: Path | bytes, *, as_written: bool = False, image: str = "image") -> Run:
     """Open a model in ONNX Runtime on the CPU.
 
     Args:
         model: a serialized model, or the file of one.
+        image: name of its input; a graph that is none of edgeseg's takes images of its own kind.
         as_written: compute each node by itself; a graph in int8 then computes what it means, in float32, and
             not what int8 kernels make of it.
 
@@ -80,7 +81,7 @@ def open_run(model: Path | bytes, *, as_written: bool = False) -> Run:
 
     def run(images: NDArray[Any]) -> dict[str, NDArray[Any]]:
         try:
-            outputs = session.run(names, {"image": images})
+            outputs = session.run(names, {image: images})
         except Exception as error:  # as above
             raise ExportError(f"ONNX Runtime cannot run the graph: {reason_of(error)}") from error
         return dict(zip(names, outputs, strict=True))

@@ -28,7 +28,7 @@ def call_user_function(place: str, parameters: Mapping[str, Any]) -> Any:
     """
     source, _, function_name = place.rpartition(":")
     is_file = source.endswith(".py")
-    with _importable(Path(source).resolve().parent if is_file else Path.cwd()):
+    with importable(Path(source).resolve().parent if is_file else Path.cwd()):
         try:
             module = _import_file(Path(source)) if is_file else importlib.import_module(source)
         except UsageError:
@@ -57,7 +57,8 @@ def _check_parameters(function: Callable[..., Any], place: str, parameters: Mapp
 
 
 @contextmanager
-def _importable(folder: Path) -> Iterator[None]:
+def importable(folder: Path) -> Iterator[None]:
+    """Let Python import what lies in a folder."""
     sys.path.insert(0, str(folder))
     try:
         yield

@@ -9,7 +9,7 @@ import numpy as np
 from edgeseg.graph.outputs import Outputs, instances_of, label_count, labels_of
 from edgeseg.metrics.label_agreement import LabelErrors
 from edgeseg.metrics.object_agreement import ObjectErrors
-from edgeseg.proof.report import ParityReport
+from edgeseg.proof.report import PYTORCH, ParityReport
 from edgeseg.proof.tolerances import FP32, Tolerances
 from edgeseg.proof.underflow import logits_underflow, sentence
 from edgeseg.spec import ModelSpec
@@ -25,15 +25,18 @@ def compare(
     tolerances: Tolerances = FP32,
     max_detections: int | None = None,
     notes: Sequence[str] = (),
+    reference_name: str = PYTORCH,
 ) -> ParityReport:
     """Compare the outputs of an artifact with those expected.
 
     Args:
-        reference: what PyTorch computed, one item an image. Semantic: `logits`, `labels` or both; what both
-            sides have is compared. Masks of instances may be there for the first detections alone.
+        reference: what is right, one item an image, such as what PyTorch computed. Semantic: `logits`,
+            `labels` or both; what both sides have is compared. Masks of instances may be there for the first
+            detections alone.
         candidate: what the artifact computed.
         max_detections: where detections are cut off; None if unknown.
         notes: carried into the report.
+        reference_name: of what computed `reference`.
     """
     underflow = ""
     if spec.task == "semantic":
@@ -42,7 +45,9 @@ def compare(
         if failures and (underflow := _underflow(reference, candidate, spec, tolerances)):
             failures = [underflow]
     else:
-        figures, failures, more_notes = _instance(reference, candidate, spec, tolerances, max_detections)
+        figures, failures, more_notes = _instance(
+            reference, candidate, spec, tolerances, max_detections, reference_name=reference_name
+        )
     return ParityReport(
         task=spec.task,
         images=len(reference),
@@ -52,6 +57,7 @@ def compare(
         notes=(*notes, *more_notes),
         tolerances=tolerances,
         comparable=not underflow,
+        reference=reference_name,
     )
 
 
@@ -102,6 +108,8 @@ def _instance(
     spec: ModelSpec,
     limit: Tolerances,
     max_detections: int | None,
+    *,
+    reference_name: str,
 ) -> tuple[dict[str, float], list[str], list[str]]:
     errors = ObjectErrors(spec.thresholds.score, limit.score, limit.mask, max_detections, limit.match_iou)
     for expected, found in zip(reference, candidate, strict=True):
@@ -141,11 +149,12 @@ def _instance(
         )
     if errors.borderline > max(LEAST_BORDERLINE, int(limit.borderline_share * errors.detections)):
         failures.append(
-            f"{errors.borderline} detections appear or vanish at the cut, PyTorch finds {errors.detections}"
+            f"{errors.borderline} detections appear or vanish at the cut, {reference_name} finds "
+            f"{errors.detections}"
         )
     notes = []
     if errors.detections == 0:
-        notes.append("PyTorch found nothing in these images: boxes and masks were not compared")
+        notes.append(f"{reference_name} found nothing in these images: boxes and masks were not compared")
     elif errors.matched + errors.missed == 0:
         notes.append("every detection lies on the score threshold: boxes and masks were not compared")
     return figures, failures, notes

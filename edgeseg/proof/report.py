@@ -12,6 +12,8 @@ from edgeseg.proof.tolerances import FP32, Tolerances
 from edgeseg.records import to_json_value
 from edgeseg.spec import Task
 
+PYTORCH = "PyTorch"
+
 
 @dataclass(frozen=True)
 class ParityReport:
@@ -24,6 +26,7 @@ class ParityReport:
         notes: what a reader must know to understand the figures.
         comparable: whether PyTorch's own outputs are numbers that can be compared; if not, a failure says
             nothing of the artifact.
+        reference: what computed that which is right: PyTorch, or a graph that came ready.
     """
 
     task: Task
@@ -34,6 +37,7 @@ class ParityReport:
     notes: tuple[str, ...] = ()
     tolerances: Tolerances = FP32
     comparable: bool = True
+    reference: str = PYTORCH
 
     def to_json_value(self) -> dict[str, Any]:
         """Give the report as JSON values."""
@@ -47,5 +51,7 @@ class ParityReport:
     def raise_if_failed(self, what: str) -> None:
         """Raise ParityError with the failures on one line, as the answer to "`what` ..."."""
         if not self.passed:
-            verdict = "does not compute what PyTorch computes" if self.comparable else "cannot be proven"
+            verdict = (
+                f"does not compute what {self.reference} computes" if self.comparable else "cannot be proven"
+            )
             raise ParityError(f"{what} {verdict}: {'; '.join(self.failures)}")

@@ -144,7 +144,7 @@ def find_foreign_objects(path: Path) -> ForeignObjects:
     found: dict[str, set[str]] = {}
     protocol = 0
     try:
-        for stream in _pickles(path):
+        for stream in pickles_of(path):
             for said in _follow(stream, found):
                 protocol = max(protocol, said)
     except Exception:  # a damaged file can make the readers of zip and pickle raise anything
@@ -182,7 +182,7 @@ def _is_harmless(name: str) -> bool:
     return not from_python or module in HARMLESS_MODULES or name in HARMLESS_NAMES
 
 
-def _pickles(path: Path) -> Iterator[IO[bytes]]:
+def pickles_of(path: Path) -> Iterator[IO[bytes]]:
     """Open each pickle of a file, in either format of `torch.save`."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:

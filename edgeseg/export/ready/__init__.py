@@ -1,0 +1,1 @@
+"""Networks that come as graphs: `.onnx`, TorchScript and `.pt2` files, and trusted pickled modules."""

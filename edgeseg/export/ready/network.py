@@ -1,0 +1,105 @@
+"""A network that comes as a graph: run as it came, and traced as one node that the graph replaces later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from edgeseg.errors import ExportError
+from edgeseg.graph.passes.placing import DOMAIN, OPERATOR
+from edgeseg.graph.ready_model import GraphInput
+from edgeseg.models.network_outputs import Output, outputs_of
+from edgeseg.reading import reason_of
+
+RunReady = Callable[[Tensor], Any]
+"""Runs a file as it came on an image of its own layout and type; gives what `outputs_of` takes apart."""
+MakeGraph = Callable[[tuple[int, ...]], onnx.ModelProto]
+"""Gives the graph for one shape of its image, in any opset; its outputs are those of the file, in order."""
+
+WHITE = 255
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a file holds.
+
+    Attributes:
+        input: the image that it takes.
+        run: the truth that graphs are proven against.
+        make_graph: the graph of it.
+        reference: what runs the truth, as a proof says it: `the graph as it came, in ONNX Runtime`.
+        proto: the graph as it came, if it did as ONNX.
+    """
+
+    input: GraphInput
+    run: RunReady
+    make_graph: MakeGraph
+    reference: str
+    proto: onnx.ModelProto | None = None
+
+
+class ReadyNetwork(nn.Module):
+    """Normalised image (N, C, H, W) to the outputs of a file.
+
+    Attributes:
+        ready: what the file holds.
+    """
+
+    def __init__(self, ready: Ready) -> None:
+        super().__init__()
+        self.ready = ready
+        self._seen: list[Output] = []
+
+    def forward(self, image: Tensor) -> Any:
+        """Run the file, or record that it runs here while a program is traced."""
+        prepared = self.prepare(image)
+        return self._stand_in(prepared) if torch.compiler.is_exporting() else self._run(prepared)
+
+    def image_shape(self, batch: int, channels: int, size_hw: tuple[int, int]) -> tuple[int, ...]:
+        """Give the shape of an image in the file's own layout."""
+        return self.ready.input.shape(batch, channels, size_hw)
+
+    def prepare(self, image: Tensor) -> Tensor:
+        """Bring a float32 (N, C, H, W) to the layout and type that the file wants."""
+        layout, dtype = self.ready.input.layout, self.ready.input.dtype
+        if "N" not in layout:
+            if image.shape[0] != 1:
+                raise ExportError("the file takes one image without a batch's axis: leave --batch out")
+            image = image.squeeze(0)
+        if layout in ("NHWC", "HWC"):
+            image = image.movedim(-3, -1)
+        if self.ready.input.cast_at_once and torch.compiler.is_exporting():
+            return image  # whole numbers already, and no device computes with bytes gladly
+        if dtype == "uint8":
+            return image.round().clamp(0, WHITE).to(torch.uint8)
+        return image.to(getattr(torch, dtype))
+
+    def _run(self, prepared: Tensor) -> Any:
+        try:
+            output = self.ready.run(prepared)
+        except ExportError:
+            raise
+        except Exception as error:  # whatever the library makes of somebody else's graph
+            raise ExportError(f"{self.ready.reference}, fails: {reason_of(error)}") from error
+        self._seen = outputs_of(output)
+        return output
+
+    def _stand_in(self, prepared: Tensor) -> Any:
+        """Give for each output a node that stands for it, of the shape and type that it had last."""
+        nodes = {
+            output.key: torch.onnx.ops.symbolic(
+                f"{DOMAIN}::{OPERATOR}",
+                (prepared,),
+                {"output": number},
+                dtype=output.tensor.dtype,
+                shape=output.tensor.shape,
+                version=1,
+            )
+            for number, output in enumerate(self._seen)
+        }
+        return nodes.get("", nodes)
