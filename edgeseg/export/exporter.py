@@ -14,18 +14,19 @@ import torch
 from numpy.typing import NDArray
 
 from edgeseg.errors import EdgesegError, ExportError
+from edgeseg.export.assembling import graph_of
 from edgeseg.export.conditioning import check_own_error, refuse_half_precision
 from edgeseg.export.frame_proof import prove_frames
-from edgeseg.export.program import InstanceProgram, ProbedProgram, Program, SemanticProgram, open_program
+from edgeseg.export.program import InstanceProgram, Program, SemanticProgram, open_program
 from edgeseg.export.pytorch_intermediates import golden_intermediates, prover, rules_of
 from edgeseg.export.reading import Read, check_labels, read
+from edgeseg.export.ready.detections import ReadyDetector, check_class_ids, of_any_score
 from edgeseg.export.ready.network import ReadyNetwork
-from edgeseg.export.ready.placing import placed
 from edgeseg.export.ready.second_opinion import proven_by
 from edgeseg.export.semantic_proof import finish_all, with_meaning
 from edgeseg.export.settings import Settings, check_head, check_settings
 from edgeseg.export.specification import describe_input, specify
-from edgeseg.export.tracing import run_eagerly, trace
+from edgeseg.export.tracing import run_eagerly
 from edgeseg.files import staged_file
 from edgeseg.graph.content import MAX_FILE_BYTES
 from edgeseg.graph.golden.frames import GoldenFrame
@@ -33,8 +34,6 @@ from edgeseg.graph.golden.golden import Golden, sample_all
 from edgeseg.graph.golden.selection import Selection
 from edgeseg.graph.outputs import Outputs
 from edgeseg.graph.passes.outputs import KeepOutputs
-from edgeseg.graph.passes.padding_taps import DropPaddingTaps
-from edgeseg.graph.passes.tidying import Tidy
 from edgeseg.graph.portable import PortableModel, graph_sha256
 from edgeseg.graph.running import Run, check_frames, open_run, reference_library, run_all
 from edgeseg.manifest import GOLDEN_KEY, PARITY_KEY, SPEC_KEY
@@ -181,10 +180,9 @@ def _prove(
             generated = _run_on_pictures(program, settings, draw)
             reference = generated + _run_pytorch(program, images, settings.batch)
         spec = specify(network, settings, reference[0], None if reading is None else reading.head)
-        if seen is not None:
-            check_labels(seen, spec)
+        _check_classes(program, seen, reference, spec)
         on_step("tracing to ONNX")
-        model = _trace(program, network, settings)
+        model = graph_of(program, network, settings)
         on_step("comparing with ONNX Runtime")
         frames = np.concatenate([draw(range(len(generated))), images])
         run = _opened(model, network, frames[0])
@@ -194,6 +192,7 @@ def _prove(
                 reference, found, spec, tolerances=settings.tolerances, reference_name=reference_name
             )
             if reference_name != PYTORCH:
+                report = of_any_score(report, reference, found, spec)
                 report = proven_by(report, network, frames[0])
             if seen is not None:
                 report = with_meaning(report, seen, found, spec)
@@ -218,6 +217,14 @@ def _prove(
         return _Proof(model, spec, generated, report, limit, rules, intermediates, golden)
 
 
+def _check_classes(program: Program, seen: Read | None, reference: list[Outputs], spec: ModelSpec) -> None:
+    """Refuse classes beyond those that were said to be there."""
+    if seen is not None:
+        check_labels(seen, spec)
+    elif isinstance(program, ReadyDetector):
+        check_class_ids(reference, spec)
+
+
 def _reference_name(network: Network) -> str:
     """Name what computes that which is right."""
     return network.module.ready.reference if isinstance(network.module, ReadyNetwork) else PYTORCH
@@ -230,24 +237,6 @@ def _opened(model: ir.Model, network: Network, frame: NDArray[Any]) -> Run:
     except EdgesegError:
         refuse_half_precision(network, frame)
         raise
-
-
-def _trace(program: Program, network: Network, settings: Settings) -> ir.Model:
-    """Trace a program; a detector's graph names the intermediate values, which stay inside it.
-
-    A graph that came ready takes its place in the traced one.
-    """
-    names = program.output_names
-    if isinstance(program, InstanceProgram):
-        program = ProbedProgram(program.preprocessing, program.network).eval()
-    taken = describe_input(network, settings)
-    shape = (taken.batch, taken.height, taken.width, taken.channels)
-    example = torch.zeros(shape, dtype=getattr(torch, taken.dtype))
-    traced = trace(program, example, getattr(program, "all_names", names), settings.lowering)
-    if isinstance(ready := network.module, ReadyNetwork):
-        channels = 1 if network.channel_order == "grey" else taken.channels
-        traced = placed(traced, ready, ready.image_shape(settings.batch, channels, settings.size_hw))
-    return DropPaddingTaps()(KeepOutputs(names)(Tidy()(traced))).model
 
 
 def _run_on_pictures(program: Program, settings: Settings, draw: Draw) -> list[Outputs]:

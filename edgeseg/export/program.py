@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from edgeseg.errors import ExportError
 from edgeseg.export.head import Reading, labels_from, logits_from
+from edgeseg.export.ready.detections import ReadyDetector
+from edgeseg.export.ready.network import ReadyNetwork
 from edgeseg.export.settings import Settings, crf_stride_of, output_kind_of
 from edgeseg.export.specification import check_stride
 from edgeseg.intermediates import DETECTIONS, intermediate_names
@@ -193,7 +195,7 @@ class ProbedProgram(InstanceProgram):
         return tuple(values[name] for name in self.all_names)
 
 
-Program = SemanticProgram | InstanceProgram
+Program = SemanticProgram | InstanceProgram | ReadyDetector
 
 
 @contextmanager
@@ -204,7 +206,7 @@ def open_program(network: Network, settings: Settings, reading: Reading | None =
         reading: of a semantic network's output; a bare tensor of logits by default.
 
     Raises:
-        ExportError: if an instance network is no Mask R-CNN of ours.
+        ExportError: if an instance network is no Mask R-CNN of ours, and did not come as a graph.
     """
     preprocessing, module = _preprocessing(network), network.module
     if network.task == "semantic":
@@ -213,6 +215,10 @@ def open_program(network: Network, settings: Settings, reading: Reading | None =
         reading = reading or Reading()
         has_labels = output_kind_of(reading.head.kind, settings) == "labels"
         yield SemanticProgram(preprocessing, module, reading, labels=has_labels, crf=refine).eval()
+        return
+    if isinstance(module, ReadyNetwork):
+        chosen = None if network.output is None else str(network.output)
+        yield ReadyDetector(preprocessing, module, chosen).eval()
         return
     if not isinstance(module, MaskRCNN):
         raise ExportError(f"instance segmentation needs edgeseg's MaskRCNN, got {type(module).__name__}")

@@ -95,7 +95,8 @@ def check_settings(network: Network, settings: Settings) -> None:
             check_head(network.head, settings)
         HeadSpec("logits", network.head_threshold)  # refuses what is out of range
         return
-    if (network.head, network.head_threshold, network.output) != (None, LOGITS_HEAD.threshold, None):
+    output = None if isinstance(network.module, ReadyNetwork) else network.output
+    if (network.head, network.head_threshold, output) != (None, LOGITS_HEAD.threshold, None):
         raise UsageError("a head, its threshold and the choice of an output are for semantic networks")
     if settings.crf is not None:
         raise UsageError(

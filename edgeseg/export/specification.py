@@ -12,6 +12,7 @@ import torch
 import edgeseg
 from edgeseg import label_sets
 from edgeseg.errors import ExportError, UsageError
+from edgeseg.export.ready.network import ReadyNetwork
 from edgeseg.export.said import who_said
 from edgeseg.export.settings import Settings, crf_stride_of, output_kind_of
 from edgeseg.graph.outputs import Outputs
@@ -61,6 +62,9 @@ def specify(
         kind = output_kind_of(head.kind, settings)
         classes = _semantic_classes(network, settings, outputs)
         thresholds = Thresholds()
+    elif isinstance(network.module, ReadyNetwork):
+        classes = _said_classes(network, settings)
+        thresholds = Thresholds(score=settings.score_threshold)
     else:
         classes = cast(MaskRCNN, network.module).roi_heads.box_predictor.cls_score.out_features
         thresholds = Thresholds(score=settings.score_threshold)
@@ -130,6 +134,11 @@ def _semantic_classes(network: Network, settings: Settings, outputs: Outputs) ->
     if "logits" in outputs:
         check_stride(outputs["logits"].shape[1:], settings.size_hw)
         return int(outputs["logits"].shape[0])
+    return _said_classes(network, settings)
+
+
+def _said_classes(network: Network, settings: Settings) -> int:
+    """Count the classes that somebody says, where labels alone are there."""
     if settings.num_classes is not None:
         return settings.num_classes
     names = settings.class_names if settings.class_names is not None else network.class_names

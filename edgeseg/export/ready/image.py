@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from edgeseg.errors import UsageError
 from edgeseg.graph.ready_model import GraphInput
-from edgeseg.models.zoo import RGB_CHANNELS, UNIT_STD_RGB, ZERO_MEAN_RGB, Network
-from edgeseg.spec import unit_scale
+from edgeseg.models.zoo import UNIT_STD_RGB, ZERO_MEAN_RGB, Network
+from edgeseg.spec import RGB_CHANNELS, unit_scale
 
 
 def check_image(image: GraphInput, network: Network, size_hw: tuple[int, int], batch: int) -> None:

@@ -12,6 +12,7 @@ from edgeseg.export.ready.exported_program import open_exported_program
 from edgeseg.export.ready.network import ReadyNetwork
 from edgeseg.export.ready.onnx_file import open_onnx
 from edgeseg.export.ready.torchscript import open_torchscript
+from edgeseg.graph.detections import looks_like_detections
 from edgeseg.graph.own_normalisation import OwnNormalisation, own_normalisation
 from edgeseg.graph.ready_model import GraphInput
 from edgeseg.manifest import sha256_of
@@ -22,6 +23,7 @@ from edgeseg.models.zoo import UNIT_STD_RGB, ZERO_MEAN_RGB, Network, network_of
 ONNX, PT2 = ".onnx", ".pt2"
 SUFFIXES = (ONNX, PT2, ".pt", ".pth", ".ts", ".torchscript", ".jit")
 GREY = 1  # channels
+PIXELS = ("mean_rgb", "std_rgb", "divide_by_255")
 UNSAID = (
     "nothing in {name} says how its pixels are normalised: RGB by ImageNet's mean and deviation is assumed; "
     "--mean, --std, --divide-by-255 and --channel-order say otherwise"
@@ -71,9 +73,10 @@ def open_whole(name: str, *, trust: bool = False, on_run: Callable[[str], None] 
     suffix = path.suffix.lower()
     if suffix == ONNX:
         ready, model = open_onnx(path)
-        network, notes = _described(
-            ReadyNetwork(ready), path.name, own_normalisation(model.proto, model.input.name)
-        )
+        own = own_normalisation(model.proto, model.input.name)
+        network, notes = _described(ReadyNetwork(ready), path.name, own)
+        if looks_like_detections(model.proto):
+            network = dataclasses.replace(network, task="instance")
         return Whole(network, model.sha256, notes)
     sha256 = sha256_of(path)
     if suffix != PT2 and not is_torchscript(path):
@@ -100,7 +103,14 @@ def _described(
         note = OWN.format(name=name, mean=numbers[0], std=numbers[1], order=order, scale=scale)
     else:
         note = UNSAID.format(name=name).replace("RGB by ImageNet's mean and deviation", _assumed(network))
-    return dataclasses.replace(network, default_size_hw=image.size_hw), (note,)
+    said = dict.fromkeys(PIXELS, f"{name}, which takes bytes") if image.dtype == "uint8" else {}
+    if own is not None:
+        said = dict.fromkeys(PIXELS, f"the arithmetic that {name} begins with")
+    if known:
+        said["channel_order"] = f"the order of the means in {name}"
+    if image.size_hw is not None:
+        said["default_size_hw"] = name
+    return dataclasses.replace(network, default_size_hw=image.size_hw, said=said), (note,)
 
 
 def _of_pixels(module: ReadyNetwork, image: GraphInput, own: OwnNormalisation | None) -> Network:

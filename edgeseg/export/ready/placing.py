@@ -6,19 +6,27 @@ import onnx_ir as ir
 from onnx import TensorProto
 
 from edgeseg.export.ready.network import ReadyNetwork
+from edgeseg.graph.detections import DetectionOutputs
 from edgeseg.graph.opset import with_fixed_input, with_opset
+from edgeseg.graph.passes.detections import FinishDetections
 from edgeseg.graph.passes.placing import DOMAIN, PlaceGraph
 from edgeseg.graph.passes.types import InferTypes
 from edgeseg.graph.protos import from_proto
 from edgeseg.graph.ready_model import image_input, opset_of
 
 
-def placed(traced: ir.Model, network: ReadyNetwork, shape: tuple[int, ...]) -> ir.Model:
+def placed(
+    traced: ir.Model,
+    network: ReadyNetwork,
+    shape: tuple[int, ...],
+    layout: DetectionOutputs | None = None,
+) -> ir.Model:
     """Replace what stands for a ready graph by the graph; both are brought to the newer one's opset.
 
     Args:
         traced: the program, its nodes for the graph included.
         shape: of the image, in the graph's own layout.
+        layout: of a detector's outputs, which are finished then; their sizes depend on the data.
 
     Raises:
         ExportError: if the graph cannot be made or converted.
@@ -35,6 +43,10 @@ def placed(traced: ir.Model, network: ReadyNetwork, shape: tuple[int, ...]) -> i
     if opset > ours:
         traced = _converted(traced, opset)
     model = PlaceGraph(from_proto(graph, name))(traced).model
+    if layout is not None:
+        FinishDetections(layout)(model)
+        for value in (output for node in model.graph for output in node.outputs):
+            value.shape = None
     return InferTypes()(model).model
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
 
 from edgeseg.errors import ExportError
+from edgeseg.export.lowering import OPSET
 from edgeseg.export.program import RawProgram
 from edgeseg.export.ready.network import ReadyNetwork
 from edgeseg.graph.evaluator import evaluate
-from edgeseg.graph.opset import with_fixed_input
+from edgeseg.graph.opset import with_fixed_input, with_opset
+from edgeseg.graph.ready_model import opset_of
 from edgeseg.models.network_outputs import outputs_of
 from edgeseg.models.zoo import Network
 from edgeseg.proof.report import ParityReport
@@ -37,25 +41,27 @@ def proven_by(report: ParityReport, network: Network, frame: NDArray[np.uint8]) 
     with torch.inference_mode():
         image = module.prepare(RawProgram(network).eval().preprocessing(torch.from_numpy(frame)[None]))
         found = [output.tensor.numpy() for output in outputs_of(module.ready.run(image))]
-    name = module.ready.input.name
-    fixed = with_fixed_input(proto, name, image.shape)
     try:
-        outputs = evaluate(proto, fixed, name, image.contiguous().numpy())
-    except ExportError as error:
-        note = f"{said}; {EVALUATOR} was not asked: {error}"
+        outputs, form = _evaluated(proto, module.ready.input.name, image.contiguous().numpy())
+    except ExportError as reason:
+        note = f"{said}; {EVALUATOR} was not asked: {reason}"
         return dataclasses.replace(report, notes=(*report.notes, note))
     error = max(map(_relative_error, found, outputs))
-    verdict = (
-        "agrees" if error <= AGREES else "does NOT agree: the graph means something else to each of them"
-    )
-    return dataclasses.replace(
-        report,
-        figures={**report.figures, FIGURE: error},
-        notes=(
-            *report.notes,
-            f"{said}; {EVALUATOR} {verdict} (largest error {error:.2g} of the largest value)",
-        ),
-    )
+    verdict = "agrees" if error <= AGREES else "does NOT agree: to each the graph means something else"
+    note = f"{said}; {EVALUATOR} {verdict} ({form}largest error {error:.2g} of the largest value)"
+    figures = {**report.figures, FIGURE: error}
+    return dataclasses.replace(report, figures=figures, notes=(*report.notes, note))
+
+
+def _evaluated(proto: onnx.ModelProto, name: str, image: NDArray[Any]) -> tuple[list[NDArray[Any]], str]:
+    """Ask the evaluator, of a graph in an opset that it does not know after a conversion; also say so."""
+    fixed = with_fixed_input(proto, name, image.shape)
+    try:
+        return evaluate(proto, fixed, name, image), ""
+    except ExportError:
+        if opset_of(proto) >= OPSET:
+            raise
+        return evaluate(with_opset(fixed, OPSET, "it"), fixed, name, image), f"in opset {OPSET}, "
 
 
 def _relative_error(expected: NDArray[np.generic], found: NDArray[np.generic]) -> float:

@@ -17,6 +17,7 @@ from edgeseg.export.ready.network import Ready
 from edgeseg.export.tracing import quiet
 from edgeseg.graph.ready_model import GraphInput
 from edgeseg.models.checkpoints.torchscript_code import check_torchscript
+from edgeseg.models.network_outputs import outputs_of
 from edgeseg.reading import reason_of
 
 REFERENCE = "the TorchScript module itself"
@@ -57,13 +58,26 @@ def _channels(module: nn.Module) -> int | None:
     return int(first.shape[1]) if first is not None and first.shape[1] in IMAGE_CHANNELS else None
 
 
+class _Flat(nn.Module):
+    """All tensors of what a module gives: TorchScript's exporter knows no mappings."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        return tuple(output.tensor for output in outputs_of(self.module(image)))
+
+
 def _translated(module: nn.Module, image: Tensor) -> onnx.ModelProto:
     """Turn TorchScript into ONNX by PyTorch's own exporter for it, the only one that takes it."""
     try:
         with quiet(), tempfile.TemporaryDirectory(prefix="edgeseg-") as folder:
             written = Path(folder) / "graph.onnx"
+            trace: Any = torch.jit.trace
+            flat: Any = torch.jit.freeze(trace(_Flat(module).eval(), image))
             torch.onnx.export(
-                module, (image,), written, dynamo=False, opset_version=OPSET, input_names=["image"]
+                flat, (image,), written, dynamo=False, opset_version=OPSET, input_names=["image"]
             )
             return onnx.load(written)
     except Exception as error:

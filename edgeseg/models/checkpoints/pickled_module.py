@@ -41,9 +41,9 @@ def open_pickled_module(
     with reading(path, CheckpointError, what="a file of PyTorch", fix="save it again"):
         called = names_called(path)
     if not trust:
-        _refuse_weights(path)
+        _refuse_weights(path, pickled=bool(called))
         raise CheckpointError(
-            f"{path} is a pickled module, and reading it runs {name_a_few(called) or 'what it names'}; where "
+            f"{path} is a pickled module, and reading it runs {name_a_few(called)}; where "
             f"you trust it, add --trust, or {SAVE_WEIGHTS_ALONE}"
         )
     on_run(f"{path} is trusted; reading it imports and calls {', '.join(called) or 'nothing'}")
@@ -91,15 +91,17 @@ def _names(stream: IO[bytes]) -> Iterator[str]:
             key = len(memo) if argument is None else int(argument)
             memo[key] = texts[-1] if texts else None
         elif opcode.name in RECALLS:
-            texts.append(memo.get(int(argument)))
+            texts.append(memo.get(int(argument or 0)))
         else:
             texts.append(argument if opcode.name in TEXTS else None)
 
 
-def _refuse_weights(path: Path) -> None:
-    """Say so where a file holds weights that are read without trust."""
+def _refuse_weights(path: Path, *, pickled: bool) -> None:
+    """Say so where a file holds weights that are read without trust, or is merely damaged."""
     try:
         read_checkpoint(path)
     except CheckpointError:
+        if not pickled:
+            raise
         return
     raise CheckpointError(WEIGHTS_ALONE.format(path=path))

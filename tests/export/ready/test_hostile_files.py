@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import struct
 import warnings
 import zipfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,12 @@ from torch import nn
 from edgeseg.errors import EdgesegError
 from edgeseg.export.opening import open_trained
 from edgeseg.models.checkpoints.checkpoint import read_checkpoint
+from edgeseg.models.families.config_files import read_config
 from tests.export.ready.ready_files import tiny, write_onnx, write_program, write_torchscript
 
 HUGE = 1 << 40
+PAIRS = list(pairwise("abcdefg"))  # of names that each stand for 90 of the one before
+YAML_BOMB = "a: &a [1]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 90)}]\n" for a, b in PAIRS)
 
 
 class Payload:
@@ -84,7 +89,7 @@ def zip_bomb(folder: Path, canary: Path) -> Path:
     with zipfile.ZipFile(folder / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb/data.pkl", pickle.dumps({}, protocol=2))
         with archive.open("bomb/data/0", "w") as entry:
-            for _ in range(1024):
+            for _ in range(16):
                 entry.write(bytes(1 << 20))
     return folder / "bomb.pth"
 
@@ -172,13 +177,14 @@ def torchscript(module: Callable[[str], nn.Module]) -> Write:
 
 def torchscript_class(folder: Path, canary: Path) -> Path:
     """An archive that makes an object of a C++ library while it is loaded."""
-    path = rewritten(
+    return rewritten(
         write_torchscript(tiny(), folder / "whole.pt"),
         ".py",
-        lambda text: text + "\n  def __setstate__(self, state: int) -> None:\n"
-        "    x = __torch__.torch.classes.dist_rpc.WorkerInfo\n",
+        lambda text: (
+            text + "\n  def __setstate__(self, state: int) -> None:\n"
+            "    x = __torch__.torch.classes.dist_rpc.WorkerInfo\n"
+        ),
     )
-    return path
 
 
 def rewritten(path: Path, ending: str, change: Callable[[str], str]) -> Path:
@@ -200,7 +206,7 @@ def changed_program(change: Callable[[str, Path], str], ending: str = "models/mo
 
 
 def program_samples(folder: Path, canary: Path) -> Path:
-    """An archive whose example inputs are a pickle; `torch.export.load` runs it when its safe reader fails."""
+    """An archive whose example inputs are a pickle, which `torch.export.load` runs where it has to."""
     path, other = write_program(tiny(), folder / "program.pt2"), folder / "samples.pt2"
     torch.save(Payload(canary), folder / "payload.pt")
     with zipfile.ZipFile(path) as before, zipfile.ZipFile(other, "w") as after:
@@ -234,7 +240,7 @@ WHOLE: dict[str, Write] = {
     "external data of Windows": external_data("C:\\secrets"),
     "external data by a link": linked_data,
     "external data in a linked folder": linked_folder,
-    "external data that are a device": external_data("CANARY"),
+    "external data at a path of its own": external_data("CANARY"),
     "absurd shape": absurd_shape,
     "negative shape": negative_shape,
     "TorchScript that writes": torchscript(SavesATensor),
@@ -273,6 +279,34 @@ WHOLE: dict[str, Write] = {
     "program with a library": program_library,
 }
 
+REASONS = {
+    "zip pickle": "runs posix.mkdir",
+    "legacy pickle": "runs posix.mkdir",
+    "pickle of protocol 4": "runs posix.mkdir",
+    "zip bomb": "unpacked takes",
+    "external data above": "outside the folder",
+    "external data at a root": "outside the folder",
+    "external data of Windows": "outside the folder",
+    "external data by a link": "is a link",
+    "external data in a linked folder": "is a link",
+    "external data at a path of its own": "outside the folder",
+    "absurd shape": "with all its weights takes",
+    "negative shape": "negative size",
+    "TorchScript that writes": "calls 'torch.save'",
+    "TorchScript that maps": "calls 'torch.from_file'",
+    "TorchScript of a C++ class": "makes an object of",
+    "program with a call": "calls 'torch.hub.load'",
+    "program with a size that is code": "a size that is no number",
+    "program with an import": "the class 'collections.defaultdict'",
+    "program with an enum": "names Python code",
+    "program with a check": "checks as Python code",
+    "program with pickled weights": "as a pickle",
+    "program with an absurd weight": "with all its weights takes",
+    "program with pickled examples": "may run code",
+    "program with a library": "neither a graph nor a tensor",
+}
+"""What the refusal says of each."""
+
 WEIGHTS: dict[str, Write] = {
     "zip pickle": zip_pickle,
     "legacy pickle": legacy_pickle,
@@ -286,11 +320,17 @@ WEIGHTS: dict[str, Write] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def strict_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a bomb be one that does not take long to make."""
+    monkeypatch.setenv("EDGESEG_LIMITS", "bytes=8M")
+
+
 @pytest.mark.parametrize("kind", WHOLE)
 def test_a_whole_network_is_refused(tmp_path: Path, kind: str) -> None:
     canary = tmp_path / "canary"
     path = WHOLE[kind](tmp_path, canary)
-    with pytest.raises(EdgesegError) as refused:
+    with pytest.raises(EdgesegError, match=re.escape(REASONS[kind])) as refused:
         open_trained(str(path))
     assert "\n" not in str(refused.value)
     assert str(path.name) in str(refused.value)
@@ -306,6 +346,31 @@ def test_weights_are_refused(tmp_path: Path, kind: str) -> None:
     assert "\n" not in str(refused.value)
     assert str(path.name) in str(refused.value)
     assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("config.yaml", "model: !!python/object/apply:os.mkdir [CANARY]"),
+        ("config.yaml", YAML_BOMB),
+        ("config.json", "[" * 200_000 + "]" * 200_000),
+        ("config.json", "NaN"),
+    ],
+)
+def test_settings_are_refused(tmp_path: Path, name: str, text: str) -> None:
+    canary, path = tmp_path / "canary", tmp_path / name
+    path.write_text(text.replace("CANARY", str(canary)))
+    with pytest.raises(EdgesegError) as refused:
+        read_config(path)
+    assert "\n" not in str(refused.value)
+    assert not canary.exists()
+
+
+def test_a_folder_whose_shards_lie_elsewhere_is_refused(tmp_path: Path) -> None:
+    index = {"weight_map": {"weight": "../../etc/passwd"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(EdgesegError, match="no file beside it"):
+        read_checkpoint(tmp_path)
 
 
 def test_the_payload_would_have_run(tmp_path: Path) -> None:

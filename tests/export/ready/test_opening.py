@@ -88,7 +88,7 @@ def test_a_graph_of_bytes_is_given_them_in_the_order_of_its_own_mean(tmp_path: P
     assert made.spec.graph.network_channel_order == "bgr"
     assert any("takes bytes" in note for note in made.notes)
     with pytest.raises(UsageError, match="leave out --mean"):
-        export(str(ready), tmp_path / "no.onnx", size_hw=SIZE_HW, mean_rgb=(0, 0, 0), std_rgb=(1, 1, 1))
+        export(str(ready), tmp_path / "no.onnx", size_hw=SIZE_HW, mean_rgb=(0, 0, 0), std_rgb=(2, 2, 2))
 
 
 def test_several_outputs_are_chosen_from_by_name(tmp_path: Path) -> None:
@@ -99,9 +99,12 @@ def test_several_outputs_are_chosen_from_by_name(tmp_path: Path) -> None:
     assert made.spec.outputs[0].shape == (1, CLASSES, *SIZE_HW)
 
 
-def test_labels_and_probabilities_inside_the_graph_are_read_as_such(tmp_path: Path) -> None:
+def test_probabilities_inside_the_graph_are_asked_about_and_read_as_such(tmp_path: Path) -> None:
     ready = write_onnx(nn.Sequential(tiny(), nn.Softmax(1)), tmp_path / "ready.onnx")
-    assert export(str(ready), tmp_path / "made.onnx", size_hw=SIZE_HW).spec.head.kind == "softmax"
+    with pytest.raises(UsageError, match="--head softmax"):
+        export(str(ready), tmp_path / "made.onnx", size_hw=SIZE_HW)
+    made = export(str(ready), tmp_path / "made.onnx", size_hw=SIZE_HW, head="softmax")
+    assert made.spec.head.kind == "softmax"
 
 
 @pytest.mark.parametrize("kind", ["TorchScript", "program"])

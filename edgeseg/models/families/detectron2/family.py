@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeseg.errors import CheckpointError, UsageError
-from edgeseg.models import class_names
+from edgeseg.label_sets.coco import COCO_81
 from edgeseg.models.checkpoints.loading import load_weights
 from edgeseg.models.conventions import DETECTRON2
 from edgeseg.models.families import region_detector as region
@@ -34,7 +34,7 @@ STEM, MASKS, BOXES = (
     "roi_heads.box_predictor.cls_score.weight",
 )
 LATERAL, CLASSIFIER = "backbone.fpn_lateral2.weight", "sem_seg_head.predictor.weight"
-COCO_OBJECTS = tuple(name for name in class_names.COCO if name != class_names.UNUSED)
+COCO_OBJECTS = COCO_81.class_names
 """With background; the 80 that are used, in order of their ids."""
 
 STRIDE_UNKNOWN = (

@@ -1,0 +1,153 @@
+"""Run a ready detector, and bring what it finds to edgeseg's own outputs: the truth its graph is held to."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from edgeseg.errors import UsageError
+from edgeseg.export.ready.network import ReadyNetwork
+from edgeseg.graph.detections import (
+    COORDINATES,
+    MASK_SIZE,
+    DetectionOutputs,
+    chosen_outputs,
+    match_detections,
+)
+from edgeseg.graph.outputs import Outputs
+from edgeseg.models.network_outputs import outputs_of
+from edgeseg.proof.parity import compare
+from edgeseg.proof.report import ParityReport
+from edgeseg.spec import ModelSpec
+
+
+class ReadyDetector(nn.Module):
+    """Camera image to detections.
+
+    Args:
+        preprocessing: makes the network's input.
+        network: gives boxes, scores, labels and masks in any of the forms of `DetectionOutputs`.
+        chosen: names of its outputs, as `chosen_outputs` reads them.
+    """
+
+    output_names = ("boxes", "scores", "class_ids", "masks")
+
+    def __init__(self, preprocessing: nn.Module, network: ReadyNetwork, chosen: str | None) -> None:
+        super().__init__()
+        self.preprocessing = preprocessing
+        self.network = network
+        self.chosen = {} if chosen is None else chosen_outputs(chosen)
+        self.matched: DetectionOutputs | None = None
+
+    @property
+    def layout(self) -> DetectionOutputs:
+        """How the outputs are laid out, as was seen where something was found.
+
+        Raises:
+            UsageError: if nothing was found in any image.
+        """
+        if self.matched is None:
+            raise UsageError(
+                "the network found nothing in any image, so that nothing tells what its outputs are: give it "
+                "images in which there is something, --images FOLDER"
+            )
+        return self.matched
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Find the objects in one uint8 BGR (1, H, W, 3); returns one tensor for each of `output_names`."""
+        outputs = outputs_of(self.network(self.preprocessing(image)))
+        tensors = [output.tensor for output in outputs]
+        if self.matched is None and all(tensor.numel() for tensor in tensors):
+            named = [(output.key, output.tensor.numpy()) for output in outputs]
+            self.matched = match_detections(named, (image.shape[1], image.shape[2]), self.chosen)
+        if self.matched is None:
+            return _nothing()
+        return _finished(tensors, self.matched)
+
+
+class RawDetector(nn.Module):
+    """Camera image to a detector's own outputs, for tracing."""
+
+    def __init__(self, detector: ReadyDetector) -> None:
+        super().__init__()
+        self.preprocessing = detector.preprocessing
+        self.network = detector.network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Take uint8 BGR (1, H, W, 3)."""
+        return tuple(output.tensor for output in outputs_of(self.network(self.preprocessing(image))))
+
+
+def check_class_ids(results: Sequence[Outputs], spec: ModelSpec) -> None:
+    """Refuse labels beyond the classes that are said to be there; raises UsageError."""
+    highest = max((int(outputs["class_ids"].max(initial=0)) for outputs in results), default=0)
+    if highest >= len(spec.class_names):
+        raise UsageError(
+            f"the network gives the label {highest}, but {len(spec.class_names)} classes are said to be "
+            "there; name them all, in the order of its labels: a background first if label 1 is the "
+            "first class"
+        )
+
+
+def of_any_score(
+    report: ParityReport, expected: Sequence[Outputs], found: Sequence[Outputs], spec: ModelSpec
+) -> ParityReport:
+    """Compare detections of any score where none is above the threshold: else nothing would be proven."""
+    if report.task == "semantic" or report.figures["detections"]:
+        return report
+    lowered = dataclasses.replace(spec, thresholds=dataclasses.replace(spec.thresholds, score=0.0))
+    again = compare(expected, found, lowered, tolerances=report.tolerances, reference_name=report.reference)
+    note = f"nothing scores more than {spec.thresholds.score:g}: detections of any score were compared"
+    return dataclasses.replace(again, notes=(*again.notes, note))
+
+
+def _nothing() -> tuple[Tensor, ...]:
+    empty = torch.zeros(1, 0)
+    masks = torch.zeros(1, 0, MASK_SIZE, MASK_SIZE)
+    return torch.zeros(1, 0, COORDINATES), empty, empty.to(torch.int64), masks
+
+
+def _finished(tensors: Sequence[Tensor], layout: DetectionOutputs) -> tuple[Tensor, ...]:
+    """Bring a detector's outputs to (1, D, ..)."""
+
+    def take(index: int) -> Tensor:
+        return tensors[index][0] if layout.batched else tensors[index]
+
+    rows = take(layout.boxes).float()
+    boxes = rows[:, :COORDINATES]
+    scores = rows[:, COORDINATES] if layout.scores is None else take(layout.scores).float()
+    labels = take(layout.labels).to(torch.int64).clamp(min=0)
+    masks = take(layout.masks).float()
+    if layout.are_logits:
+        masks = masks.sigmoid()
+    if layout.classes:
+        masks = masks[torch.arange(len(masks)), labels]
+    elif layout.channel:
+        masks = masks[:, 0]
+    if layout.full_size:
+        masks = _within(masks, boxes)
+    return boxes[None], scores.clamp(min=0)[None], labels[None], masks[None]
+
+
+def _within(masks: Tensor, boxes: Tensor) -> Tensor:
+    """Sample masks (D, H, W) of the whole image at the centres of M x M cells of their boxes."""
+    cells = torch.from_numpy((np.arange(MASK_SIZE, dtype=np.float32) + 0.5) / MASK_SIZE)
+    height, width = masks.shape[-2:]
+    x1, y1, x2, y2 = boxes.unbind(dim=1)
+    x = x1[:, None] + cells * (x2 - x1)[:, None]  # (D, M), pixels from the image's edge
+    y = y1[:, None] + cells * (y2 - y1)[:, None]
+    grid = torch.stack(
+        [
+            (2 * x / width - 1)[:, None, :].expand(-1, MASK_SIZE, -1),
+            (2 * y / height - 1)[:, :, None].expand(-1, -1, MASK_SIZE),
+        ],
+        dim=-1,
+    )
+    if not len(masks):
+        return masks.new_zeros((0, MASK_SIZE, MASK_SIZE))
+    return F.grid_sample(masks[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
