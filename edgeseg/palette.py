@@ -45,7 +45,7 @@ def default_palette(class_names: Sequence[str], background: Background = "named"
         background: the class id of the background, or `none`; `named` is class 0, if its name says so.
     """
     if background == "named":
-        background = 0 if class_names and _means_background(class_names[0]) else "none"
+        background = 0 if class_names and means_background(class_names[0]) else "none"
     colours = _colours()
     return tuple(UNPAINTED_RGB if i == background else next(colours) for i in range(len(class_names)))
 
@@ -59,7 +59,8 @@ def with_background(palette_rgb: Sequence[RGBColour], background: Background) ->
     return tuple(UNPAINTED_RGB if i == background else colour for i, colour in enumerate(palette_rgb))
 
 
-def _means_background(name: str) -> bool:
+def means_background(name: str) -> bool:
+    """Tell whether a class of that name is the background."""
     return name.strip("_ ").casefold() in BACKGROUND_NAMES  # torchvision writes __background__
 
 

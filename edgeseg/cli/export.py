@@ -119,7 +119,12 @@ NORM_EPS_HELP = (
     help="A pixel is foreground, or has a class of a multilabel head, above this probability. Default: 0.5.",
 )
 @click.option("--output-index", type=int, help="Which of several outputs counts, from 0; -1 is the last.")
-@click.option("--output-key", help="Which of several outputs counts, by its name, such as out or 1.logits.")
+@click.option(
+    "--output-key",
+    help="Which of several outputs counts, by its name, such as out or 1.logits; of a detector's graph "
+    "boxes=NAME,scores=NAME,labels=NAME,masks=NAME,first=0, of which each may be left out: first is the "
+    "label of the first class.",
+)
 @click.option(
     "--output-kind",
     type=click.Choice(["labels", "logits"]),

@@ -20,7 +20,7 @@ from edgeseg.export.frame_proof import prove_frames
 from edgeseg.export.program import InstanceProgram, Program, SemanticProgram, open_program
 from edgeseg.export.pytorch_intermediates import golden_intermediates, prover, rules_of
 from edgeseg.export.reading import Read, check_labels, read
-from edgeseg.export.ready.detections import ReadyDetector, check_class_ids, of_any_score
+from edgeseg.export.ready.detections import ReadyDetector, check_class_ids, settled
 from edgeseg.export.ready.network import ReadyNetwork
 from edgeseg.export.ready.second_opinion import proven_by
 from edgeseg.export.semantic_proof import finish_all, with_meaning
@@ -192,7 +192,7 @@ def _prove(
                 reference, found, spec, tolerances=settings.tolerances, reference_name=reference_name
             )
             if reference_name != PYTORCH:
-                report = of_any_score(report, reference, found, spec)
+                report = settled(report, program, reference, found, spec)
                 report = proven_by(report, network, frames[0])
             if seen is not None:
                 report = with_meaning(report, seen, found, spec)

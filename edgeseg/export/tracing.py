@@ -16,7 +16,7 @@ import onnx_ir as ir
 import torch
 from torch import Tensor, nn
 
-from edgeseg.errors import ExportError
+from edgeseg.errors import EdgesegError, ExportError
 from edgeseg.export.lowering import OPSET, translation_table
 from edgeseg.spec import Lowering
 
@@ -36,7 +36,7 @@ def run_eagerly(program: nn.Module, image: Tensor) -> tuple[Tensor, ...]:
     try:
         with torch.inference_mode():
             outputs: tuple[Tensor, ...] = program(image)
-    except ExportError:
+    except EdgesegError:
         raise
     except Exception as error:
         size = "x".join(map(str, (image.shape[0], image.shape[3], *image.shape[1:3])))

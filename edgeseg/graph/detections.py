@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -27,6 +27,11 @@ NAMED: Mapping[Role, tuple[str, ...]] = {
 COORDINATES, WITH_SCORE = 4, 5  # columns of boxes; mmdetection's `dets` have the score as the fifth
 MASK_SIZE = 56  # pixels a side, to which masks of the whole image are sampled within their boxes
 NORMALISED = 1.5  # no box of real pixels lies within so few of them
+FROM_ZERO = (
+    "dets",
+    "pred_classes",
+)  # names in mmdetection's and detectron2's exports, which have no background
+FIRST = "first"  # beside the roles, what users call the label of the first class
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class DetectionOutputs:
         classes: whether there is a mask for each class, of which the label chooses one.
         channel: whether each mask has an axis of one channel.
         are_logits: whether masks are log-odds, and no probabilities.
+        first_label: of the first class: 1 where 0 is the background, as torchvision counts, else 0.
+        assumed: whether nothing says what the first label is.
     """
 
     boxes: int
@@ -52,6 +59,21 @@ class DetectionOutputs:
     classes: bool
     channel: bool
     are_logits: bool
+    first_label: int
+    assumed: bool
+
+
+@dataclass(frozen=True)
+class ChosenOutputs:
+    """What a user says of a detector's outputs.
+
+    Attributes:
+        names: of those that are named, by their role.
+        first_label: of the first class; None if it is not said.
+    """
+
+    names: Mapping[Role, str] = field(default_factory=dict)
+    first_label: int | None = None
 
 
 def looks_like_detections(proto: onnx.ModelProto) -> bool:
@@ -69,20 +91,20 @@ def looks_like_detections(proto: onnx.ModelProto) -> bool:
 def match_detections(
     outputs: Sequence[tuple[str, NDArray[Any]]],
     size_hw: tuple[int, int],
-    chosen: Mapping[Role, str] | None = None,
+    chosen: ChosenOutputs = ChosenOutputs(),
 ) -> DetectionOutputs:
     """Match the outputs of one image in which something was found.
 
     Args:
         outputs: names and values, in order.
         size_hw: of the image.
-        chosen: names that the user gives.
+        chosen: what the user says.
 
     Raises:
         UsageError: if a role has no output, or several; it lists them all.
     """
-    chosen = chosen or {}
-    boxes = _one("boxes", outputs, chosen, _is_boxes)
+    names = chosen.names
+    boxes = _one("boxes", outputs, names, _is_boxes)
     array = outputs[boxes][1]
     batched = array.ndim == 3  # noqa: PLR2004 - (N, D, 4)
     count = array.shape[1] if batched else array.shape[0]
@@ -93,24 +115,29 @@ def match_detections(
         return value.shape == lead
 
     labels = _one(
-        "labels", outputs, chosen, lambda value: is_flat(value) and value.dtype.kind in "iu", within=rest
+        "labels", outputs, names, lambda value: is_flat(value) and value.dtype.kind in "iu", within=rest
     )
     scores: int | None = None
-    if array.shape[-1] == COORDINATES or "scores" in chosen:
+    if array.shape[-1] == COORDINATES or "scores" in names:
         rest = [index for index in rest if index != labels]
         scores = _one(
-            "scores", outputs, chosen, lambda value: is_flat(value) and value.dtype.kind == "f", within=rest
+            "scores", outputs, names, lambda value: is_flat(value) and value.dtype.kind == "f", within=rest
         )
     masks = _one(
         "masks",
         outputs,
-        chosen,
+        names,
         lambda value: value.shape[: len(lead)] == lead and value.ndim - len(lead) in (2, 3),
         within=rest,
     )
     mask = outputs[masks][1]
     has_axis = mask.ndim - len(lead) == 3  # noqa: PLR2004 - (D, C, M, M)
     _check_boxes(array[..., :COORDINATES], outputs[boxes][0])
+    found = array[..., COORDINATES] if scores is None else outputs[scores][1]
+    from_zero = bool((outputs[labels][1][found > 0] == 0).any()) or any(
+        name in FROM_ZERO for name, _ in outputs
+    )
+    said = chosen.first_label
     return DetectionOutputs(
         boxes=boxes,
         scores=scores,
@@ -121,25 +148,31 @@ def match_detections(
         classes=has_axis and mask.shape[-3] > 1,
         channel=has_axis and mask.shape[-3] == 1,
         are_logits=mask.dtype.kind == "f" and bool(mask.min() < 0 or mask.max() > 1),
+        first_label=said if said is not None else 0 if from_zero else 1,
+        assumed=said is None and not from_zero,
     )
 
 
-def chosen_outputs(text: str) -> dict[Role, str]:
-    """Read `boxes=NAME,scores=NAME,labels=NAME,masks=NAME`, of which each may be left out.
+def chosen_outputs(text: str) -> ChosenOutputs:
+    """Read `boxes=NAME,scores=NAME,labels=NAME,masks=NAME,first=0`, of which each may be left out.
 
     Raises:
         UsageError: if it is not of that form.
     """
-    found: dict[Role, str] = {}
+    names: dict[Role, str] = {}
+    first: int | None = None
     for part in text.split(","):
         role, _, name = part.partition("=")
-        if role not in ROLES or not name:
+        if role == FIRST and name in ("0", "1"):
+            first = int(name)
+        elif role in ROLES and name:
+            names[role] = name
+        else:
             raise UsageError(
-                f"the outputs of a detector are named as boxes=NAME,scores=NAME,labels=NAME,masks=NAME, got "
-                f"{shown(part)}"
+                "the outputs of a detector are named as boxes=NAME,scores=NAME,labels=NAME,masks=NAME, and "
+                f"the label of its first class as {FIRST}=0 or {FIRST}=1, got {shown(part)}"
             )
-        found[role] = name
-    return found
+    return ChosenOutputs(names, first)
 
 
 def _one(

@@ -14,16 +14,23 @@ from edgeseg.errors import UsageError
 from edgeseg.export.ready.network import ReadyNetwork
 from edgeseg.graph.detections import (
     COORDINATES,
+    FIRST,
     MASK_SIZE,
+    ChosenOutputs,
     DetectionOutputs,
     chosen_outputs,
     match_detections,
 )
 from edgeseg.graph.outputs import Outputs
 from edgeseg.models.network_outputs import outputs_of
+from edgeseg.palette import means_background
 from edgeseg.proof.parity import compare
 from edgeseg.proof.report import ParityReport
 from edgeseg.spec import ModelSpec
+
+FIRST_NOTE = (
+    f"label 1 is taken for the first class, 0 for the background; --output-key {FIRST}=0 says otherwise"
+)
 
 
 class ReadyDetector(nn.Module):
@@ -41,7 +48,7 @@ class ReadyDetector(nn.Module):
         super().__init__()
         self.preprocessing = preprocessing
         self.network = network
-        self.chosen = {} if chosen is None else chosen_outputs(chosen)
+        self.chosen = ChosenOutputs() if chosen is None else chosen_outputs(chosen)
         self.matched: DetectionOutputs | None = None
 
     @property
@@ -67,6 +74,7 @@ class ReadyDetector(nn.Module):
             self.matched = match_detections(named, (image.shape[1], image.shape[2]), self.chosen)
         if self.matched is None:
             return _nothing()
+        _check_first_label(tensors, self.matched)
         return _finished(tensors, self.matched)
 
 
@@ -84,26 +92,55 @@ class RawDetector(nn.Module):
 
 
 def check_class_ids(results: Sequence[Outputs], spec: ModelSpec) -> None:
-    """Refuse labels beyond the classes that are said to be there; raises UsageError."""
-    highest = max((int(outputs["class_ids"].max(initial=0)) for outputs in results), default=0)
-    if highest >= len(spec.class_names):
+    """Refuse names that do not begin with the background, and labels beyond them; raises UsageError."""
+    names = spec.class_names
+    if not means_background(names[0]):
         raise UsageError(
-            f"the network gives the label {highest}, but {len(spec.class_names)} classes are said to be "
-            "there; name them all, in the order of its labels: a background first if label 1 is the "
-            "first class"
+            f"the names of a detector's classes begin with the background, got {names[0]!r}: put it first"
+        )
+    highest = max((int(outputs["class_ids"].max(initial=0)) for outputs in results), default=0)
+    if highest >= len(names):
+        raise UsageError(
+            f"the network finds class {highest}, counted from the background, which is 0, but {len(names)} "
+            "names are given: name all classes, the background first, in the order of its labels"
         )
 
 
-def of_any_score(
-    report: ParityReport, expected: Sequence[Outputs], found: Sequence[Outputs], spec: ModelSpec
+def settled(
+    report: ParityReport,
+    program: nn.Module,
+    expected: Sequence[Outputs],
+    found: Sequence[Outputs],
+    spec: ModelSpec,
 ) -> ParityReport:
-    """Compare detections of any score where none is above the threshold: else nothing would be proven."""
-    if report.task == "semantic" or report.figures["detections"]:
+    """Say of a ready detector's proof what was assumed; other programs' reports stay as they are.
+
+    Detections of any score are compared where none is above the threshold: else nothing would be proven.
+    """
+    if not isinstance(program, ReadyDetector):
         return report
-    lowered = dataclasses.replace(spec, thresholds=dataclasses.replace(spec.thresholds, score=0.0))
-    again = compare(expected, found, lowered, tolerances=report.tolerances, reference_name=report.reference)
-    note = f"nothing scores more than {spec.thresholds.score:g}: detections of any score were compared"
-    return dataclasses.replace(again, notes=(*again.notes, note))
+    notes = [FIRST_NOTE] if program.layout.assumed else []
+    if not report.figures["detections"]:
+        notes.append(
+            f"nothing scores more than {spec.thresholds.score:g}: detections of any score were compared"
+        )
+        spec = dataclasses.replace(spec, thresholds=dataclasses.replace(spec.thresholds, score=0.0))
+        limits, name = report.tolerances, report.reference
+        report = compare(expected, found, spec, tolerances=limits, reference_name=name)
+    return dataclasses.replace(report, notes=(*report.notes, *notes))
+
+
+def _check_first_label(tensors: Sequence[Tensor], layout: DetectionOutputs) -> None:
+    """Refuse a label 0 where it was taken for the background."""
+    if not layout.assumed:
+        return
+    boxes = tensors[layout.boxes]
+    scores = boxes[..., COORDINATES] if layout.scores is None else tensors[layout.scores]
+    if bool((tensors[layout.labels][scores > 0] == 0).any()):
+        raise UsageError(
+            f"the network gives the label 0 to an object: say --output-key {FIRST}=0 if that is its first "
+            f"class, {FIRST}=1 if it is the background"
+        )
 
 
 def _nothing() -> tuple[Tensor, ...]:
@@ -122,6 +159,7 @@ def _finished(tensors: Sequence[Tensor], layout: DetectionOutputs) -> tuple[Tens
     boxes = rows[:, :COORDINATES]
     scores = rows[:, COORDINATES] if layout.scores is None else take(layout.scores).float()
     labels = take(layout.labels).to(torch.int64).clamp(min=0)
+    class_ids = labels + (1 - layout.first_label)
     masks = take(layout.masks).float()
     if layout.are_logits:
         masks = masks.sigmoid()
@@ -131,7 +169,7 @@ def _finished(tensors: Sequence[Tensor], layout: DetectionOutputs) -> tuple[Tens
         masks = masks[:, 0]
     if layout.full_size:
         masks = _within(masks, boxes)
-    return boxes[None], scores.clamp(min=0)[None], labels[None], masks[None]
+    return boxes[None], scores.clamp(min=0)[None], class_ids[None], masks[None]
 
 
 def _within(masks: Tensor, boxes: Tensor) -> Tensor:

@@ -44,9 +44,7 @@ def placed(
         traced = _converted(traced, opset)
     model = PlaceGraph(from_proto(graph, name))(traced).model
     if layout is not None:
-        FinishDetections(layout)(model)
-        for value in (output for node in model.graph for output in node.outputs):
-            value.shape = None
+        model = FinishDetections(layout)(model).model
     return InferTypes()(model).model
 
 

@@ -14,7 +14,13 @@ from edgeseg.graph.passes.conditions import UnfitGraphError
 
 NAMES = ("boxes", "scores", "class_ids", "masks")
 TYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT, ir.DataType.INT64, ir.DataType.FLOAT)
-DETECTIONS = "detections"  # the size that depends on the data
+DETECTIONS, SIDE = "detections", "mask_size"  # sizes that depend on the data, and on the graph
+SHAPES: tuple[tuple[int | str, ...], ...] = (
+    (1, DETECTIONS, COORDINATES),
+    (1, DETECTIONS),
+    (1, DETECTIONS),
+    (1, DETECTIONS, SIDE, SIDE),
+)
 
 
 class FinishDetections(ir.passes.InPlacePass):
@@ -27,7 +33,7 @@ class FinishDetections(ir.passes.InPlacePass):
         as many outputs as the layout counts on, and opset 18 or later.
 
     Ensures:
-        four outputs of one image.
+        four outputs of one image, whose shapes are declared: inference need not find those of a detector.
     """
 
     def __init__(self, layout: DetectionOutputs) -> None:
@@ -59,11 +65,14 @@ class FinishDetections(ir.passes.InPlacePass):
         labels = tape.op("Cast", [take(layout.labels)], {"to": ir.DataType.INT64})
         labels = tape.op("Max", [labels, _constant(tape, np.int64(0))])  # padding has -1, and no score
         masks = self._masks(tape, take(layout.masks), boxes, labels)
+        if not layout.first_label:
+            labels = tape.op("Add", [labels, _constant(tape, np.int64(1))])  # 0 is the background
         model.graph.outputs.clear()
         _free_names(model.graph)
-        for value, name, kind in zip((boxes, scores, labels, masks), NAMES, TYPES, strict=True):
+        values = (boxes, scores, labels, masks)
+        for value, name, kind, shape in zip(values, NAMES, TYPES, SHAPES, strict=True):
             output = tape.op("Unsqueeze", [value, _ints(tape, [0])])
-            output.name, output.type = name, ir.TensorType(kind)
+            output.name, output.type, output.shape = name, ir.TensorType(kind), ir.Shape(shape)
             model.graph.outputs.append(output)
         for constant in tape.initializers:
             model.graph.initializers[str(constant.name)] = constant

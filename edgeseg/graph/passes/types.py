@@ -26,6 +26,12 @@ class InferTypes(ir.passes.InPlacePass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Infer, and write into the values."""
+        modified = False
+        for value in model.graph.initializers.values():
+            if value.const_value is not None and (value.type is None or value.shape is None):
+                value.type = ir.TensorType(value.const_value.dtype)
+                value.shape = ir.Shape(value.const_value.shape.numpy())
+                modified = True
         try:
             inferred = onnx.shape_inference.infer_shapes(without_weights(model)).graph
         except Exception as error:  # ONNX raises classes of its own without a common base
@@ -33,14 +39,6 @@ class InferTypes(ir.passes.InPlacePass):
                 f"the types of the graph cannot be inferred ({reason_of(error)}); export the model again"
             ) from error
         found = {value.name: ir.from_proto(value) for value in (*inferred.value_info, *inferred.output)}
-        modified = False
-        for value in model.graph.initializers.values():
-            if value.type is None and value.const_value is not None:
-                value.type, value.shape = (
-                    ir.TensorType(value.const_value.dtype),
-                    ir.Shape(value.const_value.shape.numpy()),
-                )
-                modified = True
         for value in (output for node in model.graph for output in node.outputs if output.name):
             known = found.get(value.name)
             kind, shape = (None, None) if known is None else (known.type, known.shape)

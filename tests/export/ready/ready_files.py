@@ -38,10 +38,18 @@ def tiny(channels: int = 3) -> nn.Module:
     ).eval()
 
 
-def write_onnx(module: nn.Module, path: Path, *, opset: int = 18, channels: int = 3, **said: Any) -> Path:
+def write_onnx(
+    module: nn.Module,
+    path: Path,
+    *,
+    opset: int = 18,
+    channels: int = 3,
+    batched: bool = True,
+    **said: Any,
+) -> Path:
     """Export by PyTorch's exporter of TorchScript, as most files that people have."""
     said = {"input_names": ["pixels"], "output_names": ["scores"], **said}
-    image = torch.zeros(1, channels, *SIZE_HW)
+    image = torch.zeros(*((1,) if batched else ()), channels, *SIZE_HW)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that this exporter is deprecated
