@@ -7,6 +7,7 @@ bias is searched for until the wanted number of detections comes out. Tests and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ CLASS_LOGIT_STD = 4.0
 BOX_DELTA_STD = 0.7
 MASK_LOGIT_STD = 3.0
 MASK_REGIONS = 64  # on which the mask head is measured
-BISECTIONS = 30
+BISECTIONS = 16
 LARGEST_BACKGROUND_BIAS = 60.0
 
 
@@ -104,7 +105,7 @@ def arrange(model: MaskRCNN, image: Tensor) -> None:
 
 @torch.no_grad()
 def aim(model: MaskRCNN, image: Tensor, detections: int) -> None:
-    """Find by bisection the background bias that leaves `detections` objects in `image`, and set it."""
+    """Set the background bias in the middle of those that leave `detections` objects in `image`."""
     heads = model.roi_heads
     images = model.transform([image])[0]
     features = model.backbone(images.tensors)
@@ -119,14 +120,17 @@ def aim(model: MaskRCNN, image: Tensor, detections: int) -> None:
         boxes, _, _ = heads.postprocess_detections(shifted, deltas, proposals, images.image_sizes)
         return len(boxes[0])
 
-    low, high = -LARGEST_BACKGROUND_BIAS, LARGEST_BACKGROUND_BIAS  # count(low) > wanted > count(high)
-    for _ in range(BISECTIONS):
-        bias = (low + high) / 2
-        found = count(bias)
-        if found == detections:
-            break  # well inside the range of biases that fit, so that no score lies on the threshold
-        low, high = (bias, high) if found > detections else (low, bias)
-    heads.box_predictor.cls_score.bias[0] += bias
+    def edge(low: float, beyond: Callable[[int], bool]) -> float:
+        """Find the smallest bias over `low` whose number of detections is `beyond`."""
+        high = LARGEST_BACKGROUND_BIAS
+        for _ in range(BISECTIONS):
+            middle = (low + high) / 2
+            low, high = (low, middle) if beyond(count(middle)) else (middle, high)
+        return (low + high) / 2
+
+    first = edge(-LARGEST_BACKGROUND_BIAS, lambda found: found <= detections)
+    last = edge(first, lambda found: found < detections)
+    heads.box_predictor.cls_score.bias[0] += (first + last) / 2  # so that no score lies on the threshold
     heads.detections_per_img = cap
 
 
