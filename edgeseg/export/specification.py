@@ -66,8 +66,10 @@ def specify(
         classes = _said_classes(network, settings)
         thresholds = Thresholds(score=settings.score_threshold)
     else:
-        classes = cast(MaskRCNN, network.module).roi_heads.box_predictor.cls_score.out_features
-        thresholds = Thresholds(score=settings.score_threshold)
+        heads = cast(MaskRCNN, network.module).roi_heads
+        classes = heads.box_predictor.cls_score.out_features
+        pasting = heads.conventions.mask_pasting
+        thresholds = Thresholds(score=settings.score_threshold, pasting=pasting)
     mean_rgb, std_rgb = network.unit_scale()
     names = _class_names(network, classes, settings.class_names, head)
     return ModelSpec(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgeseg.frames.geometry import Placement
 from edgeseg.frames.results import InstanceResult, MaskCrop
-from edgeseg.spec import Thresholds
+from edgeseg.spec import MaskPasting, Thresholds
 
 Decide = Callable[[NDArray[np.float32], tuple[slice, slice]], NDArray[np.bool_]]
 """Turns the probabilities (h, w) in a window, given as rows and columns of the frame, into a mask (h, w)."""
@@ -46,7 +47,14 @@ def objects_in(
     found = found[np.argsort(-scores[found], kind="stable")]
     boxes = boxes[found]
     masks = outputs["masks"][number]
-    crops = paste_masks(masks[found], boxes, placement.frame_hw, threshold=thresholds.mask, decide=decide)
+    crops = paste_masks(
+        masks[found],
+        boxes,
+        placement.frame_hw,
+        threshold=thresholds.mask,
+        pasting=thresholds.pasting,
+        decide=decide,
+    )
     class_ids = outputs["class_ids"][number][found].astype(np.int64)
     return InstanceResult(boxes, scores[found], class_ids, placement.frame_hw, crops)
 
@@ -57,21 +65,28 @@ def paste_masks(
     frame_hw: tuple[int, int],
     *,
     threshold: float = 0.5,
+    pasting: MaskPasting = "whole_pixels",
     decide: Decide | None = None,
 ) -> tuple[MaskCrop, ...]:
     """Resize every mask to its box, keeping only the part within the frame.
 
-    A mask gets a border of zeros and its box grows by the same share; the box is truncated to whole pixels,
-    both ends included; the mask is resized to it bilinearly. So does torchvision's Mask R-CNN.
+    A mask has a border of zeros. In `whole_pixels` its box grows by the same share and is truncated to whole
+    pixels, both ends included; the mask is resized to it bilinearly. So does torchvision's Mask R-CNN. In
+    `exact` pasting every pixel's centre is looked up in the mask bilinearly, as detectron2 does.
 
     Args:
         masks: (D, M, M) probabilities in 0..1.
         boxes_xyxy: (D, 4) in frame pixels.
         threshold: pixels of this and more are inside.
+        pasting: see `spec.Thresholds`.
         decide: takes the place of `threshold`; called for masks with pixels in the frame.
     """
     if decide is None:
         decide = _above(threshold)
+    if pasting == "exact":
+        return tuple(
+            _paste_exactly(mask, box, frame_hw, decide) for mask, box in zip(masks, boxes_xyxy, strict=True)
+        )
     size = masks.shape[-1]
     grown = _grow(boxes_xyxy, (size + 2 * _PADDING) / size).astype(np.int64)  # truncates towards zero
     sizes_wh = grown[:, 2:] - grown[:, :2] + 1
@@ -92,6 +107,39 @@ def _grow(boxes: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
     centre = (boxes[:, 2:] + boxes[:, :2]) * np.float32(0.5)
     half = (boxes[:, 2:] - boxes[:, :2]) * np.float32(0.5) * np.float32(scale)
     return np.concatenate((centre - half, centre + half), axis=1)
+
+
+def _paste_exactly(
+    mask: NDArray[np.float32], box: NDArray[np.float32], frame_hw: tuple[int, int], decide: Decide
+) -> MaskCrop:
+    """Look up every pixel's centre in a mask, up to half a sample around its box."""
+    (left, columns), (top, rows) = (
+        _looked_up(float(box[axis]), float(box[axis + 2]), frame_hw[1 - axis], mask.shape[1 - axis])
+        for axis in (0, 1)
+    )
+    if not len(rows) or not len(columns):
+        return MaskCrop(left, top, np.zeros((0, 0), np.bool_))
+    window = slice(top, top + len(rows)), slice(left, left + len(columns))
+    return MaskCrop(left, top, decide(rows @ mask @ columns.T, window))
+
+
+def _looked_up(low: float, high: float, length: int, samples: int) -> tuple[int, NDArray[np.float32]]:
+    """Give the first pixel along an axis that a mask reaches, and what each one takes of its samples.
+
+    Args:
+        low, high: ends of the box, in pixels.
+        length: of the frame.
+        samples: M of the mask.
+
+    Returns:
+        The first pixel, and (pixels, M) weights: 1 at a sample, 0 at the next, linear between.
+    """
+    sample = (high - low) / samples  # pixels
+    first = min(max(math.floor(low - sample / 2), 0), length)
+    last = min(max(math.ceil(high + sample / 2), first), length) if sample > 0 else first
+    place = (np.arange(first, last) + 0.5 - low) / max(sample, np.finfo(np.float32).tiny) - 0.5
+    weights = np.maximum(1 - np.abs(place[:, None] - np.arange(samples)), 0)
+    return first, weights.astype(np.float32)
 
 
 def _paste(

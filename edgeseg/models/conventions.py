@@ -6,7 +6,9 @@ other boxes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from edgeseg.spec import MaskPasting
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Conventions:
             a region is at least one cell wide and high.
         sampling_ratio: ROI-Align's samples per side of a bin; 0 for as many as the bin has cells, rounded up.
         limited_shrinking: a delta may shrink a side by no more than it may enlarge one.
+        mask_pasting: how a mask's probabilities become those of pixels, see `spec.Thresholds`.
     """
 
     whole_pixel_anchors: bool = True
@@ -29,16 +32,15 @@ class Conventions:
     aligned_regions: bool = False
     sampling_ratio: int = 2
     limited_shrinking: bool = False
+    mask_pasting: MaskPasting = "whole_pixels"
 
 
 TORCHVISION = Conventions()
 DETECTRON2 = Conventions(
-    whole_pixel_anchors=False, even_anchors=False, aligned_regions=True, sampling_ratio=0
-)
-MMDETECTION = Conventions(
     whole_pixel_anchors=False,
     even_anchors=False,
     aligned_regions=True,
     sampling_ratio=0,
-    limited_shrinking=True,
+    mask_pasting="exact",
 )
+MMDETECTION = replace(DETECTRON2, limited_shrinking=True)
