@@ -75,7 +75,7 @@ ResizeFilter = Literal["linear", "antialias", "area", "pil"]
 OutputKind = Literal["labels", "logits", "instances"]
 Head = Literal["logits", "sigmoid", "softmax", "labels", "multilabel"]
 Lowering = Literal["onnx", "dense"]
-MaskPasting = Literal["whole_pixels", "exact"]
+MaskPasting = Literal["whole_pixels", "pixel_centres"]
 Precision = Literal["fp32", "fp16", "int8"]
 CalibrationMethod = Literal["minmax", "percentile", "entropy", "mse"]
 Int8Scheme = Literal["symmetric", "unsigned", "unsigned_io"]
@@ -237,8 +237,8 @@ class Thresholds(Ranged):
     """Instances below `score` are dropped; a pixel is inside a mask at `mask` and above.
 
     `pasting` says how a mask's probabilities become those of pixels. `whole_pixels`: its box is truncated to
-    whole pixels, and the mask resized to it (torchvision). `exact`: each pixel takes the probability at its
-    centre, wherever the box begins and ends (detectron2, MMDetection).
+    whole pixels, and the mask resized to it (torchvision). `pixel_centres`: each pixel takes the probability
+    at its centre, wherever the box begins and ends (detectron2, MMDetection).
     """
 
     score: Annotated[float, FRACTION] = 0.5

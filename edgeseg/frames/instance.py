@@ -71,8 +71,8 @@ def paste_masks(
     """Resize every mask to its box, keeping only the part within the frame.
 
     A mask has a border of zeros. In `whole_pixels` its box grows by the same share and is truncated to whole
-    pixels, both ends included; the mask is resized to it bilinearly. So does torchvision's Mask R-CNN. In
-    `exact` pasting every pixel's centre is looked up in the mask bilinearly, as detectron2 does.
+    pixels, both ends included; the mask is resized to it bilinearly. So does torchvision's Mask R-CNN. By
+    `pixel_centres` every pixel's centre is looked up in the mask bilinearly, as detectron2 does.
 
     Args:
         masks: (D, M, M) probabilities in 0..1.
@@ -83,9 +83,10 @@ def paste_masks(
     """
     if decide is None:
         decide = _above(threshold)
-    if pasting == "exact":
+    if pasting == "pixel_centres":
         return tuple(
-            _paste_exactly(mask, box, frame_hw, decide) for mask, box in zip(masks, boxes_xyxy, strict=True)
+            _paste_at_centres(mask, box, frame_hw, decide)
+            for mask, box in zip(masks, boxes_xyxy, strict=True)
         )
     size = masks.shape[-1]
     grown = _grow(boxes_xyxy, (size + 2 * _PADDING) / size).astype(np.int64)  # truncates towards zero
@@ -109,7 +110,7 @@ def _grow(boxes: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
     return np.concatenate((centre - half, centre + half), axis=1)
 
 
-def _paste_exactly(
+def _paste_at_centres(
     mask: NDArray[np.float32], box: NDArray[np.float32], frame_hw: tuple[int, int], decide: Decide
 ) -> MaskCrop:
     """Look up every pixel's centre in a mask, up to half a sample around its box."""

@@ -41,6 +41,6 @@ DETECTRON2 = Conventions(
     even_anchors=False,
     aligned_regions=True,
     sampling_ratio=0,
-    mask_pasting="exact",
+    mask_pasting="pixel_centres",
 )
 MMDETECTION = replace(DETECTRON2, limited_shrinking=True)

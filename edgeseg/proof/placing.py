@@ -6,6 +6,7 @@ itself: where its centre lies in the input, and what the outputs are there, in f
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +16,16 @@ from numpy.typing import NDArray
 from edgeseg.frames.results import InstanceResult, MaskCrop, SemanticResult
 from edgeseg.graph.outputs import Outputs
 from edgeseg.proof.resizing import Window, window_of
-from edgeseg.spec import ModelSpec
+from edgeseg.spec import MaskPasting, ModelSpec, Thresholds
 
 GRID_SIDE = 96  # pixels per side of a frame that are compared
 MASK_SIDE = 8  # pixels per side of a box whose mask is compared
 TIE = 1e-5  # of the largest logit: closer ones fall either way by rounding
 MASK_TIE = 1e-3  # of a probability to the threshold: likewise
 BOX_PX = 0.05  # how far float32 moves a coordinate of some thousands of pixels in a few operations: 0.002
+
+Neighbours = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+"""Of places along an axis the samples before and after, and how far each is between them, 0 to 1."""
 
 
 @dataclass
@@ -131,26 +135,36 @@ def _logits_at_grid(
 ) -> NDArray[np.float64]:
     """Interpolate logits (C, h, w), which cover the input, bilinearly at the centres of frame pixels."""
     window = window_of(frame_hw, spec.input)
-    top, bottom, down = _between(
+    down = _between(
         grid(frame_hw[0]), frame_hw[0], (window.top, window.height, spec.input.height), logits.shape[1]
     )
-    left, right, across = _between(
+    across = _between(
         grid(frame_hw[1]), frame_hw[1], (window.left, window.width, spec.input.width), logits.shape[2]
     )
-    down = down[:, None]
-    upper = logits[:, top[:, None], left] * (1 - across) + logits[:, top[:, None], right] * across
-    lower = logits[:, bottom[:, None], left] * (1 - across) + logits[:, bottom[:, None], right] * across
-    values: NDArray[np.float64] = upper * (1 - down) + lower * down
-    return values
+    return _interpolated(logits, down, across)
+
+
+def _interpolated(values: NDArray[Any], down: Neighbours, across: Neighbours) -> NDArray[np.float64]:
+    """Interpolate values (.., h, w) bilinearly at places along both axes."""
+    (top, bottom, y), (left, right, x) = down, across
+    upper = values[..., top[:, None], left] * (1 - x) + values[..., top[:, None], right] * x
+    lower = values[..., bottom[:, None], left] * (1 - x) + values[..., bottom[:, None], right] * x
+    found: NDArray[np.float64] = upper * (1 - y[:, None]) + lower * y[:, None]
+    return found
 
 
 def _between(
     pixels: NDArray[np.int64], frame_side: int, placed_at: tuple[int, int, int], samples: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Give the samples before and after each frame pixel's centre, and how far it is between them, 0 to 1."""
+) -> Neighbours:
+    """Find the centres of frame pixels among the samples along an axis of the input."""
     start, content, input_side = placed_at
     in_input = start + (pixels + 0.5) * content / frame_side
-    position = (in_input * samples / input_side - 0.5).clip(0, samples - 1)
+    return _neighbours(in_input * samples / input_side - 0.5, samples)
+
+
+def _neighbours(position: NDArray[np.floating[Any]], samples: int) -> Neighbours:
+    """Give the samples before and after places; beyond the last one its value goes on."""
+    position = position.clip(0, samples - 1)
     before = np.floor(position).astype(np.int64)
     return before, np.minimum(before + 1, samples - 1), position - before
 
@@ -177,35 +191,54 @@ def _placed_boxes(outputs: Outputs, frame_hw: tuple[int, int], spec: ModelSpec) 
 def _wrong_mask_pixels(masks: NDArray[np.float32], result: InstanceResult, spec: ModelSpec) -> int:
     """Count pixels that are inside a mask and should not be, or the other way round."""
     triples = zip(masks, result.boxes, result.crops(), strict=True)
-    return sum(_wrong_in(mask, box, crop, spec.thresholds.mask) for mask, box, crop in triples)
+    return sum(_wrong_in(mask, box, crop, result.frame_hw, spec.thresholds) for mask, box, crop in triples)
 
 
-def _wrong_in(mask: NDArray[np.float32], box: NDArray[np.float32], crop: MaskCrop, threshold: float) -> int:
-    """Compare a few pixels of one mask with the probability at their centres, as torchvision defines it.
-
-    A border of one sample of zeros lies around the mask, and the box grows with it and is truncated to whole
-    pixels, in float32, which decides where the grown box ends.
-    """
-    if not crop.mask.size:
-        return 0
-    padded = np.pad(mask, 1).astype(np.float64)
-    samples = len(padded)
-    centre, half = (box[2:] + box[:2]) / 2, (box[2:] - box[:2]) / 2 * np.float32(samples / len(mask))
-    first, last = (centre - half).astype(np.int64), (centre + half).astype(np.int64)  # x, y
-    rows, columns = (grid(side, MASK_SIDE) for side in crop.mask.shape)
-    size = last - first + 1
-    y = _inside(rows + crop.top - first[1], int(size[1]), samples)
-    x = _inside(columns + crop.left - first[0], int(size[0]), samples)
-    (top, bottom, down), (left, right, across) = y, x
-    down = down[:, None]
-    upper = padded[top[:, None], left] * (1 - across) + padded[top[:, None], right] * across
-    lower = padded[bottom[:, None], left] * (1 - across) + padded[bottom[:, None], right] * across
-    likely = upper * (1 - down) + lower * down
-    other = (likely >= threshold) != crop.mask[rows[:, None], columns]
-    return int((other & (np.abs(likely - threshold) > MASK_TIE)).sum())
+def _wrong_in(
+    mask: NDArray[np.float32],
+    box: NDArray[np.float32],
+    crop: MaskCrop,
+    frame_hw: tuple[int, int],
+    thresholds: Thresholds,
+) -> int:
+    """Compare a few pixels of one mask, wherever it reaches, with the probability at their centres."""
+    padded = np.pad(mask, 1).astype(np.float64)  # what lies around a mask is 0
+    (left, right), (top, bottom) = _extent(box, len(mask), thresholds.pasting)
+    rows, columns = _reached(top, bottom, frame_hw[0]), _reached(left, right, frame_hw[1])
+    likely = _interpolated(
+        padded,
+        _neighbours((rows + 0.5 - top) * len(padded) / (bottom - top) - 0.5, len(padded)),
+        _neighbours((columns + 0.5 - left) * len(padded) / (right - left) - 0.5, len(padded)),
+    )
+    other = (likely >= thresholds.mask) != _looked_up(crop, rows, columns)
+    return int((other & (np.abs(likely - thresholds.mask) > MASK_TIE)).sum())
 
 
-def _inside(
-    pixels: NDArray[np.int64], side: int, samples: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    return _between(pixels, side, (0, samples, samples), samples)
+def _extent(box: NDArray[np.float32], samples: int, pasting: MaskPasting) -> list[tuple[float, float]]:
+    """Say where a mask with one sample of zeros around it begins and ends, along x and y, in pixels."""
+    if pasting == "pixel_centres":
+        low, high = box[:2].astype(np.float64), box[2:].astype(np.float64)
+        sample = (high - low) / samples
+        return list(zip(low - sample, high + sample, strict=True))
+    # As torchvision does, the box grows with the border and is truncated to whole pixels, both ends included,
+    # in float32, which decides where it ends.
+    centre, half = (box[2:] + box[:2]) / 2, (box[2:] - box[:2]) / 2 * np.float32((samples + 2) / samples)
+    first, last = (centre - half).astype(np.int64), (centre + half).astype(np.int64)
+    return list(zip(first.astype(np.float64), last + 1.0, strict=True))
+
+
+def _reached(low: float, high: float, side: int) -> NDArray[np.int64]:
+    """Spread a few pixels over those of the frame's side that lie between two places."""
+    first, last = max(math.floor(low), 0), min(math.ceil(high), side)
+    return first + grid(max(last - first, 0), MASK_SIDE)
+
+
+def _looked_up(crop: MaskCrop, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Give a mask at pixels of the frame; outside of its crop it is empty."""
+    height, width = crop.mask.shape
+    y, x = rows - crop.top, columns - crop.left
+    there = ((y >= 0) & (y < height))[:, None] & ((x >= 0) & (x < width))
+    found = np.zeros(there.shape, np.bool_)
+    if there.any():
+        found = crop.mask[y.clip(0, height - 1)[:, None], x.clip(0, width - 1)] & there
+    return found

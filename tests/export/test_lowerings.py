@@ -212,4 +212,4 @@ def test_detectors_of_other_libraries_are_proven(lowering: Lowering, tmp_path: P
     made = export_network_of(network, tmp_path / "model.onnx", size_hw=(64, 96), lowering=lowering)
     assert made.parity.passed
     assert made.spec.graph.network_channel_order == "bgr"
-    assert made.spec.thresholds.pasting == "exact"
+    assert made.spec.thresholds.pasting == "pixel_centres"

@@ -63,7 +63,7 @@ def test_masks_are_pasted_as_torchvision_does(frame_hw: tuple[int, int]) -> None
 
 
 @pytest.mark.parametrize("frame_hw", [FRAME_HW, (480, 640), (1, 1)])
-def test_exact_masks_have_each_pixels_own_probability(frame_hw: tuple[int, int]) -> None:
+def test_masks_at_pixel_centres_are_those_that_grid_sample_gives(frame_hw: tuple[int, int]) -> None:
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(4)
     height, width = frame_hw
@@ -72,7 +72,7 @@ def test_exact_masks_have_each_pixels_own_probability(frame_hw: tuple[int, int])
     coarse = rng.normal(0, 3, (40, 6, 6)).astype(np.float32)
     logits = [cv2.resize(m, (28, 28), interpolation=cv2.INTER_CUBIC) for m in coarse]
     masks = (1 / (1 + np.exp(-np.stack(logits)))).astype(np.float32)
-    ours = full(paste_masks(masks, boxes, frame_hw, pasting="exact"), frame_hw)
+    ours = full(paste_masks(masks, boxes, frame_hw, pasting="pixel_centres"), frame_hw)
     for mask, (left, top, right, bottom), found in zip(masks, boxes.astype(np.float64), ours, strict=True):
         # The centre of every pixel, from -1 to 1 across the box, as `grid_sample` takes it.
         x = torch.tensor((np.arange(width) + 0.5 - left) / (right - left) * 2 - 1)
@@ -84,7 +84,7 @@ def test_exact_masks_have_each_pixels_own_probability(frame_hw: tuple[int, int])
         assert ((sampled >= 0.5) == found)[~unsure].all()
 
 
-def test_an_exact_mask_by_hand() -> None:
+def test_a_mask_at_pixel_centres_by_hand() -> None:
     # A box from 1.25 to 3.25 has two samples at 1.75 and 2.75: pixel 1's centre 1.5 takes 3/4 of the first,
     # pixel 2's 2.5 a quarter of it and 3/4 of the second, pixel 3's 3.5 a quarter of the second.
     seen = []
@@ -95,14 +95,14 @@ def test_an_exact_mask_by_hand() -> None:
 
     box = np.array([[1.25, 1.25, 3.25, 3.25]], np.float32)
     mask = np.array([[[1.0, 0.0], [0.0, 0.0]]], np.float32)
-    (crop,) = paste_masks(mask, box, (6, 6), pasting="exact", decide=decide)
+    (crop,) = paste_masks(mask, box, (6, 6), pasting="pixel_centres", decide=decide)
     along = np.array([0, 0.75, 0.25, 0])
     assert (crop.left, crop.top) == (0, 0)
     np.testing.assert_allclose(seen[0], np.outer(along, along))
     assert crop.mask.tolist() == (np.outer(along, along) >= 0.5).tolist()
 
 
-@pytest.mark.parametrize("pasting", ["whole_pixels", "exact"])
+@pytest.mark.parametrize("pasting", ["whole_pixels", "pixel_centres"])
 def test_boxes_wholly_outside_have_no_pixels(pasting: MaskPasting) -> None:
     boxes = np.array([[-50, -50, -40, -40], [400, 10, 420, 30], [10, 300, 20, 310]], np.float32)
     crops = paste_masks(np.ones((3, 4, 4), np.float32), boxes, FRAME_HW, pasting=pasting)
