@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from edgeseg.limits import refuse_above
 from edgeseg.models import zoo
 from edgeseg.models.checkpoints.weight_matching import Match, match_weights, parts_like
 from edgeseg.models.checkpoints.weight_names import NORM_COUNTER, is_counter
+from edgeseg.models.without_memory import without_memory
 
 MOST_DEPTH = 32  # levels at which a network's channels may double
 LAYOUT_PARTS = 2  # of a name: a module and its first parts
@@ -88,8 +89,7 @@ def shapes_of(name: str, parameters: Mapping[str, Any], source: str) -> dict[str
     widest = max(1, numbers.get("width", 1)) << min(max(0, numbers.get("depth", 0)), MOST_DEPTH)
     for value in (widest, *numbers.values()):
         refuse_above("width", value, f"{source}, as {name},", CheckpointError)
-    with torch.device("meta"):
-        return zoo.create(name, **parameters).module.state_dict()
+    return dict(_made(name, tuple(parameters.items())))
 
 
 @cache
@@ -99,10 +99,14 @@ def layout_of(name: str) -> tuple[str, ...]:
     return tuple(re.escape(f"{module}.") for module in modules)
 
 
-@cache
-def _usual_weights(name: str) -> dict[str, Tensor]:
-    with torch.device("meta"):  # names without memory
-        return zoo.create(name).module.state_dict()
+def _usual_weights(name: str) -> Mapping[str, Tensor]:
+    return _made(name, ())
+
+
+@lru_cache(maxsize=64)
+def _made(name: str, parameters: tuple[tuple[str, Any], ...]) -> Mapping[str, Tensor]:
+    with without_memory():
+        return zoo.create(name, **dict(parameters)).module.state_dict()
 
 
 def _measured_weights(name: str, part: Mapping[str, Tensor]) -> dict[str, Tensor] | None:

@@ -141,8 +141,9 @@ def _candidates(
     candidates = []
     for added in _main_prefixes(wanted):
         own = _under(added, wanted)
+        has_bare_names = any("." not in name for name in own)
         for before, theirs in groups.items():
-            if before and added and not all("." in name for name in own):
+            if before and added and has_bare_names:
                 continue  # every layer has a `weight`: names without their module say nothing
             names: dict[str, str] = {}
             for name in theirs:

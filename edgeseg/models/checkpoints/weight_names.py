@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Mapping
+from functools import lru_cache
 
 from torch import Tensor
 
@@ -58,11 +59,14 @@ def spelled(name: str, wanted: Container[str]) -> str:
     """
     if name in wanted:
         return name
+    return next((new for new in _spellings(name) if new in wanted), name)
+
+
+@lru_cache(maxsize=1 << 15)  # weights are compared with one network after another
+def _spellings(name: str) -> tuple[str, ...]:
+    """List a name without what wraps its parts, and that in the spellings of today."""
     plain = WRAPPED.sub("", name)
-    if plain in wanted:
-        return plain
-    renamed = (pattern.sub(spelling, plain) for pattern, spelling in RENAMED if pattern.search(plain))
-    return next((new for new in renamed if new in wanted), name)
+    return (plain, *(pattern.sub(new, plain) for pattern, new in RENAMED if pattern.search(plain)))
 
 
 def is_average(part: str) -> bool:
