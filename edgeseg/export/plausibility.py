@@ -72,6 +72,12 @@ class OutputStatistics:
         """Whether this can be one class id a pixel."""
         return self.is_whole and self.channels == 1 and self.lowest >= 0 and self.highest <= MAX_LABEL
 
+    @property
+    def is_beyond_labels(self) -> bool:
+        """Whether this can be what a network decided alone, such as a mask of 0 and 255, and is no label."""
+        is_decided = self.is_whole and self.channels == 1 and (self.is_integer or self.lowest >= 0)
+        return is_decided and not self.is_labels
+
     def __str__(self) -> str:
         channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
         kind = "whole numbers" if self.is_whole else "values"
@@ -126,8 +132,14 @@ def choose_head(seen: OutputStatistics, stated: Head | None) -> Head:
     """Take the head that was stated if the values do not contradict it, or `logits` if they fit nothing else.
 
     Raises:
-        UsageError: naming the heads that fit.
+        UsageError: naming the heads that fit, or the fix where none does.
     """
+    if seen.is_beyond_labels and (seen.is_integer or stated != "logits"):
+        raise UsageError(
+            f"the network decides inside, but gives {seen}, on {seen.images} images, and labels are 0 to "
+            f"{MAX_LABEL}: bring them there in the network, such as a mask of 0 and 255 by x > 0, and give "
+            "what is to be ignored a class"
+        )
     fits = fitting(seen)
     if stated is None:
         if fits[0] == "logits":

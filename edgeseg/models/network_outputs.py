@@ -148,7 +148,7 @@ def _wanted(output: Any, found: Sequence[Output], size_hw: tuple[int, int], want
     if not _is_image(named.tensor, size_hw):
         raise UsageError(
             f"the network's output {named} is not (N, C, h, w), nor (N, H, W) of the image's size "
-            f"{size_hw[0]}x{size_hw[1]}; it gives {listed(found)}"
+            f"{size_hw[0]}x{size_hw[1]}; it gives {listed(found)}{_fix([named])}"
         )
     return named
 

@@ -125,6 +125,27 @@ def test_classes_that_may_overlap_come_as_log_odds_or_as_probabilities(name: str
     assert seen.in_unit == (name not in ("logits", "one logit"))
 
 
+@pytest.mark.parametrize(
+    "decided",
+    [
+        np.where(one(SCORES[0]) > 0, 255, 0).astype(np.uint8),
+        np.where(one(SCORES[0]) > 0, 255, 0).astype(np.float32),  # a picture of a mask
+        np.where(one(SCORES[0]) > 0, 1, -1),  # -1 for what is to be ignored
+        np.where(one(SCORES[0]) > 0, 300, 7),  # more classes than bytes tell apart
+    ],
+)
+def test_what_was_decided_and_is_no_label_is_refused_with_the_fix(decided: np.ndarray) -> None:
+    seen = statistics_of([decided])
+    for stated in (None, "labels", "sigmoid"):
+        with pytest.raises(UsageError, match=r"decides inside, but gives 1 channel, .*labels are 0 to 254: "):
+            choose_head(seen, stated)  # type: ignore[arg-type]
+
+
+def test_scores_that_happen_to_be_whole_may_be_called_logits() -> None:
+    rounded = statistics_of([np.rint(100 * np.abs(one(SCORES[0])))])
+    assert choose_head(rounded, "logits") == "logits"
+
+
 def test_an_unknown_head_is_named() -> None:
     with pytest.raises(UsageError, match="no head 'tanh'; there are logits, sigmoid"):
         choose_head(statistics_of(OUTPUTS["logits"]), "tanh")  # type: ignore[arg-type]

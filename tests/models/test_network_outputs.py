@@ -128,3 +128,7 @@ def test_classes_of_one_image_are_not_taken_for_images_of_one_class() -> None:
 def test_stacked_heads_are_refused_with_the_fix() -> None:
     with pytest.raises(ShapeError, match=r"got 1x4x2x12x16; where heads are stacked .* output\[:, 0\]"):
         choose(torch.zeros(1, 4, 2, 12, 16), SIZE_HW)
+    with pytest.raises(
+        UsageError, match=r"is not \(N, C, h, w\).* where heads are stacked .* output\[:, 0\]"
+    ):
+        choose(torch.zeros(1, 4, 2, 12, 16), SIZE_HW, 0)
