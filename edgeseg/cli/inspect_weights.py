@@ -95,7 +95,7 @@ def _recognised(source: Source) -> dict[str, Any]:
 
 def _preprocessing(network: Network) -> dict[str, str]:
     """Give what becomes of pixels and class ids, and who says each part."""
-    from edgeseg.export.said import who_said
+    from edgeseg.export.said import NOBODY, who_said
     from edgeseg.models.zoo import DESCRIBED
 
     said = who_said(network)
@@ -103,6 +103,11 @@ def _preprocessing(network: Network) -> dict[str, str]:
     mean_rgb, std_rgb = network.unit_scale()
     shown["mean_rgb"] = normalisation(mean_rgb, std_rgb, network.channel_order, network.divide_by_255)
     del shown["std_rgb"]
+    if network.resize == "stretch":
+        del shown["pad_rgb"]
+    elif network.pad_rgb is None:  # the mean
+        said["pad_rgb"] = network.said.get("pad_rgb", NOBODY)
+        shown["pad_rgb"] = str(network.padding())
     if network.default_size_hw is not None:
         shown["default_size_hw"] = "x".join(map(str, network.default_size_hw))
     words = {**DESCRIBED, "mean_rgb": "pixels"}

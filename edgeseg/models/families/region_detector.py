@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgeseg.errors import CheckpointError
+from edgeseg.errors import CheckpointError, name_a_few
 from edgeseg.models.conventions import Conventions
 from edgeseg.models.fpn import BackboneWithFPN
 from edgeseg.models.mask_rcnn import MaskRCNN
@@ -42,6 +42,24 @@ def renamed(weights: Mapping[str, Tensor], rules: Sequence[tuple[re.Pattern[str]
         rule = next(((pattern, new) for pattern, new in rules if pattern.fullmatch(name)), None)
         found[name if rule is None else rule[0].sub(rule[1], name)] = tensor
     return found
+
+
+def refuse_further(weights: Mapping[str, Tensor], prefixes: tuple[str, ...], source: str) -> None:
+    """Refuse weights of modules that have no counterpart here: without them the network is another one.
+
+    Args:
+        weights: under edgeseg's names, as far as they have one.
+        prefixes: of the library's names of modules that compute masks, or what is asked for.
+
+    Raises:
+        CheckpointError: naming a few.
+    """
+    further = [name for name in weights if name.startswith(prefixes)]
+    if further:
+        raise CheckpointError(
+            f"{source} has {name_a_few(further)} besides, which edgeseg's network does not compute; export "
+            "it by a function of your own, edgeseg export file.py:function, or as .onnx by its library"
+        )
 
 
 def background_first(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

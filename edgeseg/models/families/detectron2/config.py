@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from edgeseg.errors import shown
 from edgeseg.models.families.detectron2.names import CELL_ANCHORS, PIXEL_MEAN, PIXEL_STD
 from edgeseg.models.mask_rcnn import ANCHOR_SIZES, ASPECT_RATIOS
 from edgeseg.models.roi_heads import DELTA_WEIGHTS
@@ -25,6 +26,7 @@ UNIT_STD = (1.0, 1.0, 1.0)
 RESNEXT_BGR_STD = (57.375, 57.12, 58.395)  # of the model zoo's ResNeXt
 RPN_DELTA_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 SHORT_SIDE = 800  # pixels
+SHORT_SIDE_KEY = "INPUT.MIN_SIZE_TEST"
 RESNEXT = "ResNeXt"  # begins the name of such a backbone
 BATCH_NORMS = ("FrozenBN", "BN", "SyncBN", "nnSyncBN", "naiveSyncBN")
 PIXEL_DECIMALS = 4  # of means and deviations, which float32 holds
@@ -37,15 +39,9 @@ class Config:
 
     Attributes:
         node: the whole of it, empty where there is none.
-        source: who says so.
     """
 
     node: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def source(self) -> str:
-        """Name who says what is not in the weights."""
-        return CONFIG if self.node else DEFAULT
 
     def get(self, path: str, default: Any) -> Any:
         """Look an entry up, such as `MODEL.RPN.NMS_THRESH`."""
@@ -53,6 +49,15 @@ class Config:
         for key in path.split("."):
             value = value.get(key) if isinstance(value, Mapping) else None
         return default if value is None else value
+
+    @property
+    def base(self) -> str:
+        """Name the file that this one builds on; empty if none."""
+        return shown(self.node["_BASE_"]) if "_BASE_" in self.node else ""
+
+    def says(self, *paths: str) -> str:
+        """Name who says entries: the file, if it has one of them."""
+        return CONFIG if any(self.get(path, None) is not None for path in paths) else DEFAULT
 
 
 def config_of(configs: Mapping[str, Any]) -> Config:
@@ -77,7 +82,7 @@ def pixels(
     rgb_first = mean[0] > mean[2]
     order = config.get("INPUT.FORMAT", "RGB" if rgb_first else "BGR")
     is_bgr = order == "BGR"
-    source = THE_FILE if stored else config.source
+    source = THE_FILE if stored else config.says("MODEL.PIXEL_MEAN", "MODEL.PIXEL_STD")
     return _red_first(mean, is_bgr), _red_first(std, is_bgr), "bgr" if is_bgr else "rgb", source
 
 
@@ -105,7 +110,9 @@ def anchors(config: Config, weights: Mapping[str, Tensor]) -> tuple[dict[str, An
     sizes = config.get("MODEL.ANCHOR_GENERATOR.SIZES", ANCHOR_SIZES)
     ratios = config.get("MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS", (ASPECT_RATIOS,))
     of_all = ratios[0] if isinstance(ratios[0], Sequence) else ratios
-    return {"anchor_sizes": tuple(map(tuple, sizes)), "aspect_ratios": tuple(of_all)}, config.source
+    return {"anchor_sizes": tuple(map(tuple, sizes)), "aspect_ratios": tuple(of_all)}, config.says(
+        "MODEL.ANCHOR_GENERATOR.SIZES"
+    )
 
 
 def detector_parameters(config: Config) -> dict[str, Any]:
@@ -140,6 +147,9 @@ def unlike(config: Config) -> str:
         "MODEL.RESNETS.RES5_DILATION": 1,
         "MODEL.PROPOSAL_GENERATOR.MIN_SIZE": 0,
         "MODEL.FPN.FUSE_TYPE": "sum",
+        "MODEL.RPN.IN_FEATURES": ["p2", "p3", "p4", "p5", "p6"],
+        "MODEL.ROI_HEADS.IN_FEATURES": ["p2", "p3", "p4", "p5"],
+        "MODEL.ROI_BOX_HEAD.USE_SIGMOID_CE": False,
         "MODEL.SEM_SEG_HEAD.COMMON_STRIDE": 4,
         "MODEL.RPN.BOUNDARY_THRESH": -1,
     }

@@ -6,6 +6,7 @@ The library itself is not needed.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,7 +34,10 @@ STEM, MASKS, BOXES = (
     "roi_heads.mask_head.predictor.weight",
     "roi_heads.box_predictor.cls_score.weight",
 )
+CASCADE = re.compile(r"roi_heads\.box_predictor\.\d+\.")
+MASK_HEAD = "roi_heads.mask_head."
 LATERAL, CLASSIFIER = "backbone.fpn_lateral2.weight", "sem_seg_head.predictor.weight"
+OWN_MODULES = ("backbone.bottom_up.", "backbone.top_block.", "proposal_generator.", "sem_seg_head.")
 COCO_OBJECTS = COCO_81.class_names
 """With background; the 80 that are used, in order of their ids."""
 
@@ -45,6 +49,10 @@ STRIDE_UNKNOWN = (
 NO_CONFIG = (
     "no config.yaml lies beside the weights: thresholds, sizes, and pixels where the weights do not hold "
     "them, are those of detectron2's configurations of such a backbone"
+)
+BASE_UNREAD = (
+    "config.yaml builds on {base}, which is not read: what that says beyond detectron2's configuration of "
+    "Mask R-CNN on a feature pyramid is missing; put the whole of it there, as cfg.dump() writes it"
 )
 NO_STATISTICS = "the backbone's normalisation has no mean and variance: it is taken for frozen, with 0 and 1"
 COCO_TAKEN = "80 classes are taken for COCO's; --classes FILE names others"
@@ -71,11 +79,11 @@ class Detectron2:
         weights = source.weights
         if STEM not in weights:
             return None
-        if LATERAL not in weights or (MASKS not in weights and CLASSIFIER not in weights):
-            what = "Faster R-CNN, which gives no masks" if BOXES in weights else "a network"
+        cascades = any(map(CASCADE.match, weights))
+        if LATERAL not in weights or cascades or (MASKS not in weights and CLASSIFIER not in weights):
             raise CheckpointError(
-                f"{source.path} is of detectron2, but {what}; edgeseg has its Mask R-CNN and semantic FPN, "
-                "both on a feature pyramid"
+                f"{source.path} is of detectron2, but {_other_network(weights)}; edgeseg has its Mask R-CNN "
+                "and semantic FPN, both on a feature pyramid"
             )
         return _described(source, SEMANTIC if MASKS not in weights else DETECTOR)
 
@@ -87,6 +95,7 @@ class Detectron2:
         _refuse_other_classes(given.pop("num_classes", None), described)
         stride = bool(given.pop("stride_in_1x1", described.parameters["stride_in_1x1"]))
         weights = own_names(source.weights, semantic=semantic)
+        region.refuse_further(weights, OWN_MODULES, str(source.path))
         try:
             if semantic:
                 module: nn.Module = _semantic(weights, stride, given)
@@ -101,6 +110,17 @@ class Detectron2:
         notes = load_weights(module, weights, source=str(source.path), name=recognised.model)
         network = _network(module.eval(), source, config, described, semantic=semantic)
         return dataclasses.replace(network, notes=tuple(notes))
+
+
+def _other_network(weights: Mapping[str, Tensor]) -> str:
+    """Name what is neither, as far as its weights tell."""
+    if LATERAL not in weights:
+        return "a network without a feature pyramid, such as one on C4 or DC5"
+    if any(map(CASCADE.match, weights)):
+        return "Cascade R-CNN, which refines its boxes in stages"
+    if any(name.startswith(MASK_HEAD) for name in weights):
+        return "a network with another mask head, such as PointRend"
+    return "Faster R-CNN, which gives no masks" if BOXES in weights else "a network"
 
 
 def _described(source: Source, architecture: str) -> Recognised:
@@ -119,7 +139,11 @@ def _described(source: Source, architecture: str) -> Recognised:
     for name in ("mean_rgb", "std_rgb", "divide_by_255", "channel_order"):
         said[name] = pixel_source
     said["resize"] = said["resize_filter"] = "detectron2's test-time resizing, by Pillow"
+    said["pad_rgb"] = "detectron2, which pads with the mean"
+    said["default_size_hw"] = config.says(settings.SHORT_SIDE_KEY)
     unknown = [] if config.node else [NO_CONFIG]
+    if config.base:
+        unknown.append(BASE_UNREAD.format(base=config.base))
     if f"{STEM.removesuffix('weight')}norm.running_mean" not in weights:
         unknown.append(NO_STATISTICS)
     if not stride_source:
@@ -200,7 +224,7 @@ def _network(
     module: nn.Module, source: Source, config: Config, described: Recognised, *, semantic: bool
 ) -> Network:
     mean, std, order, _ = settings.pixels(config, source.weights, described.backbone or "")
-    short = config.get("INPUT.MIN_SIZE_TEST", settings.SHORT_SIDE)
+    short = config.get(settings.SHORT_SIDE_KEY, settings.SHORT_SIDE)
     short = int(short if isinstance(short, (int, float)) else short[0])
     is_coco = not semantic and described.num_classes == len(COCO_OBJECTS)
     return Network(

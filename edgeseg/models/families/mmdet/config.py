@@ -12,6 +12,7 @@ from typing import Any
 from edgeseg.models.families.python_config import read_python_config
 from edgeseg.spec import ChannelOrder, PerChannel, ResizePolicy
 
+DETECTOR, PANOPTIC = "MaskRCNN", "PanopticFPN"
 META = "meta"
 CONFIG, CLASSES = "the config in the checkpoint's meta", "the classes in the checkpoint's meta"
 DEFAULT = "MMDetection's defaults"
@@ -28,11 +29,6 @@ class Config:
     """The configuration as plain values, empty where there is none."""
 
     node: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def source(self) -> str:
-        """Name who says what is not in the weights."""
-        return CONFIG if self.node else DEFAULT
 
     def get(self, path: str, default: Any) -> Any:
         """Look an entry up, such as `model.test_cfg.rpn.nms_pre`; of version 1 and 2 also beside `model`."""
@@ -64,15 +60,15 @@ def classes_of(configs: Mapping[str, Any]) -> tuple[str, ...] | None:
         return None
     data = meta.get("dataset_meta")
     for node in (data, meta):
-        for key in ("CLASSES", "classes"):
+        for key in ("THING_CLASSES", "thing_classes", "CLASSES", "classes"):  # a panoptic set's objects first
             names = node.get(key) if isinstance(node, Mapping) else None
             if isinstance(names, Sequence) and names and not isinstance(names, str):
                 return tuple(map(str, names))
     return None
 
 
-def pixels(config: Config) -> tuple[PerChannel, PerChannel, ChannelOrder]:
-    """Give mean and deviation of pixels in 0..255, red first, and the channels' order.
+def pixels(config: Config) -> tuple[PerChannel, PerChannel, ChannelOrder, str]:
+    """Give mean and deviation of pixels in 0..255, red first, the channels' order, and who says so.
 
     The library reads pictures as BGR, and turns mean and deviation along with the channels: they are in the
     network's order.
@@ -83,20 +79,21 @@ def pixels(config: Config) -> tuple[PerChannel, PerChannel, ChannelOrder]:
     is_rgb = node.get("bgr_to_rgb", False) if node is version_3 else node.get("to_rgb", True)
     mean, std = (tuple(map(float, node.get(key, usual))) for key, usual in _USUAL.items())
     order: ChannelOrder = "rgb" if is_rgb else "bgr"
-    return _red_first(mean, is_rgb), _red_first(std, is_rgb), order
+    return _red_first(mean, is_rgb), _red_first(std, is_rgb), order, CONFIG if "mean" in node else DEFAULT
 
 
-def size_hw(config: Config) -> tuple[int, int]:
-    """Give the size that a picture of 4:3 is tested at."""
-    scale = next((one for one in _scales(config)), IMAGE_SCALE)
+def size_hw(config: Config) -> tuple[tuple[int, int], str]:
+    """Give the size that a picture of 4:3 is tested at, and who says so."""
+    said = next(_scales(config), None)
+    scale = said or IMAGE_SCALE
     short = int(min(scale))
-    return short, min(round(short * 4 / 3), int(max(scale)))
+    return (short, min(round(short * 4 / 3), int(max(scale)))), CONFIG if said else DEFAULT
 
 
-def resize(config: Config) -> ResizePolicy:
-    """Tell whether pictures keep their ratio."""
+def resize(config: Config) -> tuple[ResizePolicy, str]:
+    """Tell whether pictures keep their ratio, and who says so."""
     step = next(_transforms(config, "Resize"), {})
-    return "shortest_edge" if step.get("keep_ratio", True) else "stretch"
+    return "shortest_edge" if step.get("keep_ratio", True) else "stretch", CONFIG if step else DEFAULT
 
 
 def anchors(config: Config) -> dict[str, Any]:
@@ -139,7 +136,6 @@ def unlike(config: Config) -> str:
             for part in ("bbox", "mask")
             for key, value in align.items()
         },
-        "model.type": "MaskRCNN",
         "model.roi_head.type": "StandardRoIHead",
         "model.neck.type": "FPN",
         "model.neck.num_outs": len(STRIDES),
@@ -153,6 +149,8 @@ def unlike(config: Config) -> str:
         "model.roi_head.bbox_head.bbox_coder.type": "DeltaXYWHBBoxCoder",
         "model.roi_head.bbox_head.loss_cls.use_sigmoid": False,
     }
+    if (kind := config.get("model.type", DETECTOR)) not in (DETECTOR, PANOPTIC):
+        return f"model.type = {kind!r}"
     other = (
         f"{path} = {value!r}" for path, usual in kept.items() if (value := config.get(path, usual)) != usual
     )

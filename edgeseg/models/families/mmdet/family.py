@@ -17,15 +17,16 @@ from edgeseg.models.conventions import MMDETECTION
 from edgeseg.models.families import region_detector as region
 from edgeseg.models.families.family import Recognised, Source
 from edgeseg.models.families.mmdet import config as settings
-from edgeseg.models.families.mmdet.config import Config, config_of
+from edgeseg.models.families.mmdet.config import DETECTOR, Config, config_of
 from edgeseg.models.families.mmdet.names import own_names
 from edgeseg.models.roi_heads import DELTA_WEIGHTS
 from edgeseg.models.zoo import Network
 
-DETECTOR = "MaskRCNN"
 LATERAL, ANCHORS = "neck.lateral_convs.0.conv.weight", "rpn_head.rpn_cls.weight"
 BOXES, MASKS = "roi_head.bbox_head.fc_cls.weight", "roi_head.mask_head.conv_logits.weight"
 CASCADE = re.compile(r"roi_head\.(bbox|mask)_head\.\d+\.")
+OWN_MODULES = ("neck.", "rpn_head.", "roi_head.")
+SEMANTIC_HEAD, PANOPTIC_PARTS = "semantic_head.", ("semantic_head.", "panoptic_fusion_head.")
 PYTORCH, CAFFE = "pytorch", "caffe"
 
 NO_CONFIG = (
@@ -74,14 +75,14 @@ class MMDetection:
         own = {**settings.detector_parameters(config), **described.parameters, **given}
         stride = bool(own.pop("stride_in_1x1"))
         try:
-            weights = _adapted(own_names(source.weights), config)
+            weights = _adapted(_own(source), config)
             module = region.mask_rcnn_of(weights, MMDETECTION, stride_in_1x1=stride, **own)
         except TypeError as error:
             raise UsageError(f"{recognised.model} cannot be made with {dict(arguments)}: {error}") from error
         except KeyError as error:
             raise CheckpointError(f"{source.path} lacks weights of {recognised.model}: {error}") from error
         notes = load_weights(module, weights, source=str(source.path), name=recognised.model)
-        mean, std, order = settings.pixels(config)
+        mean, std, order, _ = settings.pixels(config)
         names = settings.classes_of(source.configs)
         fits = names is not None and len(names) + 1 == described.num_classes
         return Network(
@@ -90,8 +91,8 @@ class MMDetection:
             mean,
             std,
             class_names=("background", *names) if names is not None and fits else None,
-            default_size_hw=settings.size_hw(config),
-            resize=settings.resize(config),
+            default_size_hw=settings.size_hw(config)[0],
+            resize=settings.resize(config)[0],
             resize_filter="linear",
             channel_order=order,
             divide_by_255="never",
@@ -108,12 +109,18 @@ def _described(source: Source) -> Recognised:
             "ONNX with MMDeploy, and that file by edgeseg export"
         )
     said = dict.fromkeys(
-        ("mean_rgb", "std_rgb", "divide_by_255", "channel_order", "resize", "default_size_hw"), config.source
+        ("mean_rgb", "std_rgb", "divide_by_255", "channel_order"), settings.pixels(config)[3]
     )
+    said["resize"], said["default_size_hw"] = settings.resize(config)[1], settings.size_hw(config)[1]
     said["resize_filter"] = "MMDetection, which resizes by OpenCV"
+    said["pad_rgb"] = "MMDetection, which pads with the mean"
     classes = len(weights[BOXES]) if BOXES in weights and weights[BOXES].ndim else None
     names = settings.classes_of(source.configs)
     unknown = [] if config.node else [NO_CONFIG]
+    if any(name.startswith(SEMANTIC_HEAD) for name in weights):
+        unknown.append(
+            "the network is panoptic: its Mask R-CNN is taken, its semantic head and their fusion are not"
+        )
     if names is not None:
         said["class_names"] = settings.CLASSES
         if len(names) + 1 != classes:
@@ -134,6 +141,13 @@ def _described(source: Source) -> Recognised:
         said,
         tuple(unknown),
     )
+
+
+def _own(source: Source) -> dict[str, Tensor]:
+    """Name a Mask R-CNN's weights as edgeseg does, without what makes a panoptic network of it."""
+    found = own_names({n: t for n, t in source.weights.items() if not n.startswith(PANOPTIC_PARTS)})
+    region.refuse_further(found, OWN_MODULES, str(source.path))
+    return found
 
 
 def _adapted(weights: dict[str, Tensor], config: Config) -> dict[str, Tensor]:

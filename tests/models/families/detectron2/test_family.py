@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,10 +16,13 @@ from torch import Tensor
 
 from edgeseg.errors import CheckpointError, UsageError
 from edgeseg.models.families.detectron2.family import Detectron2
+from edgeseg.models.families.detectron2.names import own_names
 from edgeseg.models.families.family import Source
+from edgeseg.models.families.region_detector import resnet_of
 from edgeseg.models.families.registry import by_name, recognise
 from edgeseg.models.families.source import read_source
 from edgeseg.models.mask_rcnn import MaskRCNN
+from edgeseg.models.without_memory import without_memory
 from edgeseg.models.zoo import Network
 from tests.models.families.plain_detector import Rules, layer_of
 from tests.models.families.plain_semantic import plain_semantic_logits, semantic_weights
@@ -54,6 +58,11 @@ def made(weights: Mapping[str, Tensor], config: Mapping[str, Any] | None = None,
     recognised = family.recognise(source)
     assert recognised is not None
     return family.make(source, recognised, arguments)
+
+
+def empty(shapes: Mapping[str, tuple[int, ...]], name_of: Callable[[str], str]) -> dict[str, Tensor]:
+    """Make weights without numbers, of which only names and shapes are looked at."""
+    return {name_of(role): torch.empty(shape, device="meta") for role, shape in shapes.items()}
 
 
 def configured(**model: Any) -> dict[str, Any]:
@@ -139,6 +148,31 @@ def test_a_resnext_without_a_config_takes_the_model_zoos_pixels() -> None:
     assert (network.std_rgb, network.channel_order) == ((58.395, 57.12, 57.375), "bgr")
 
 
+@pytest.mark.parametrize(("groups", "width"), [(32, 8), (32, 4), (64, 4)])
+def test_groups_and_widths_are_read_from_shapes(groups: int, width: int) -> None:
+    sizes = replace(SMALL, stem=64, blocks=(1, 1, 1, 1), pyramid=4)
+    shapes = layer_shapes(sizes, groups=groups, width_per_group=width)
+    found = Detectron2().recognise(source_of(empty(shapes, detectron2_name)))
+    assert found is not None
+    assert found.backbone == f"ResNeXt-4 {groups}x{width}d"
+    renamed = own_names(empty(shapes, detectron2_name), semantic=False)
+    with without_memory():
+        body = resnet_of(renamed, stride_in_1x1=False)
+    assert (body.layer1[0].conv2.groups, body.layer1[0].conv2.out_channels) == (groups, groups * width)
+    assert (body.layer4[0].conv2.groups, body.layer4[0].conv2.out_channels) == (groups, groups * width * 8)
+    wanted = {n.removeprefix("backbone.body."): t.shape for n, t in renamed.items() if "backbone.body" in n}
+    made_of = {n: t.shape for n, t in body.state_dict().items() if not n.endswith("num_batches_tracked")}
+    assert made_of == wanted
+
+
+@pytest.mark.parametrize(("blocks", "name"), [((3, 4, 6, 3), "ResNet-50"), ((3, 4, 23, 3), "ResNet-101")])
+def test_depths_are_named_by_their_blocks(blocks: tuple[int, ...], name: str) -> None:
+    weights = empty(layer_shapes(replace(SMALL, blocks=blocks)), detectron2_name)
+    found = Detectron2().recognise(source_of(weights))
+    assert found is not None
+    assert found.backbone == name
+
+
 def test_frozen_normalisation_without_statistics_is_affine_and_said() -> None:
     weights = drawn(layer_shapes(), detectron2_name)
     full = {
@@ -186,7 +220,16 @@ def test_a_pickle_of_the_model_zoo_with_its_config_is_certain(tmp_path: Path) ->
     assert found.backbone == "ResNet-5"  # blocks, where no ResNet has as many
     assert found.parameters["stride_in_1x1"] is False
     assert found.said["std_rgb"] == "config.yaml"
+    assert found.said["default_size_hw"] == "detectron2's defaults"  # of which the file says nothing
     assert found.unknown == ()
+
+
+def test_a_config_that_builds_on_another_is_said_to_be_half_read() -> None:
+    config = {"_BASE_": "../Base-RCNN-FPN.yaml", **configured(RESNETS={"DEPTH": 50, "STRIDE_IN_1X1": True})}
+    found = Detectron2().recognise(source_of(drawn(layer_shapes(), detectron2_name), config))
+    assert found is not None
+    (sentence,) = found.unknown
+    assert "builds on '../Base-RCNN-FPN.yaml', which is not read" in sentence
 
 
 def test_eighty_classes_are_named_and_said_to_be_assumed() -> None:
@@ -225,6 +268,21 @@ def test_what_edgesegs_network_does_not_do_is_refused() -> None:
     boxes_alone = {name: tensor for name, tensor in weights.items() if "mask_head" not in name}
     with pytest.raises(CheckpointError, match="Faster R-CNN, which gives no masks"):
         Detectron2().recognise(source_of(boxes_alone))
+    for old, new, why in (
+        ("roi_heads.box_predictor.", "roi_heads.box_predictor.0.", "Cascade R-CNN, which refines its boxes"),
+        ("roi_heads.mask_head.", "roi_heads.mask_head.coarse_head.", "another mask head, such as PointRend"),
+        ("backbone.fpn_", "backbone.bifpn_", "without a feature pyramid"),
+    ):
+        with pytest.raises(CheckpointError, match=why):
+            Detectron2().recognise(source_of({name.replace(old, new): t for name, t in weights.items()}))
+    further = {"proposal_generator.rpn_head.centerness.weight": torch.ones(1, 16, 1, 1)}
+    with pytest.raises(
+        CheckpointError, match=r"has proposal_generator\.rpn_head\.centerness\.weight besides"
+    ):
+        made({**weights, **further})
+    offsets = {"backbone.bottom_up.res3.0.conv2_offset.weight": torch.ones(18, 16, 3, 3)}
+    with pytest.raises(CheckpointError, match="conv2_offset"):
+        made({**weights, **offsets})
     with pytest.raises(CheckpointError, match=r"ROI_BOX_HEAD\.POOLER_TYPE ROIAlign, which"):
         made(weights, configured(ROI_BOX_HEAD={"POOLER_TYPE": "ROIAlign"}))
     with pytest.raises(CheckpointError, match=r"RESNETS\.NORM GN, which"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -174,6 +175,38 @@ def test_names_that_are_not_as_many_as_the_classes_are_left_out() -> None:
     found = MMDetection().recognise(source_of(weights, meta))
     assert found is not None
     assert any("names 2 classes, the weights have 4" in sentence for sentence in found.unknown)
+
+
+def test_of_a_panoptic_network_the_detector_is_taken_and_said() -> None:
+    weights = drawn(layer_shapes(anchors=6), mmdet_name)
+    both = {**weights, "semantic_head.conv_logits.weight": torch.ones(9, 16, 1, 1)}
+    meta = {
+        "cfg": VERSION_3.replace("type='MaskRCNN'", "type='PanopticFPN'"),
+        "dataset_meta": {"CLASSES": (*NAMES, "sky", "road"), "THING_CLASSES": NAMES},
+    }
+    found = MMDetection().recognise(source_of(both, meta))
+    assert found is not None
+    assert any("panoptic: its Mask R-CNN is taken" in sentence for sentence in found.unknown)
+    network = made(both, meta)
+    assert network.class_names == ("background", *NAMES)
+    alone, whole = made(weights, {"cfg": VERSION_3}).module.state_dict(), network.module.state_dict()
+    assert all(torch.equal(tensor, whole[name]) for name, tensor in alone.items())
+
+
+@pytest.mark.parametrize(
+    "further", ["neck.downsample_convs.0.conv.weight", "roi_head.mask_iou_head.fcs.0.weight"]
+)
+def test_parts_that_edgesegs_network_does_not_compute_are_refused(further: str) -> None:
+    weights = drawn(layer_shapes(), mmdet_name)
+    with pytest.raises(CheckpointError, match=rf"has {re.escape(further)} besides"):
+        made({**weights, further: torch.ones(2, 2)})
+
+
+def test_the_config_says_what_it_has_and_the_library_the_rest() -> None:
+    meta = {"cfg": "model = dict(type='MaskRCNN', backbone=dict(type='ResNet', depth=50))"}
+    found = MMDetection().recognise(source_of(drawn(layer_shapes(), mmdet_name), meta))
+    assert found is not None
+    assert found.said["mean_rgb"] == found.said["default_size_hw"] == "MMDetection's defaults"
 
 
 def test_what_edgesegs_network_does_not_do_is_refused() -> None:
