@@ -3,7 +3,7 @@
 A row is a checkpoint as its training library writes it, with weights that are not trivial: networks as made,
 with batch normalisation of other statistics, or trained for some steps. What fails is a row with its reason.
 
-    python -m benchmarks.families [--rows PART ...] [--precisions fp32 fp16 int8] [--markdown FILE]
+    python -m benchmarks.families [--rows PART ...] [--precisions fp16 int8] [--page docs/families.md]
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import pkgutil
+import re
 import tempfile
-import time
-import traceback
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import family_rows
+from benchmarks._families_page import Key, line, table, write_rows
 from benchmarks.family_rows.case import Case, Labels
 from edgeseg.engines import Calibration, build
-from edgeseg.errors import EdgesegError, one_line
+from edgeseg.errors import EdgesegError
 from edgeseg.export import export
 from edgeseg.metrics.label_agreement import LabelErrors
 from edgeseg.metrics.object_agreement import Instances, score_weighted_f1
@@ -36,7 +37,9 @@ from edgeseg.spec import MAX_CLASSES, Precision
 
 IMAGES = 8
 FIRST_CALIBRATION_SEED = 5000  # far from the scenes that are compared on
-CALIBRATION_IMAGES = 8
+CALIBRATION_IMAGES = 4
+NOT_MEASURED = "not measured"
+MOST_OF_MESSAGE = 160  # characters of a cell
 HEADINGS = (
     "family",
     "architecture",
@@ -46,7 +49,6 @@ HEADINGS = (
     "largest error",
     "fp16 drop",
     "int8 drop",
-    "seconds",
 )
 
 
@@ -59,20 +61,18 @@ class Row:
         recognised: what the file alone says, or why it says nothing.
         exported: `yes`, or why not.
         errors: for each precision, in task terms: of the worst image, the share of pixels with another label,
-            or 1 - F1 of the objects.
-        seconds: that all of it took.
+            or 1 - F1 of the objects, against the library; of others than fp32, of all images against fp32.
     """
 
     case: Case
     recognised: str = ""
     exported: str = ""
     errors: dict[Precision, str] = field(default_factory=dict)
-    seconds: float = 0.0
 
     def cells(self) -> tuple[str, ...]:
         """Give the row as text, a cell for each heading."""
         case, errors = self.case, self.errors
-        told = (errors.get(precision, "") for precision in ("fp32", "fp16", "int8"))
+        told = (errors.get(precision, NOT_MEASURED) for precision in ("fp32", "fp16", "int8"))
         return (
             case.family,
             case.architecture,
@@ -80,7 +80,6 @@ class Row:
             self.recognised,
             self.exported,
             *told,
-            f"{self.seconds:.0f}",
         )
 
 
@@ -88,46 +87,41 @@ def main() -> None:
     """Print a Markdown table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", nargs="+", default=[""], metavar="PART", help="of the names of rows")
-    parser.add_argument("--precisions", nargs="+", default=["fp32"], choices=["fp32", "fp16", "int8"])
-    parser.add_argument("--markdown", type=Path, help="also write the table to this file")
+    parser.add_argument("--precisions", nargs="+", default=[], choices=["fp16", "int8"], help="beside fp32")
+    parser.add_argument("--page", type=Path, help="also write the rows into this page's table")
     arguments = parser.parse_args()
-    lines = ["| " + " | ".join(HEADINGS) + " |", "| " + " | ".join(["---"] * len(HEADINGS)) + " |"]
-    print("\n".join(lines))
-    for case in cases():
+    found = list(cases())
+    measured: dict[Key, Sequence[str]] = {}
+    print(table(HEADINGS, []))
+    for case in found:
         if not any(part.lower() in case.name.lower() for part in arguments.rows):
             continue
-        line = (
-            "| "
-            + " | ".join(cell.replace("|", "/") for cell in tried(case, arguments.precisions).cells())
-            + " |"
-        )
-        lines.append(line)
-        print(line, flush=True)
-    if arguments.markdown is not None:
-        arguments.markdown.write_text("\n".join(lines) + "\n")
+        cells = tried(case, arguments.precisions).cells()
+        print(line(cells), flush=True)
+        measured[case.key] = cells
+        if arguments.page is not None:  # after every row: hours of measuring may be interrupted
+            write_rows(arguments.page, HEADINGS, measured, [case.key for case in found])
 
 
 def cases() -> Iterator[Case]:
-    """Give the cases of every module of `family_rows`."""
-    for module in pkgutil.iter_modules(family_rows.__path__):
-        found = importlib.import_module(f"{family_rows.__name__}.{module.name}")
-        yield from getattr(found, "CASES", ())
+    """Give the cases of every module of `family_rows`, by family."""
+    names = [module.name for module in pkgutil.iter_modules(family_rows.__path__)]
+    modules = [importlib.import_module(f"{family_rows.__name__}.{name}") for name in names]
+    found = [case for module in modules for case in getattr(module, "CASES", ())]
+    yield from sorted(found, key=lambda case: case.family)
 
 
 def tried(case: Case, precisions: Sequence[Precision]) -> Row:
     """Write a checkpoint, recognise and export it, and compare its engine with what the library computes."""
     row = Row(case)
-    started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         try:
             _fill(row, Path(folder), precisions)
         except Exception as error:  # a library may raise anything: the row says what
-            reason = one_line(f"{type(error).__name__}: {error}" if str(error) else traceback.format_exc())
             if not row.exported:
-                row.exported = f"no: {reason}"
+                row.exported = f"no: {_shortened(error)}"
             else:
-                row.errors.setdefault("fp32", f"not compared: {reason}")
-    row.seconds = time.perf_counter() - started
+                row.errors.setdefault("fp32", f"not compared: {_shortened(error)}")
     return row
 
 
@@ -147,8 +141,24 @@ def _fill(row: Row, folder: Path, precisions: Sequence[Precision]) -> None:
     row.exported = "yes" if case.model is None else f"as {case.model}"
     frames = [_frame(seed, case.size_hw) for seed in range(IMAGES)]
     expected = [written.eager(frame) for frame in frames]
+    in_float = _run(folder, "fp32", frames, case)
+    row.errors["fp32"] = _describe_worst(expected, in_float)
     for precision in precisions:
-        row.errors[precision] = _error(folder, precision, frames, expected, case)
+        row.errors[precision] = _drop(folder, precision, frames, case, in_float)
+
+
+def _drop(
+    folder: Path,
+    precision: Precision,
+    frames: Sequence[NDArray[np.uint8]],
+    case: Case,
+    in_float: Sequence[Labels | Instances],
+) -> str:
+    """Build an engine, and give its error of all images together; or say why there is none."""
+    try:
+        return _percent(_error(in_float, _run(folder, precision, frames, case)))
+    except EdgesegError as error:
+        return f"no engine: {_shortened(error)}"
 
 
 def _recognised(case: Case, path: Path) -> str:
@@ -156,23 +166,9 @@ def _recognised(case: Case, path: Path) -> str:
     try:
         found = recognise(read_source(path))
     except EdgesegError as error:
-        return f"no: {one_line(str(error).partition(';')[0])}"
+        return f"no: {_shortened(error)}"
     wrong = "" if found.model == case.expected else f"no: as {found.model}, "
     return f"{wrong}{found.sure}"
-
-
-def _error(
-    folder: Path,
-    precision: Precision,
-    frames: Sequence[NDArray[np.uint8]],
-    expected: Sequence[Labels | Instances],
-    case: Case,
-) -> str:
-    """Build an engine, and compare what it gives for every frame; or say why there is none."""
-    try:
-        return _describe_errors(expected, _run(folder, precision, frames, case))
-    except EdgesegError as error:
-        return f"no engine: {one_line(str(error))}"
 
 
 def _run(
@@ -203,20 +199,42 @@ def _as_compared(result: SemanticResult | InstanceResult) -> Labels | Instances:
     )
 
 
-def _describe_errors(expected: Sequence[Labels | Instances], found: Sequence[Labels | Instances]) -> str:
-    """Give the error of the worst image, in task terms, and what there was to find."""
+def _describe_worst(expected: Sequence[Labels | Instances], found: Sequence[Labels | Instances]) -> str:
+    """Give the error of the worst image, and what there was to find."""
+    worst = max(_error([one], [other]) for one, other in zip(expected, found, strict=True))
     if isinstance(expected[0], Instances):
-        worst = max(1 - score_weighted_f1([one], [other]) for one, other in zip(expected, found, strict=True))
-        objects = sum(len(one.scores) for one in expected)
-        return f"{100 * worst:.2g} % of F1, of {objects} objects"
-    worst = max(_differing(one, other) for one, other in zip(expected, found, strict=True))
-    return f"{100 * worst:.2g} % of pixels, of {len(np.unique(np.stack(expected)))} classes"
+        return f"{_percent(worst)} of F1, {sum(len(one.scores) for one in expected)} objects"
+    return f"{_percent(worst)} of pixels, {len(np.unique(np.stack(expected)))} classes"
 
 
-def _differing(one: Labels, other: Labels) -> float:
+def _error(expected: Sequence[Labels | Instances], found: Sequence[Labels | Instances]) -> float:
+    """Give 1 - F1 of objects, or the share of pixels with another label; 0..1."""
+    if isinstance(expected[0], Instances):
+        return 1 - score_weighted_f1(expected, found)
     errors = LabelErrors(MAX_CLASSES)
-    errors.add_labels(one, other)
+    for one, other in zip(expected, found, strict=True):
+        errors.add_labels(one, other)
     return 1 - errors.label_agreement
+
+
+def _told(error: Exception) -> str:
+    """Name an error that is none of edgeseg's."""
+    return textwrap.shorten(f"{type(error).__name__}: {error}", MOST_OF_MESSAGE, placeholder=" ...")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %"
+
+
+def _shortened(error: Exception) -> str:
+    """Give what a message says is wrong, without what to do about it; name errors that are not edgeseg's."""
+    text = re.split(r"; | \(", re.sub(r"/\S+/", "", str(error)))[0]  # without folders
+    named = text if isinstance(error, EdgesegError) else f"{type(error).__name__}: {text}"
+    return textwrap.shorten(named, MOST_OF_MESSAGE, placeholder=" ...")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %"
 
 
 def _frame(seed: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:

@@ -62,3 +62,8 @@ class Case:
     def name(self) -> str:
         """Name the row, as `--rows` selects it."""
         return f"{self.family} {self.architecture} {self.written}"
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Tell the row from all others of a table."""
+        return self.family, self.architecture, self.written
