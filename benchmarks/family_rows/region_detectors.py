@@ -1,7 +1,7 @@
-"""Mask R-CNN and semantic FPN as detectron2 and MMDetection write them.
+"""Mask R-CNN and semantic FPN as detectron2 writes them; weights of Mask R-CNN for MMDetection's rows, too.
 
-Neither library installs beside the others. What their own models compute is taken from a plain implementation
-of their definitions, in loops over boxes: `tests/models/families/plain_detector.py`.
+detectron2 does not install beside the others. What its models compute is taken from a plain implementation of
+their definitions, in loops over boxes: `tests/models/families/plain_detector.py`.
 """
 
 from __future__ import annotations
@@ -187,30 +187,6 @@ def _write_detectron2(folder: Path, *, network: Network, pickled: bool) -> Writt
     return Written(path, partial(network.eager, weights))
 
 
-def _mmdet_config(network: Network, version: int) -> str:
-    pixels = f"mean={list(network.mean)}, std={list(network.std)}"
-    version_3 = f"data_preprocessor=dict({pixels}, bgr_to_rgb={network.rgb}), " if version == 3 else ""
-    model = (
-        f"model = dict(type='MaskRCNN', {version_3}"
-        f"backbone=dict(type='ResNet', style='{'caffe' if network.caffe else 'pytorch'}'),"
-        f"rpn_head=dict(anchor_generator=dict(scales=[{CELLS}], ratios={RATIOS}, strides={STRIDES})),"
-        f"test_cfg=dict(rpn=dict(nms_pre={PRE_NMS}, max_per_img={POST_NMS})))"
-    )
-    return model if version == 3 else f"img_norm_cfg = dict({pixels}, to_rgb={network.rgb})\n{model}"
-
-
-def _write_mmdet(folder: Path, *, network: Network, version: int) -> Written:
-    weights = network.weights()
-    names = [f"class {number}" for number in range(CLASSES)]
-    meta = (
-        {"cfg": _mmdet_config(network, 3), "dataset_meta": {"classes": names}}
-        if version == 3
-        else {"config": _mmdet_config(network, 2), "CLASSES": names}
-    )
-    torch.save({"meta": meta, "state_dict": weights}, folder / "epoch_12.pth")
-    return Written(folder / "epoch_12.pth", partial(network.eager, weights))
-
-
 def _write_semantic(folder: Path) -> Written:
     network = Network(detectron2_name, caffe=True)
     weights = settled(semantic_weights(network.sizes, channels=128, classes=CLASSES), network)
@@ -229,9 +205,7 @@ def _write_semantic(folder: Path) -> Written:
 
 
 DETECTRON2 = partial(Case, family="detectron2", expected="detectron2:MaskRCNN", score_threshold=SCORE)
-MMDET = partial(Case, family="mmdet", expected="mmdet:MaskRCNN", score_threshold=SCORE)
 MSRA = partial(Network, detectron2_name, caffe=True)
-NORMALISED = partial(Network, mmdet_name, std=RGB_STD, rgb=True)
 
 CASES = (
     *(
@@ -257,19 +231,5 @@ CASES = (
         written="trainer's .pth, config.yaml",
         write=_write_semantic,
         expected="detectron2:SemanticFPN",
-    ),
-    *(
-        MMDET(
-            architecture=f"Mask R-CNN {backbone}-FPN",
-            written=f"version {version}, meta",
-            write=partial(_write_mmdet, network=network, version=version),
-        )
-        for backbone, network, version in (
-            ("R50", NORMALISED(), 3),
-            ("R50", NORMALISED(), 2),
-            ("R50 caffe", Network(mmdet_name, caffe=True), 3),
-            ("R101", NORMALISED(blocks=R101), 2),
-            ("X101 32x4d", NORMALISED(blocks=R101, groups=32, width_per_group=4), 3),
-        )
     ),
 )
