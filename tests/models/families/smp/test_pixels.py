@@ -9,9 +9,17 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import CheckpointError
+from edgeseg.models.families.smp.encoders import table
 from edgeseg.models.families.smp.pixels import of_encoder, of_parameters, of_transforms
 
 EVAL = "albumentations_config_eval.json"
+PUBLISHED_WITH_A_HALF = {
+    "inceptionresnetv2",
+    "inceptionv4",
+    "xception",
+    *(f"timm-tf_efficientnet_lite{size}" for size in range(5)),
+}
+"""Encoders whose mean and deviation are 0.5 in version 0.4.0, the last that held these numbers itself."""
 
 
 def _prepared(pixel: Any, parameters: dict[str, Any]) -> Any:
@@ -83,3 +91,39 @@ def test_transforms_that_no_mean_and_deviation_describe_are_refused_or_named() -
         of_transforms({EVAL: {"transform": {"__class_fullname__": "Normalize", "max_pixel_value": 1024}}})
     with pytest.raises(CheckpointError, match="mean must be three numbers"):
         of_transforms({EVAL: {"transform": {"__class_fullname__": "Normalize", "mean": ["a"]}}})
+
+
+def test_the_librarys_own_encoders_have_the_pixels_that_it_published() -> None:
+    smp = pytest.importorskip("segmentation_models_pytorch", reason="extra smp", exc_type=ImportError)
+    weights = [
+        (name, pretrained)
+        for name, encoder in smp.encoders.encoders.items()
+        for pretrained in encoder["pretrained_settings"]
+    ]
+    assert len(weights) > 100
+    for name, pretrained in weights:
+        fields = of_encoder(name, pretrained, None).fields
+        if name.startswith("dpn"):
+            mean, std = (124 / 255, 117 / 255, 104 / 255), (1 / (0.0167 * 255),) * 3
+        elif pretrained == "advprop" or name in PUBLISHED_WITH_A_HALF:
+            mean = std = (0.5, 0.5, 0.5)
+        else:
+            mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+        assert fields == {
+            "mean_rgb": pytest.approx(mean),
+            "std_rgb": pytest.approx(std),
+            "channel_order": "rgb",
+            "divide_by_255": "before",
+        }, (name, pretrained)
+
+
+def test_timms_encoders_have_the_pixels_that_the_library_gives() -> None:
+    smp = pytest.importorskip("segmentation_models_pytorch", reason="extra smp", exc_type=ImportError)
+    timm = pytest.importorskip("timm", reason="extra smp")
+    names = [name for one in table() for name in one.names if name.startswith("tu-")]
+    trained = [name for name in names if timm.models.is_model_pretrained(name[3:])]
+    assert len(trained) > 300
+    for name in trained:
+        given = smp.encoders.get_preprocessing_params(name)
+        config = timm.models.get_pretrained_cfg(name[3:])
+        assert of_encoder(name, None, config).fields == of_parameters(given, "the library").fields, name
