@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from edgeseg import limits
 from edgeseg.errors import EdgesegError
 from edgeseg.limits import refuse_above
 
@@ -126,17 +127,20 @@ def read_text(path: Path, error: type[EdgesegError], *, follow: bool = True) -> 
         return file.read().decode("utf-8-sig")
 
 
-def parse_json(text: str | bytes, error: type[EdgesegError], what: str) -> Any:
+def parse_json(
+    text: str | bytes, error: type[EdgesegError], what: str, *, limit: limits.Name = "text"
+) -> Any:
     """Read JSON as the standard has it: without NaN and infinities.
 
     Args:
         what: the text is, for messages: `the spec`.
+        limit: of its size; texts that are data, such as annotations, have that of bytes.
 
     Raises:
-        EdgesegError: `error`, if it is larger than the limit of texts.
+        EdgesegError: `error`, if it is larger than the limit.
         ValueError: if it is not JSON, or nested too deep.
     """
-    refuse_above("text", len(text), what, error)
+    refuse_above(limit, len(text), what, error)
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:

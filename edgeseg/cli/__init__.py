@@ -27,6 +27,7 @@ COMMANDS = {
     "run": "Segment a camera, video, image or folder with an engine.",
     "profile": "Measure an engine: inference alone, and capture to result.",
     "fit-crf": "Find the CRF's parameters for an engine on labelled images.",
+    "evaluate": "Measure an engine on labelled images: mIoU, boundary F, AP, and what the deployment cost.",
     "verify": "Prove again that an engine or a portable model computes what PyTorch computed.",
     "inspect": "Say what an .onnx, an engine or trained weights hold.",
     "doctor": "Say what this machine can run, and what to install for the rest.",

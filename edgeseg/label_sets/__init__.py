@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgeseg.errors import UsageError
@@ -14,7 +15,7 @@ from edgeseg.label_sets.label_set import LabelSet
 from edgeseg.label_sets.pascal_context import PASCAL_CONTEXT_59, PASCAL_CONTEXT_60
 from edgeseg.label_sets.voc import VOC
 
-__all__ = ["ALL", "LabelSet", "named", "of_size"]
+__all__ = ["ALL", "LabelSet", "named", "of_names", "of_size"]
 
 ALL = {
     one.name: one
@@ -46,6 +47,11 @@ def named(path: Path) -> LabelSet | None:
     if not path.exists():
         raise UsageError(f"there is no file {path}, and no data set of that name; there are {', '.join(ALL)}")
     return None
+
+
+def of_names(class_names: Sequence[str]) -> LabelSet | None:
+    """Give the set whose classes have these names, in this order; None where there is none."""
+    return next((one for one in ALL.values() if one.class_names == tuple(class_names)), None)
 
 
 def of_size(classes: int) -> list[str]:

@@ -12,6 +12,10 @@ _COLOURS = """
 808080 800000 c0c080 804080 3c28de 808000 c08080 404080 400080 404000 0080c0
 """
 
-CAMVID = LabelSet("camvid", names(_NAMES), colours(_COLOURS))
-CAMVID_12 = LabelSet("camvid-12", (*names(_NAMES), "unlabelled"), (*colours(_COLOURS), UNPAINTED_RGB))
+VOID = 11  # in its label maps
+
+CAMVID = LabelSet("camvid", names(_NAMES), colours(_COLOURS), VOID)
+CAMVID_12 = LabelSet(
+    "camvid-12", (*CAMVID.class_names, "unlabelled"), (*CAMVID.palette_rgb, UNPAINTED_RGB), VOID
+)
 """Networks are trained with the void as a class, 11, but not scored by it."""

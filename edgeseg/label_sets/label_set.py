@@ -16,11 +16,13 @@ class LabelSet:
         name: as it is asked for.
         class_names: by class id; labels that are not counted are not among them.
         palette_rgb: a colour for each class.
+        ignore_label: the value in its label maps that is not counted.
     """
 
     name: str
     class_names: tuple[str, ...]
     palette_rgb: tuple[RGBColour, ...]
+    ignore_label: int = 255
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -57,11 +57,22 @@ def mean_boundary_f(counts: NDArray[np.int64], true_pixels: NDArray[np.int64]) -
         counts: (C, 2, 2) of all images together, see `boundary_counts`.
         true_pixels: (C,) pixels of each class in the truth; at least one is not 0.
     """
-    near, length = np.moveaxis(counts[true_pixels > 0], 2, 0)  # (classes, 2) each
+    return float(np.nanmean(class_boundary_f(counts, true_pixels)))
+
+
+def class_boundary_f(counts: NDArray[np.int64], true_pixels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """F-score of every class, (..., C) in 0..1; NaN where the truth does not show the class.
+
+    Args:
+        counts: (..., C, 2, 2), see `boundary_counts`.
+        true_pixels: (..., C) pixels of each class in the truth.
+    """
+    near, length = np.moveaxis(counts, -1, 0)  # (..., C, 2) each
     share = near / np.maximum(length, 1)
-    share[length.sum(axis=1) == 0] = 1
-    total = share.sum(axis=1)
-    return float((2 * share.prod(axis=1) / np.maximum(total, np.finfo(float).tiny)).mean())
+    share[length.sum(axis=-1) == 0] = 1
+    total = share.sum(axis=-1)
+    f_score = 2 * share.prod(axis=-1) / np.maximum(total, np.finfo(float).tiny)
+    return np.where(true_pixels > 0, f_score, np.nan)
 
 
 def _boundary(inside: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -54,9 +54,18 @@ def class_iou(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
     Args:
         confusion: (C, C + 1), see `confusion_matrix`.
     """
+    return iou_of_pixels(pixel_counts(confusion))
+
+
+def pixel_counts(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Count of every class the pixels that are right, true and predicted, (3, C); see `confusion_matrix`."""
     hits = np.diag(confusion)  # TP; the diagonal ends before the last column
-    true_pixels = confusion.sum(axis=1)  # TP + FN
-    predicted = confusion[:, :-1].sum(axis=0)  # TP + FP
+    return np.stack([hits, confusion.sum(axis=1), confusion[:, :-1].sum(axis=0)])  # TP, TP + FN, TP + FP
+
+
+def iou_of_pixels(pixels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Intersection over union (..., C) in 0..1 from `pixel_counts` (..., 3, C); NaN where none is true."""
+    hits, true_pixels, predicted = np.moveaxis(pixels, -2, 0)
     union = true_pixels + predicted - hits
     return np.where(true_pixels > 0, hits / np.maximum(union, 1), np.nan)
 
