@@ -29,6 +29,7 @@ def test_imports_point_down_only(capsys: pytest.CaptureFixture[str]) -> None:
         "edgeseg.cli",
         "edgeseg.engines",
         "edgeseg.engines.request",
+        "edgeseg.evaluation",
         "edgeseg.export",
     ],
 )

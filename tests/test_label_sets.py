@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgeseg.label_sets import ALL, of_size
+from edgeseg.label_sets import ALL, of_names, of_size
 from edgeseg.spec import MAX_CLASSES
 
 SIZES = {
@@ -72,3 +72,14 @@ def test_the_colours_of_voc_are_its_development_kits() -> None:
 def test_unused_category_ids_of_coco_have_no_name() -> None:
     unused = [i for i, name in enumerate(ALL["coco"].class_names) if name == "N/A"]
     assert unused == [12, 26, 29, 30, 45, 66, 68, 69, 71, 83]
+
+
+def test_a_set_is_known_by_its_names() -> None:
+    for one in ALL.values():
+        assert of_names(list(one.class_names)) is one
+    assert of_names(("background", "nucleus")) is None
+
+
+def test_the_label_that_is_not_counted_is_255_but_for_camvid() -> None:
+    ignored = {name: one.ignore_label for name, one in ALL.items() if one.ignore_label != 255}
+    assert ignored == {"camvid": 11, "camvid-12": 11}

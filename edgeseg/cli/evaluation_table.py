@@ -108,7 +108,8 @@ def _worth(figure: Figure) -> float:
 def _percent(value: float, *, sign: bool = False) -> str:
     if math.isnan(value):
         return "-"
-    return f"{100 * value:+.2f}" if sign else f"{100 * value:.2f}"
+    text = f"{100 * value:+.2f}" if sign else f"{100 * value:.2f}"
+    return text if float(text) else "0.00"
 
 
 def _ends(interval: tuple[float, float], *, sign: bool = False) -> str:

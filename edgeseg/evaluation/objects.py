@@ -15,7 +15,7 @@ from pycocotools import mask as rle
 from edgeseg.errors import UsageError, shown
 from edgeseg.evaluation.label_map import read_values
 from edgeseg.evaluation.pairing import FEW
-from edgeseg.frames.rle import encode_labels
+from edgeseg.frames.rle import decode, encode_labels
 from edgeseg.limits import refuse_above
 from edgeseg.reading import parse_json, read_bytes, reading
 
@@ -117,7 +117,7 @@ def _annotation(one: Mapping[str, Any], size_hw: tuple[int, int], class_of: Mapp
         encoded = {"size": list(size_hw), "counts": segmentation["counts"]}
         if isinstance(segmentation["counts"], list):
             encoded = rle.frPyObjects(encoded, *size_hw)
-        rle.decode(encoded)  # refuses run lengths that are not those of the image
+        decode(encoded)  # refuses run lengths that are not those of the image
     box = [float(edge) for edge in one["bbox"]] if "bbox" in one else rle.toBbox(encoded).tolist()
     return {
         "category_id": class_of[int(one["category_id"])],

@@ -27,7 +27,7 @@ def table_of(
 
     Args:
         classes: C; values below are class ids where no rule says otherwise.
-        ignore: the value that is not counted, whatever else it might mean; None: every value counts.
+        ignore: the value that is not counted where no rule says otherwise; None: there is none.
         rules: `VALUE=CLASS`, `FIRST-LAST=CLASS`, CLASS being an id or `ignore`; or the name of one of NAMED.
 
     Returns:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as rle
 
 from edgeseg.errors import SinkError
 from edgeseg.evaluation.labelled_images import Truth
 from edgeseg.frames.results import InstanceResult, MaskCrop, Result, SemanticResult
+from edgeseg.frames.rle import decode
 from edgeseg.runtime.overlay import draw
 from edgeseg.spec import ModelSpec
 
@@ -95,7 +95,7 @@ def result_of(truth: Truth, frame_hw: tuple[int, int]) -> Result:
     """Give what is true as what a network finds that is always right, and sure of it."""
     if isinstance(truth, np.ndarray):
         return SemanticResult(truth)
-    masks = [rle.decode(one["segmentation"]).astype(np.bool_) for one in truth]
+    masks = [decode(one["segmentation"]) for one in truth]
     corners = [(x, y, x + width, y + height) for x, y, width, height in (one["bbox"] for one in truth)]
     return InstanceResult(
         np.array(corners, np.float32).reshape(-1, 4),

@@ -1,11 +1,13 @@
-"""Turn masks into COCO run-length encodings without a full-frame array for each mask.
+"""Turn masks into COCO run-length encodings, without a full-frame array for each mask, and back.
 
 COCO counts pixels down the columns, first column first: so many outside, so many inside, and so on.
 """
 
 from __future__ import annotations
 
-from typing import TypedDict
+import warnings
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
 import cv2
 import numpy as np
@@ -49,6 +51,19 @@ def encode_labels(labels: NDArray[np.uint8]) -> dict[int, RLE]:
         int(value): _encode_runs(starts[values == value], ends[values == value], size_hw)
         for value in np.unique(values)
     }
+
+
+def decode(rle: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """Decode a compressed run-length encoding into a mask (H, W).
+
+    Raises:
+        ValueError: if its runs are not those of a mask of its size.
+    """
+    from pycocotools import mask as coco_mask
+
+    with warnings.catch_warnings():  # pycocotools 2.0.11 decodes through an `__array__` that numpy 2 warns of
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return np.asarray(coco_mask.decode(rle), np.bool_)
 
 
 def _column_runs(

@@ -146,12 +146,9 @@ def _mean_precision(
     precision = hits / np.maximum(total, np.spacing(1))
     precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     recall = hits / np.maximum(wanted, 1)[:, None]
-    levels = np.linspace(0.0, 1.0, RECALLS)
-    means = np.zeros(len(right))
-    for row in range(len(right)):
-        at = np.searchsorted(recall[row], levels, side="left")
-        means[row] = precision[row, at[at < recall.shape[1]]].sum() / RECALLS
-    return means
+    reached = np.searchsorted(np.linspace(0.0, 1.0, RECALLS), recall, side="right")  # of COCO's recalls
+    total_precision = (precision * np.diff(reached, axis=1, prepend=0)).sum(axis=1)
+    return np.asarray(total_precision / RECALLS, np.float64)
 
 
 def _coco(

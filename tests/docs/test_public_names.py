@@ -16,6 +16,7 @@ from tests.docs.blocks import ROOT
 
 PUBLIC = (
     "edgeseg.engines",
+    "edgeseg.evaluation",
     "edgeseg.export",
     "edgeseg.runtime",
     "edgeseg.runtime.crf",

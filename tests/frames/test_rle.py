@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from edgeseg.frames.rle import encode_crop, encode_labels
+from edgeseg.frames.rle import decode, encode_crop, encode_labels
 
 FRAME_HW = (5, 7)
 
@@ -40,3 +41,11 @@ def test_every_class_of_a_label_map_encodes_as_its_mask_does() -> None:
     for class_id, rle in encoded.items():
         expected = coco_mask.encode(np.asfortranarray(labels == class_id).astype(np.uint8))
         assert rle["counts"] == expected["counts"].decode()
+
+
+def test_decoding_gives_the_mask_and_refuses_runs_of_another_size() -> None:
+    mask = np.random.default_rng(2).random((9, 6)) < 0.5
+    assert (decode(encode_crop(mask, 0, 0, (9, 6))) == mask).all()
+    longer = coco_mask.frPyObjects({"size": [4, 4], "counts": [3, 40]}, 4, 4)
+    with pytest.raises(ValueError, match="Invalid RLE"):
+        decode(longer)

@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeseg.manifest import Manifest, engine_folder, seal
+from edgeseg.manifest import SPEC_KEY, Manifest, engine_folder, read_manifest, seal
 from edgeseg.spec import ModelSpec
 
 from .specs import SIZE_HW, STRIDE, instances_spec, labels_spec, logits_spec
@@ -72,6 +72,14 @@ def instance_engine(
     nodes = [helper.make_node("Identity", [f"{name}_found"], [name]) for name in found]
     constants = {f"{name}_found": np.stack([value] * spec.input.batch) for name, value in found.items()}
     return _write(folder, nodes, constants, spec)
+
+
+def portable_model(engine: Path, target: Path) -> Path:
+    """Write the graph of one of these engines as a portable model, without a proof."""
+    model = onnx.load(engine / MODEL_FILE)
+    helper.set_model_props(model, {SPEC_KEY: read_manifest(engine).spec.to_json()})
+    onnx.save(model, target)
+    return target
 
 
 def write_tiny_engine(folder: Path, model: bytes, spec: ModelSpec, options: Mapping[str, Any]) -> Path:
