@@ -39,6 +39,8 @@ def check(arguments: list[str], folder: Path) -> None:
                 assert [json.loads(line)["index"] for line in lines] == list(range(FRAMES))
             case _ if output.endswith("/"):
                 assert len(list(path.glob("*.png"))) == FRAMES
+            case _ if arguments[0] == "evaluate":
+                check_evaluation(path)
             case _:
                 check_engine(path, asked)
     for report in reports:
@@ -51,6 +53,14 @@ def check_engine(path: Path, asked: dict[str, str]) -> None:
     found = {"--backend": manifest.backend, "--precision": manifest.precision}
     for option, value in asked.items():
         assert found[option] == value or value == "auto"
+
+
+def check_evaluation(path: Path) -> None:
+    """Look at an evaluation: figures of a trained network, and pictures."""
+    figures = json.loads((path / "report.json").read_text())["figures"]
+    assert next(iter(figures.values()))["value"] > 0.5
+    assert cv2.imread(str(path / "confusion.png")) is not None
+    assert list((path / "worst").glob("*.png"))
 
 
 def check_times(profile: dict[str, dict[str, float]]) -> None:
