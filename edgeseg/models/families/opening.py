@@ -11,6 +11,7 @@ from edgeseg.errors import one_line
 from edgeseg.models import zoo
 from edgeseg.models.families.family import Recognised, Source
 from edgeseg.models.families.registry import AUTO, by_name, family_of, named
+from edgeseg.models.families.settings_form import read_as_written_by
 from edgeseg.models.network_name import split_name
 
 
@@ -59,7 +60,8 @@ def open_source(model: str, source: Source, *, num_classes: int | None = None) -
 
 def open_recognised(source: Source, recognised: Recognised, arguments: Mapping[str, Any]) -> FamilyNetwork:
     """Make the network of weights that were recognised; arguments and errors are those of `Family.make`."""
-    network = named(recognised.family).make(source, recognised, arguments)
+    with read_as_written_by(recognised.family, source):
+        network = named(recognised.family).make(source, recognised, arguments)
     network = replace(network, said={**recognised.said, **network.said})
     notes = tuple(map(one_line, (*source.notes, *network.notes, *recognised.unknown)))
     return FamilyNetwork(network, recognised.model, recognised, notes)

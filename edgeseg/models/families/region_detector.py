@@ -62,6 +62,14 @@ def refuse_further(weights: Mapping[str, Tensor], prefixes: tuple[str, ...], sou
         )
 
 
+def limits_note(who: str, score: float, most: int) -> str:
+    """Say that the limits of what is kept are those of the export."""
+    return (
+        f"{who} keeps objects that score more than {score:g}, at most {most} an image; the export keeps "
+        "those of --score-threshold and --max-detections"
+    )
+
+
 def background_first(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Make background, which was the last class and had neither boxes nor masks, the first of every layer.
 

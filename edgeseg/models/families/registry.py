@@ -15,6 +15,7 @@ from edgeseg.models.families.mmdet.family import MMDetection
 from edgeseg.models.families.mmseg.mmseg import MMSeg
 from edgeseg.models.families.monai.monai import Monai
 from edgeseg.models.families.nnunet.nnunet import NnUNet
+from edgeseg.models.families.settings_form import read_as_written_by
 from edgeseg.models.families.smp.family import Smp
 
 FAMILIES: tuple[Family, ...] = (
@@ -65,7 +66,7 @@ def recognise_all(source: Source) -> list[Recognised]:
     """Ask every family what the weights are, up to the first that is certain; the surest answer first."""
     found: list[Recognised] = []
     for family in FAMILIES:
-        if (answer := family.recognise(source)) is not None:
+        if (answer := _asked(family, source)) is not None:
             found.append(answer)
             if answer.sure == SUREST_FIRST[0]:
                 break  # the zoo, asked last, has to be made to be compared
@@ -106,7 +107,7 @@ def by_name(model: str, source: Source) -> Recognised:
         return recognise(source)
     family = named(name)
     architecture = _spelled(asked, family) if asked else ""
-    found = family.recognise(source)
+    found = _asked(family, source)
     if found is not None and architecture in ("", found.architecture):
         return found
     if not architecture:
@@ -121,6 +122,11 @@ def by_name(model: str, source: Source) -> Recognised:
         else ()
     )
     return Recognised(name, architecture, "certain", unknown=unknown)
+
+
+def _asked(family: Family, source: Source) -> Recognised | None:
+    with read_as_written_by(family.name, source):
+        return family.recognise(source)
 
 
 def _spelled(asked: str, family: Family) -> str:

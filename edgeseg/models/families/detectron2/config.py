@@ -26,7 +26,9 @@ UNIT_STD = (1.0, 1.0, 1.0)
 RESNEXT_BGR_STD = (57.375, 57.12, 58.395)  # of the model zoo's ResNeXt
 RPN_DELTA_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 SHORT_SIDE = 800  # pixels
-SHORT_SIDE_KEY = "INPUT.MIN_SIZE_TEST"
+SHORT_SIDE_KEY, LONG_SIDE_KEY = "INPUT.MIN_SIZE_TEST", "INPUT.MAX_SIZE_TEST"
+LONG_SIDE = 1333  # pixels, at most
+LIMIT_KEYS = ("MODEL.ROI_HEADS.SCORE_THRESH_TEST", "TEST.DETECTIONS_PER_IMAGE")
 RESNEXT = "ResNeXt"  # begins the name of such a backbone
 BATCH_NORMS = ("FrozenBN", "BN", "SyncBN", "nnSyncBN", "naiveSyncBN")
 PIXEL_DECIMALS = 4  # of means and deviations, which float32 holds
@@ -122,10 +124,19 @@ def detector_parameters(config: Config) -> dict[str, Any]:
         "rpn_post_nms": config.get("MODEL.RPN.POST_NMS_TOPK_TEST", 1000),
         "rpn_nms_threshold": config.get("MODEL.RPN.NMS_THRESH", 0.7),
         "mask_grid": config.get("MODEL.ROI_MASK_HEAD.POOLER_RESOLUTION", 14),
-        "score_threshold": config.get("MODEL.ROI_HEADS.SCORE_THRESH_TEST", 0.05),
+        "score_threshold": config.get(LIMIT_KEYS[0], 0.05),
         "box_nms_threshold": config.get("MODEL.ROI_HEADS.NMS_THRESH_TEST", 0.5),
-        "detections_per_image": config.get("TEST.DETECTIONS_PER_IMAGE", 100),
+        "detections_per_image": config.get(LIMIT_KEYS[1], 100),
     }
+
+
+def size_hw(config: Config) -> tuple[int, int] | None:
+    """Give the size that a picture of 4:3 is tested at; None where pictures keep their own."""
+    said = config.get(SHORT_SIDE_KEY, SHORT_SIDE)
+    short = int(said if isinstance(said, (int, float)) else said[0])
+    if short <= 0:
+        return None
+    return short, min(round(short * 4 / 3), int(config.get(LONG_SIDE_KEY, LONG_SIDE)))
 
 
 def delta_divisors(config: Config) -> tuple[Sequence[float], Sequence[float]]:

@@ -109,6 +109,10 @@ class Detectron2:
             raise CheckpointError(f"{source.path} lacks weights of {recognised.model}: {error}") from error
         notes = load_weights(module, weights, source=str(source.path), name=recognised.model)
         network = _network(module.eval(), source, config, described, semantic=semantic)
+        if not semantic and config.says(*settings.LIMIT_KEYS) == settings.CONFIG:
+            limits = settings.detector_parameters(config)
+            kept = limits["score_threshold"], limits["detections_per_image"]
+            notes.append(region.limits_note(settings.CONFIG, *kept))
         return dataclasses.replace(network, notes=tuple(notes))
 
 
@@ -224,8 +228,6 @@ def _network(
     module: nn.Module, source: Source, config: Config, described: Recognised, *, semantic: bool
 ) -> Network:
     mean, std, order, _ = settings.pixels(config, source.weights, described.backbone or "")
-    short = config.get(settings.SHORT_SIDE_KEY, settings.SHORT_SIDE)
-    short = int(short if isinstance(short, (int, float)) else short[0])
     is_coco = not semantic and described.num_classes == len(COCO_OBJECTS)
     return Network(
         module,
@@ -233,7 +235,7 @@ def _network(
         mean,
         std,
         class_names=COCO_OBJECTS if is_coco else None,
-        default_size_hw=(short, round(short * 4 / 3)),
+        default_size_hw=settings.size_hw(config),
         resize="shortest_edge",
         resize_filter="pil",
         channel_order=order,

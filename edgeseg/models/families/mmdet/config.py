@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgeseg.models.families.python_config import read_python_config
+from edgeseg.models.families.region_detector import limits_note
 from edgeseg.spec import ChannelOrder, PerChannel, ResizePolicy
 
 DETECTOR, PANOPTIC = "MaskRCNN", "PanopticFPN"
@@ -21,6 +22,7 @@ MEAN_RGB, STD_RGB = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 IMAGE_SCALE = (1333, 800)  # pixels
 BOX_DEVIATIONS, ANCHOR_DEVIATIONS = (0.1, 0.1, 0.2, 0.2), (1.0, 1.0, 1.0, 1.0)
 NO_MEANS = (0.0, 0.0, 0.0, 0.0)
+MASK_THRESHOLD = 0.5  # of a probability
 RATIOS, SCALES, STRIDES = (0.5, 1.0, 2.0), (8,), (4, 8, 16, 32, 64)
 
 
@@ -119,6 +121,19 @@ def detector_parameters(config: Config) -> dict[str, Any]:
         "box_nms_threshold": _threshold(rcnn, 0.5),
         "detections_per_image": rcnn.get("max_per_img", 100),
     }
+
+
+def test_notes(config: Config) -> list[str]:
+    """Say what of the configuration's test the export does in its own way."""
+    rcnn, notes = config.get("model.test_cfg.rcnn", {}), []
+    if "score_thr" in rcnn or "max_per_img" in rcnn:
+        limits = detector_parameters(config)
+        notes.append(limits_note(CONFIG, limits["score_threshold"], limits["detections_per_image"]))
+    if (threshold := rcnn.get("mask_thr_binary", MASK_THRESHOLD)) != MASK_THRESHOLD:
+        notes.append(
+            f"{CONFIG} has mask_thr_binary={threshold:g}; pixels are inside from {MASK_THRESHOLD:g} on"
+        )
+    return notes
 
 
 def deviations(config: Config, head: str, usual: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:

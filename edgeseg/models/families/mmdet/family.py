@@ -82,6 +82,7 @@ class MMDetection:
         except KeyError as error:
             raise CheckpointError(f"{source.path} lacks weights of {recognised.model}: {error}") from error
         notes = load_weights(module, weights, source=str(source.path), name=recognised.model)
+        notes += settings.test_notes(config)
         mean, std, order, _ = settings.pixels(config)
         names = settings.classes_of(source.configs)
         fits = names is not None and len(names) + 1 == described.num_classes

@@ -224,6 +224,16 @@ def test_a_pickle_of_the_model_zoo_with_its_config_is_certain(tmp_path: Path) ->
     assert found.unknown == ()
 
 
+def test_sizes_and_limits_of_the_config_are_taken_or_said() -> None:
+    weights = drawn(layer_shapes(), detectron2_name)
+    network = made(weights, {**FEW, "INPUT": {"MIN_SIZE_TEST": 1200, "MAX_SIZE_TEST": 1333}})
+    assert network.default_size_hw == (1200, 1333)
+    assert any("more than 0.1, at most 12 an image; the export keeps" in note for note in network.notes)
+    assert made(weights, {**FEW, "INPUT": {"MIN_SIZE_TEST": 0}}).default_size_hw is None  # none is resized
+    assert made(weights).default_size_hw == (800, 1067)
+    assert made(weights).notes == ()
+
+
 def test_a_config_that_builds_on_another_is_said_to_be_half_read() -> None:
     config = {"_BASE_": "../Base-RCNN-FPN.yaml", **configured(RESNETS={"DEPTH": 50, "STRIDE_IN_1X1": True})}
     found = Detectron2().recognise(source_of(drawn(layer_shapes(), detectron2_name), config))

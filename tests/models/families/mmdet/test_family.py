@@ -202,6 +202,13 @@ def test_parts_that_edgesegs_network_does_not_compute_are_refused(further: str) 
         made({**weights, further: torch.ones(2, 2)})
 
 
+def test_limits_that_the_export_sets_itself_are_said() -> None:
+    config = VERSION_2.replace("max_per_img=12)", "max_per_img=12, mask_thr_binary=0.4)")
+    limits, masks = made(drawn(layer_shapes(), mmdet_name), {"cfg": config}).notes
+    assert "more than 0.1, at most 12 an image; the export keeps those of --score-threshold" in limits
+    assert masks.endswith("has mask_thr_binary=0.4; pixels are inside from 0.5 on")
+
+
 def test_the_config_says_what_it_has_and_the_library_the_rest() -> None:
     meta = {"cfg": "model = dict(type='MaskRCNN', backbone=dict(type='ResNet', depth=50))"}
     found = MMDetection().recognise(source_of(drawn(layer_shapes(), mmdet_name), meta))
