@@ -129,11 +129,11 @@ def _fill(row: Row, folder: Path, precisions: Sequence[Precision]) -> None:
     case = row.case
     (folder / "weights").mkdir()
     written = case.write(folder / "weights")
-    row.recognised = _recognised(case, written.path)
+    row.recognised = "is MODEL itself" if case.is_whole else _recognised(case, written.path)
     export(
-        case.model or "auto",
+        str(written.path) if case.is_whole else case.model or "auto",
         folder / "model.onnx",
-        weights=written.path,
+        weights=None if case.is_whole else written.path,
         size_hw=case.size_hw,
         num_classes=case.num_classes,
         score_threshold=case.score_threshold,

@@ -46,6 +46,7 @@ class Case:
         size_hw: of the input, in pixels.
         num_classes: to be given, where weights do not say it.
         score_threshold: of instances.
+        is_whole: whether the file holds the network, and is MODEL itself.
     """
 
     family: str
@@ -57,6 +58,7 @@ class Case:
     size_hw: tuple[int, int] = (128, 128)
     num_classes: int | None = None
     score_threshold: float = 0.05
+    is_whole: bool = False
 
     @property
     def name(self) -> str:

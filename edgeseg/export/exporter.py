@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from edgeseg.errors import EdgesegError, ExportError
 from edgeseg.export.assembling import graph_of
 from edgeseg.export.conditioning import check_own_error, refuse_half_precision
 from edgeseg.export.frame_proof import prove_frames
+from edgeseg.export.pictures import Draw, drawing, others
 from edgeseg.export.program import InstanceProgram, Program, SemanticProgram, open_program
 from edgeseg.export.pytorch_intermediates import golden_intermediates, prover, rules_of
 from edgeseg.export.reading import Read, check_labels, read
@@ -41,13 +42,10 @@ from edgeseg.models.zoo import Network
 from edgeseg.proof.parity import compare
 from edgeseg.proof.report import PYTORCH, ParityReport
 from edgeseg.proof.verify import intermediates_prover, settle, verify
-from edgeseg.scenes.inputs import input_images
-from edgeseg.spec import OUTPUT_NAMES, GraphSpec, ModelSpec
+from edgeseg.spec import OUTPUT_NAMES, ModelSpec
 
 __all__ = ["Exported", "Settings", "export_network"]
 
-SCENE_SEEDS = (0, 1)  # of the demo's generator, compared on when no images are given
-OTHER_SEEDS = range(50, 52)  # of pictures, where there are no scenes: they have a camera's colours
 GOLDEN_PICTURES = 2  # generated pictures whose outputs are kept in the file
 TRIED_PICTURES = {"semantic": 2, "instance": 4}  # generated ones the gate runs on; the best are kept
 MOST_TRIED = 16  # as many are tried, step by step, until a detector finds something
@@ -127,30 +125,13 @@ def _check_weights(network: Network) -> None:
             raise ExportError(f"the weight {name} holds values that are not finite; the checkpoint is broken")
 
 
-Draw = Callable[[range | tuple[int, ...]], NDArray[Any]]
-"""Draws generated images of the network's input, (M, H, W, C), one a seed."""
-
-
-def _drawing(network: Network, settings: Settings) -> Draw:
-    taken, graph = describe_input(network, settings), GraphSpec(*network.unit_scale())
-    return lambda seeds: input_images(seeds, taken, graph)
-
-
-def _others(network: Network, settings: Settings) -> NDArray[Any]:
-    """Draw what is compared on beside the golden pictures: scenes, where the input is a camera's."""
-    from edgeseg.scenes.scene import generate
-
-    if not describe_input(network, settings).takes_camera_frames:
-        return _drawing(network, settings)(OTHER_SEEDS)
-    return np.stack([generate(seed, settings.size_hw).image for seed in SCENE_SEEDS])
-
-
 @dataclasses.dataclass(frozen=True)
 class _Proof:
     model: ir.Model
     spec: ModelSpec
     generated: list[Outputs]  # of pictures 0, 1, .. in PyTorch
     report: ParityReport
+    seeds: tuple[int, ...]  # of golden pictures
     max_detections: int | None = None
     rules: Selection | None = None  # of a detector
     intermediates: Mapping[int, Outputs] = dataclasses.field(default_factory=dict)  # samples, by picture
@@ -163,8 +144,8 @@ def _prove(
     """Trace the network, and run the graph beside PyTorch on generated pictures and (M, H, W, C) images."""
     reference_name = _reference_name(network)
     on_step(f"running {reference_name}")
-    images = _others(network, settings) if given is None else given
-    draw = _drawing(network, settings)
+    images = others(network, settings) if given is None else given
+    draw = drawing(network, settings)
     seen: Read | None = None
     if network.task == "semantic":
         seeds = range(TRIED_PICTURES["semantic"])
@@ -186,13 +167,21 @@ def _prove(
         on_step("comparing with ONNX Runtime")
         frames = np.concatenate([draw(range(len(generated))), images])
         run = _opened(model, network, frames[0])
+        steady: Collection[int] = range(len(frames))
         found = run_all(run, frames, settings.batch)
         if not isinstance(program, InstanceProgram):
             report = compare(
                 reference, found, spec, tolerances=settings.tolerances, reference_name=reference_name
             )
             if reference_name != PYTORCH:
-                report = settled(report, program, reference, found, spec)
+                report, steady = settled(
+                    report,
+                    program,
+                    reference,
+                    found,
+                    spec,
+                    run_as_written=lambda: _as_written(model, frames, settings.batch),
+                )
                 report = proven_by(report, network, frames[0])
             if seen is not None:
                 report = with_meaning(report, seen, found, spec)
@@ -200,21 +189,21 @@ def _prove(
                     refuse_half_precision(network, frames[0])
                     check_own_error(network, seen, frames[0], settings.tolerances.relative_logit)
             on_step("comparing larger frames")
-            kept = _golden_seeds(generated)
+            kept = _golden_seeds(generated, steady)
             report, golden = prove_frames(report, _pytorch(program), run, spec, seeds=kept, images=given)
-            return _Proof(model, spec, generated, report, frames=golden)
+            return _Proof(model, spec, generated, report, kept, frames=golden)
         limit = settings.max_detections
         report = compare(reference, found, spec, tolerances=settings.tolerances, max_detections=limit)
         rules = rules_of(program, settings.size_hw)
         report = settle(report, prover(program, model, frames, settings, on_step))
-        kept = _golden_seeds(generated)
+        kept = _golden_seeds(generated, steady)
         repeats = settings.batch
         intermediates = {
             seed: golden_intermediates(program, np.repeat(draw((seed,)), repeats, axis=0)) for seed in kept
         }
         on_step("comparing larger frames")
         report, golden = prove_frames(report, _pytorch(program), run, spec, seeds=kept, images=given)
-        return _Proof(model, spec, generated, report, limit, rules, intermediates, golden)
+        return _Proof(model, spec, generated, report, kept, limit, rules, intermediates, golden)
 
 
 def _check_classes(program: Program, seen: Read | None, reference: list[Outputs], spec: ModelSpec) -> None:
@@ -237,6 +226,11 @@ def _opened(model: ir.Model, network: Network, frame: NDArray[Any]) -> Run:
     except EdgesegError:
         refuse_half_precision(network, frame)
         raise
+
+
+def _as_written(model: ir.Model, frames: NDArray[Any], batch: int) -> list[Outputs]:
+    """Run the graph, each node by itself."""
+    return list(run_all(open_run(_serialise(ir.to_proto(model)), as_written=True), frames, batch))
 
 
 def _run_on_pictures(program: Program, settings: Settings, draw: Draw) -> list[Outputs]:
@@ -273,14 +267,17 @@ def _pytorch(program: Program) -> Run:
     return run
 
 
-def _golden_seeds(generated: Sequence[Outputs]) -> tuple[int, ...]:
-    """Choose the pictures in which most was found; the first ones of a semantic network."""
-    best_first = sorted(range(len(generated)), key=lambda seed: -_detections(generated[seed]))
+def _golden_seeds(generated: Sequence[Outputs], steady: Collection[int]) -> tuple[int, ...]:
+    """Choose the steady pictures in which most was found; the first ones of a semantic network."""
+    best_first = sorted(
+        (seed for seed in range(len(generated)) if seed in steady),
+        key=lambda seed: -_detections(generated[seed]),
+    )
     return tuple(sorted(best_first[:GOLDEN_PICTURES]))
 
 
 def _golden(proof: _Proof, digest: str) -> Golden:
-    seeds = _golden_seeds(proof.generated)
+    seeds = proof.seeds
     names = OUTPUT_NAMES[proof.spec.output_kind]
     kept = [{name: proof.generated[seed][name] for name in names} for seed in seeds]
     intermediates = tuple(proof.intermediates[seed] for seed in seeds if proof.intermediates)

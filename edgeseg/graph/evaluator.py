@@ -45,7 +45,9 @@ def evaluate(
     Raises:
         ExportError: if the evaluator would take too long, or cannot compute an operator.
     """
-    if (seconds := estimated_seconds(fixed)) > MOST_S:
+    if math.isinf(seconds := estimated_seconds(fixed)):
+        raise ExportError("its sizes depend on the data, so that nothing tells how long it would take")
+    if seconds > MOST_S:
         raise ExportError(f"it would take about {seconds:.0f} s, {MOST_S:.0f} s are allowed")
     from onnx.reference import ReferenceEvaluator
 
@@ -61,7 +63,7 @@ def estimated_seconds(fixed: onnx.ModelProto) -> float:
     """Estimate how long the evaluator takes; infinite where shapes depend on the data."""
     from onnx import shape_inference
 
-    graph = shape_inference.infer_shapes(fixed).graph
+    graph = shape_inference.infer_shapes(fixed, data_prop=True).graph
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for value in (*graph.value_info, *graph.output, *graph.input):
         kind = value.type.tensor_type

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 PASSES_ON = ("Cast", "Identity", "Unsqueeze", "Transpose", "Squeeze", "Reshape")
 OF_UNIT = 1.5  # means and deviations of pixels in 0..1 are below it, those of 0..255 far above
+ONLY_MEASURE = ("Shape", "Size")  # read no pixels
 COLOURS = 3
 
 
@@ -52,7 +53,9 @@ def own_normalisation(proto: onnx.ModelProto, image: str) -> OwnNormalisation | 
     constants = _constants(proto)
     scale, shift, name, found = np.ones(1), np.zeros(1), image, False
     while True:
-        readers = [node for node in proto.graph.node if name in node.input]
+        readers = [
+            node for node in proto.graph.node if name in node.input and node.op_type not in ONLY_MEASURE
+        ]
         if len(readers) != 1 or not readers[0].output:
             break
         node = readers[0]

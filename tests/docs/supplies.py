@@ -16,6 +16,7 @@ from edgeseg.runtime.sources import open_source
 from edgeseg.scenes.pictures import picture
 from edgeseg.scenes.scene import generate
 from tests.docs.produced import FRAMES
+from tests.export.ready.ready_files import tiny, write_onnx
 
 CHECKPOINTS = Path(__file__).parents[2] / "edgeseg" / "demo" / "checkpoints"
 DETECTIONS = 10  # that the Mask R-CNN finds in the export's first picture; some 100 in the others
@@ -73,6 +74,10 @@ def _unet(_: Supplies, path: Path) -> None:
     from edgeseg.models.unet import UNet
 
     _save(UNet(num_classes=2, width=8), path)
+
+
+def _ready(_: Supplies, path: Path) -> None:
+    write_onnx(tiny(), path)
 
 
 def _deeplab(_: Supplies, path: Path) -> None:
@@ -159,6 +164,7 @@ MAKERS: dict[str, Callable[[Supplies, Path], None]] = {
     "unet-engine": _engine("unet.onnx"),
     "deeplab-engine": _engine("deeplab.onnx"),
     "maskrcnn-engine": _engine("maskrcnn.onnx"),
+    "ready.onnx": _ready,
     "nets/mine.py": _mine,
     "mine.safetensors": _mine_weights(),
     "wide.safetensors": _mine_weights(width=16),

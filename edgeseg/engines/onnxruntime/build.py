@@ -20,7 +20,7 @@ from edgeseg.engines.tuning import Measured
 from edgeseg.errors import EngineError
 from edgeseg.extras import require
 from edgeseg.graph.portable import PortableModel
-from edgeseg.graph.view import Layer
+from edgeseg.graph.view import Layer, subgraphs
 from edgeseg.manifest import Manifest
 
 MODEL_FILE = EngineOptions.model_file
@@ -31,6 +31,8 @@ _INT8 = {"QLinearConv": 3, "QGemm": 3, "QLinearMatMul": 3, "ConvInteger": 1, "Ma
 _FLOAT = ("Conv", "FusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul", "FusedMatMul")
 _WEIGHT_INPUT = _INT8 | dict.fromkeys(_FLOAT, 1)
 _ADDED = re.compile(r"^InsertedPrecisionFreeCast_|(\.fp16)?(_nchwc|_token_\d+|_quant)*$")
+DOUBLES_NAMES = ("GatherSliceToSplitFusion",)
+"""Optimisers that name outputs in the body of a loop as some around it: what is saved cannot be opened."""
 LOG_ERRORS_ONLY = 3  # ONNX Runtime warns that an optimised graph fits this machine only, which is its purpose
 
 
@@ -131,8 +133,12 @@ def _save_optimised(model: PortableModel, target: Path) -> None:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.optimized_model_filepath = str(target)
     options.log_severity_level = LOG_ERRORS_ONLY
+    has_bodies = any(True for node in model.model.graph for _ in subgraphs(node))
+    left_out = DOUBLES_NAMES if has_bodies else ()
     try:
-        ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        ort.InferenceSession(
+            data, options, providers=["CPUExecutionProvider"], disabled_optimizers=list(left_out)
+        )
     except Exception as error:  # ONNX Runtime raises classes of its own without a common base
         raise EngineError(f"ONNX Runtime refuses {model.name}: {_first_line(error)}") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from edgeseg.errors import UsageError
 from edgeseg.export.ready.network import ReadyNetwork
+from edgeseg.export.ready.rounding import without_ties
 from edgeseg.graph.detections import (
     COORDINATES,
     FIRST,
@@ -112,13 +113,19 @@ def settled(
     expected: Sequence[Outputs],
     found: Sequence[Outputs],
     spec: ModelSpec,
-) -> ParityReport:
-    """Say of a ready detector's proof what was assumed; other programs' reports stay as they are.
+    *,
+    run_as_written: Callable[[], Sequence[Outputs]],
+) -> tuple[ParityReport, frozenset[int]]:
+    """Judge a ready detector's graph again where it hangs on rounding, and say what was assumed of it.
 
     Detections of any score are compared where none is above the threshold: else nothing would be proven.
+    The reports of other programs stay as they are.
+
+    Returns:
+        The report, and the numbers of the images that it is of; see `without_ties`.
     """
     if not isinstance(program, ReadyDetector):
-        return report
+        return report, frozenset(range(len(expected)))
     notes = [FIRST_NOTE] if program.layout.assumed else []
     if not report.figures["detections"]:
         notes.append(
@@ -127,7 +134,8 @@ def settled(
         spec = dataclasses.replace(spec, thresholds=dataclasses.replace(spec.thresholds, score=0.0))
         limits, name = report.tolerances, report.reference
         report = compare(expected, found, spec, tolerances=limits, reference_name=name)
-    return dataclasses.replace(report, notes=(*report.notes, *notes))
+    report, steady = without_ties(report, expected, found, run_as_written, spec)
+    return dataclasses.replace(report, notes=(*report.notes, *notes)), steady
 
 
 def _check_first_label(tensors: Sequence[Tensor], layout: DetectionOutputs) -> None:

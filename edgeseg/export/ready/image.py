@@ -24,11 +24,15 @@ def check_image(image: GraphInput, network: Network, size_hw: tuple[int, int], b
     own_batch = image.along("N") if "N" in image.layout else 1
     if own_batch not in (None, batch):
         raise UsageError(f"the file takes {own_batch} images a run, not {batch}: say --batch {own_batch}")
-    channels = 1 if network.channel_order == "grey" else RGB_CHANNELS
-    if image.along("C") not in (None, channels):
+    channels = 1 if network.channel_order == "grey" else network.channels
+    own = image.along("C")
+    if own not in (None, channels):
+        say = "--channel-order grey" if own == 1 else "--channel-order rgb or bgr"
+        if own not in (1, RGB_CHANNELS):
+            say = f"--channels {own} --channel-order stored --mean M --std S, a number a channel"
         raise UsageError(
-            f"the file takes images of {image.along('C')} channels, and is to be given {channels} "
-            f"({network.channel_order}); --channel-order rgb and bgr are 3, grey is 1"
+            f"the file takes images of {own} channels, and is to be given {channels} "
+            f"({network.channel_order}): say {say}"
         )
     if image.dtype == "uint8" and network.unit_scale() != unit_scale(ZERO_MEAN_RGB, UNIT_STD_RGB, "never"):
         raise UsageError("it takes bytes, as cameras give them: leave out --mean, --std, --divide-by-255")

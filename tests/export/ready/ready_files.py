@@ -45,11 +45,13 @@ def write_onnx(
     opset: int = 18,
     channels: int = 3,
     batched: bool = True,
+    image: Any = None,
     **said: Any,
 ) -> Path:
     """Export by PyTorch's exporter of TorchScript, as most files that people have."""
     said = {"input_names": ["pixels"], "output_names": ["scores"], **said}
-    image = torch.zeros(*((1,) if batched else ()), channels, *SIZE_HW)
+    if image is None:
+        image = torch.zeros(*((1,) if batched else ()), channels, *SIZE_HW)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that this exporter is deprecated

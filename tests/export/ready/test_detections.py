@@ -10,12 +10,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from edgeseg.engines import build
 from edgeseg.errors import UsageError
 from edgeseg.export import export
 from edgeseg.export.exporter import Exported
 from edgeseg.graph.running import open_run
+from edgeseg.runtime import Segmenter
+from edgeseg.scenes.scene import generate
 from tests.export.ready.ready_files import SIZE_HW, write_onnx
-from tests.export.ready.small_detectors import FOUND, NAMES, Form, SmallDetector
+from tests.export.ready.small_detectors import FOUND, NAMES, Form, SmallDetector, torchvision_detector
 
 PIXELS = {"mean_rgb": (0.0, 0.0, 0.0), "std_rgb": (1.0, 1.0, 1.0), "channel_order": "rgb"}
 CLASSES = ("background", "a", "b", "c")
@@ -73,6 +76,42 @@ def test_objects_are_those_of_the_graph(tmp_path: Path, form: Form) -> None:
     np.testing.assert_array_equal(found["class_ids"], [1, 2, 3])
     within = masks if form == "detectron2" else sampled(masks, boxes, found["masks"].shape[-1])
     np.testing.assert_allclose(found["masks"], within, atol=1e-3)
+
+
+def test_what_torchvision_exports_finds_and_builds_what_torchvision_finds(tmp_path: Path) -> None:
+    """It has its pixels' arithmetic inside, and conditions and loops, whose sizes depend on what it finds."""
+    detector, size_hw = torchvision_detector(len(CLASSES)), (64, 64)
+    sizes = {"pixels": {1: "h", 2: "w"}, **{name: {0: "n"} for name in NAMES["torchvision"]}}
+    image = torch.rand(3, *size_hw)
+    path = write_onnx(
+        detector,
+        tmp_path / "ready.onnx",
+        opset=11,
+        image=[image],
+        output_names=NAMES["torchvision"],
+        dynamic_axes=sizes,
+    )
+    made = export(
+        str(path), tmp_path / "made.onnx", size_hw=size_hw, class_names=CLASSES, score_threshold=0.05
+    )
+    assert any("the arithmetic that ready.onnx begins with" in note for note in made.notes)
+    build(made.path, tmp_path / "engine", passes=False)
+    frame = generate(7, size_hw).image
+    with Segmenter.open(tmp_path / "engine") as segment:
+        result = segment(frame)
+    with torch.inference_mode():
+        image = torch.from_numpy(frame[..., ::-1].copy()).permute(2, 0, 1) / 255
+        own = {name: value.numpy() for name, value in detector([image])[0].items()}
+    kept = own["scores"] > 0.05
+    assert kept.sum() > 1
+    np.testing.assert_allclose(result.scores, own["scores"][kept], atol=1e-4)
+    np.testing.assert_allclose(result.boxes, own["boxes"][kept], atol=1e-2)
+    np.testing.assert_array_equal(result.class_ids, own["labels"][kept])
+    agreement = [
+        (mine == theirs).mean()
+        for mine, theirs in zip(result.masks, own["masks"][kept, 0] > 0.5, strict=True)
+    ]
+    assert min(agreement) > 0.98  # pasted masks, sampled once more within their boxes
 
 
 def test_labels_from_zero_are_known_by_what_is_found(tmp_path: Path) -> None:

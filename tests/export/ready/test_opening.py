@@ -36,6 +36,12 @@ def scores_of(path: Path, frame: np.ndarray) -> np.ndarray:
     return open_run(path)(frame[None])["logits"]
 
 
+def normalised(frame: np.ndarray) -> torch.Tensor:
+    """Bring a frame (H, W, 3) to what `PIXELS` say, (1, 3, H, W)."""
+    mean, std = (torch.tensor(PIXELS[name][::-1]).reshape(3, 1, 1) for name in ("mean_rgb", "std_rgb"))
+    return ((torch.from_numpy(frame).permute(2, 0, 1) / 255 - mean) / std)[None]
+
+
 def frame_of_noise() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (*SIZE_HW, 3), np.uint8)
 
@@ -47,10 +53,8 @@ def test_a_graph_of_any_opset_is_given_the_pixels_it_was_trained_on(tmp_path: Pa
     ready = write_onnx(module, tmp_path / "ready.onnx", opset=opset, **sizes)
     made = export(str(ready), tmp_path / "made.onnx", size_hw=SIZE_HW, **PIXELS)
     frame = frame_of_noise()
-    bgr = torch.from_numpy(frame).permute(2, 0, 1) / 255
-    mean, std = (torch.tensor(PIXELS[name][::-1]).reshape(3, 1, 1) for name in ("mean_rgb", "std_rgb"))
     with torch.inference_mode():
-        expected = module(((bgr - mean) / std)[None]).numpy()
+        expected = module(normalised(frame)).numpy()
     assert np.abs(scores_of(made.path, frame) - expected).max() < EXACT
     assert made.parity.reference == "the graph as it came, in ONNX Runtime"
     assert any("reference evaluator agrees" in note for note in made.parity.notes)
@@ -105,6 +109,82 @@ def test_probabilities_inside_the_graph_are_asked_about_and_read_as_such(tmp_pat
         export(str(ready), tmp_path / "made.onnx", size_hw=SIZE_HW)
     made = export(str(ready), tmp_path / "made.onnx", size_hw=SIZE_HW, head="softmax")
     assert made.spec.head.kind == "softmax"
+
+
+class Binary(nn.Module):
+    """One channel of foreground, as a probability."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.last = tiny(), nn.Conv2d(CLASSES, 1, 1)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Give (N, 1, h, w)."""
+        return self.last(self.body(image)).sigmoid()
+
+
+class Labels(nn.Module):
+    """The class of each pixel, at the image's size, whatever that is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = tiny()
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Give (N, H, W)."""
+        scores = self.body(image)
+        whole = nn.functional.interpolate(scores, size=image.shape[2:], mode="bilinear", align_corners=False)
+        return whole.argmax(dim=1)
+
+
+def test_one_channel_of_probabilities_is_foreground(tmp_path: Path) -> None:
+    module = Binary().eval()
+    ready = write_onnx(module, tmp_path / "ready.onnx", opset=13)
+    made = export(str(ready), tmp_path / "made.onnx", size_hw=SIZE_HW, head="sigmoid", **PIXELS)
+    assert made.spec.class_names == ("background", "class 1")
+    frame = frame_of_noise()
+    logits = scores_of(made.path, frame)[0]
+    with torch.inference_mode():
+        expected = module(normalised(frame))[0, 0].numpy() > 0.5
+    np.testing.assert_array_equal(logits.argmax(axis=0), expected)
+
+
+def test_labels_inside_the_graph_are_its_labels(tmp_path: Path) -> None:
+    """Sizes are free, so that the graph computes shapes; its weights lie in a file beside it."""
+    module = Labels().eval()
+    sizes = {"dynamic_axes": {"pixels": {0: "n", 2: "h", 3: "w"}, "scores": {0: "n", 1: "h", 2: "w"}}}
+    ready = write_onnx(module, tmp_path / "ready.onnx", opset=12, **sizes)
+    onnx.save(
+        onnx.load(ready),
+        ready,
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=0,
+    )
+    made = export(
+        str(ready), tmp_path / "made.onnx", size_hw=SIZE_HW, head="labels", num_classes=CLASSES, **PIXELS
+    )
+    frame = frame_of_noise()
+    with torch.inference_mode():
+        expected = module(normalised(frame)).numpy()
+    np.testing.assert_array_equal(open_run(made.path)(frame[None])["labels"], expected)
+
+
+def test_a_graph_of_more_channels_is_given_what_a_frame_holds(tmp_path: Path) -> None:
+    ready = write_onnx(tiny(5), tmp_path / "ready.onnx", channels=5)
+    with pytest.raises(UsageError, match=r"images of 5 channels.*say --channels 5 --channel-order stored"):
+        export(str(ready), tmp_path / "made.onnx", size_hw=SIZE_HW)
+    numbers = (0.5,) * 5
+    made = export(
+        str(ready),
+        tmp_path / "made.onnx",
+        size_hw=SIZE_HW,
+        channels=5,
+        channel_order="stored",
+        mean_rgb=numbers,
+        std_rgb=numbers,
+    )
+    assert made.spec.input.channels == 5
 
 
 @pytest.mark.parametrize("kind", ["TorchScript", "program"])
