@@ -102,7 +102,7 @@ CASES = tuple(
         architecture="deeplabv3_mobilenet_v3_large",
         written=written,
         write=partial(_write, save=save, dtype=DTYPES.get(written, torch.float32)),
-        expected="edgeseg:deeplabv3_mobilenet_v3_large",
+        expected="torchvision:deeplabv3_mobilenet_v3_large",
         size_hw=SIZE_HW,
     )
     for written, save in WRAPPINGS.items()

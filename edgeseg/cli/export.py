@@ -134,12 +134,12 @@ NORM_EPS_HELP = (
 @click.option(
     "--score-threshold",
     type=PROBABILITY,
-    default=0.5,
-    show_default=True,
-    help="Instances score more than this.",
+    help="Instances score more than this. Default: 0.5, if MODEL does not say it.",
 )
 @click.option(
-    "--max-detections", type=COUNT, default=100, show_default=True, help="Instances an image, at most."
+    "--max-detections",
+    type=COUNT,
+    help="Instances an image, at most. Default: 100, if MODEL does not say it.",
 )
 @click.option("--crf", "with_crf", is_flag=True, help="Refine in the graph, by a dense CRF.")
 @click.option(
@@ -213,8 +213,8 @@ def command(
     output_index: int | None,
     output_key: str | None,
     output_kind: Literal["labels", "logits"] | None,
-    score_threshold: float,
-    max_detections: int,
+    score_threshold: float | None,
+    max_detections: int | None,
     with_crf: bool,
     crf_stride: str | None,
     crf_parameters: tuple[tuple[str, float], ...],
@@ -288,6 +288,8 @@ def command(
         head=head,
         head_threshold=head_threshold,
         output=output_key if output_index is None else output_index,
+        score_threshold=score_threshold,
+        max_detections=max_detections,
         class_names=names,
         default_size_hw=size_hw,
     )
@@ -302,8 +304,8 @@ def command(
         lowering=lowering,
         output_kind=output_kind,
         batch=batch,
-        score_threshold=score_threshold,
-        max_detections=max_detections,
+        score_threshold=network.score_threshold,
+        max_detections=network.max_detections,
         class_names=names,
         num_classes=num_classes,
         checkpoint_sha256=opened.checkpoint_sha256,

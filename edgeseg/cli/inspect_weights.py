@@ -85,6 +85,7 @@ def _recognised(source: Source) -> dict[str, Any]:
         return {**said, "not_exported": one_line(str(error))}
     return {
         **said,
+        "unknown": [*best.unknown, *map(one_line, network.notes)],
         **({"class_names": list(network.class_names)} if network.class_names else {}),
         "task": network.task,
         **outline(network),

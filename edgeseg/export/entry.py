@@ -61,8 +61,8 @@ def export(
     output_kind: Literal["labels", "logits"] | None = None,
     lowering: Lowering = "onnx",
     batch: int = 1,
-    score_threshold: float = 0.5,
-    max_detections: int = 100,
+    score_threshold: float | None = None,
+    max_detections: int | None = None,
     crf: bool | CRFSpec = False,
     crf_stride: int | None = None,
     palette_rgb: Sequence[RGBColour] = (),
@@ -112,8 +112,8 @@ def export(
         output_kind: of semantic networks: `labels` at the input's size, or `logits` at the network's stride.
         lowering: of instance networks: `onnx` (RoiAlign and NonMaxSuppression) or `dense` (static shapes).
         batch: images an inference.
-        score_threshold: instances score more than this.
-        max_detections: instances an image, at most.
+        score_threshold: instances score more than this; 0.5 if MODEL does not say it.
+        max_detections: instances an image, at most; likewise 100.
         crf: refine a semantic network's logits in the graph; a `CRFSpec` says how.
         crf_stride: pixels per side of the CRF's cells, 4 or 8; by default what memory allows.
         palette_rgb: a colour (0..255) for each class; well separated ones by default.
@@ -170,6 +170,8 @@ def export(
         head=head,
         head_threshold=head_threshold,
         output=output_of,
+        score_threshold=score_threshold,
+        max_detections=max_detections,
         class_names=None if class_names is None else tuple(class_names),
         default_size_hw=size_hw,
     )
@@ -180,8 +182,8 @@ def export(
         lowering=lowering,
         output_kind=output_kind,
         batch=batch,
-        score_threshold=score_threshold,
-        max_detections=max_detections,
+        score_threshold=described.score_threshold,
+        max_detections=described.max_detections,
         class_names=None if class_names is None else tuple(class_names),
         num_classes=num_classes,
         checkpoint_sha256=opened.checkpoint_sha256,

@@ -31,7 +31,7 @@ def outline(network: Network) -> dict[str, Any]:
 
 def _outline(network: Network, size_hw: tuple[int, int]) -> dict[str, Any] | None:
     """List outputs and strides at a size; None if the network fails there."""
-    image = torch.zeros((1, *size_hw, 3), dtype=torch.uint8, device="meta")
+    image = torch.zeros((1, *size_hw, network.channels), dtype=torch.uint8, device="meta")
     try:
         program = copy.deepcopy(RawProgram(network)).to("meta")
         with torch.inference_mode():

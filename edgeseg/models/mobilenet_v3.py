@@ -1,4 +1,4 @@
-"""MobileNetV3-Large: turn an image into feature maps at strides 2 to 32, with few multiplications.
+"""MobileNetV3: turn an image into feature maps at strides 2 to 32, with few multiplications.
 
 Howard et al., "Searching for MobileNetV3", 2019. Its block is the *inverted residual*: a 1x1 convolution
 widens the map, a depthwise convolution (one kernel a channel) looks around, squeeze-and-excitation may weigh
@@ -8,8 +8,9 @@ torchvision's `features.*`, without that prefix and without the classifier.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -25,7 +26,7 @@ imagenet_batch_norm = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
 
 
 class Block(NamedTuple):
-    """One row of table 1 in the paper, at width 1."""
+    """One row of the paper's table 1 or 2, at width 1."""
 
     kernel: int
     expanded: int
@@ -53,7 +54,20 @@ LARGE = (
     Block(5, 960, 160, True, True, 1),
     Block(5, 960, 160, True, True, 1),
 )
-FIRST_DILATED = 12  # from this block on, the dilated network keeps stride 16
+SMALL = (
+    Block(3, 16, 16, True, False, 2),
+    Block(3, 72, 24, False, False, 2),
+    Block(3, 88, 24, False, False, 1),
+    Block(5, 96, 40, True, True, 2),
+    Block(5, 240, 40, True, True, 1),
+    Block(5, 240, 40, True, True, 1),
+    Block(5, 120, 48, True, True, 1),
+    Block(5, 144, 48, True, True, 1),
+    Block(5, 288, 96, True, True, 2),
+    Block(5, 576, 96, True, True, 1),
+    Block(5, 576, 96, True, True, 1),
+)
+DILATED_BLOCKS = 3  # the last ones: in them the dilated network keeps stride 16
 
 
 class ConvNormActivation(nn.Sequential):
@@ -147,42 +161,46 @@ class InvertedResidual(nn.Module):
         return x + y if self.has_shortcut else y
 
 
-class MobileNetV3Large(Backbone):
-    """The convolutions of MobileNetV3-Large, numbered 0 (stem) to 16 (last 1x1) as in torchvision.
+class MobileNetV3(Backbone):
+    """The convolutions of a MobileNetV3, numbered from 0 (stem) to the last 1x1 as in torchvision.
 
     Returns the maps torchvision calls stages: after the stem, after each block that halves the map, and after
-    the last convolution; with their channels at width 1: 16, 24, 40, 80, 160, 960.
+    the last convolution.
 
     Args:
+        rows: of the paper's table.
         width: multiplies every width of the paper's table; results are rounded to multiples of 8.
         dilated: keep stride 16 in the last three blocks and dilate them, for DeepLab.
         norm_layer: makes the normalisation after each convolution.
+        in_channels: of the image.
     """
 
     def __init__(
         self,
+        rows: Sequence[Block],
         *,
         width: float = 1.0,
         dilated: bool = False,
         norm_layer: NormLayer = imagenet_batch_norm,
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
-        in_channels, stride = round_channels(STEM_CHANNELS * width), 2
+        before, stride = round_channels(STEM_CHANNELS * width), 2
         layers: list[nn.Module] = [
-            ConvNormActivation(3, in_channels, 3, norm_layer, nn.Hardswish, stride=stride)
+            ConvNormActivation(in_channels, before, 3, norm_layer, nn.Hardswish, stride=stride)
         ]
-        stages = [(0, in_channels, stride)]  # (index of the layer, channels, stride) of every returned map
-        for index, row in enumerate(LARGE):
-            dilation = 2 if dilated and index >= FIRST_DILATED else 1
+        stages = [(0, before, stride)]  # (index of the layer, channels, stride) of every returned map
+        for index, row in enumerate(rows):
+            dilation = 2 if dilated and index >= len(rows) - DILATED_BLOCKS else 1
             layers.append(
-                InvertedResidual(in_channels, row, width=width, dilation=dilation, norm_layer=norm_layer)
+                InvertedResidual(before, row, width=width, dilation=dilation, norm_layer=norm_layer)
             )
-            in_channels = round_channels(row.out * width)
+            before = round_channels(row.out * width)
             if row.stride > 1:
                 stride *= row.stride if dilation == 1 else 1
-                stages.append((len(layers) - 1, in_channels, stride))
-        out_channels = LAST_EXPANSION * in_channels
-        layers.append(ConvNormActivation(in_channels, out_channels, 1, norm_layer, nn.Hardswish))
+                stages.append((len(layers) - 1, before, stride))
+        out_channels = LAST_EXPANSION * before
+        layers.append(ConvNormActivation(before, out_channels, 1, norm_layer, nn.Hardswish))
         stages.append((len(layers) - 1, out_channels, stride))
 
         for index, layer in enumerate(layers):
@@ -193,7 +211,7 @@ class MobileNetV3Large(Backbone):
         initialise_convolutions(self)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Turn a normalised image (N, 3, H, W) into six maps, at `strides` 2, 4, 8, 16, 32, 32."""
+        """Turn a normalised image (N, in_channels, H, W) into a map a stage, at `strides`."""
         maps: list[Tensor] = []
         x = image
         for index, layer in enumerate(self.children()):
@@ -201,6 +219,20 @@ class MobileNetV3Large(Backbone):
             if index in self.stage_indices:
                 maps.append(x)
         return tuple(maps)
+
+
+class MobileNetV3Large(MobileNetV3):
+    """MobileNetV3-Large; its maps have 16, 24, 40, 80, 160 and 960 channels at width 1."""
+
+    def __init__(self, **parameters: Any) -> None:
+        super().__init__(LARGE, **parameters)
+
+
+class MobileNetV3Small(MobileNetV3):
+    """MobileNetV3-Small; its maps have 16, 16, 24, 40, 96 and 576 channels at width 1."""
+
+    def __init__(self, **parameters: Any) -> None:
+        super().__init__(SMALL, **parameters)
 
 
 def round_channels(channels: float) -> int:

@@ -120,6 +120,7 @@ class ResNet(Backbone):
         norm_layer: makes the normalisation after each convolution.
         deep_stem: three 3x3 convolutions in the place of the first, of 7x7 ("ResNet-C", He et al., "Bag of
             Tricks", 2018); they are called `stem`, as in mmsegmentation.
+        in_channels: of the image.
         block_parameters: further arguments of every `Bottleneck`, such as `groups`.
     """
 
@@ -133,15 +134,16 @@ class ResNet(Backbone):
         replace_stride_with_dilation: Sequence[bool] = (False, False, False),
         norm_layer: NormLayer = nn.BatchNorm2d,
         deep_stem: bool = False,
+        in_channels: int = 3,
         **block_parameters: Any,
     ) -> None:
         super().__init__()
         make_block: Callable[..., nn.Module] = partial(block, norm_layer=norm_layer, **block_parameters)
         self.deep_stem = deep_stem
         if deep_stem:
-            self.stem = _deep_stem(width, norm_layer)
+            self.stem = _deep_stem(in_channels, width, norm_layer)
         else:
-            self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
+            self.conv1 = nn.Conv2d(in_channels, width, 7, stride=2, padding=3, bias=False)
             self.bn1 = norm_layer(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
@@ -149,7 +151,7 @@ class ResNet(Backbone):
         stages: list[nn.Module] = []
         channels: list[int] = []
         strides: list[int] = []
-        in_channels, total_stride, dilation = width, STEM_STRIDE, 1
+        total_stride, dilation = STEM_STRIDE, 1
         keep_resolution = (False, *replace_stride_with_dilation)
         for i, (blocks, stride, dilate) in enumerate(
             zip(layers, STAGE_STRIDES, keep_resolution, strict=True)
@@ -160,14 +162,13 @@ class ResNet(Backbone):
             if dilate:
                 dilation *= stride
             first_stride = 1 if dilate else stride
-            first = make_block(in_channels, stage_width, stride=first_stride, dilation=first_dilation)
-            in_channels = stage_width * block.expansion
-            rest = [
-                make_block(in_channels, stage_width, stride=1, dilation=dilation) for _ in range(blocks - 1)
-            ]
+            before = channels[-1] if channels else width
+            first = make_block(before, stage_width, stride=first_stride, dilation=first_dilation)
+            after = stage_width * block.expansion
+            rest = [make_block(after, stage_width, stride=1, dilation=dilation) for _ in range(blocks - 1)]
             total_stride *= first_stride
             stages.append(nn.Sequential(first, *rest))
-            channels.append(in_channels)
+            channels.append(after)
             strides.append(total_stride)
 
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
@@ -176,7 +177,7 @@ class ResNet(Backbone):
         initialise_convolutions(self)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Turn a normalised image (N, 3, H, W) into the maps C2, C3, C4, C5."""
+        """Turn a normalised image (N, in_channels, H, W) into the maps C2, C3, C4, C5."""
         x = self.stem(image) if self.deep_stem else self.relu(self.bn1(self.conv1(image)))
         x = self.maxpool(x)  # (N, width, H/4, W/4)
         c2 = self.layer1(x)
@@ -192,10 +193,10 @@ resnet50 = partial(ResNet, Bottleneck, (3, 4, 6, 3))
 resnet101 = partial(ResNet, Bottleneck, (3, 4, 23, 3))
 
 
-def _deep_stem(width: int, norm_layer: NormLayer) -> nn.Sequential:
+def _deep_stem(in_channels: int, width: int, norm_layer: NormLayer) -> nn.Sequential:
     layers: list[nn.Module] = []
     narrow = width // 2
-    for c_in, c_out, stride in ((3, narrow, 2), (narrow, narrow, 1), (narrow, width, 1)):
+    for c_in, c_out, stride in ((in_channels, narrow, 2), (narrow, narrow, 1), (narrow, width, 1)):
         layers += [_conv3x3(c_in, c_out, stride, 1), norm_layer(c_out), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 

@@ -60,6 +60,7 @@ TORCHVISION_COCO_V1_SHA256 = "bf2d0c1e"
 """How the hash of torchvision's published `maskrcnn_resnet50_fpn` weights begins, as in their file name."""
 TORCHVISION_COCO_V2_SHA256 = "73cbd019"
 """Of `maskrcnn_resnet50_fpn_v2`, likewise."""
+TORCHVISION_COCO_SHA256 = (TORCHVISION_COCO_V1_SHA256, TORCHVISION_COCO_V2_SHA256)
 
 
 DESCRIBED: Mapping[str, str] = {
@@ -117,6 +118,8 @@ class Network:
         head: what a semantic module's output means, see `spec.HeadSpec`; None lets its values decide.
         head_threshold: probability above which a pixel is foreground, or belongs to a class that may overlap.
         output: which of several outputs counts, by its number or key; see `network_outputs.choose`.
+        score_threshold: instances score more than this.
+        max_detections: instances an image, at most.
         said: for a field of these, who says its value, in words that a user reads, such as
             `preprocessor_config.json`; what is not among them is assumed.
         notes: what a user should know of how the weights were loaded, a sentence each.
@@ -144,6 +147,8 @@ class Network:
     head: Head | None = None
     head_threshold: float = 0.5
     output: int | str | None = None
+    score_threshold: float = 0.5
+    max_detections: int = 100
     said: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -387,9 +392,8 @@ def has_unsaid_anchors(name: str, *, sha256: str) -> bool:
             they say.
         sha256: of the weights' file; published weights have torchvision's anchors.
     """
-    published = (TORCHVISION_COCO_V1_SHA256, TORCHVISION_COCO_V2_SHA256)
     theirs = name in _KINDS and is_detector(name) and name != DEMO_DETECTOR
-    return theirs and not sha256.startswith(published)
+    return theirs and not sha256.startswith(TORCHVISION_COCO_SHA256)
 
 
 def may_need_norm_eps(name: str, weights: Mapping[str, Tensor], *, sha256: str) -> bool:

@@ -12,8 +12,10 @@ from torch import nn
 from edgeseg.cli.export import command
 from edgeseg.errors import UsageError
 from edgeseg.export import export
+from edgeseg.export.entry import describe
 from edgeseg.graph.portable import PortableModel
 from edgeseg.models.unet import UNet
+from edgeseg.models.zoo import Network
 from edgeseg.spec import CRFSpec
 
 SIZE_HW = (32, 48)
@@ -85,3 +87,11 @@ def test_what_cannot_be_is_refused(said: dict[str, object], why: str, tmp_path: 
     with pytest.raises(UsageError, match=why):
         export(nn.Conv2d(3, 2, 1), tmp_path / "model.onnx", **said)
     assert not (tmp_path / "model.onnx").exists()
+
+
+def test_limits_of_instances_are_the_networks_where_nobody_says_others() -> None:
+    network = Network(nn.Identity(), "instance", score_threshold=0.3, max_detections=7)
+    kept = describe(network, score_threshold=None, max_detections=None)
+    assert (kept.score_threshold, kept.max_detections) == (0.3, 7)
+    said = describe(network, score_threshold=0.6, max_detections=9)
+    assert (said.score_threshold, said.max_detections) == (0.6, 9)

@@ -94,7 +94,7 @@ def fitted_network(
     if num_classes is not None:
         chosen["num_classes"] = num_classes
     if place in zoo.names():
-        _refuse_huge(place, chosen, checkpoint.weights, str(path))
+        refuse_huge(shapes_of(place, chosen, str(path)), checkpoint.weights, str(path), place)
     network = zoo.create(place, **chosen)
     notes = load_weights(network.module, checkpoint.weights, source=str(path), name=name, prefix=prefix)
     if averages:
@@ -169,6 +169,19 @@ def load_weights(
     return _notes(match, source)
 
 
+def refuse_huge(wanted: Mapping[str, Tensor], weights: Mapping[str, Tensor], source: str, name: str) -> None:
+    """Refuse a network that is far larger than the weights whose shapes it was made to.
+
+    Args:
+        wanted: its state dict, without memory.
+        weights: tensors by name.
+        source: where they are from, for messages.
+        name: of the network, for messages.
+    """
+    needed, held = (sum(tensor.numel() for tensor in tensors.values()) for tensors in (wanted, weights))
+    refuse_above("bytes", FLOAT_BYTES * (needed - held), f"{source}, as {name},", CheckpointError)
+
+
 def _refuse_rivals(match: Match, source: str) -> None:
     if match.rivals:
         names = " and ".join(_quoted(prefix) for prefix in (match.prefix, *match.rivals))
@@ -220,15 +233,6 @@ def _grouped(names: Sequence[str], prefix: str) -> str:
     texts = [f"{first}.* ({len(of)})" if len(of) > 1 else of[0] for first, of in groups.items()]
     more = len(texts) - SHOWN_GROUPS
     return ", ".join(texts[:SHOWN_GROUPS]) + (f" and {more} more" if more > 0 else "")
-
-
-def _refuse_huge(
-    name: str, parameters: Mapping[str, Any], weights: Mapping[str, Tensor], source: str
-) -> None:
-    """Refuse parameters that make a network far larger than the weights they were read from."""
-    wanted = sum(tensor.numel() for tensor in shapes_of(name, parameters, source).values())
-    held = sum(tensor.numel() for tensor in weights.values())
-    refuse_above("bytes", FLOAT_BYTES * (wanted - held), f"{source}, as {name},", CheckpointError)
 
 
 def _fits(found: Tensor, wanted: Tensor) -> bool:

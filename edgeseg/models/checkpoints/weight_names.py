@@ -69,6 +69,13 @@ def _spellings(name: str) -> tuple[str, ...]:
     return (plain, *(pattern.sub(new, plain) for pattern, new in RENAMED if pattern.search(plain)))
 
 
+def today_spelled(name: str) -> str:
+    """Spell a name of the first versions of torchvision's detectors as today's do; others stay."""
+    for pattern, spelling in RENAMED:
+        name = pattern.sub(spelling, name)
+    return name
+
+
 def is_average(part: str) -> bool:
     """Tell whether a part of a name is what scripts call the moving average of the weights."""
     return part in AVERAGES or AVERAGE_WORD.search(part) is not None

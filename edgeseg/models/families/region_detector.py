@@ -16,9 +16,10 @@ from torch import Tensor
 
 from edgeseg.errors import CheckpointError, name_a_few
 from edgeseg.models.conventions import Conventions
+from edgeseg.models.families.resnet_weights import numbered, resnet_form
 from edgeseg.models.fpn import BackboneWithFPN
 from edgeseg.models.mask_rcnn import MaskRCNN
-from edgeseg.models.resnet import STEM_WIDTH, BasicBlock, Bottleneck, ResNet
+from edgeseg.models.resnet import ResNet
 
 BODY = "backbone.body."
 CLASS_LOGITS, BOX_DELTAS = "roi_heads.box_predictor.cls_score", "roi_heads.box_predictor.bbox_pred"
@@ -26,13 +27,6 @@ MASK_LOGITS = "roi_heads.mask_predictor.mask_fcn_logits"
 OBJECTNESS, ANCHOR_DELTAS = "rpn.head.cls_logits", "rpn.head.bbox_pred"
 BOX_SIDES = 4
 PARTS = ("weight", "bias")
-BACKBONES: Mapping[tuple[bool, tuple[int, ...]], int] = {
-    (False, (2, 2, 2, 2)): 18,
-    (False, (3, 4, 6, 3)): 34,
-    (True, (3, 4, 6, 3)): 50,
-    (True, (3, 4, 23, 3)): 101,
-    (True, (3, 8, 36, 3)): 152,
-}
 
 
 def renamed(weights: Mapping[str, Tensor], rules: Sequence[tuple[re.Pattern[str], str]]) -> dict[str, Tensor]:
@@ -124,35 +118,22 @@ def resnet_of(weights: Mapping[str, Tensor], *, stride_in_1x1: bool) -> ResNet:
     Raises:
         CheckpointError: if they are of no such backbone.
     """
-    layers = _blocks(weights)
-    stem, middle = weights.get(f"{BODY}conv1.weight"), weights.get(f"{BODY}layer1.0.conv2.weight")
-    if stem is None or middle is None or 0 in layers or stem.ndim != BOX_SIDES or middle.ndim != BOX_SIDES:
+    form = resnet_form(weights, BODY)
+    if form is None:
         raise CheckpointError(
             "the backbone is no ResNet with a 7x7 stem, and no ResNeXt; export such a network by a function "
             "of your own: edgeseg export file.py:function"
         )
-    width, (inner, of_group) = stem.shape[0], middle.shape[:2]
-    if not _is_bottleneck(weights):
-        return ResNet(BasicBlock, layers, width=width)
-    groups = inner // of_group
-    return ResNet(
-        Bottleneck,
-        layers,
-        width=width,
-        groups=groups,
-        width_per_group=inner * STEM_WIDTH // (groups * width),
-        stride_in_1x1=stride_in_1x1,
-    )
+    return form.make(stride_in_1x1=stride_in_1x1)
 
 
 def backbone_name(weights: Mapping[str, Tensor]) -> str:
     """Name the backbone, such as `ResNet-50` or `ResNeXt-101 32x8d`."""
-    layers = _blocks(weights)
-    depth = BACKBONES.get((_is_bottleneck(weights), tuple(layers)), sum(layers))
-    middle = weights.get(f"{BODY}layer1.0.conv2.weight")
-    if middle is None or middle.ndim != BOX_SIDES or middle.shape[0] == middle.shape[1]:
-        return f"ResNet-{depth}"
-    return f"ResNeXt-{depth} {middle.shape[0] // middle.shape[1]}x{middle.shape[1]}d"
+    form = resnet_form(weights, BODY)
+    if form is None:
+        return "unknown"
+    depth = form.depth or sum(form.blocks)
+    return f"ResNet-{depth}" if form.groups == 1 else f"ResNeXt-{depth} {form.groups}x{form.width_per_group}d"
 
 
 def mask_rcnn_of(
@@ -168,28 +149,14 @@ def mask_rcnn_of(
     channels = weights["backbone.fpn.inner_blocks.0.0.weight"].shape[0]
     vector, pooled = weights["roi_heads.box_head.fc6.weight"].shape
     hidden = weights["roi_heads.mask_predictor.conv5_mask.weight"].shape[1]
-    masks = _numbered(weights, r"roi_heads\.mask_head\.(\d+)\.0\.weight")
+    masks = numbered(weights, r"roi_heads\.mask_head\.(\d+)\.0\.weight")
     shown = {
         "representation_size": vector,
         "box_grid": round((pooled / channels) ** 0.5),
         "mask_channels": [weights[f"roi_heads.mask_head.{i}.0.weight"].shape[0] for i in range(masks)],
         "mask_hidden_channels": hidden,
-        "rpn_conv_depth": _numbered(weights, r"rpn\.head\.conv\.(\d+)\.0\.weight"),
+        "rpn_conv_depth": numbered(weights, r"rpn\.head\.conv\.(\d+)\.0\.weight"),
     }
     backbone = BackboneWithFPN(resnet_of(weights, stride_in_1x1=stride_in_1x1), channels)
     classes = len(weights[f"{CLASS_LOGITS}.weight"])
     return MaskRCNN(backbone, classes, conventions=conventions, **{**shown, **parameters})
-
-
-def _blocks(weights: Mapping[str, Tensor]) -> list[int]:
-    """Count the blocks of each stage."""
-    return [_numbered(weights, rf"backbone\.body\.layer{i}\.(\d+)\.conv1\.weight") for i in range(1, 5)]
-
-
-def _is_bottleneck(weights: Mapping[str, Tensor]) -> bool:
-    return f"{BODY}layer1.0.conv3.weight" in weights
-
-
-def _numbered(weights: Mapping[str, Tensor], pattern: str) -> int:
-    """Count the names of a form, which has a number."""
-    return len({match[1] for name in weights if (match := re.fullmatch(pattern, name))})

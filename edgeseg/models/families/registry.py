@@ -17,6 +17,7 @@ from edgeseg.models.families.monai.monai import Monai
 from edgeseg.models.families.nnunet.nnunet import NnUNet
 from edgeseg.models.families.settings_form import read_as_written_by
 from edgeseg.models.families.smp.family import Smp
+from edgeseg.models.families.torchvision.family import Torchvision
 
 FAMILIES: tuple[Family, ...] = (
     Detectron2(),
@@ -27,6 +28,7 @@ FAMILIES: tuple[Family, ...] = (
     Monai(),
     MMSeg(),
     Milesial(),
+    Torchvision(),
     EdgesegZoo(),
 )
 """In the order in which they are asked; the first of the surest wins."""

@@ -1,0 +1,1 @@
+"""torchvision's semantic networks and Mask R-CNN, made of edgeseg's own parts, without the library."""
