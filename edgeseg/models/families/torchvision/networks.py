@@ -109,9 +109,18 @@ def semantic_network(
         default_size_hw=SEMANTIC_SIZE_HW,
         head="logits",
         said={"default_size_hw": REFERENCES},
-        notes=tuple(notes),
+        notes=(*notes, *(() if form.is_published else _unseen_notes(form, own, model))),
     )
     return _with_pixels(network, form.body.in_channels, given, source, REFERENCES)
+
+
+def _unseen_notes(form: SemanticForm, said_own: Mapping[str, Any], model: str) -> list[str]:
+    """Say what weights of a network that no function of torchvision's makes do not show."""
+    return [
+        f"weights do not show {name}, which is taken for {value}; else say {model}?{name}=..."
+        for name, value in form.usual.items()
+        if name not in said_own
+    ]
 
 
 def _norm_eps(

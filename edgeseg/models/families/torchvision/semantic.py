@@ -35,7 +35,8 @@ FUNCTIONS = (
 """torchvision's; on other backbones its class is named."""
 
 CLASSES: Mapping[str, str] = {DEEPLAB: "DeepLabV3", FCN_HEAD: "FCN", LRASPP_HEAD: "LRASPP"}
-DILATION, RATES = "replace_stride_with_dilation", "atrous_rates"
+DILATION, DILATED, RATES = "replace_stride_with_dilation", "dilated", "atrous_rates"
+NEVER_DILATED = ("resnet18", "resnet34")  # torchvision dilates bottlenecks alone
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,19 @@ class SemanticForm:
         return function if function in FUNCTIONS else CLASSES[self.kind]
 
     @property
+    def is_published(self) -> bool:
+        """Tell whether a function of torchvision's makes it, of which all is known."""
+        return self.architecture in FUNCTIONS
+
+    @property
     def usual(self) -> dict[str, Any]:
         """Give torchvision's values of what weights do not show, by its names."""
-        dilation = {DILATION: DILATED_STAGES[8]} if self.body.is_resnet else {}
-        return {**dilation, **({RATES: ATROUS_RATES_STRIDE_8} if self.kind == DEEPLAB else {})}
+        found: dict[str, Any] = {RATES: ATROUS_RATES_STRIDE_8} if self.kind == DEEPLAB else {}
+        if self.body.is_resnet:
+            found[DILATION] = DILATED_STAGES[32 if self.body.name in NEVER_DILATED else 8]
+        elif self.body.name.startswith("mobilenet_v3"):
+            found[DILATED] = True
+        return found
 
     def make(self, norm_eps: float | None, **parameters: Any) -> nn.Module:
         """Make the network; the parameters are those of `usual`.
@@ -76,14 +86,8 @@ class SemanticForm:
         if chosen.keys() - self.usual.keys():
             raise UsageError(f"{self.architecture} takes {', '.join(self.usual) or 'no such arguments'}")
         norm = {} if norm_eps is None else {"norm_layer": partial(nn.BatchNorm2d, eps=norm_eps)}
-        dilated: dict[str, Any] = (
-            {DILATION: chosen[DILATION]}
-            if self.body.is_resnet
-            else {"dilated": True}
-            if self.body.name.startswith("mobilenet_v3")
-            else {}
-        )
-        backbone = self.body.make(**norm, **dilated)
+        dilation = {name: chosen[name] for name in (DILATION, DILATED) if name in chosen}
+        backbone = self.body.make(**norm, **dilation)
         if self.kind == DEEPLAB:
             rates = chosen[RATES]
             return DeepLabV3(backbone, self.num_classes, rates=rates, aspp_channels=self.head_channels)

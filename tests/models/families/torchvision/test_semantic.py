@@ -10,7 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import segmentation
+from torchvision.models import resnet18, segmentation
+from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.segmentation.fcn import FCNHead
 
 from edgeseg.errors import CheckpointError, UsageError
@@ -133,6 +134,17 @@ def test_a_changed_stride_and_rates_are_taken(tmp_path: Path) -> None:
         view[0].dilation = view[0].padding = (rate, rate)
     said = "replace_stride_with_dilation=(False,False,False)&atrous_rates=(2,4,6)"
     _assert_same_logits(_opened(network, tmp_path, f"torchvision:deeplabv3_resnet50?{said}"), network)
+
+
+def test_a_backbone_that_no_function_takes_is_made_and_what_is_assumed_named(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    body = IntermediateLayerGetter(resnet18(weights=None), {"layer4": "out"})
+    network = segmentation.FCN(body, FCNHead(512, CLASSES))
+    randomise_batch_norm(network)
+    opened = _opened(network.eval(), tmp_path)
+    assert (opened.recognised.model, opened.recognised.backbone) == ("torchvision:FCN", "resnet18")
+    assert any("do not show replace_stride_with_dilation" in note for note in opened.notes)
+    _assert_same_logits(opened, network)
 
 
 def test_what_does_not_fit_is_refused_with_what_it_is(tmp_path: Path) -> None:
