@@ -133,7 +133,9 @@ def backbone_name(weights: Mapping[str, Tensor]) -> str:
     if form is None:
         return "unknown"
     depth = form.depth or sum(form.blocks)
-    return f"ResNet-{depth}" if form.groups == 1 else f"ResNeXt-{depth} {form.groups}x{form.width_per_group}d"
+    if form.groups == 1:
+        return f"ResNet-{depth}"
+    return f"ResNeXt-{depth} {form.groups}x{form.group_channels}d"
 
 
 def mask_rcnn_of(

@@ -49,6 +49,11 @@ class ResNetForm:
         """Layers, as networks are named by them; None if no known one has such stages."""
         return DEPTHS.get((self.bottleneck, self.blocks))
 
+    @property
+    def group_channels(self) -> int:
+        """Count a group's channels in the first stage."""
+        return self.width_per_group * self.width // STEM_WIDTH
+
     def make(self, **parameters: Any) -> ResNet:
         """Make the network; what shapes do not show are parameters of `ResNet` and its blocks."""
         if not self.bottleneck:

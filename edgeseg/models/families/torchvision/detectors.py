@@ -132,7 +132,7 @@ def detector_form(weights: Mapping[str, Tensor], source: str) -> DetectorForm | 
             anchors=len(weights[OBJECTNESS]),
             parameters=_heads(weights, laterals[0][0]),
         )
-    except (KeyError, ValueError, TypeError, IndexError) as error:
+    except (KeyError, ValueError, TypeError, IndexError, ZeroDivisionError) as error:
         raise CheckpointError(
             f"{source} is a detector by torchvision's names, with weights that are none of its Mask R-CNN "
             f"({error}); {OWN_FUNCTION}"
@@ -147,6 +147,8 @@ def _heads(weights: Mapping[str, Tensor], channels: int) -> dict[str, Any]:
     linear = weights[f"{BOX_HEAD}{convolutions + 1}.weight" if boxes else f"{BOX_HEAD}fc6.weight"]
     vector, pooled = linear.shape
     masks = numbered(weights, r"roi_heads\.mask_head\.(\d+)\.0\.weight")
+    if not masks:
+        raise ValueError("no convolutions in the mask head")
     return {
         "rpn_conv_depth": numbered(weights, r"rpn\.head\.conv\.(\d+)\.0\.weight"),
         "box_conv_channels": boxes,

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from edgeseg.errors import UsageError, shown
+from edgeseg.errors import EdgesegError, UsageError, one_line
 from edgeseg.label_sets.coco import COCO
 from edgeseg.label_sets.voc import VOC
 from edgeseg.models.checkpoints.loading import load_weights, refuse_huge
@@ -98,10 +98,7 @@ def semantic_network(
     said.check_names(given, (*form.usual, said.MEAN, said.STD, said.EPS), model)
     eps = said.norm_eps(given)
     own = {name: given[name] for name in form.usual if name in given}
-    try:
-        module, notes = _loaded(lambda: form.make(eps, **own), source, weights, model)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{model} cannot be made with {shown(own)}: {error}") from error
+    module, notes = _loaded(lambda: form.make(eps, **own), source, weights, model)
     network = Network(
         module,
         "semantic",
@@ -142,8 +139,13 @@ def _loaded(
     make: Callable[[], Made], source: Source, weights: Mapping[str, Tensor], model: str
 ) -> tuple[Made, list[str]]:
     """Make a network with its weights, once it is known not to be far larger than these."""
-    with torch.device("meta"):
-        wanted = make().state_dict()
+    try:
+        with torch.device("meta"):
+            wanted = make().state_dict()
+    except EdgesegError:
+        raise
+    except Exception as error:  # shapes and arguments may be anything
+        raise UsageError(f"{model} cannot be made for {source.path}: {one_line(str(error))}") from error
     refuse_huge(wanted, weights, str(source.path), model)
     module = make()
     notes = load_weights(module, weights, source=str(source.path), name=model)

@@ -153,5 +153,7 @@ def test_what_does_not_fit_is_refused_with_what_it_is(tmp_path: Path) -> None:
         _opened(network, tmp_path, "torchvision:fcn_resnet50")
     with pytest.raises(UsageError, match="has no argument 'min_size'"):
         _opened(network, tmp_path, "torchvision?min_size=480")
+    with pytest.raises(UsageError, match="cannot be made"):
+        _opened(_network("fcn_resnet50"), tmp_path, "torchvision?replace_stride_with_dilation=3")
     with pytest.raises(UsageError, match="--num-classes 5: the weights have 3 classes"):
         open_source("torchvision", read_source(tmp_path / "w.pth"), num_classes=5)
