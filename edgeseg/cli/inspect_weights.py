@@ -109,6 +109,8 @@ def _preprocessing(network: Network) -> dict[str, str]:
     elif network.pad_rgb is None:  # the mean
         said["pad_rgb"] = network.said.get("pad_rgb", NOBODY)
         shown["pad_rgb"] = str(network.padding())
+    if network.class_names is not None:
+        shown["class_names"] = f"{len(network.class_names)} names"
     if network.default_size_hw is not None:
         shown["default_size_hw"] = "x".join(map(str, network.default_size_hw))
     words = {**DESCRIBED, "mean_rgb": "pixels"}

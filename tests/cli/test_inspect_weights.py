@@ -110,6 +110,7 @@ def test_a_checkpoint_of_mmdetection_says_what_it_is_and_how_to_export_it(
     assert (found["family"], found["architecture"], found["sure"]) == ("mmdet", "MaskRCNN", "certain")
     assert found["class_names"] == ["background", "crack", "spall", "rust"]
     assert found["strides"] == [4, 8, 16, 32, 64]
+    assert found["preprocessing"]["class names"] == "4 names (said by the classes in the checkpoint's meta)"
     assert found["preprocessing"]["channel order"] == "rgb (said by MMDetection's defaults)"
     assert _exports(found, "64x96")
 

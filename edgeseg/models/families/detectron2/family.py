@@ -159,7 +159,7 @@ def _described(source: Source, architecture: str) -> Recognised:
         anchors, said["anchors"] = settings.anchors(config, weights)
         parameters.update(anchors)
         if classes == len(COCO_OBJECTS):
-            said["class_names"] = "80 classes, which are taken for COCO's"
+            said["class_names"] = "edgeseg, which takes 80 classes for COCO's"
             unknown.append(COCO_TAKEN)
         if any(name.startswith(SEMANTIC_HEAD) for name in weights):
             unknown.append(

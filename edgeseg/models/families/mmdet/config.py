@@ -19,6 +19,8 @@ CONFIG, CLASSES = "the config in the checkpoint's meta", "the classes in the che
 DEFAULT = "MMDetection's defaults"
 CONFIG_KEYS = ("cfg", "config")  # of version 3, of version 2
 MEAN_RGB, STD_RGB = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+UNIT_STD = (1.0, 1.0, 1.0)  # of BGR pixels, as MSRA's caffe weights take them
+CAFFE2_RESNEXT = " 32x8d"  # such a ResNeXt, which began as caffe2's, takes BGR pixels
 IMAGE_SCALE = (1333, 800)  # pixels
 BOX_DEVIATIONS, ANCHOR_DEVIATIONS = (0.1, 0.1, 0.2, 0.2), (1.0, 1.0, 1.0, 1.0)
 NO_MEANS = (0.0, 0.0, 0.0, 0.0)
@@ -69,19 +71,27 @@ def classes_of(configs: Mapping[str, Any]) -> tuple[str, ...] | None:
     return None
 
 
-def pixels(config: Config) -> tuple[PerChannel, PerChannel, ChannelOrder, str]:
+def pixels(config: Config, backbone: str, *, caffe: bool) -> tuple[PerChannel, PerChannel, ChannelOrder, str]:
     """Give mean and deviation of pixels in 0..255, red first, the channels' order, and who says so.
 
     The library reads pictures as BGR, and turns mean and deviation along with the channels: they are in the
     network's order.
+
+    Args:
+        backbone: its name, which tells with which pixels it was trained where nobody says that.
+        caffe: its style, which tells that, too.
     """
     version_3 = config.get("model.data_preprocessor", None)
     normalize = next(_transforms(config, "Normalize"), config.get("img_norm_cfg", {}))
     node = version_3 if isinstance(version_3, Mapping) and "mean" in version_3 else normalize
+    if "mean" not in node:
+        if caffe or backbone.endswith(CAFFE2_RESNEXT):
+            return MEAN_RGB, UNIT_STD if caffe else STD_RGB, "bgr", DEFAULT
+        return MEAN_RGB, STD_RGB, "rgb", DEFAULT
     is_rgb = node.get("bgr_to_rgb", False) if node is version_3 else node.get("to_rgb", True)
-    mean, std = (tuple(map(float, node.get(key, usual))) for key, usual in _USUAL.items())
+    mean, std = (tuple(map(float, node[key])) for key in ("mean", "std"))
     order: ChannelOrder = "rgb" if is_rgb else "bgr"
-    return _red_first(mean, is_rgb), _red_first(std, is_rgb), order, CONFIG if "mean" in node else DEFAULT
+    return _red_first(mean, is_rgb), _red_first(std, is_rgb), order, CONFIG
 
 
 def size_hw(config: Config) -> tuple[tuple[int, int], str]:
@@ -170,9 +180,6 @@ def unlike(config: Config) -> str:
         f"{path} = {value!r}" for path, usual in kept.items() if (value := config.get(path, usual)) != usual
     )
     return next(other, "")
-
-
-_USUAL = {"mean": MEAN_RGB, "std": STD_RGB}
 
 
 def _threshold(node: Mapping[str, Any], usual: float) -> Any:

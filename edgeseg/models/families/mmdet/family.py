@@ -32,7 +32,8 @@ PYTORCH, CAFFE = "pytorch", "caffe"
 NO_CONFIG = (
     "the checkpoint has no config in its meta: pixels, sizes, thresholds and anchors are taken as in "
     "MMDetection's configurations of Mask R-CNN, and the backbone's style as pytorch, with the stride of a "
-    "block in its 3x3 convolution; write mmdet:MaskRCNN?stride_in_1x1=True for caffe's"
+    "block in its 3x3 convolution; write mmdet:MaskRCNN?stride_in_1x1=True for caffe's, which "
+    "also has BGR pixels of deviation 1"
 )
 
 
@@ -83,7 +84,7 @@ class MMDetection:
             raise CheckpointError(f"{source.path} lacks weights of {recognised.model}: {error}") from error
         notes = load_weights(module, weights, source=str(source.path), name=recognised.model)
         notes += settings.test_notes(config)
-        mean, std, order, _ = settings.pixels(config)
+        mean, std, order, _ = settings.pixels(config, described.backbone or "", caffe=stride)
         names = settings.classes_of(source.configs)
         fits = names is not None and len(names) + 1 == described.num_classes
         return Network(
@@ -109,9 +110,10 @@ def _described(source: Source) -> Recognised:
             f"{source.path} has {unlike} in its config, which edgeseg's Mask R-CNN does not do; export it to "
             "ONNX with MMDeploy, and that file by edgeseg export"
         )
-    said = dict.fromkeys(
-        ("mean_rgb", "std_rgb", "divide_by_255", "channel_order"), settings.pixels(config)[3]
-    )
+    backbone = region.backbone_name(own_names(weights))
+    caffe = config.get("model.backbone.style", PYTORCH) == CAFFE
+    pixels = settings.pixels(config, backbone, caffe=caffe)
+    said = dict.fromkeys(("mean_rgb", "std_rgb", "divide_by_255", "channel_order"), pixels[3])
     said["resize"], said["default_size_hw"] = settings.resize(config)[1], settings.size_hw(config)[1]
     said["resize_filter"] = "MMDetection, which resizes by OpenCV"
     said["pad_rgb"] = "MMDetection, which pads with the mean"
@@ -133,10 +135,10 @@ def _described(source: Source) -> Recognised:
         "mmdet",
         DETECTOR,
         "certain" if config.node else "likely",
-        region.backbone_name(own_names(weights)),
+        backbone,
         classes,
         {
-            "stride_in_1x1": config.get("model.backbone.style", PYTORCH) == CAFFE,
+            "stride_in_1x1": caffe,
             **settings.anchors(config),
         },
         said,

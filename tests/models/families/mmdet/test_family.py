@@ -14,6 +14,7 @@ from torch import Tensor
 
 from edgeseg.errors import CheckpointError, UsageError
 from edgeseg.models.families.family import Source
+from edgeseg.models.families.mmdet.config import Config, pixels
 from edgeseg.models.families.mmdet.family import MMDetection
 from edgeseg.models.families.registry import recognise
 from edgeseg.models.families.source import read_source
@@ -164,8 +165,17 @@ def test_without_meta_the_assumptions_are_said() -> None:
     assert found.sure == "likely"
     assert found.backbone == "ResNeXt-5 4x4d"
     assert any("stride_in_1x1=True" in sentence for sentence in found.unknown)
-    module = cast(MaskRCNN, made(weights, stride_in_1x1=True).module)
+    assert made(weights).channel_order == "rgb"
+    caffe = made(weights, stride_in_1x1=True)
+    assert (caffe.channel_order, caffe.std_rgb) == ("bgr", (1.0, 1.0, 1.0))
+    module = cast(MaskRCNN, caffe.module)
     assert module.backbone.body.layer2[0].conv1.stride == (2, 2)
+
+
+def test_a_resnext_of_caffe2_takes_bgr_where_nobody_says_its_pixels() -> None:
+    config = Config()
+    assert pixels(config, "ResNeXt-101 32x8d", caffe=False)[1:3] == ((58.395, 57.12, 57.375), "bgr")
+    assert pixels(config, "ResNeXt-101 64x4d", caffe=False)[1:3] == ((58.395, 57.12, 57.375), "rgb")
 
 
 def test_names_that_are_not_as_many_as_the_classes_are_left_out() -> None:
