@@ -10,6 +10,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from edgeseg.cli.inspect_ready import inspect_ready, is_ready
 from edgeseg.cli.inspect_weights import inspect_weights
 from edgeseg.cli.options import PATH, normalisation, write_json
 from edgeseg.cli.tables import console
@@ -22,6 +23,7 @@ from edgeseg.manifest import (
     PARITY_KEY,
     PARITY_NAME,
     PRECISION_NAME,
+    SPEC_KEY,
     Manifest,
     read_file,
     read_manifest,
@@ -42,8 +44,9 @@ SHOWN_NAMES = 12  # class names on a line before "and N more"
 def command(path: Path, target: str | None, as_json: bool) -> None:
     """Say what PATH holds: an .onnx file, an engine folder, or trained weights, a file or a folder.
 
-    Of weights it says the family and network that they are recognised as, what becomes of pixels and who
-    says so, and the command that exports them.
+    Of graphs that edgeseg did not make it says what they take, and how to export them. Of weights it says the
+    family and network that they are recognised as, what becomes of pixels and who says so, and the command
+    that exports them.
     """
     if not path.exists():
         raise UsageError(f"{path} does not exist")
@@ -53,6 +56,8 @@ def command(path: Path, target: str | None, as_json: bool) -> None:
         findings = inspect_engine(path)
     elif path.suffix == ".onnx":
         findings = inspect_model(path)
+    elif is_ready(path):
+        findings = inspect_ready(path)
     else:
         findings = inspect_weights(path)
     if as_json:
@@ -148,10 +153,12 @@ def _describe_precision(folder: Path, manifest: Manifest) -> dict[str, Any]:
 
 
 def inspect_model(path: Path) -> dict[str, Any]:
-    """Describe a portable model: its spec, and the operators of its graph."""
+    """Describe a portable model: its spec, and the operators of its graph; or an `.onnx` of others."""
     from edgeseg.graph.portable import PortableModel
 
     model = PortableModel.read(path)
+    if SPEC_KEY not in model.metadata:
+        return inspect_ready(path)
     spec = model.spec
     operators = Counter(node.op_type for node in model.model.graph)
     return {

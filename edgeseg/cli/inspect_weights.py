@@ -89,12 +89,12 @@ def _recognised(source: Source) -> dict[str, Any]:
         **({"class_names": list(network.class_names)} if network.class_names else {}),
         "task": network.task,
         **outline(network),
-        "preprocessing": _preprocessing(network),
+        "preprocessing": preprocessing(network),
         "export": _command(model, source.path, network.default_size_hw),
     }
 
 
-def _preprocessing(network: Network) -> dict[str, str]:
+def preprocessing(network: Network) -> dict[str, str]:
     """Give what becomes of pixels and class ids, and who says each part."""
     from edgeseg.export.said import NOBODY, who_said
     from edgeseg.models.zoo import DESCRIBED

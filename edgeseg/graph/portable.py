@@ -156,7 +156,8 @@ class PortableModel:
         text = self.metadata.get(SPEC_KEY)
         if text is None:
             raise ExportError(
-                f"{self.name} was not made by edgeseg; make one from the checkpoint with edgeseg export"
+                f"{self.name} was not made by edgeseg; make one of it: edgeseg export {self.name} "
+                "-o MODEL.onnx"
             )
         try:
             return ModelSpec.from_json(text)

@@ -296,6 +296,9 @@ WHOLE: dict[str, Write] = {
     "program with a check": changed_program(
         lambda text, _: text.replace('"guards_code": []', '"guards_code": ["print(1)"]')
     ),
+    "program with a check that calls": changed_program(
+        lambda text, _: text.replace('"guards_code": []', '"guards_code": ["L[0].size(print(1)) == 1"]')
+    ),
     "program with pickled weights": changed_program(
         lambda text, _: text.replace('"use_pickle": false', '"use_pickle": true', 1), "weights_config.json"
     ),
@@ -329,6 +332,7 @@ REASONS = {
     "program with an import": "the class 'collections.defaultdict'",
     "program with an enum": "names Python code",
     "program with a check": "checks as Python code",
+    "program with a check that calls": "checks as Python code",
     "program with pickled weights": "as a pickle",
     "program with an absurd weight": "with all its weights takes",
     "program with pickled examples": "may run code",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -200,6 +201,18 @@ def test_other_kinds_of_files_are_proven_against_themselves(tmp_path: Path, kind
     frame = frame_of_noise()
     same = export(module, tmp_path / "same.onnx", size_hw=SIZE_HW, output_of="scores", **PIXELS)
     assert np.abs(scores_of(made.path, frame) - scores_of(same.path, frame)).max() < EXACT
+
+
+def test_a_program_of_free_sizes_is_taken_though_it_brings_checks_of_them(tmp_path: Path) -> None:
+    path, free = tmp_path / "ready.pt2", torch.export.Dim.AUTO
+    image = torch.zeros(2, 3, 64, 96)
+    sizes = ({0: free, 2: free, 3: free},)
+    torch.export.save(torch.export.export(tiny(), (image,), dynamic_shapes=sizes), path)
+    with zipfile.ZipFile(path) as archive:
+        model = archive.read("ready/models/model.json").decode()
+    assert "size()" in model[model.index("guards_code") :]
+    made = export(str(path), tmp_path / "made.onnx", size_hw=SIZE_HW, **PIXELS)
+    assert made.spec.outputs[0].shape == (1, CLASSES, SIZE_HW[0] // 2, SIZE_HW[1] // 2)
 
 
 def test_a_size_that_the_graph_does_not_take_is_refused_with_its_own(tmp_path: Path) -> None:
