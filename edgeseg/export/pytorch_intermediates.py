@@ -37,7 +37,7 @@ def pytorch_reference(program: InstanceProgram) -> Reference:
             numbers[f"maps.{i}"] = level
             numbers[f"rpn.logits.{i}"], numbers[f"rpn.deltas.{i}"] = network.rpn.head(level)
         given = {name: torch.from_numpy(array) for name, array in other.items()}
-        heads, pooled = network.roi_heads, levels[:-1]
+        heads, pooled = network.roi_heads, levels[: network.backbone.pooled_levels]
         numbers["heads.logits"], numbers["heads.deltas"] = heads.describe(pooled, given["proposals.boxes"])
         numbers["masks"] = heads.segment(pooled, given["detections.boxes"], given["detections.class_ids"])
         return {name: tensor.numpy() for name, tensor in numbers.items()}

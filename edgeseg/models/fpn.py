@@ -72,6 +72,7 @@ class BackboneWithFPN(nn.Module):
     Attributes:
         out_channels: of every pyramid map.
         strides: input pixels per cell of each pyramid map, the "pool" level last.
+        pooled_levels: how many of them regions are pooled from: all but the last, which serves anchors alone.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class BackboneWithFPN(nn.Module):
         self.out_channels = out_channels
         strides = [body.strides[i] for i in self.levels]
         self.strides = (*strides, strides[-1] * POOL_STRIDE)
+        self.pooled_levels = len(strides)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Turn a normalised image (N, 3, H, W) into P2, P3, .. and "pool", each (N, out_channels, h, w)."""

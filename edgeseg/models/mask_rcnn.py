@@ -30,6 +30,7 @@ from edgeseg.intermediates import Probe, no_probe
 from edgeseg.models.backbone import NormLayer, initialise_convolutions
 from edgeseg.models.conventions import TORCHVISION, Conventions
 from edgeseg.models.fpn import FPN_CHANNELS, BackboneWithFPN
+from edgeseg.models.last_map import LastMap
 from edgeseg.models.mobilenet_v3 import MobileNetV3Large
 from edgeseg.models.resnet import STEM_WIDTH, resnet18, resnet50
 from edgeseg.models.roi_heads import (
@@ -73,7 +74,7 @@ class MaskRCNN(nn.Module):
     """The whole network, from a normalised image to detections.
 
     Args:
-        backbone: with its pyramid; the last level serves anchors alone, regions are pooled from the others.
+        backbone: with its pyramid, or of one map.
         num_classes: with background, which is class 0.
         anchor_sizes: square roots of the anchors' areas in pixels, one tuple a level, all equally long.
         aspect_ratios: of the anchors, height over width.
@@ -104,7 +105,7 @@ class MaskRCNN(nn.Module):
 
     def __init__(
         self,
-        backbone: BackboneWithFPN,
+        backbone: BackboneWithFPN | LastMap,
         num_classes: int,
         *,
         anchor_sizes: Sequence[Sequence[float]] = ANCHOR_SIZES,
@@ -135,7 +136,7 @@ class MaskRCNN(nn.Module):
                 f"level (strides {backbone.strides}), got {anchor_sizes}"
             )
         channels = backbone.out_channels
-        pooled_strides = backbone.strides[:-1]
+        pooled_strides = backbone.strides[: backbone.pooled_levels]
         self.size_multiple = pooled_strides[-1]
         self.padded = padded
         self.backbone = backbone
@@ -202,7 +203,7 @@ class MaskRCNN(nn.Module):
         for i, level in enumerate(pyramid):
             probe(f"maps.{i}", level)
         proposals = self.rpn(pyramid, self.padded_hw(image_hw), image_hw, probe)
-        pooled_levels = pyramid[:-1]
+        pooled_levels = pyramid[: self.backbone.pooled_levels]
         boxes, scores, class_ids = self.roi_heads.detect(pooled_levels, proposals, image_hw, probe)
         if not self.padded:
             boxes, scores, class_ids = drop_padding(boxes, scores, class_ids)

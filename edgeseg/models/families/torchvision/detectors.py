@@ -14,12 +14,13 @@ from edgeseg.models.families.resnet_weights import numbered
 from edgeseg.models.families.torchvision.backbones import Body, body_of, levels_of
 from edgeseg.models.families.torchvision.names import BOX_LOGITS, MASK_LOGITS
 from edgeseg.models.fpn import BackboneWithFPN
+from edgeseg.models.last_map import LastMap
 from edgeseg.models.mask_rcnn import ANCHOR_SIZES, ASPECT_RATIOS, MOBILENET_ANCHOR_SIZES, MaskRCNN
 
 V1, V2, OTHER = "maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2", "MaskRCNN"
 """torchvision's functions, and its class for all other backbones."""
 
-BODY, FPN = "backbone.body.", "backbone.fpn."
+BACKBONE, BODY, FPN = "backbone.", "backbone.body.", "backbone.fpn."
 OBJECTNESS = "rpn.head.cls_logits.weight"
 BOX_HEAD, MASK_HEAD = "roi_heads.box_head.", "roi_heads.mask_head."
 UPSAMPLING = "roi_heads.mask_predictor.conv5_mask.weight"
@@ -33,8 +34,8 @@ class DetectorForm:
 
     Attributes:
         body: its backbone.
-        levels: of the backbone's maps that the pyramid stands on.
-        pyramid_channels: of every pyramid map.
+        levels: of the backbone's maps that the pyramid stands on; none where the last map alone counts.
+        pyramid_channels: of every pyramid map, or of that one.
         normalised_pyramid, normalised_heads: have batch normalisation, as in torchvision's "v2".
         num_classes: with background.
         anchors: a cell.
@@ -61,23 +62,29 @@ class DetectorForm:
 
     @property
     def pyramid_levels(self) -> int:
-        """Count them, with the one that serves anchors alone."""
-        return len(self.levels) + 1
+        """Count the maps that anchors lie on, with the one that serves anchors alone."""
+        return len(self.levels) + 1  # without a pyramid, the one map
 
     def usual_anchors(self) -> dict[str, Any] | None:
         """Give torchvision's anchors for such a pyramid; None if it has none with as many a cell."""
         sizes = ANCHOR_SIZES if self.body.is_resnet else MOBILENET_ANCHOR_SIZES
+        sizes = sizes if self.levels else sizes[:1]  # as in the example of torchvision's MaskRCNN
         fit = self.pyramid_levels == len(sizes) and self.anchors == len(sizes[0]) * len(ASPECT_RATIOS)
         return {"anchor_sizes": sizes, "aspect_ratios": ASPECT_RATIOS} if fit else None
 
     def make(self, norm_eps: float, **parameters: Any) -> MaskRCNN:
         """Make the network; the parameters, which weights do not show, are those of `MaskRCNN`."""
         norm_layer = partial(nn.BatchNorm2d, eps=norm_eps)
-        backbone = BackboneWithFPN(
-            self.body.make(norm_layer=norm_layer),
-            self.pyramid_channels,
-            levels=self.levels,
-            norm_layer=norm_layer if self.normalised_pyramid else None,
+        body = self.body.make(norm_layer=norm_layer)
+        backbone = (
+            BackboneWithFPN(
+                body,
+                self.pyramid_channels,
+                levels=self.levels,
+                norm_layer=norm_layer if self.normalised_pyramid else None,
+            )
+            if self.levels
+            else LastMap(body)
         )
         heads = norm_layer if self.normalised_heads else None
         shown = {**self.parameters, "head_norm_layer": heads}
@@ -85,8 +92,8 @@ class DetectorForm:
 
 
 def is_detector(weights: Mapping[str, Tensor]) -> bool:
-    """Tell whether weights are those of a region-based detector on a feature pyramid."""
-    return BOX_LOGITS in weights and f"{FPN}inner_blocks.0.0.weight" in weights and OBJECTNESS in weights
+    """Tell whether weights are those of a region-based detector."""
+    return BOX_LOGITS in weights and OBJECTNESS in weights
 
 
 def detector_form(weights: Mapping[str, Tensor], source: str) -> DetectorForm | None:
@@ -102,7 +109,9 @@ def detector_form(weights: Mapping[str, Tensor], source: str) -> DetectorForm | 
     Raises:
         CheckpointError: if it is one that edgeseg has not.
     """
-    if (body := body_of(weights, BODY)) is None:
+    has_pyramid = any(name.startswith(FPN) for name in weights)
+    body = body_of(weights, BODY if has_pyramid else BACKBONE)
+    if body is None or (body.is_resnet and not has_pyramid):
         return None
     if MASK_LOGITS not in weights:
         what = "Keypoint" if any(name.startswith("roi_heads.keypoint") for name in weights) else "Faster"
@@ -118,6 +127,7 @@ def detector_form(weights: Mapping[str, Tensor], source: str) -> DetectorForm | 
     try:
         laterals = [weights[f"{FPN}inner_blocks.{level}.0.weight"].shape for level in range(count)]
         levels = levels_of(body, [channels for _, channels, *_ in laterals])
+        channels = laterals[0][0] if has_pyramid else body.channels[-1]
         if levels is None:
             raise CheckpointError(
                 f"{source} has a feature pyramid on maps that {body.name} has not; {OWN_FUNCTION}"
@@ -125,12 +135,12 @@ def detector_form(weights: Mapping[str, Tensor], source: str) -> DetectorForm | 
         return DetectorForm(
             body=body,
             levels=levels,
-            pyramid_channels=laterals[0][0],
+            pyramid_channels=channels,
             normalised_pyramid=f"{FPN}inner_blocks.0.{VARIANCE}" in weights,
             normalised_heads=f"{MASK_HEAD}0.{VARIANCE}" in weights,
             num_classes=len(weights[BOX_LOGITS]),
             anchors=len(weights[OBJECTNESS]),
-            parameters=_heads(weights, laterals[0][0]),
+            parameters=_heads(weights, channels),
         )
     except (KeyError, ValueError, TypeError, IndexError, ZeroDivisionError) as error:
         raise CheckpointError(

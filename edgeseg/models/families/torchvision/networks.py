@@ -37,13 +37,15 @@ SEMANTIC_SIZE_HW = (520, 520)
 ARGUMENT = "MODEL's arguments"
 TRANSFORM, REFERENCES = "torchvision's GeneralizedRCNNTransform", "torchvision's own training (ImageNet)"
 USUAL_SIZES = ", ".join(f"{name} {pixels}" for name, pixels in said.USUAL_SIZE.items())
+CLASSIFIER_EPS = 1e-3  # of MobileNetV3 as a classifier
 EPS_NOTE = (
     "if these weights stem from torchvision's COCO_V1 weights (weights='DEFAULT'), they want ?norm_eps=0 or "
     f"--norm-eps 0; without it the epsilon of batch normalisation is {NORM_EPS:g}"
 )
 MOBILENET_EPS_NOTE = (
     f"the epsilon of batch normalisation is taken for {NORM_EPS:g}, as torchvision's mobilenet_backbone "
-    "makes it; if the training put a classifier's own features below the pyramid, say ?norm_eps=0.001"
+    f"makes it; if the training put a classifier's own features below the pyramid, say "
+    f"?norm_eps={CLASSIFIER_EPS:g}"
 )
 
 
@@ -131,8 +133,11 @@ def _norm_eps(
         return 0.0, []
     if may_need_norm_eps(form.architecture, weights, sha256=source.sha256):
         return NORM_EPS, [EPS_NOTE]
-    is_classifiers = form.body.name.startswith("mobilenet_v3") and not is_frozen(weights)
-    return NORM_EPS, [MOBILENET_EPS_NOTE] if is_classifiers else []
+    if not form.body.name.startswith("mobilenet_v3"):
+        return NORM_EPS, []
+    if not form.levels:
+        return CLASSIFIER_EPS, []  # without a pyramid, features are a classifier's
+    return NORM_EPS, [] if is_frozen(weights) else [MOBILENET_EPS_NOTE]
 
 
 def _loaded(

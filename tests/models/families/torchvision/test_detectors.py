@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torchvision.models import mobilenet_v3_small
 from torchvision.models.detection import MaskRCNN, maskrcnn_resnet50_fpn_v2
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import mobilenet_backbone, resnet_fpn_backbone
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
-from torchvision.ops import FrozenBatchNorm2d
+from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
 
 from edgeseg.errors import CheckpointError
 from edgeseg.models.families.opening import FamilyNetwork, open_source
@@ -33,6 +34,15 @@ SAID = "&".join(f"{name}={value}" for name, value in {**FEW, **SIZES}.items())
 Make = Callable[[], MaskRCNN]
 
 
+class OneMap(nn.Sequential):
+    """A classifier's features, by the name that torchvision's detectors give a single map."""
+
+    out_channels = 576
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"0": super().forward(x)}
+
+
 def _mask_rcnn(backbone: nn.Module, **parameters: Any) -> MaskRCNN:
     """Make a Mask R-CNN of 4 classes whose heads are narrower than usual."""
     return MaskRCNN(
@@ -45,8 +55,16 @@ def _mask_rcnn(backbone: nn.Module, **parameters: Any) -> MaskRCNN:
     )
 
 
-def _resnet(name: str, norm_layer: Any = nn.BatchNorm2d, **parameters: Any) -> MaskRCNN:
-    backbone = resnet_fpn_backbone(backbone_name=name, weights=None, norm_layer=norm_layer)
+def _resnet(
+    name: str,
+    norm_layer: Any = nn.BatchNorm2d,
+    *,
+    returned_layers: list[int] | None = None,
+    **parameters: Any,
+) -> MaskRCNN:
+    backbone = resnet_fpn_backbone(
+        backbone_name=name, weights=None, norm_layer=norm_layer, returned_layers=returned_layers
+    )
     return _mask_rcnn(backbone, **parameters)
 
 
@@ -54,6 +72,23 @@ def _mobilenet(name: str) -> MaskRCNN:
     backbone = mobilenet_backbone(backbone_name=name, weights=None, fpn=True, norm_layer=FrozenBatchNorm2d)
     anchors = AnchorGenerator(((32, 64, 128, 256, 512),) * 3, ((0.5, 1.0, 2.0),) * 3)
     return _mask_rcnn(backbone, rpn_anchor_generator=anchors)
+
+
+def _without_pyramid() -> MaskRCNN:
+    """Make the example of torchvision's MaskRCNN: anchors and regions on the last map of a classifier."""
+    backbone = OneMap(*mobilenet_v3_small(weights=None).features)
+    return MaskRCNN(
+        backbone,
+        box_head=TwoMLPHead(576 * 7**2, VECTOR),
+        box_predictor=FastRCNNPredictor(VECTOR, 4),
+        mask_head=MaskRCNNHeads(576, (32,), dilation=1),
+        mask_predictor=MaskRCNNPredictor(32, 40, 4),
+        rpn_anchor_generator=AnchorGenerator(((32, 64, 128, 256, 512),), ((0.5, 1.0, 2.0),)),
+        box_roi_pool=MultiScaleRoIAlign(["0"], 7, 2),
+        mask_roi_pool=MultiScaleRoIAlign(["0"], 14, 2),
+        **FEW,
+        **SIZES,
+    )
 
 
 def _tutorial() -> MaskRCNN:
@@ -107,6 +142,7 @@ def _assert_same(opened: FamilyNetwork, model: MaskRCNN) -> None:
         (_tutorial, "MaskRCNN", "resnet18", 3),
         (partial(_mobilenet, "mobilenet_v2"), "MaskRCNN", "mobilenet_v2", 4),
         (partial(_mobilenet, "mobilenet_v3_large"), "MaskRCNN", "mobilenet_v3_large", 4),
+        (_without_pyramid, "MaskRCNN", "mobilenet_v3_small", 4),
         pytest.param(_version_2, "maskrcnn_resnet50_fpn_v2", "resnet50", 4, marks=pytest.mark.slow, id="v2"),
         pytest.param(
             partial(_resnet, "resnext50_32x4d", FrozenBatchNorm2d),
@@ -130,11 +166,11 @@ def test_the_same_objects_are_found(
 
 
 def test_changed_anchors_are_asked_for_and_then_taken(tmp_path: Path) -> None:
-    anchors = AnchorGenerator(((16, 24), (32, 48), (64, 96), (80, 100), (120, 128)), ((1.0, 2.0),) * 5)
-    model = _trained(partial(_resnet, "resnet18", rpn_anchor_generator=anchors))
-    with pytest.raises(CheckpointError, match=r"4 anchors a cell on 5 levels.*\?anchor_sizes=\(\("):
+    anchors = AnchorGenerator(((16, 24), (32, 48), (64, 96), (80, 100)), ((1.0, 2.0),) * 4)
+    model = _trained(partial(_resnet, "resnet18", returned_layers=[2, 3, 4], rpn_anchor_generator=anchors))
+    with pytest.raises(CheckpointError, match=r"4 anchors a cell on 4 levels.*\?anchor_sizes=\(\("):
         _opened(model, tmp_path)
-    said = "anchor_sizes=((16,24),(32,48),(64,96),(80,100),(120,128))&aspect_ratios=(1.0,2.0)"
+    said = "anchor_sizes=((16,24),(32,48),(64,96),(80,100))&aspect_ratios=(1.0,2.0)"
     opened = _opened(model, tmp_path, f"torchvision:MaskRCNN?{SAID}&{said}")
     assert not any("anchors" in note for note in opened.notes)
     _assert_same(opened, model)

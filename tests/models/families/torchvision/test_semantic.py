@@ -15,6 +15,7 @@ from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.segmentation.fcn import FCNHead
 
 from edgeseg.errors import CheckpointError, UsageError
+from edgeseg.export.outline import outline
 from edgeseg.models.families.opening import FamilyNetwork, open_source
 from edgeseg.models.families.source import read_source
 from tests.models.reference_weights import randomise_batch_norm
@@ -101,6 +102,7 @@ def test_other_channels_are_read_from_the_first_convolution(
     made = opened.network
     assert (made.channels, made.channel_order, made.mean_rgb) == (frame, order, (0.0,) * frame)
     assert "mean_rgb" not in made.said
+    assert outline(made) == {"heads": [f"output: {CLASSES} channels"], "strides": [8]}
     assert any(f"deviation of {channels} channel" in note and "--mean" in note for note in opened.notes)
     _assert_same_logits(opened, network, channels)
 
