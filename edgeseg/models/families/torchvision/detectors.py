@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -67,7 +67,7 @@ class DetectorForm:
 
     def usual_anchors(self) -> dict[str, Any] | None:
         """Give torchvision's anchors for such a pyramid; None if it has none with as many a cell."""
-        sizes = ANCHOR_SIZES if self.body.is_resnet else MOBILENET_ANCHOR_SIZES
+        sizes: Sequence[Sequence[float]] = ANCHOR_SIZES if self.body.is_resnet else MOBILENET_ANCHOR_SIZES
         sizes = sizes if self.levels else sizes[:1]  # as in the example of torchvision's MaskRCNN
         fit = self.pyramid_levels == len(sizes) and self.anchors == len(sizes[0]) * len(ASPECT_RATIOS)
         return {"anchor_sizes": sizes, "aspect_ratios": ASPECT_RATIOS} if fit else None
