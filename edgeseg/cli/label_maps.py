@@ -52,24 +52,12 @@ def read_pair(
     Raises:
         UsageError: if one of them is no image, or the map has another size, or values that are no class.
     """
-    import numpy as np
-
+    from edgeseg.evaluation.label_map import LabelMaps
     from edgeseg.spec import VOID_LABEL
 
     frame = _read_frame(image, taken)
-    truth = _read_map(label)
-    if truth.dtype != np.uint8 or truth.shape != frame.shape[:2]:
-        raise UsageError(
-            f"{label} is {truth.dtype} {truth.shape}; a label map has one 8-bit channel and the size of its "
-            f"image, {frame.shape[0]}x{frame.shape[1]}"
-        )
-    wrong = truth[(truth >= classes) & (truth != VOID_LABEL)]
-    if len(wrong):
-        raise UsageError(
-            f"{label} has the value {wrong.max()}; the network has {classes} classes, {VOID_LABEL} is not "
-            "counted"
-        )
-    return frame, truth
+    maps = LabelMaps(classes, rules=(f"{VOID_LABEL}=ignore",))
+    return frame, maps.read(label, (frame.shape[0], frame.shape[1]))
 
 
 def read_labelled(images: Path, labels: Path, spec: ModelSpec) -> tuple[NDArray[Any], NDArray[np.uint8]]:
@@ -118,17 +106,5 @@ def _read_frame(path: Path, taken: InputSpec | None) -> NDArray[Any]:
     try:
         source = ArraysSource.of(path, taken) if taken and is_array else ImagesSource.file(path)
         return next(iter(source)).image
-    except SourceError as error:
-        raise UsageError(f"{path} cannot be read as an image: {error}") from error
-
-
-def _read_map(path: Path) -> NDArray[Any]:
-    """Read the values of a map as they are stored."""
-    import cv2
-
-    from edgeseg.runtime.sources.image_file import read_stored
-
-    try:
-        return read_stored(path, cv2.IMREAD_UNCHANGED)
     except SourceError as error:
         raise UsageError(f"{path} cannot be read as an image: {error}") from error

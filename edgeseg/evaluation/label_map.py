@@ -82,7 +82,7 @@ class LabelMaps:
             not_counted = "all are counted" if self._ignore is None else f"{self._ignore} is not counted"
             raise UsageError(
                 f"{path} has the value {stored[labels == UNKNOWN].max()}; the network has {self._classes} "
-                f"classes, {not_counted}; say what other values mean: --map-label"
+                f"classes, {not_counted}; save class ids, or say what values mean: evaluate --map-label"
             )
         return np.asarray(labels, np.uint8)
 

@@ -6,22 +6,17 @@ the classes that the truth shows. `edgeseg` reports it at one threshold of IoU, 
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as rle
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from edgeseg.errors import UsageError
+from edgeseg.metrics.coco_evaluation import CocoEvaluation
 
 MATCH_IOU = 0.5
-LARGEST_AREA = 1e10  # pixels; COCO's "all"
-MOST_DETECTIONS = 100  # of one image that COCO looks at
 
 
 class TrueObjects(Protocol):
@@ -71,49 +66,22 @@ def average_precision(
         )
     if not any(len(image.class_ids) for image in truth):
         raise UsageError("the images hold no objects, so precision is not defined")
-    found = [{**result, "image_id": i} for i, image in enumerate(results) for result in image]
-    if not found:
-        return 0.0
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports its steps by print
-        dataset = COCO()
-        dataset.dataset = _dataset(truth)
-        dataset.createIndex()
-        evaluation = COCOeval(dataset, dataset.loadRes(found), "bbox" if kind == "box" else "segm")
-        evaluation.params.iouThrs = np.array([iou])
-        evaluation.params.areaRng = [[0, LARGEST_AREA]]
-        evaluation.params.areaRngLbl = ["all"]
-        evaluation.params.maxDets = [MOST_DETECTIONS]
-        evaluation.evaluate()
-        evaluation.accumulate()
-    precision = evaluation.eval["precision"]  # (IoUs, recalls, classes, areas, limits); -1: class absent
-    return float(precision[precision >= 0].mean())
+    sizes = [(image.masks.shape[1], image.masks.shape[2]) for image in truth]
+    annotations = [_annotations(image) for image in truth]
+    return CocoEvaluation(results, annotations, sizes, kind, thresholds=(iou,)).figures()["ap"]
 
 
-def _dataset(truth: Sequence[TrueObjects]) -> dict[str, Any]:
-    """Write the truth as a COCO data set, image ids 0, 1, ..; ignored objects as crowds."""
-    annotations: list[dict[str, Any]] = []
-    for image_id, image in enumerate(truth):
-        for mask, box, class_id, ignored in zip(
+def _annotations(image: TrueObjects) -> list[dict[str, Any]]:
+    """Write what is true of one image as COCO annotations; ignored objects as crowds."""
+    return [
+        {
+            "category_id": int(class_id),
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+            "area": int(mask.sum()),
+            "segmentation": rle.encode(np.asfortranarray(mask, np.uint8)),
+            "iscrowd": int(ignored),
+        }
+        for mask, (x1, y1, x2, y2), class_id, ignored in zip(
             image.masks, image.boxes.tolist(), image.class_ids, image.ignored, strict=True
-        ):
-            x1, y1, x2, y2 = box
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,  # COCOeval takes 0 for "no match"
-                    "image_id": image_id,
-                    "category_id": int(class_id),
-                    "bbox": [x1, y1, x2 - x1, y2 - y1],
-                    "area": int(mask.sum()),
-                    "segmentation": rle.encode(np.asfortranarray(mask, np.uint8)),
-                    "iscrowd": int(ignored),
-                }
-            )
-    return {
-        "info": {},
-        "images": [
-            {"id": i, "height": image.masks.shape[1], "width": image.masks.shape[2]}
-            for i, image in enumerate(truth)
-        ],
-        "annotations": annotations,
-        "categories": [{"id": i} for i in sorted({one["category_id"] for one in annotations})],
-    }
+        )
+    ]

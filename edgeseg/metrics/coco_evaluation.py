@@ -35,6 +35,7 @@ class CocoEvaluation:
             `segmentation` as run-length encoding); `image_id` and `id` are not read.
         sizes_hw: of each image.
         kind: compare boxes or masks.
+        thresholds: of IoU, over which AP is the mean; None stands for COCO's own.
 
     Attributes:
         category_ids: (K,) that the truth shows, ascending.
@@ -46,6 +47,7 @@ class CocoEvaluation:
         truth: Sequence[Sequence[Mapping[str, Any]]],
         sizes_hw: Sequence[tuple[int, int]],
         kind: Kind,
+        thresholds: Sequence[float] | None = None,
     ) -> None:
         self._images = len(truth)
         self.category_ids = sorted({int(one["category_id"]) for image in truth for one in image})
@@ -60,6 +62,8 @@ class CocoEvaluation:
             ]
             objects = dataset.loadRes(results) if results else _coco([], sizes_hw, self.category_ids)
             self._evaluation = COCOeval(dataset, objects, "bbox" if kind == "box" else "segm")
+            if thresholds is not None:
+                self._evaluation.params.iouThrs = np.array(thresholds)
             self._evaluation.evaluate()
             self._evaluation.accumulate()
 
@@ -114,13 +118,17 @@ class CocoEvaluation:
         none = np.zeros((thresholds, 0), np.bool_)
         hit = np.concatenate([none, *(np.asarray(one["dtMatches"]) != 0 for _, one in matched)], axis=1)
         ignored = np.concatenate([none, *(np.asarray(one["dtIgnore"]) != 0 for _, one in matched)], axis=1)
-        right, wrong = (hit & ~ignored)[:, order], (~hit & ~ignored)[:, order]
+        right, counted = (hit & ~ignored)[:, order], ~ignored[:, order]
         found = np.zeros((len(weights), thresholds))
         for first in range(0, len(weights), DRAWS_AT_ONCE):
             part = slice(first, first + DRAWS_AT_ONCE)
             drawn = weights[part][:, image_of[order]]  # (b, D)
+            total = np.zeros(0)
             for t in range(thresholds):
-                found[part, t] = _mean_precision(drawn * right[t], drawn * wrong[t], wanted[part])
+                if not t or (counted[t] != counted[t - 1]).any():
+                    total = (drawn * counted[t]).cumsum(axis=1)
+                at = np.flatnonzero(right[t])
+                found[part, t] = _mean_precision(drawn[:, at], total[:, at], wanted[part])
         return np.where(wanted[:, None] > 0, found, np.nan)
 
     def _matched(self, k: int) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -133,17 +141,17 @@ class CocoEvaluation:
 
 
 def _mean_precision(
-    right: NDArray[np.int64], wrong: NDArray[np.int64], wanted: NDArray[np.int64]
+    right: NDArray[np.int64], total: NDArray[np.int64], wanted: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Interpolate precision at COCO's recalls, and take their mean, (b,).
 
     Args:
-        right, wrong: (b, D) how often each detection counts so, best score first.
+        right: (b, R) how often each detection that is right is drawn, best score first.
+        total: (b, R) detections that are drawn and counted, up to and with each of these.
         wanted: (b,) objects to find.
     """
     hits = right.cumsum(axis=1)
-    total = hits + wrong.cumsum(axis=1)
-    precision = hits / np.maximum(total, np.spacing(1))
+    precision = hits / np.maximum(total, 1)
     precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     recall = hits / np.maximum(wanted, 1)[:, None]
     reached = np.searchsorted(np.linspace(0.0, 1.0, RECALLS), recall, side="right")  # of COCO's recalls

@@ -15,14 +15,15 @@ import torch
 
 from edgeseg.cli.options import read_class_names
 from edgeseg.cli.palette_options import read_palette
+from edgeseg.evaluation.label_map import LabelMaps
+from edgeseg.evaluation.objects import read_coco
 from edgeseg.models.checkpoints.checkpoint import read_checkpoint
 from edgeseg.models.checkpoints.loading import open_network
 from edgeseg.models.unet import UNet
 from edgeseg.runtime.sources import open_source
-from edgeseg.runtime.sources.image_file import read_stored
 from edgeseg.runtime.sources.images import IMAGE_SUFFIXES
 from tests.fuzz.artifacts import SIZE_HW, frame
-from tests.fuzz.mutations import mutated_bytes
+from tests.fuzz.mutations import mutated_bytes, mutated_json_text
 
 FRAMES = 3  # that are read of a mutated source
 VIDEO_FRAMES = 12
@@ -109,4 +110,25 @@ def palette(rng: random.Random, at: Path) -> None:
 def label_map(rng: random.Random, at: Path) -> None:
     path = at / "labels.png"
     path.write_bytes(mutated_bytes(cv2.imencode(".png", frame()[..., 0])[1].tobytes(), rng))
-    read_stored(path, cv2.IMREAD_UNCHANGED)
+    height, width = frame().shape[:2]
+    LabelMaps(255).read(path, (height, width))
+
+
+def coco(rng: random.Random, at: Path) -> None:
+    """Mutate annotations of each form: polygons, run lengths as numbers and as a text."""
+    path = at / "instances.json"
+    forms = (
+        [[2, 3, 8, 3, 8, 9]],
+        {"size": [12, 20], "counts": [3, 4, 233]},
+        {"size": [12, 20], "counts": "34Q7"},
+    )
+    content = {
+        "images": [{"id": 7, "file_name": "a.jpg", "height": 12, "width": 20}],
+        "categories": [{"id": 3, "name": "car"}],
+        "annotations": [
+            {"id": i, "image_id": 7, "category_id": 3, "segmentation": form, "bbox": [2, 3, 6, 6], "area": 36}
+            for i, form in enumerate(forms)
+        ],
+    }
+    path.write_bytes(mutated_json_text(content, rng))
+    read_coco(path, ("background", "car"))

@@ -80,6 +80,7 @@ def kinds(folder: Path) -> list[Kind]:
         Kind("class names", files.class_names),
         Kind("palette", files.palette),
         Kind("label map", files.label_map),
+        Kind("annotations", files.coco),
         Kind("text", _text),
         Kind("command", partial(_command, engine, model)),
     ]
