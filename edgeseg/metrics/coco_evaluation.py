@@ -123,7 +123,7 @@ class CocoEvaluation:
         for first in range(0, len(weights), DRAWS_AT_ONCE):
             part = slice(first, first + DRAWS_AT_ONCE)
             drawn = weights[part][:, image_of[order]]  # (b, D)
-            total = np.zeros(0)
+            total = np.zeros_like(drawn)
             for t in range(thresholds):
                 if not t or (counted[t] != counted[t - 1]).any():
                     total = (drawn * counted[t]).cumsum(axis=1)
