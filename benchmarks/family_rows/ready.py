@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import segmentation_models_pytorch as smp
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -76,6 +75,8 @@ def _deeplab() -> tuple[nn.Module, nn.Conv2d]:
 
 
 def _unet() -> tuple[nn.Module, nn.Conv2d]:
+    import segmentation_models_pytorch as smp  # its rows fail where it is not installed
+
     network = smp.Unet("resnet18", encoder_weights=None, classes=CLASSES)
     return network, network.segmentation_head[0]
 
