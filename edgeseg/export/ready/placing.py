@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 from onnx import TensorProto
+from onnx_ir.passes import common
 
 from edgeseg.export.ready.network import ReadyNetwork
 from edgeseg.graph.detections import DetectionOutputs
@@ -42,7 +43,9 @@ def placed(
     graph = with_opset(graph, opset, name)
     if opset > ours:
         traced = _converted(traced, opset)
-    model = PlaceGraph(from_proto(graph, name))(traced).model
+    own = from_proto(graph, name)
+    common.LiftConstantsToInitializersPass()(own)  # weights, where passes look for them
+    model = PlaceGraph(own)(traced).model
     if layout is not None:
         model = FinishDetections(layout)(model).model
     return InferTypes()(model).model

@@ -198,6 +198,8 @@ def test_other_kinds_of_files_are_proven_against_themselves(tmp_path: Path, kind
     ready = write(module, tmp_path / name)
     made = export(str(ready), tmp_path / "made.onnx", size_hw=SIZE_HW, output_of="scores", **PIXELS)
     assert kind in made.parity.reference
+    weights = {tensor.dims[-1] for tensor in onnx.load(made.path).graph.initializer if len(tensor.dims) == 4}
+    assert {1, 3} <= weights  # of both kernels, where int8 looks for weights
     frame = frame_of_noise()
     same = export(module, tmp_path / "same.onnx", size_hw=SIZE_HW, output_of="scores", **PIXELS)
     assert np.abs(scores_of(made.path, frame) - scores_of(same.path, frame)).max() < EXACT
