@@ -37,7 +37,7 @@ from edgeseg.spec import MAX_CLASSES, Precision
 
 IMAGES = 8
 FIRST_CALIBRATION_SEED = 5000  # far from the scenes that are compared on
-CALIBRATION_IMAGES = 4
+CALIBRATION_IMAGES = 8
 NOT_MEASURED = "not measured"
 MOST_OF_MESSAGE = 160  # characters of a cell
 HEADINGS = (
