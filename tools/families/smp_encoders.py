@@ -20,10 +20,13 @@ from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-import segmentation_models_pytorch as smp
-import timm
 import torch
 from torch import nn
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of names that PyTorch means to change
+    import segmentation_models_pytorch as smp
+    import timm
 
 from edgeseg.models.families.smp.fingerprint import CONVOLUTION_NDIM, fingerprint
 
