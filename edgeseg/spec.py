@@ -312,8 +312,8 @@ class Provenance:
         network: its name.
         checkpoint_sha256: of the weights.
         tools: versions of the libraries that made the graph.
-        said: for each number of the preprocessing, by its name in `models.zoo.Network`, who says it: a file
-            beside the weights, the training library, the user, or nobody.
+        said: for each number of the preprocessing, by its name in `models.network.Network`, who says it: a
+            file beside the weights, the training library, the user, or nobody.
     """
 
     network: str

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.manifest import sha256_of
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from edgeseg.proof.report import ParityReport
 from tests.export.small_networks import SIZE_HW
 

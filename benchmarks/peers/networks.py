@@ -14,6 +14,7 @@ from benchmarks.peers.rows import DEMO_HW, Row
 from edgeseg.demo.showcase import CHECKPOINTS
 from edgeseg.models import zoo
 from edgeseg.models.checkpoints.loading import load_weights, open_network
+from edgeseg.models.network import Network
 from edgeseg.scenes.pictures import picture
 from edgeseg.scenes.scene import CLASS_NAMES, generate
 from tests.models.torchvision_weights import BUILDERS, arranged
@@ -68,7 +69,7 @@ def draw_weights(row: Row, path: Path) -> None:
     torch.save(state, path)
 
 
-def ours(row: Row, weights: Path) -> zoo.Network:
+def ours(row: Row, weights: Path) -> Network:
     """Make the network that is exported."""
     if row.is_demo:
         return _demo(row)
@@ -104,7 +105,7 @@ def plain(row: Row, weights: Path) -> nn.Module:
     return module.eval()
 
 
-def _demo(row: Row) -> zoo.Network:
+def _demo(row: Row) -> Network:
     network, _ = open_network(row.network, CHECKPOINTS / f"{row.network.removeprefix('demo_')}.safetensors")
     return network
 

@@ -12,7 +12,7 @@ from edgeseg.errors import CheckpointError, EdgesegError, MissingExtraError, one
 
 if TYPE_CHECKING:
     from edgeseg.models.families.family import Source
-    from edgeseg.models.zoo import Network
+    from edgeseg.models.network import Network
 
 ANY_SIZE = (512, 512)  # pixels, in the command where the weights name no size
 
@@ -97,7 +97,7 @@ def _recognised(source: Source) -> dict[str, Any]:
 def preprocessing(network: Network) -> dict[str, str]:
     """Give what becomes of pixels and class ids, and who says each part."""
     from edgeseg.export.said import NOBODY, who_said
-    from edgeseg.models.zoo import DESCRIBED
+    from edgeseg.models.network import DESCRIBED
 
     said = who_said(network)
     shown = {field: str(getattr(network, field)) for field in DESCRIBED}

@@ -17,7 +17,7 @@ from edgeseg.graph.detections import DetectionOutputs
 from edgeseg.graph.passes.outputs import KeepOutputs
 from edgeseg.graph.passes.padding_taps import DropPaddingTaps
 from edgeseg.graph.passes.tidying import Tidy
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 
 
 def graph_of(program: Program, network: Network, settings: Settings) -> ir.Model:

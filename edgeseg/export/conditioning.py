@@ -20,8 +20,8 @@ from edgeseg.export.head import as_planes
 from edgeseg.export.program import RawProgram
 from edgeseg.export.reading import Read
 from edgeseg.export.tracing import run_eagerly
+from edgeseg.models.network import Network
 from edgeseg.models.network_outputs import tensor_at
-from edgeseg.models.zoo import Network
 from edgeseg.proof.underflow import UNDERFLOW
 
 FIX = "check the normalisation (--mean, --std, --divide-by-255) and how the weights were trained"

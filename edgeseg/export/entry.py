@@ -16,7 +16,7 @@ from edgeseg.export.opening import open_trained
 from edgeseg.export.said import USER, said_notes, who_said
 from edgeseg.export.settings import Settings
 from edgeseg.export.specification import FILTER_NOTE
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from edgeseg.palette import Background, RGBColour
 from edgeseg.spec import (
     RGB_CHANNELS,

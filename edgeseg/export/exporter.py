@@ -38,7 +38,7 @@ from edgeseg.graph.passes.outputs import KeepOutputs
 from edgeseg.graph.portable import PortableModel, graph_sha256
 from edgeseg.graph.running import Run, check_frames, open_run, reference_library, run_all
 from edgeseg.manifest import GOLDEN_KEY, PARITY_KEY, SPEC_KEY
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from edgeseg.proof.parity import compare
 from edgeseg.proof.report import PYTORCH, ParityReport
 from edgeseg.proof.verify import intermediates_prover, settle, verify

@@ -16,9 +16,9 @@ from edgeseg.models import zoo
 from edgeseg.models.checkpoints.loading import load_checkpoint, open_network
 from edgeseg.models.families.opening import is_of_family, open_source
 from edgeseg.models.families.source import read_source
+from edgeseg.models.network import Network
 from edgeseg.models.network_name import split_name
 from edgeseg.models.normalisation import set_norm_eps
-from edgeseg.models.zoo import Network
 from edgeseg.spec import Head
 
 NORM_EPS_NOTE = (

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from edgeseg.export.program import RawProgram
 from edgeseg.models.mask_rcnn import MaskRCNN
+from edgeseg.models.network import Network
 from edgeseg.models.network_outputs import outputs_of
-from edgeseg.models.zoo import Network
 
 TRIED_SIZE_HW = (256, 256)  # pixels; every usual stride divides it
 UNTOLD = "only running it tells"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeseg.export.settings import Settings
 from edgeseg.export.specification import describe_input
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from edgeseg.scenes.inputs import input_images
 from edgeseg.spec import GraphSpec
 

@@ -19,8 +19,8 @@ from edgeseg.export.specification import check_stride
 from edgeseg.intermediates import DETECTIONS, intermediate_names
 from edgeseg.models.in_graph_crf import InGraphCRF
 from edgeseg.models.mask_rcnn import MaskRCNN
+from edgeseg.models.network import Network
 from edgeseg.models.network_outputs import tensor_at
-from edgeseg.models.zoo import Network
 from edgeseg.spec import (
     DENSE_CRF,
     GREY_FROM_RGB,

@@ -17,8 +17,8 @@ from edgeseg.export.plausibility import OutputStatistics, choose_head, statistic
 from edgeseg.export.program import RawProgram
 from edgeseg.export.tracing import run_eagerly
 from edgeseg.graph.running import run_all
+from edgeseg.models.network import Network
 from edgeseg.models.network_outputs import Output, choose, listed, outputs_of
-from edgeseg.models.zoo import Network
 from edgeseg.spec import LOGITS_HEAD, Head, HeadSpec, ModelSpec
 
 BINARY = 2  # classes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgeseg.models.zoo import DESCRIBED, Network
+from edgeseg.models.network import DESCRIBED, Network
 
 USER = "you"
 NOBODY = "nobody, and is assumed"

@@ -10,7 +10,7 @@ from edgeseg.errors import UsageError
 from edgeseg.export.crf import stride_of
 from edgeseg.export.ready.image import check_image
 from edgeseg.export.ready.network import ReadyNetwork
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from edgeseg.palette import Background, RGBColour
 from edgeseg.proof.tolerances import FP32, Tolerances
 from edgeseg.spec import (

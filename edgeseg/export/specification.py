@@ -17,7 +17,7 @@ from edgeseg.export.said import who_said
 from edgeseg.export.settings import Settings, crf_stride_of, output_kind_of
 from edgeseg.graph.outputs import Outputs
 from edgeseg.models.mask_rcnn import MaskRCNN
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from edgeseg.palette import RGBColour, default_palette, with_background
 from edgeseg.spec import (
     DENSE_CRF,

@@ -20,7 +20,7 @@ from edgeseg.graph.precision.agreement import labels_at
 from edgeseg.graph.precision.evaluator import Evaluator
 from edgeseg.graph.running import open_run
 from edgeseg.manifest import read_manifest, sha256_of
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from edgeseg.scenes.pictures import picture
 from tests.export import small_networks
 from tests.exported_models import ExportedModels

@@ -7,8 +7,8 @@ from torch import nn
 
 from edgeseg.models.deeplab import deeplabv3plus_resnet
 from edgeseg.models.mask_rcnn import MaskRCNN, mask_rcnn_resnet18_fpn
+from edgeseg.models.network import Network
 from edgeseg.models.unet import UNet
-from edgeseg.models.zoo import Network
 
 SIZE_HW = (64, 96)
 

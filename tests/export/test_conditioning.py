@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from edgeseg.errors import ExportError, ParityError
 from edgeseg.export import exporter
 from edgeseg.export.exporter import Settings, export_network
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 
 SETTINGS = Settings("tiny", (16, 24), output_kind="logits")
 

@@ -18,7 +18,7 @@ from edgeseg.export.exporter import Settings, export_network
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import open_run, run_all
 from edgeseg.models.in_graph_crf import InGraphCRF
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from edgeseg.proof.parity import compare
 from edgeseg.scenes.pictures import pictures
 from edgeseg.spec import CRFSpec

@@ -14,8 +14,8 @@ from edgeseg.errors import UsageError
 from edgeseg.export import export
 from edgeseg.export.entry import describe
 from edgeseg.graph.portable import PortableModel
+from edgeseg.models.network import Network
 from edgeseg.models.unet import UNet
-from edgeseg.models.zoo import Network
 from edgeseg.spec import CRFSpec
 
 SIZE_HW = (32, 48)

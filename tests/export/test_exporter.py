@@ -23,8 +23,8 @@ from edgeseg.export.exporter import Settings, export_network
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import open_run, run_all
 from edgeseg.manifest import MODULE_KEY, SOURCE_KEY
+from edgeseg.models.network import Network
 from edgeseg.models.unet import UNet
-from edgeseg.models.zoo import Network
 from edgeseg.proof.report import ParityReport
 from edgeseg.scenes.pictures import pictures
 from edgeseg.spec import ModelSpec

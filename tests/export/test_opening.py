@@ -11,7 +11,7 @@ from torch import nn
 from edgeseg.errors import ExportError, UsageError
 from edgeseg.export.opening import open_trained
 from edgeseg.models import zoo
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 
 OWN = """
 from torch import nn

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from edgeseg.export.outline import UNTOLD, outline
 from edgeseg.models import zoo
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 
 
 class _TwoHeads(nn.Module):

@@ -11,7 +11,7 @@ from edgeseg.errors import ExportError
 from edgeseg.export.head import Reading
 from edgeseg.export.program import Preprocessing, SemanticProgram, open_program
 from edgeseg.export.settings import Settings
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from edgeseg.spec import LARGEST_VALUE, ChannelOrder, DivideBy255, InputType
 
 from .small_networks import SIZE_HW, mask_rcnn

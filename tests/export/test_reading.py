@@ -20,7 +20,7 @@ from edgeseg.frames.results import SemanticResult
 from edgeseg.frames.semantic import semantic_result
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import open_run
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from edgeseg.proof.report import ParityReport
 from edgeseg.scenes.pictures import picture, pictures
 from edgeseg.spec import Head

@@ -6,7 +6,7 @@ from torch import nn
 
 from edgeseg.export.entry import describe, notes_of
 from edgeseg.export.said import NOBODY, USER, said_notes, who_said
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 
 NETWORK = Network(
     nn.Identity(),

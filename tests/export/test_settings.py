@@ -10,7 +10,7 @@ from torch import nn
 from edgeseg.errors import UsageError
 from edgeseg.export.settings import Settings, check_settings
 from edgeseg.export.specification import describe_input
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from edgeseg.spec import CRFSpec, DivideBy255
 
 NETWORK = Network(nn.Identity(), "semantic", (0.5, 0.25, 0.0), (0.5, 0.5, 0.5), resize="letterbox")

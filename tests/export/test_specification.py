@@ -10,7 +10,7 @@ from torch import nn
 from edgeseg.export.settings import Settings
 from edgeseg.export.specification import describe_input
 from edgeseg.models import zoo
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from edgeseg.spec import ResizeFilter
 
 NETWORK = Network(nn.Identity(), "semantic", (0.5, 0.25, 0.0), (0.5, 0.5, 0.5), resize="letterbox")

@@ -12,6 +12,7 @@ from edgeseg.errors import ExportError, UsageError
 from edgeseg.label_sets.coco import COCO
 from edgeseg.label_sets.voc import VOC
 from edgeseg.models import zoo
+from edgeseg.models.network import IMAGENET_MEAN_RGB, Network
 
 PROMISED = {
     "unet",
@@ -29,7 +30,7 @@ USER_FILE = """
 import torch
 from torch import nn
 from neighbour import CHANNELS
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 
 class Net(nn.Module):
     def __init__(self, num_classes):
@@ -145,7 +146,7 @@ def test_user_function_in_a_file(tmp_path: Path) -> None:
 
     assert network.module(torch.zeros(1, 3, 4, 5))["out"].shape == (1, 3, 4, 5)
     assert network.task == "semantic"
-    assert network.mean_rgb == zoo.IMAGENET_MEAN_RGB
+    assert network.mean_rgb == IMAGENET_MEAN_RGB
     assert zoo.create(f"{place}:make_network").mean_rgb == (0.5, 0.5, 0.5)
     assert sys.path == path_before
 
@@ -215,7 +216,7 @@ def test_a_file_that_leaves_while_it_is_imported_is_named(tmp_path: Path) -> Non
 )
 def test_a_network_expects_of_the_pixels_what_there_is(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=rf"Network\.{message}"):
-        zoo.Network(nn.Identity(), "semantic", **fields)
+        Network(nn.Identity(), "semantic", **fields)
 
 
 def test_unknown_names_are_refused_with_a_hint(tmp_path: Path) -> None:

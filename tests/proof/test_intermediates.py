@@ -26,7 +26,7 @@ from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import open_run
 from edgeseg.intermediates import intermediate_names
 from edgeseg.manifest import Manifest
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from edgeseg.proof.intermediates import MAX_INTERMEDIATE_ERROR, IntermediatesProof
 from edgeseg.proof.report import ParityReport
 from edgeseg.proof.verify import intermediates_prover, verify, verify_model

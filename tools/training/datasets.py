@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgeseg.models.zoo import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
+from edgeseg.models.network import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 from edgeseg.scenes.scene import Scene, generate
 
 TRAINING_SIZE_HW = (160, 224)  # smaller than a full frame; the objects are as large in pixels

@@ -19,8 +19,9 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from edgeseg.models.fpn import BackboneWithFPN
 from edgeseg.models.mask_rcnn import ASPECT_RATIOS
+from edgeseg.models.network import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 from edgeseg.models.resnet import resnet18
-from edgeseg.models.zoo import DEMO_MASK_RCNN, IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
+from edgeseg.models.zoo import DEMO_MASK_RCNN
 from tools.training.fitting import mixed_precision
 
 BOX_POOL, MASK_POOL, SAMPLING_RATIO = 7, 14, 2

@@ -13,7 +13,7 @@ from torchvision.models.detection import MaskRCNN
 
 from edgeseg.metrics.average_precision import average_precision
 from edgeseg.metrics.confusion import confusion_matrix, mean_iou
-from edgeseg.models.zoo import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
+from edgeseg.models.network import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 from edgeseg.scenes.scene import CLASS_NAMES, Scene
 from tools.training.datasets import image_tensor
 

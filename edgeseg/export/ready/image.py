@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgeseg.errors import UsageError
 from edgeseg.graph.ready_model import GraphInput
-from edgeseg.models.zoo import UNIT_STD_RGB, ZERO_MEAN_RGB, Network
+from edgeseg.models.network import UNIT_STD_RGB, ZERO_MEAN_RGB, Network
 from edgeseg.spec import RGB_CHANNELS, unit_scale
 
 

@@ -18,7 +18,8 @@ from edgeseg.graph.ready_model import GraphInput
 from edgeseg.manifest import sha256_of
 from edgeseg.models.checkpoints.pickled_module import open_pickled_module
 from edgeseg.models.checkpoints.torchscript_code import is_torchscript
-from edgeseg.models.zoo import UNIT_STD_RGB, ZERO_MEAN_RGB, Network, network_of
+from edgeseg.models.network import UNIT_STD_RGB, ZERO_MEAN_RGB, Network
+from edgeseg.models.zoo import network_of
 
 ONNX, PT2 = ".onnx", ".pt2"
 SUFFIXES = (ONNX, PT2, ".pt", ".pth", ".ts", ".torchscript", ".jit")

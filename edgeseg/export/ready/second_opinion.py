@@ -17,8 +17,8 @@ from edgeseg.export.ready.network import ReadyNetwork
 from edgeseg.graph.evaluator import evaluate
 from edgeseg.graph.opset import with_fixed_input, with_opset
 from edgeseg.graph.ready_model import opset_of
+from edgeseg.models.network import Network
 from edgeseg.models.network_outputs import outputs_of
-from edgeseg.models.zoo import Network
 from edgeseg.proof.report import ParityReport
 
 EVALUATOR = "ONNX's reference evaluator"

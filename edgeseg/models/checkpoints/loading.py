@@ -19,6 +19,7 @@ from edgeseg.models.checkpoints.nearest import part_for, shapes_of
 from edgeseg.models.checkpoints.weight_matching import Match, match_weights
 from edgeseg.models.checkpoints.weight_names import NORM_COUNTER
 from edgeseg.models.mask_rcnn import MaskRCNN
+from edgeseg.models.network import Network
 from edgeseg.models.network_name import split_name
 from edgeseg.spec import RGB_CHANNELS
 
@@ -34,7 +35,7 @@ def open_network(
     ema: bool = False,
     prefix: str | None = None,
     **parameters: Any,
-) -> tuple[zoo.Network, Checkpoint]:
+) -> tuple[Network, Checkpoint]:
     """Read weights, make a network of the zoo to their measure, and load them.
 
     Args:
@@ -60,7 +61,7 @@ def fitted_network(
     num_classes: int | None = None,
     prefix: str | None = None,
     **parameters: Any,
-) -> tuple[zoo.Network, Checkpoint]:
+) -> tuple[Network, Checkpoint]:
     """Make a network of the zoo to the measure of its weights, and load them.
 
     Args:

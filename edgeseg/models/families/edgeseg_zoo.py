@@ -13,6 +13,7 @@ from edgeseg.models.checkpoints.checkpoint import Checkpoint
 from edgeseg.models.checkpoints.loading import fitted_network
 from edgeseg.models.checkpoints.nearest import agreement, layout_of, part_for
 from edgeseg.models.families.family import Recognised, Source
+from edgeseg.models.network import Network
 
 WHOLE = 0.9  # of all names and shapes of both sides; less, and it is another network
 
@@ -38,7 +39,7 @@ class EdgesegZoo:
         classes: int | None = parameters.get("num_classes")
         return Recognised(self.name, best, "likely", num_classes=classes, parameters=parameters)
 
-    def make(self, source: Source, recognised: Recognised, arguments: Mapping[str, Any]) -> zoo.Network:
+    def make(self, source: Source, recognised: Recognised, arguments: Mapping[str, Any]) -> Network:
         """Make the network of that name to the measure of its weights."""
         weights: dict[str, Tensor] = dict(source.weights)
         checkpoint = Checkpoint(source.path, source.sha256, weights, "", False, anchors=source.anchors)

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from torch import Tensor
 
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 
 Sureness = Literal["certain", "likely", "guessed"]
 """`certain`: a file says so, or names and shapes leave no choice. `likely`: nothing else is known that looks

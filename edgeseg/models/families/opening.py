@@ -12,6 +12,7 @@ from edgeseg.models import zoo
 from edgeseg.models.families.family import Recognised, Source
 from edgeseg.models.families.registry import AUTO, by_name, family_of, named
 from edgeseg.models.families.settings_form import read_as_written_by
+from edgeseg.models.network import Network
 from edgeseg.models.network_name import split_name
 
 
@@ -26,7 +27,7 @@ class FamilyNetwork:
         notes: what a user should know: what was recognised, left out, or assumed.
     """
 
-    network: zoo.Network
+    network: Network
     name: str
     recognised: Recognised
     notes: tuple[str, ...]

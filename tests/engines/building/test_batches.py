@@ -11,7 +11,7 @@ import pytest
 
 from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.request import Request
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from edgeseg.runtime import InstanceResult, Segmenter
 from edgeseg.scenes.pictures import pictures
 from tests.export import small_networks

@@ -11,7 +11,7 @@ from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.request import Request
 from edgeseg.export.exporter import Settings, export_network
 from edgeseg.graph.precision.convert import Calibration
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from edgeseg.scenes.pictures import pictures
 from tests.export.compact_networks import Depthwise, ESPNetLike, WNetLike, drawn
 

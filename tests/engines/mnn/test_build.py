@@ -22,7 +22,7 @@ from edgeseg.engines.building.verification import verify_engine
 from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, ParityError
 from edgeseg.manifest import Manifest, read_manifest
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from edgeseg.runtime import Engine
 from edgeseg.scenes.pictures import pictures
 from tests.engines.mnn.test_open import converted

@@ -14,7 +14,7 @@ from edgeseg.engines.building.verification import verify_engine
 from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, MissingExtraError, NoDeviceError, UsageError
 from edgeseg.manifest import read_manifest
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from edgeseg.runtime import Segmenter
 from tests.export.small_networks import deeplab, mask_rcnn, unet
 from tests.exported_models import ExportedModels

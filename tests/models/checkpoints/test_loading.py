@@ -17,6 +17,7 @@ from edgeseg.models.checkpoints.loading import load_weights, open_network
 from edgeseg.models.checkpoints.nearest import nearest_network
 from edgeseg.models.deeplab import deeplabv3_resnet
 from edgeseg.models.fpn import BackboneWithFPN
+from edgeseg.models.network import Network
 from edgeseg.models.resnet import resnet18
 from edgeseg.models.unet import UNet
 
@@ -137,7 +138,7 @@ def unet_weights(bias: float = 0.5, **parameters: int) -> dict[str, Tensor]:
     return net.state_dict()
 
 
-def biases(network: zoo.Network) -> set[float]:
+def biases(network: Network) -> set[float]:
     return set(network.module.outc.conv.bias.tolist())
 
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from edgeseg.errors import CheckpointError, UsageError
-from edgeseg.models import zoo
 from edgeseg.models.families import registry
 from edgeseg.models.families.family import Recognised, Source, Sureness
+from edgeseg.models.network import Network
 from edgeseg.models.unet import UNet
 
 
@@ -27,7 +27,7 @@ class _Family:
     def recognise(self, source: Source) -> Recognised | None:
         return None if self.sure is None else Recognised(self.name, "Net", self.sure, num_classes=2)
 
-    def make(self, source: Source, recognised: Recognised, arguments: Mapping[str, Any]) -> zoo.Network:
+    def make(self, source: Source, recognised: Recognised, arguments: Mapping[str, Any]) -> Network:
         raise NotImplementedError
 
 

@@ -23,9 +23,9 @@ from edgeseg.models.families.detectron2.config import Config, config_of
 from edgeseg.models.families.detectron2.names import SEMANTIC_HEAD, own_names
 from edgeseg.models.families.family import Recognised, Source
 from edgeseg.models.fpn import BackboneWithFPN
+from edgeseg.models.network import Network
 from edgeseg.models.roi_heads import DELTA_WEIGHTS
 from edgeseg.models.semantic_fpn import SemanticFPN
-from edgeseg.models.zoo import Network
 
 DETECTOR, SEMANTIC = "MaskRCNN", "SemanticFPN"
 BODY = (r"backbone\.bottom_up\.(stem|res\d)\.", r"backbone\.fpn_lateral\d\.", r"backbone\.fpn_output\d\.")

@@ -16,7 +16,7 @@ from edgeseg.models.families.family import Recognised, Source
 from edgeseg.models.families.hf.architectures import ARCHITECTURES, MASKS_FROM_QUERIES, Architecture
 from edgeseg.models.families.hf.pixels import PREPROCESSOR, read_pixels
 from edgeseg.models.families.hf.settings import plain_settings
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 
 LIBRARY = "transformers"
 CONFIG = "config.json"

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgeseg.errors import CheckpointError, shown
 from edgeseg.models.families.pixels import Pixels, three_numbers
-from edgeseg.models.zoo import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB, UNIT_STD_RGB, ZERO_MEAN_RGB
+from edgeseg.models.network import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB, UNIT_STD_RGB, ZERO_MEAN_RGB
 
 PREPROCESSOR = "preprocessor_config.json"
 HALF = (0.5, 0.5, 0.5)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeseg.errors import CheckpointError, UsageError
-from edgeseg.models import unet, zoo
+from edgeseg.models import unet
 from edgeseg.models.checkpoints.checkpoint import Checkpoint
 from edgeseg.models.checkpoints.loading import fitted_network
 from edgeseg.models.families.family import Recognised, Source
 from edgeseg.models.families.milesial.structure import find_structure, renamed
+from edgeseg.models.network import Network
 
 OWN, PLAIN = "UNet", "Plain"
 JOIN = "join"
@@ -60,7 +61,7 @@ class Milesial:
             self.name, PLAIN, "guessed", num_classes=classes, parameters=parameters, unknown=(PLAIN_NOTE,)
         )
 
-    def make(self, source: Source, recognised: Recognised, arguments: Mapping[str, Any]) -> zoo.Network:
+    def make(self, source: Source, recognised: Recognised, arguments: Mapping[str, Any]) -> Network:
         """Make the zoo's U-Net to the measure of the weights; of `Plain`, `join` says how maps are joined."""
         weights = dict(source.weights)
         given = dict(arguments)

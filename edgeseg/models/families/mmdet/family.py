@@ -19,8 +19,8 @@ from edgeseg.models.families.family import Recognised, Source
 from edgeseg.models.families.mmdet import config as settings
 from edgeseg.models.families.mmdet.config import DETECTOR, Config, config_of
 from edgeseg.models.families.mmdet.names import own_names
+from edgeseg.models.network import Network
 from edgeseg.models.roi_heads import DELTA_WEIGHTS
-from edgeseg.models.zoo import Network
 
 LATERAL, ANCHORS = "neck.lateral_convs.0.conv.weight", "rpn_head.rpn_cls.weight"
 BOXES, MASKS = "roi_head.bbox_head.fc_cls.weight", "roi_head.mask_head.conv_logits.weight"

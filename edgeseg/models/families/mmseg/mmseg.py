@@ -14,7 +14,7 @@ from edgeseg.models.checkpoints.loading import load_weights
 from edgeseg.models.families.family import Recognised, Source
 from edgeseg.models.families.mmseg.networks import CLASSIFIER, make, read_network
 from edgeseg.models.families.mmseg.settings import read_class_names, read_model, read_pixels, read_size
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 
 BINARY_THRESHOLD = 0.3  # mmsegmentation's, where one channel decides and the configuration does not say it
 FOR_TRAINING = "auxiliary_head."

@@ -17,7 +17,7 @@ from edgeseg.models.families.monai.bundle import class_names, find_parts, find_t
 from edgeseg.models.families.monai.networks import READERS, Reading
 from edgeseg.models.families.monai.transforms import prepare
 from edgeseg.models.intensity import Prepared
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from edgeseg.spec import Head
 
 FLAT = 2  # spatial axes

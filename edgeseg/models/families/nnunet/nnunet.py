@@ -17,7 +17,7 @@ from edgeseg.models.families.nnunet.dataset import Dataset, read_dataset
 from edgeseg.models.families.nnunet.normalisation import read_normalisation
 from edgeseg.models.families.nnunet.plans import ARCHITECTURES, Configuration, operations, read_configuration
 from edgeseg.models.intensity import Prepared
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 
 PACKAGE = "dynamic_network_architectures"
 INIT, PLANS, DATASET = "init_args", "plans.json", "dataset.json"

@@ -26,7 +26,7 @@ from edgeseg.models.families.pixels import Pixels
 from edgeseg.models.families.smp import pixels as preprocessing
 from edgeseg.models.families.smp.decoders import ENCODER, HEAD, Decoder, layouts, read_decoder, renamed
 from edgeseg.models.families.smp.encoders import UNIVERSAL, find_encoder, similar_encoders
-from edgeseg.models.zoo import UNIT_STD_RGB, ZERO_MEAN_RGB, Network
+from edgeseg.models.network import UNIT_STD_RGB, ZERO_MEAN_RGB, Network
 from edgeseg.spec import RGB_CHANNELS, Head
 
 LIBRARY = "segmentation_models_pytorch"

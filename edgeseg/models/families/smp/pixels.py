@@ -7,7 +7,7 @@ from typing import Any
 
 from edgeseg.errors import CheckpointError, shown
 from edgeseg.models.families.pixels import Pixels, three_numbers
-from edgeseg.models.zoo import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
+from edgeseg.models.network import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 from edgeseg.spec import PerChannel
 
 HALF: PerChannel = (0.5, 0.5, 0.5)

@@ -21,7 +21,7 @@ from edgeseg.models.families.torchvision.networks import (
     semantic_network,
 )
 from edgeseg.models.families.torchvision.semantic import SemanticForm, semantic_form
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 
 RESNET, MOBILENET = r"(conv1|bn1|layer\d)\.", r"\d+\."
 DETECTOR = (

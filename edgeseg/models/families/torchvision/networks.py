@@ -20,15 +20,9 @@ from edgeseg.models.families.torchvision.anchors import choose_anchors
 from edgeseg.models.families.torchvision.detectors import DetectorForm
 from edgeseg.models.families.torchvision.semantic import SemanticForm
 from edgeseg.models.mask_rcnn import NORM_EPS
+from edgeseg.models.network import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB, Network
 from edgeseg.models.normalisation import is_frozen
-from edgeseg.models.zoo import (
-    COCO_V1_NETWORK,
-    IMAGENET_MEAN_RGB,
-    IMAGENET_STD_RGB,
-    TORCHVISION_COCO_V1_SHA256,
-    Network,
-    may_need_norm_eps,
-)
+from edgeseg.models.zoo import COCO_V1_NETWORK, TORCHVISION_COCO_V1_SHA256, may_need_norm_eps
 from edgeseg.spec import RGB_CHANNELS
 
 Made = TypeVar("Made", bound=nn.Module)

@@ -22,8 +22,8 @@ from edgeseg.models.families.region_detector import resnet_of
 from edgeseg.models.families.registry import by_name, recognise
 from edgeseg.models.families.source import read_source
 from edgeseg.models.mask_rcnn import MaskRCNN
+from edgeseg.models.network import Network
 from edgeseg.models.without_memory import without_memory
-from edgeseg.models.zoo import Network
 from tests.models.families.plain_detector import Rules, layer_of
 from tests.models.families.plain_semantic import plain_semantic_logits, semantic_weights
 from tests.models.families.random_weights import (

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from edgeseg.errors import UsageError
 from edgeseg.models.families.family import Recognised, Source
 from edgeseg.models.families.milesial.milesial import Milesial
+from edgeseg.models.network import Network
 from edgeseg.models.unet import UNet
-from edgeseg.models.zoo import Network
 from tests.models.families.perturbed import perturbed
 
 

@@ -19,7 +19,7 @@ from edgeseg.models.families.mmdet.family import MMDetection
 from edgeseg.models.families.registry import recognise
 from edgeseg.models.families.source import read_source
 from edgeseg.models.mask_rcnn import MaskRCNN
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from tests.models.families.plain_detector import Rules, layer_of
 from tests.models.families.random_weights import SMALL, drawn, layer_shapes, mmdet_name, photo
 from tests.models.families.same_objects import assert_same_objects

@@ -13,7 +13,7 @@ from torch import nn
 from edgeseg.errors import CheckpointError, UsageError
 from edgeseg.models.families.family import Recognised, Source
 from edgeseg.models.families.monai.monai import Monai
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from tests.models.families.perturbed import perturbed
 
 nets: Any = pytest.importorskip("monai.networks.nets", reason="MONAI is not installed")

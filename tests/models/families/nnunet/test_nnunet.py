@@ -14,7 +14,7 @@ from torch import nn
 from edgeseg.errors import CheckpointError, UsageError
 from edgeseg.models.families.family import Recognised, Source
 from edgeseg.models.families.nnunet.nnunet import NnUNet
-from edgeseg.models.zoo import Network
+from edgeseg.models.network import Network
 from tests.models.families.perturbed import perturbed
 
 unet: Any = pytest.importorskip(
