@@ -64,7 +64,8 @@ def specify(
         thresholds = Thresholds()
     elif isinstance(network.module, ReadyNetwork):
         classes = _said_classes(network, settings)
-        thresholds = Thresholds(score=settings.score_threshold)
+        # As its masks are sampled where they cover the image, and as detectron2 and MMDetection paste others.
+        thresholds = Thresholds(score=settings.score_threshold, pasting="pixel_centres")
     else:
         heads = cast(MaskRCNN, network.module).roi_heads
         classes = heads.box_predictor.cls_score.out_features
