@@ -87,8 +87,10 @@ class PortableModel:
     def release(self) -> None:
         """Let go of the graph, so that engines are measured with their own weights alone in memory.
 
-        All facts that were asked for stay. A graph that is asked for again is read from the same open file.
+        All facts that were asked for stay, and `has_bodies`, which engines ask for while they are built. A
+        graph that is asked for again is read from the same open file.
         """
+        _ = self.has_bodies
         if self._content is None:
             self._content = Content.of_bytes(self.to_bytes(), self.name)
         self._proto = self._model = self._view = None
@@ -131,6 +133,19 @@ class PortableModel:
 
             self._view = GraphView(self.model, self.spec.graph.float32_modules)
         return self._view
+
+    @cached_property
+    def has_bodies(self) -> bool:
+        """Tell whether nodes hold graphs of their own, as loops and branches do."""
+        if self._model is None:
+            return any(
+                attribute.HasField("g") or attribute.graphs
+                for node in self.proto.graph.node
+                for attribute in node.attribute
+            )
+        from edgeseg.graph.view import subgraphs
+
+        return any(True for node in self._model.graph for _ in subgraphs(node))
 
     @cached_property
     def metadata(self) -> Mapping[str, str]:

@@ -20,7 +20,7 @@ from edgeseg.engines.tuning import Measured
 from edgeseg.errors import EngineError
 from edgeseg.extras import require
 from edgeseg.graph.portable import PortableModel
-from edgeseg.graph.view import Layer, subgraphs
+from edgeseg.graph.view import Layer
 from edgeseg.manifest import Manifest
 
 MODEL_FILE = EngineOptions.model_file
@@ -133,8 +133,7 @@ def _save_optimised(model: PortableModel, target: Path) -> None:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.optimized_model_filepath = str(target)
     options.log_severity_level = LOG_ERRORS_ONLY
-    has_bodies = any(True for node in model.model.graph for _ in subgraphs(node))
-    left_out = DOUBLES_NAMES if has_bodies else ()
+    left_out = DOUBLES_NAMES if model.has_bodies else ()
     try:
         ort.InferenceSession(
             data, options, providers=["CPUExecutionProvider"], disabled_optimizers=list(left_out)
