@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from edgeseg import interrupts
+from edgeseg.ending import end_beside_threads
 
 
 def main() -> None:
@@ -17,6 +18,9 @@ def main() -> None:
     except KeyboardInterrupt:  # while importing
         interrupts.finish()
         sys.exit(interrupts.INTERRUPTED)
+    except SystemExit as end:
+        end_beside_threads(end.code if isinstance(end.code, int) else 0)
+        raise
 
 
 if __name__ == "__main__":
