@@ -52,6 +52,9 @@ class Site:
     def seen(self) -> list[tuple[SourceState, str]]:
         return [(status.state, status.detail) for status in self.states]
 
+    def is_seen(self, state: SourceState) -> bool:
+        return bool(self.states) and self.states[-1].state is state
+
 
 def live(greys: Sequence[int]) -> GreyFrames:
     return GreyFrames(greys, live=True)
@@ -65,7 +68,7 @@ def test_a_camera_that_is_down_in_the_beginning_is_waited_for() -> None:
         assert not feed.ended
         camera.send()
         assert feed.take(PATIENCE_S).index == 0
-        until(lambda: site.seen()[-1][0] is SourceState.LIVE)
+        until(lambda: site.is_seen(SourceState.LIVE))
         feed.stop()
         camera.end()
     assert site.seen() == [
@@ -306,7 +309,7 @@ def test_a_frozen_picture_is_stalled_and_its_frames_still_come() -> None:
             camera.send(np.full((20, 20, 3), grey, np.uint8))
             assert feed.take(PATIENCE_S) is not None
             states.append(feed.status().state)
-        until(lambda: site.seen()[-1][0] is SourceState.LIVE)
+        until(lambda: site.is_seen(SourceState.LIVE))
         feed.stop()
         camera.end()
     assert states == [SourceState.LIVE] * 3 + [SourceState.STALLED, SourceState.LIVE]
