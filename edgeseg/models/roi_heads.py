@@ -225,6 +225,8 @@ class RoIHeads(nn.Module):
     def segment(self, levels: Sequence[Tensor], boxes: Tensor, class_ids: Tensor) -> Tensor:
         """Draw the mask of each detection: boxes (N, D, 4), classes (N, D) -> probabilities (N, D, M, M)."""
         pooled = self._pool(levels, boxes, self.mask_grid)
+        if torch.compiler.is_exporting():  # batch normalisation wants to know; the graph serves none as well
+            torch._check(pooled.shape[1] != 0)
         features = self.mask_head(pooled.flatten(0, 1))
         masks: Tensor = self.mask_predictor(features, class_ids.flatten())
         return masks.reshape(*class_ids.shape, *masks.shape[1:])

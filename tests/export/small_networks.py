@@ -38,8 +38,12 @@ def deeplab() -> Network:
     return Network(module, "semantic", class_names=("background", "a", "b", "c", "d"))
 
 
-def mask_rcnn(class_spread: float = 40.0) -> Network:
-    """Make a Mask R-CNN; with a spread of 1 no class of an object is likelier than 0.5."""
+def mask_rcnn(class_spread: float = 40.0, *, normalised_heads: bool = False) -> Network:
+    """Make a Mask R-CNN; with a spread of 1 no class of an object is likelier than 0.5.
+
+    Args:
+        normalised_heads: with batch normalisation in its heads, as torchvision's "v2".
+    """
     torch.manual_seed(0)
     module: MaskRCNN = mask_rcnn_resnet18_fpn(
         3,
@@ -52,6 +56,7 @@ def mask_rcnn(class_spread: float = 40.0) -> Network:
         mask_channels=(8,),
         mask_hidden_channels=8,
         mask_grid=7,
+        head_norm_layer=nn.BatchNorm2d if normalised_heads else None,
     ).eval()
     randomise_batch_norm(module)
     with torch.no_grad():

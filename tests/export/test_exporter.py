@@ -166,6 +166,18 @@ def test_nothing_found_is_compared_below_the_threshold(exported: ExportedModels)
     assert made.spec.thresholds.score == 0.5
 
 
+@pytest.mark.parametrize("class_spread", [40.0, 1.0])
+def test_heads_with_batch_normalisation_take_any_number_of_objects(
+    class_spread: float, tmp_path: Path
+) -> None:
+    network = mask_rcnn(class_spread, normalised_heads=True)
+    made = export(tmp_path, network, score_threshold=0.5, max_detections=20)
+    (outputs,) = made.run(pictures((9,), SIZE_HW))
+    assert (len(outputs["masks"]) > 0) == (class_spread > 1)
+    assert made.report.passed
+    assert "BatchNormalization" not in operators(made.model.graph)
+
+
 @pytest.mark.parametrize("which", ["labels", "many", "dense"])
 def test_graph_is_clean(which: str, request: pytest.FixtureRequest) -> None:
     exported: Exported = request.getfixturevalue(which)
