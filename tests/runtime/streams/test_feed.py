@@ -401,8 +401,8 @@ def test_after_50_reconnections_there_are_as_many_threads_and_descriptors(tmp_pa
         assert threading.active_count() <= threads + 2
         assert len(os.listdir("/proc/self/fd")) <= descriptors + 1
     assert len(opened) >= 51
-    assert threading.active_count() == threads
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert threading.active_count() <= threads  # one of a test before may end meanwhile
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
 class Scripted(Source):
@@ -463,4 +463,6 @@ def test_what_is_taken_waits_or_was_dropped_is_what_was_offered(
         reads = [script.partition("e")[0] for script in scripts]
         assert status.offered == sum(len(read) + read.count("b") for read in reads)
     if policy == "every":
-        assert status.drops.keys() <= {DropCause.DAMAGED}
+        assert status.drops.keys() <= {DropCause.DAMAGED, DropCause.STOPPED}
+        # the one that was being read when the feed was closed
+        assert status.drops.get(DropCause.STOPPED, 0) <= (0 if over.is_set() else 1)
