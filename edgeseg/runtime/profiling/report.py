@@ -1,0 +1,168 @@
+"""What a profile says: the dataclass that `edgeseg profile --json` writes, and reads again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edgeseg.errors import SpecError, UsageError, shown
+from edgeseg.machine import Machine
+from edgeseg.reading import parse_json, read_text, reading
+from edgeseg.records import from_json_value, to_json_value
+from edgeseg.runtime.profiling.statistics import Distribution
+
+PROFILE_VERSION = 1
+PROFILE_AGAIN = "write it with edgeseg profile --json"
+
+Scenario = Literal["single-stream", "multi-stream", "offline"]
+
+
+@dataclass(frozen=True)
+class Warmup:
+    """What was computed first and not counted.
+
+    Attributes:
+        frames: how many, in the capture-to-result loop.
+        seconds: that they took.
+        steady: whether durations had become steady by then; None where the number of frames was given.
+    """
+
+    frames: int
+    seconds: float
+    steady: bool | None
+
+
+@dataclass(frozen=True)
+class StageSpan:
+    """One stage of one frame, in milliseconds from the beginning of the timeline."""
+
+    stage: str
+    start_ms: float
+    duration_ms: float
+
+
+@dataclass(frozen=True)
+class FrameTimeline:
+    """When the stages of one frame began, and how long they took.
+
+    Attributes:
+        stream: number of the camera from 0; 0 where there is one.
+        frame: number of the frame within its stream, counted from the first that was measured.
+        spans: in the order in which they began.
+    """
+
+    stream: int
+    frame: int
+    spans: tuple[StageSpan, ...]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Latencies of one engine on one source, warm-up excluded.
+
+    Attributes:
+        scenario: how frames come, in the sense of MLPerf Inference: `single-stream`, the next one when the
+            result of the last stands; `multi-stream`, `streams` cameras that share the engine;
+            `offline`, all are there, as many at once as the engine takes.
+        meaning: of `latency_ms`, `infer_ms` and `sink_ms` by their names: where it begins and where it ends,
+            in words.
+        latency_ms: capture to result.
+        infer_ms: the engine alone, in a loop of its own.
+        sink_ms: capture to sink; None where results went nowhere.
+        stages: durations of each stage by its name, in the order of a frame.
+        samples_needed: how many samples p50, p90 and p99 need each, as MLPerf counts.
+        samples_ms: all durations behind `latency_ms`, `infer_ms` and `sink_ms` by their names, in the order
+            in which they were measured, in milliseconds.
+        timeline: the stages of the first frames that were measured.
+        throughput_fps: results a second of the capture-to-result loop; a live source bounds it by its rate.
+        load_ms: opening the engine; None where the caller did not measure it.
+        first_result_ms: from the beginning of the opening to the first result, the first frame's capture
+            included; None where `load_ms` is.
+        peak_rss_mb: most memory the process, and one that its backend computes in, has held so far, in MiB.
+        gpu_memory_mb: that the engine's device holds for this process, in MiB; None where no library tells.
+        engine: name of the engine's folder; empty where there is none.
+        threads: CPU threads per inference; None where the backend decides.
+        batch: images that the engine takes at once.
+        streams: cameras at the same time; 1 but for `multi-stream`.
+        frame_hw: height and width of the (first) frame in pixels.
+        distinct_frames: how many different frames were used; None for a live source.
+        drops: frames of live sources that came while others were in work.
+        started_at: UTC, ISO 8601.
+        warnings: one line for each reason to trust the figures less.
+        surroundings: what went on beside the run; None where it was not watched.
+        layers: time by layer; None where it was not asked for.
+        energy: that the run took; None where the machine does not tell.
+    """
+
+    scenario: Scenario
+    meaning: Mapping[str, str]
+    latency_ms: Distribution
+    infer_ms: Distribution
+    sink_ms: Distribution | None
+    stages: Mapping[str, Distribution]
+    samples_needed: Mapping[str, int]
+    samples_ms: Mapping[str, tuple[float, ...]]
+    timeline: tuple[FrameTimeline, ...]
+    throughput_fps: float
+    load_ms: float | None
+    first_result_ms: float | None
+    peak_rss_mb: float
+    gpu_memory_mb: float | None
+    engine: str
+    backend: str
+    backend_version: str
+    device: str
+    precision: str
+    model_sha256: str
+    threads: int | None
+    batch: int
+    streams: int
+    source: str
+    live: bool
+    frame_hw: tuple[int, int]
+    distinct_frames: int | None
+    drops: int
+    warmup: Warmup
+    started_at: str
+    machine: Machine
+    warnings: tuple[str, ...] = ()
+    surroundings: Mapping[str, Any] | None = None
+    layers: Mapping[str, Any] | None = None
+    energy: Mapping[str, Any] | None = None
+    schema_version: int = PROFILE_VERSION
+
+    def to_json_value(self) -> dict[str, Any]:
+        """Give the report as dicts, lists and scalars, ready for JSON."""
+        value: dict[str, Any] = to_json_value(self)
+        return value
+
+    @classmethod
+    def from_json_value(cls, value: Any, *, where: str = "") -> Profile:
+        """Build a report from what `json.loads` returned.
+
+        Raises:
+            SpecError: naming the field that is missing, unknown or of the wrong type, or another version.
+        """
+        version = value.get("schema_version") if isinstance(value, Mapping) else None
+        if isinstance(value, Mapping) and version != PROFILE_VERSION:
+            raise SpecError(
+                f"{where or 'a profile'} has schema version {shown(version)}, "
+                f"this edgeseg reads {PROFILE_VERSION}"
+            )
+        return from_json_value(cls, value, where=where)
+
+
+def read_profile(path: Path) -> Profile:
+    """Read a report that `edgeseg profile --json` wrote.
+
+    Raises:
+        UsageError: if the file cannot be read, or holds something else.
+    """
+    with reading(path, UsageError, what="a profile", fix=PROFILE_AGAIN):
+        parsed = parse_json(read_text(path, UsageError), UsageError, str(path))
+    try:
+        return Profile.from_json_value(parsed)
+    except SpecError as error:
+        raise UsageError(f"{path} is not a profile: {error}; {PROFILE_AGAIN}") from error
