@@ -28,6 +28,15 @@ def same_random_numbers() -> None:
         torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def translations_are_read_once() -> None:
+    """Spare every export but the first what takes it longer than a small network."""
+    if "onnxscript" in sys.modules:  # as it is where a test imports edgeseg.export first
+        from tests.translations import read_once
+
+        read_once()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_times_of_other_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the user's cache, and what it knows of this machine, out of the tests."""
