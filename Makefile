@@ -1,6 +1,7 @@
 # make demo   sets up, then exports, builds, runs and measures the networks that come with edgeseg
 # make test   sets up, then runs the tests
 # make docs   sets up, then builds the documentation as a site in site/
+# make bench  sets up, then measures everything within an hour, and writes it into benchmarks/README.md
 #
 # Needs python3 (3.10 or newer, with venv) and make. PIP_FLAGS reaches every pip call, for example
 #   make test PIP_FLAGS="-c constraints.txt"     the exact versions that CI uses
@@ -10,6 +11,7 @@ VENV ?= .venv
 PIP_FLAGS ?=
 DEMO_FLAGS ?=
 TEST_FLAGS ?=
+BENCH_FLAGS ?=
 
 BIN := $(VENV)/bin
 KERNELS := $(wildcard edgeseg/*/native/* edgeseg/*/*/native/*)
@@ -33,9 +35,8 @@ docs: $(VENV)/.ready-docs
 	! grep -rE '<(script|img|link)[^>]+(src|href)="https?://' site --include='*.html'  # nothing from elsewhere
 
 bench: $(VENV)/.ready-dev
-	for file in benchmarks/[a-z]*.py; do \
-		echo "== $$file"; $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; \
-	done
+	$(BIN)/pip install $(PIP_FLAGS) --quiet ncnn pnnx
+	$(BIN)/python -m benchmarks.everything $(BENCH_FLAGS)
 
 clean:
 	rm -rf $(VENV) build dist demo-output site

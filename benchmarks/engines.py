@@ -7,9 +7,10 @@ the frame's size. `torch` and `torch.compile` run torchvision's module, or ours 
 
 Each contender lives in a process of its own. Rounds are interleaved, and a ratio is the median of the rounds'
 ratios: above 1, our fastest engine is the faster one. A contender that takes over SLOW times as long as the
-fastest is timed FEW times only. `CPU ms` is what all its threads take for a run. `peak MB` and `load s` (that
-is import and opening) are those of its process and of what that started, when it had run once. `same`: labels
-equal to those of PyTorch, or its detections that were found too.
+fastest is timed FEW times only. `CPU ms` is what all its threads take for a run, and
+`beside %` the share of a run of ours that is not the network's. `peak MB` and `load s` (that is import and
+opening) are those of its process and of what that started, when it had run once. `same`: labels equal to
+those of PyTorch, or its detections that were found too.
 
     python -m benchmarks.engines [--rows NAME ...] [--threads N] [--rounds N] [--peers NAME ...]
         [--model-api-python PATH] [--work FOLDER] [--json FILE] [--prepare]
@@ -49,6 +50,7 @@ OURS = {  # backend, and whether passes may change the graph
 PLAIN = ("onnxruntime", "openvino")
 SLOW = 3.0  # times the fastest: no further rounds can change who is faster
 FEW = 3
+TITLES = ("", "ms", "ratio", "rounds", "CPU ms", "beside %", "same", "peak MB", "load s", "")
 SETTLE_S = 0.1  # before each run, so that threads of the one before have stopped waiting actively
 SHORT_MS = 50.0  # quicker runs are repeated within a round
 LIBRARIES = ("torch", "torchvision", "onnxruntime", "openvino", "mnn", "ncnn", "numpy")
@@ -137,11 +139,12 @@ def time_in_turn(processes: Sequence[Process], rounds: int) -> float:
             time.sleep(SETTLE_S)
             others = [other for other in processes if other is not one]
             own, busy, started = busy_s(one.child.pid), _busy_s(others), time.perf_counter()
-            ms = one.run(repeats[one.name])
+            medians = one.run(repeats[one.name])
             total += time.perf_counter() - started
             idle += _busy_s(others) - busy
-            if ms is not None:
-                one.times_ms.append(ms)
+            if medians is not None:
+                one.times_ms.append(medians["ms"])
+                one.infer_ms.append(medians["infer_ms"])
                 one.processor_ms.append(1000 * (busy_s(one.child.pid) - own) / repeats[one.name])
     return idle / total if total else 0.0
 
@@ -150,15 +153,16 @@ def block(value: dict[str, Any]) -> list[str]:
     """Give a network's lines: one a contender, and whether a peer is faster."""
     contenders = value["contenders"]
     best = fastest(contenders, OURS)
-    rows: list[Sequence[str]] = [("", "ms", "ratio", "rounds", "CPU ms", "same", "peak MB", "load s", "")]
+    rows: list[Sequence[str]] = [TITLES]
     for name, told in contenders.items():
         if told["refused"] is not None:
-            rows.append((name, "-", "-", "", "", "", "", "", told["refused"]))
+            rows.append((name, "-", "-", *[""] * (len(TITLES) - 4), told["refused"]))
             continue
         ratio = f"{over(contenders[best], told):.2f}" if best else "-"
         figures = (
             str(len(told["times_ms"])),
             f"{statistics.median(told['processor_ms']):.1f}",
+            beside(told),
             told["same"],
             f"{told['peak_mb']:.0f}",
             f"{told['load_ms'] / 1000:.2f}",
@@ -172,6 +176,12 @@ def block(value: dict[str, Any]) -> list[str]:
         faster = "no peer is faster than" if ratio_of >= 1 else f"FASTER THAN OURS: {peer}, against"
         lines.append(f"{faster} {best}; the fastest peer, {peer}, takes {ratio_of:.2f} times as long")
     return lines
+
+
+def beside(told: dict[str, Any]) -> str:
+    """Say which share of a run is not the network's; nothing of contenders that do not take it."""
+    shares = [1 - own / whole for own, whole in zip(told["infer_ms"], told["times_ms"], strict=True) if own]
+    return f"{100 * statistics.median(shares):.1f}" if shares else ""
 
 
 def summarised(value: dict[str, Any]) -> tuple[str, ...]:
@@ -238,6 +248,7 @@ def _told(process: Process, case: Path) -> dict[str, Any]:
     told = {
         "refused": process.refused,
         "times_ms": process.times_ms,
+        "infer_ms": process.infer_ms,
         "processor_ms": process.processor_ms,
         "note": opened.get("note", ""),
     }
@@ -252,8 +263,8 @@ def _busy_s(processes: Sequence[Process]) -> float:
     return sum(busy_s(one.child.pid) for one in processes)
 
 
-def _repeats(ms: float | None) -> int:
-    return 1 if ms is None else max(1, min(10, round(SHORT_MS / ms)))
+def _repeats(medians: dict[str, float] | None) -> int:
+    return 1 if medians is None else max(1, min(10, round(SHORT_MS / medians["ms"])))
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -2,7 +2,8 @@
 
 Labels from logits: `numpy` resizes every class with cv2 and takes `numpy.argmax`; `cv2` resizes every class
 and keeps a running maximum, on all cores. Both interpolate every class at every pixel of the frame.
-Masks: torchvision's `paste_masks_in_image`, which makes a full frame of each mask.
+Masks: torchvision's `paste_masks_in_image`, which makes a full frame of each mask. Overlays of these masks:
+supervision's `MaskAnnotator`.
 
     python -m benchmarks.postprocess [--repeats N]
 """
@@ -18,10 +19,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.growing.faked import instance_spec
 from edgeseg.frames.geometry import place
 from edgeseg.frames.instance import paste_masks
 from edgeseg.frames.results import InstanceResult
 from edgeseg.frames.upsample import argmax_labels, upsampled_labels
+from edgeseg.runtime.overlay import draw
 from edgeseg.spec import InputSpec
 
 FRAMES_HW = ((480, 640), (1080, 1920))
@@ -52,6 +55,9 @@ def main() -> None:
     print(f"\n{'100 masks at 1080p':28} {'ours':>8} {'theirs':>8}  theirs/ours  pixels differ  COCO")
     for side in MEAN_SIDES_PX:
         compare_masks(side, repeats)
+    print(f"\n{'overlay of 100 masks at 1080p':28} {'ours':>8} {'theirs':>8}  theirs/ours")
+    for side in MEAN_SIDES_PX:
+        compare_overlays(side, repeats)
 
 
 def compare_labels(frame_hw: tuple[int, int], classes: int, stride: int, repeats: int) -> None:
@@ -101,6 +107,26 @@ def compare_masks(mean_side: int, repeats: int) -> None:
     differ = (expected != found).sum() / expected.sum()
     ratio = ms["theirs"] / ms["ours"]
     print(f"{name:28} {ms['ours']:8.2f} {ms['theirs']:8.1f}  {ratio:11.1f}  {differ:13.1e}  {ms['coco']:.1f}")
+
+
+def compare_overlays(mean_side: int, repeats: int) -> None:
+    name = f"boxes of {mean_side} px"
+    frame_hw = FRAMES_HW[1]
+    masks, boxes = random_masks(mean_side, frame_hw)
+    image = np.full((*frame_hw, 3), 127, np.uint8)
+    ids = np.ones(MASKS, np.int64)
+    pasted = paste_masks(masks, boxes, frame_hw)
+    result = InstanceResult(boxes, np.ones(MASKS, np.float32), ids, frame_hw, pasted)
+    ways: dict[str, Way] = {"ours": lambda: draw(image, result, instance_spec())}
+    try:
+        import supervision
+    except ImportError:
+        print(f"{name:28} {medians_ms(ways, repeats)['ours']:8.2f} {'-':>8}  supervision is not installed")
+        return
+    annotator, detections = supervision.MaskAnnotator(), result.to_supervision()
+    ways["theirs"] = lambda: annotator.annotate(image.copy(), detections)
+    ms = medians_ms(ways, repeats)
+    print(f"{name:28} {ms['ours']:8.2f} {ms['theirs']:8.1f}  {ms['theirs'] / ms['ours']:11.1f}")
 
 
 def numpy_labels(logits: NDArray[np.float32], frame_hw: tuple[int, int]) -> NDArray[np.uint8]:

@@ -15,9 +15,15 @@ DETECTOR_OUTPUTS = ["boxes", "labels", "scores", "masks"]
 
 
 class Contender(Protocol):
-    """A library with one network opened in it."""
+    """A library with one network opened in it.
+
+    Attributes:
+        note: what is to be said of it.
+        infer_ms: of the last run, the network alone; None where that is not taken.
+    """
 
     note: str
+    infer_ms: float | None
 
     def run(self, frame: Frame) -> Result:
         """Turn (H, W, 3) BGR into `labels` (H, W), or `boxes`, `scores`, `class_ids`, `masks` (D, H, W)."""
@@ -26,6 +32,8 @@ class Contender(Protocol):
 
 class _ByHand:
     """What is the same whatever library a user calls by hand."""
+
+    infer_ms: float | None = None
 
     def __init__(self, case: Case) -> None:
         self.case = case
@@ -84,6 +92,8 @@ class OpenVino(_ByHand):
 
 class ModelApi:
     """openvino-model-api's own class, given the plain export and what the network expects of pixels."""
+
+    infer_ms: float | None = None
 
     def __init__(self, case: Case, threads: int) -> None:
         self.case = case
@@ -170,8 +180,27 @@ class Mnn(_ByHand):
         return [np.array(self.expr.convert(one, self.expr.NCHW).read()) for one in outputs]
 
 
+class OpenCv(_ByHand):
+    """The plain export in OpenCV's own module for networks, in float32."""
+
+    def __init__(self, case: Case, threads: int) -> None:
+        super().__init__(case)
+        import cv2
+
+        cv2.setNumThreads(threads)
+        self.net = cv2.dnn.readNetFromONNX(str(case.folder / "plain.onnx"))
+        self.names = DETECTOR_OUTPUTS if case.is_detector else ["logits"]
+
+    def infer(self, image: Any) -> list[Any]:
+        """Set the input, and go forward to the outputs."""
+        self.net.setInput(image, "image")
+        return list(self.net.forward(self.names))
+
+
 class TorchEager:
     """torchvision's own module, or ours, in PyTorch, in the memory format that is faster here."""
+
+    infer_ms: float | None = None
 
     def __init__(self, case: Case, threads: int, *, compiled: bool = False) -> None:
         import time
@@ -232,15 +261,21 @@ class Ours:
         from edgeseg.frames.results import SemanticResult
         from edgeseg.runtime import Segmenter
 
-        self.segment, self.semantic = Segmenter.open(engine), SemanticResult
-        manifest = self.segment.manifest
+        self.segmenter, self.semantic = Segmenter.open(engine), SemanticResult
+        self.infer_ms: float | None = None
+        manifest = self.segmenter.manifest
         told = ", ".join(f"{k} {v}" for k, v in manifest.options.items() if k not in NOT_TOLD)
         passes = "".join(f"; {title} x {len(one.places)}" for title, one in manifest.passes.items())
         self.note = f"{manifest.backend} {manifest.backend_version}: {told}{passes}"
 
     def run(self, frame: Frame) -> Result:
         """Segment; masks are made in full, as the peers make them."""
-        result = self.segment(frame)
+        from edgeseg.runtime.profiling.timing import StageTimes
+        from edgeseg.runtime.steps import segment
+
+        times = StageTimes()
+        result = segment(self.segmenter, frame, times)
+        self.infer_ms = times.summaries()["infer"].p50
         if isinstance(result, self.semantic):
             return {"labels": result.labels}
         return {
@@ -259,6 +294,7 @@ PEERS = {
     "model_api": ModelApi,
     "ncnn": Ncnn,
     "mnn": Mnn,
+    "opencv": OpenCv,
 }
 
 

@@ -26,6 +26,7 @@ class Process:
         name: as the table shows it.
         opened: what `serving` said; `refused` holds a reason, if there is one.
         times_ms: of its runs.
+        infer_ms: of the network alone, in the same runs; zeros where it is not taken.
         processor_ms: that all of its threads took for a run.
     """
 
@@ -33,6 +34,7 @@ class Process:
     child: subprocess.Popen[bytes]
     opened: dict[str, Any] = field(default_factory=dict)
     times_ms: list[float] = field(default_factory=list)
+    infer_ms: list[float] = field(default_factory=list)
     processor_ms: list[float] = field(default_factory=list)
 
     @property
@@ -41,8 +43,8 @@ class Process:
         reason: str | None = self.opened.get("refused")
         return reason
 
-    def run(self, times: int) -> float | None:
-        """Have it run so many times; give the median in milliseconds, None if it stopped."""
+    def run(self, times: int) -> dict[str, float] | None:
+        """Have it run so many times; give the medians `ms` and `infer_ms`, None if it stopped."""
         assert self.child.stdin is not None
         try:
             self.child.stdin.write(f"{times}\n".encode())
@@ -52,7 +54,7 @@ class Process:
             return None
         answer = self._answer(RUN_TIMEOUT_S)
         self.opened.update({k: v for k, v in answer.items() if k == "refused"})
-        return answer.get("ms")
+        return answer if "ms" in answer else None
 
     def close(self) -> None:
         """End it."""

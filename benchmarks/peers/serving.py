@@ -3,7 +3,8 @@
     python -m benchmarks.peers.serving FOLDER CONTENDER [--engine FOLDER] [--threads N]
 
 Answers go to what was standard output: a line of JSON with `load_ms`, `peak_mb`, `note`, or with `refused`;
-then the milliseconds of a run for each line with a number of runs to take the median of. Whatever a library
+then, for each line with a number of runs, the median of their milliseconds and of those of the network
+alone, where a contender takes them. Whatever a library
 prints goes to standard error.
 """
 
@@ -53,12 +54,13 @@ def main() -> None:
     say(answers, opened)
     frame = case.frame()
     for line in sys.stdin:
-        times = []
+        times, inferring = [], []
         for _ in range(int(line)):
             start = time.perf_counter()
             contender.run(frame)
             times.append(1000 * (time.perf_counter() - start))
-        say(answers, {"ms": statistics.median(times)})
+            inferring.append(contender.infer_ms or 0.0)
+        say(answers, {"ms": statistics.median(times), "infer_ms": statistics.median(inferring)})
 
 
 def open_once(case: Case, name: str, engine: Path | None, threads: int) -> tuple[Contender, dict[str, Any]]:
