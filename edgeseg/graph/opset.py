@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgeseg.errors import ExportError
+from edgeseg.graph.order import sort_nodes
 from edgeseg.graph.ready_model import STANDARD, opset_of
 from edgeseg.reading import reason_of
 
@@ -18,7 +19,7 @@ OLDEST = 7  # opset; ONNX's converter starts here, and so do the exporters that 
 def with_fixed_input(proto: onnx.ModelProto, name: str, shape: Sequence[int]) -> onnx.ModelProto:
     """Copy a graph for one shape of its image; its functions are inlined, its default inputs constants.
 
-    Types and shapes between the nodes are left out: they hold for other sizes.
+    Types and shapes between the nodes are left out: they hold for other sizes. Nodes are sorted.
 
     Args:
         name: of the image.
@@ -28,6 +29,7 @@ def with_fixed_input(proto: onnx.ModelProto, name: str, shape: Sequence[int]) ->
     fixed = ModelProto()
     fixed.CopyFrom(inliner.inline_local_functions(proto) if proto.functions else proto)
     graph = fixed.graph
+    sort_nodes(graph)
     image = next(value for value in graph.input if value.name == name)
     del graph.input[:]
     graph.input.append(image)

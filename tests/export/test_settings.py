@@ -27,7 +27,7 @@ SETTINGS = Settings("tiny", (64, 96), batch=2)
         ),
         ((0, 0, 0), (255, 255, 255), "--divide-by-255 never"),
         ((0.5, 0.5, -0.1), (1, 1, 1), r"must be 0 to 1, .* got 0\.5,0\.5,-0\.1 and 1,1,1$"),
-        ((0, 0, 0), (0, 0, 0), "above 0 and at most 1, got 0,0,0 and 0,0,0$"),
+        ((0, 0, 0), (0, 0, 0), "above 0 and at most 2, got 0,0,0 and 0,0,0$"),
         ((float("nan"), 0, 0), (1, 1, 1), "got nan,0,0"),
         ((0, 0, 0), (1, 1, float("inf")), "got 0,0,0 and 1,1,inf$"),
     ],
@@ -48,11 +48,20 @@ def test_mean_and_deviation_of_bytes_are_taken_where_the_form_says_so(form: Divi
     check_settings(network, SETTINGS)
 
     assert describe_input(network, SETTINGS).pad_bgr == (104, 116, 124)
-    for mean, std in (((256.0, 0.0, 0.0), (1.0,) * 3), ((0.0,) * 3, (0.0,) * 3), ((0.0,) * 3, (256.0,) * 3)):
+    for mean, std in (((256.0, 0.0, 0.0), (1.0,) * 3), ((0.0,) * 3, (0.0,) * 3), ((0.0,) * 3, (511.0,) * 3)):
         with pytest.raises(
             UsageError, match=rf"0\.\.255 \(--divide-by-255 {form}\): the mean must be 0 to 255"
         ):
             check_settings(dataclasses.replace(network, mean_rgb=mean, std_rgb=std), SETTINGS)
+
+
+@pytest.mark.parametrize(("mean", "std", "form"), [(128.0, 256.0, "never"), (0.5, 256 / 255, "before")])
+def test_pixels_may_be_divided_by_one_more_than_white(mean: float, std: float, form: DivideBy255) -> None:
+    """As ISNet divides them: (x - 128) / 256."""
+    network = dataclasses.replace(
+        NETWORK, mean_rgb=(mean,) * 3, std_rgb=(std,) * 3, divide_by_255=form, resize="stretch"
+    )
+    check_settings(network, SETTINGS)
 
 
 def test_a_grey_network_has_one_mean() -> None:

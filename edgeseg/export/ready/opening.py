@@ -26,8 +26,8 @@ SUFFIXES = (ONNX, PT2, ".pt", ".pth", ".ts", ".torchscript", ".jit")
 GREY = 1  # channels
 PIXELS = ("mean_rgb", "std_rgb", "divide_by_255")
 UNSAID = (
-    "nothing in {name} says how its pixels are normalised: RGB by ImageNet's mean and deviation is assumed; "
-    "--mean, --std, --divide-by-255 and --channel-order say otherwise"
+    "nothing in {name} says how its pixels are normalised: what --mean, --std, --divide-by-255 and "
+    "--channel-order leave out is assumed, RGB by ImageNet's mean and deviation"
 )
 OWN = (
     "{name} normalises its pixels itself, (x - {mean}) / {std}: it is given {order} in {scale}, which is "

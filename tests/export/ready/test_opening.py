@@ -69,6 +69,22 @@ def test_weights_that_are_inputs_too_stay_what_they_are(tmp_path: Path) -> None:
     assert [value.name for value in session.get_inputs()] == ["image"]
 
 
+def test_nodes_need_not_be_sorted(tmp_path: Path) -> None:
+    """Tools that turn weights into half precision leave the cast of the image at the end of the nodes."""
+    module = tiny()
+    ready = write_onnx(module, tmp_path / "ready.onnx")
+    model = onnx.load(ready)
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes[1:], nodes[0]])
+    onnx.save(model, ready)
+    made = export(str(ready), tmp_path / "made.onnx", size_hw=SIZE_HW, **PIXELS)
+    frame = frame_of_noise()
+    with torch.inference_mode():
+        expected = module(normalised(frame)).numpy()
+    assert np.abs(scores_of(made.path, frame) - expected).max() < EXACT
+
+
 def test_data_in_other_files_come_into_the_one(tmp_path: Path) -> None:
     ready = write_onnx(tiny(), tmp_path / "ready.onnx")
     plain = open_trained(str(ready)).checkpoint_sha256

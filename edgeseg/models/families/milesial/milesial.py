@@ -24,6 +24,14 @@ JOINS: Mapping[str, str] = {
 }
 """The order in which published U-Nets join maps, by the names of theirs."""
 
+TUTORIALS = (
+    r"(inc|downs?\d*|enc\w*|contract\w*)\.",
+    r"(ups?\d*|dec\w*|expan\w*)\.",
+    r"(conv\d*|bottleneck|bottom|bridge|mid\w*)\.",
+    r"(out\w*|final\w*|last\w*|conv\w*)\.",
+)
+"""What the parts of a U-Net are called by those who write their own: contracting, expanding, bottom, last."""
+
 PLAIN_NOTE = (
     "names are those of no library: shapes are a U-Net's, whose convolutions are taken to be padded, and "
     "followed by normalisation, then ReLU"
@@ -41,7 +49,7 @@ class Milesial:
     def layouts(self) -> Mapping[str, tuple[str, ...]]:
         """How the weights of each network are called."""
         own = (r"inc\.double_conv\.", r"down[1-4]\.maxpool_conv\.", r"up[1-4]\.(up|conv)\.", r"outc\.conv\.")
-        return {OWN: own, PLAIN: (r"downs\.", r"ups\.", r"bottleneck\.", r"(final_)?conv\.")}
+        return {OWN: own, PLAIN: TUTORIALS}
 
     def recognise(self, source: Source) -> Recognised | None:
         """Tell whether the weights are milesial's, of its own size, or have a U-Net's shapes."""

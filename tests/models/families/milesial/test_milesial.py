@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeseg.errors import UsageError
+from edgeseg.models.families.closest import closest
 from edgeseg.models.families.family import Recognised, Source
 from edgeseg.models.families.milesial.milesial import Milesial
 from edgeseg.models.network import Network
@@ -111,3 +112,16 @@ def test_weights_of_other_shapes_are_none_of_its_own() -> None:
         source = Source(Path("w.pth"), module.state_dict())
         found = Milesial().recognise(source)
         assert found is None, module
+
+
+def test_of_a_u_net_with_a_part_of_its_own_the_part_is_named() -> None:
+    """Its other layers are those of a tutorial, and a gate lies between them."""
+    layers = nn.ModuleDict(
+        {name: convolutions(3, 4, norm=True, bias=True) for name in ("inc", "down1", "conv1")}
+        | {"up1": nn.ConvTranspose2d(4, 4, 2, stride=2), "outc": nn.Conv2d(4, 2, 1)}
+        | {"gate": nn.Conv2d(2, 1, 7, bias=False)}
+    )
+    near = closest(Source(Path("w.pth"), layers.state_dict()), [Milesial()])
+    assert near[0].model == "milesial:Plain"
+    assert near[0].foreign == ("gate.weight",)
+    assert not near[0].lacking
