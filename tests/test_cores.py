@@ -19,8 +19,7 @@ MANY = set(range(8))
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stand in for a machine of eight cores, and for its control groups below the folder that is given."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: MANY, raising=False)
-    monkeypatch.setattr(cores, "MEMBERSHIP", tmp_path / "membership")
-    monkeypatch.setattr(cores, "GROUPS", tmp_path)
+    monkeypatch.setattr(cores, "ROOT", tmp_path)
     return tmp_path
 
 
@@ -49,23 +48,23 @@ def test_affinity_is_heeded(machine: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_least_quota_of_all_groups_around_counts(
     machine: Path, own: str, around: str, expected: int
 ) -> None:
-    write(machine / "membership", "0::/site/camera")
-    write(machine / "site" / "camera" / "cpu.max", own)
-    write(machine / "site" / "cpu.max", around)
+    write(machine / cores.MEMBERSHIP, "0::/site/camera")
+    write(machine / cores.GROUPS / "site" / "camera" / "cpu.max", own)
+    write(machine / cores.GROUPS / "site" / "cpu.max", around)
     assert usable_cores() == expected
 
 
 def test_a_container_sees_its_own_group_as_the_root(machine: Path) -> None:
-    write(machine / "membership", "0::/")
-    write(machine / "cpu.max", "150000 100000")
+    write(machine / cores.MEMBERSHIP, "0::/")
+    write(machine / cores.GROUPS / "cpu.max", "150000 100000")
     assert usable_cores() == 2
 
 
 @pytest.mark.parametrize(("quota", "expected"), [("-1", 8), ("250000", 3)])
 def test_groups_of_version_1_are_heeded(machine: Path, quota: str, expected: int) -> None:
-    write(machine / "membership", "4:memory:/job\n3:cpu,cpuacct:/job\n0::/")
-    write(machine / "cpu" / "job" / "cpu.cfs_quota_us", quota)
-    write(machine / "cpu" / "job" / "cpu.cfs_period_us", "100000")
+    write(machine / cores.MEMBERSHIP, "4:memory:/job\n3:cpu,cpuacct:/job\n0::/")
+    write(machine / cores.GROUPS / "cpu" / "job" / "cpu.cfs_quota_us", quota)
+    write(machine / cores.GROUPS / "cpu" / "job" / "cpu.cfs_period_us", "100000")
     assert usable_cores() == expected
 
 

@@ -45,6 +45,7 @@ class Surroundings:
         cores: the logical cores that this process may use; shares of cores are of these.
         clock_mhz: of the fastest of these cores, which is one that computes.
         clock_limit_mhz: the highest clock that they may reach.
+        gpu_clock_mhz: of the fastest GPU, if the engine runs on NVIDIA's and `nvidia-ml-py` is installed.
         governor: what sets the clock, such as `performance` or `schedutil`.
         temperatures_c: by name of the sensor.
         throttling: what was reported while it was watched, by name, and how often (of a flag, in how many
@@ -65,6 +66,7 @@ class Surroundings:
     cores: tuple[int, ...]
     clock_mhz: Spread | None
     clock_limit_mhz: float | None
+    gpu_clock_mhz: Spread | None
     governor: str | None
     temperatures_c: dict[str, Spread]
     throttling: dict[str, int] | None
