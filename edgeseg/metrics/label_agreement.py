@@ -27,12 +27,13 @@ class LabelErrors:
     Attributes:
         relative_logit_errors: (largest, mean) of each image: |difference| over its largest |reference logit|.
         confusion: (C, C + 1), the reference in the rows, see `confusion_matrix`.
+        differing: pixels with another label.
     """
 
     def __init__(self, num_classes: int) -> None:
         self.relative_logit_errors: list[tuple[float, float]] = []
         self.confusion = np.zeros((num_classes, num_classes + 1), np.int64)
-        self._pixels = self._equal = 0
+        self.differing = self._pixels = 0
 
     def add_logits(self, reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> None:
         """Compare two arrays of logits of equal shape; logits that are not finite are infinitely wrong."""
@@ -50,12 +51,12 @@ class LabelErrors:
         """
         self.confusion += confusion_matrix(reference, candidate, len(self.confusion))
         self._pixels += reference.size
-        self._equal += int(np.count_nonzero(reference == candidate))
+        self.differing += int(np.count_nonzero(reference != candidate))
 
     @property
     def label_agreement(self) -> float:
         """Share of pixels with the same label, 0..1."""
-        return self._equal / max(self._pixels, 1)
+        return (self._pixels - self.differing) / max(self._pixels, 1)
 
     @property
     def class_overlap(self) -> float:

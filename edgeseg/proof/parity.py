@@ -15,6 +15,9 @@ from edgeseg.proof.underflow import logits_underflow, sentence
 from edgeseg.spec import ModelSpec
 
 LEAST_BORDERLINE = 2
+LEAST_DIFFERING = 1
+"""Pixels whose label may differ, however few are compared, where their logits agree: two classes tie there to
+the last digit, and of the few hundred samples that a model keeps, one pixel is more than a share of 0.001."""
 
 
 def compare(
@@ -81,11 +84,11 @@ def _semantic(
         figures["max_relative_logit_error"] = float(largest.max())
         figures["mean_relative_logit_error"] = float(mean.mean())
     limited = ("max" if spec.graph.crf_stride is None else "mean") + "_relative_logit_error"
-    failures = [
-        *_above(figures, limited, limit.relative_logit),
-        *_below(figures, "label_agreement", limit.label_agreement),
-        *_below(figures, "class_overlap", limit.class_overlap),
-    ]
+    failures = _above(figures, limited, limit.relative_logit)
+    is_tie = limited in figures and not failures and errors.differing <= LEAST_DIFFERING
+    if not is_tie:
+        failures += _below(figures, "label_agreement", limit.label_agreement)
+        failures += _below(figures, "class_overlap", limit.class_overlap)
     return figures, failures
 
 

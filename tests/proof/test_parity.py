@@ -63,6 +63,35 @@ def test_equal_logits_pass_and_other_logits_fail() -> None:
         wrong.raise_if_failed("it")
 
 
+def tied(pixels: int, *, apart: float) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Give logits (2, 16, 16) in which rounding gives some pixels another class, and those it comes from."""
+    right, rounded = logits()["logits"], logits()["logits"]
+    right[:, 3, :pixels], rounded[:, 3, :pixels] = 0.5, 0.5
+    right[0, 3, :pixels] += apart
+    rounded[1, 3, :pixels] += apart
+    return {"logits": right}, {"logits": rounded}
+
+
+def test_of_a_few_hundred_samples_one_may_be_a_tie_that_rounding_decides() -> None:
+    right, rounded = tied(1, apart=1e-6)
+    report = compare([right], [rounded], spec())
+    assert report.figures["label_agreement"] == 1 - 1 / 256  # 0.9961, where 0.999 are needed
+    assert report.passed
+    assert compare(
+        [{"logits": right["logits"][:, 2:4, :2]}], [{"logits": rounded["logits"][:, 2:4, :2]}], spec()
+    ).passed
+
+
+def test_two_samples_with_another_label_or_one_without_logits_are_no_tie() -> None:
+    right, rounded = tied(2, apart=1e-6)
+    assert compare([right], [rounded], spec()).failures == ("label agreement 0.9922, at least 0.999 needed",)
+    right, wrong = tied(1, apart=0.1)
+    assert not compare([right], [wrong], spec()).passed
+    labels = [{"labels": side["logits"].argmax(axis=0).astype(np.uint8)} for side in (right, wrong)]
+    report = compare(labels[:1], labels[1:], spec("labels"))
+    assert report.failures == ("label agreement 0.9961, at least 0.999 needed",)
+
+
 def test_labels_are_compared_where_both_sides_have_them() -> None:
     labels = {"labels": logits()["logits"].argmax(axis=0).astype(np.uint8)}
     report = compare([{**logits(), **labels}], [labels], spec("labels"))
