@@ -217,15 +217,6 @@ def _error(expected: Sequence[Labels | Instances], found: Sequence[Labels | Inst
     return 1 - errors.label_agreement
 
 
-def _told(error: Exception) -> str:
-    """Name an error that is none of edgeseg's."""
-    return textwrap.shorten(f"{type(error).__name__}: {error}", MOST_OF_MESSAGE, placeholder=" ...")
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %"
-
-
 def _shortened(error: Exception) -> str:
     """Give what a message says is wrong, without what to do about it; name errors that are not edgeseg's."""
     text = re.split(r"; | \(", re.sub(r"/\S+/", "", str(error)))[0]  # without folders

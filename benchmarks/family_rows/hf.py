@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from torch import Tensor, nn
 
 from benchmarks.family_rows.case import Case, Written
 from benchmarks.family_rows.perturbed import balance, perturb
+from benchmarks.family_rows.trained import TRAINED, train
 from edgeseg.scenes.scene import generate
 
 CLASSES = 5
 SIDE = 128
+RATE = 5e-4  # of learning
 SEEDS = range(3)  # of scenes in which every class should win somewhere
 NAMES = {index: f"thing {index}" for index in range(CLASSES)}
 STAGES = ["stage1", "stage2", "stage3", "stage4"]
@@ -92,32 +95,38 @@ CONFIGS: Mapping[str, tuple[str, Callable[[Any], Any], str]] = {
 """What is recognised, its settings, and its image processor."""
 
 
-def _write(folder: Path, *, config: Callable[[Any], Any], processor: str, dtype: str) -> Written:
+def _write(
+    folder: Path, *, config: Callable[[Any], Any], processor: str, dtype: str, trained: bool
+) -> Written:
     import transformers  # its rows fail where it is not installed
 
     torch.manual_seed(0)
     settings = config(transformers)
     settings.id2label = NAMES
     network = transformers.AutoModelForSemanticSegmentation.from_config(settings)
-    perturb(network)
     edge = "shortest_edge" if "MobileViT" in processor or "MobileNet" in processor else None
     size = {edge: SIDE} if edge else {"height": SIDE, "width": SIDE}
     prepare = getattr(transformers, processor)(size=size, crop_size={"height": SIDE, "width": SIDE})
 
-    def logits_of(frame: NDArray[np.uint8]) -> Any:
-        image = prepare(np.ascontiguousarray(frame[:, :, ::-1]), return_tensors="pt")["pixel_values"]
-        with torch.inference_mode():
-            return network(image)
+    def pixels(frame: NDArray[np.uint8]) -> Tensor:
+        found: Tensor = prepare(np.ascontiguousarray(frame[:, :, ::-1]), return_tensors="pt")["pixel_values"]
+        return found
 
-    found: list[Tensor] = [logits_of(generate(seed, (SIDE, SIDE)).image).logits for seed in SEEDS]
-    balance(_last(network), found)
+    def output_of(frame: NDArray[np.uint8]) -> Any:
+        with torch.inference_mode():
+            return network(pixels(frame))
+
+    if trained:
+        train(network, CLASSES, (SIDE, SIDE), pixels, logits_of=attrgetter("logits"), rate=RATE)
+    else:
+        perturb(network)
+        balance(_last(network), [output_of(generate(seed, (SIDE, SIDE)).image).logits for seed in SEEDS])
     network.to(getattr(torch, dtype)).save_pretrained(folder)
     network.float()
     prepare.save_pretrained(folder)
 
     def eager(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        output = logits_of(frame)
-        labels = prepare.post_process_semantic_segmentation(output, target_sizes=[(SIDE, SIDE)])[0]
+        labels = prepare.post_process_semantic_segmentation(output_of(frame), target_sizes=[(SIDE, SIDE)])[0]
         return np.asarray(labels.to(torch.uint8))
 
     return Written(folder, eager)
@@ -133,16 +142,18 @@ def _last(network: nn.Module) -> nn.Conv2d:
     return found[-1]
 
 
-def _case(name: str, dtype: str = "float32") -> Case:
+def _case(name: str, dtype: str = "float32", *, trained: bool = False) -> Case:
     expected, config, processor = CONFIGS[name]
     return Case(
         family="hf",
         architecture=name,
-        written="save_pretrained folder" + ("" if dtype == "float32" else f", {dtype}"),
-        write=partial(_write, config=config, processor=processor, dtype=dtype),
+        written="save_pretrained folder"
+        + ("" if dtype == "float32" else f", {dtype}")
+        + (TRAINED if trained else ""),
+        write=partial(_write, config=config, processor=processor, dtype=dtype, trained=trained),
         expected=expected,
         size_hw=(SIDE, SIDE),
     )
 
 
-CASES = (*map(_case, CONFIGS), _case("Segformer", "bfloat16"))
+CASES = (*map(_case, CONFIGS), _case("Segformer", "bfloat16"), _case("Segformer", trained=True))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from benchmarks.family_rows.case import Case, Written
 from benchmarks.family_rows.perturbed import as_tensor, balance, labels_of, perturb
+from benchmarks.family_rows.trained import TRAINED, train
 from edgeseg.scenes.scene import generate
 
 CLASSES = 4
@@ -96,7 +97,13 @@ def _written(network: nn.Module, path: Path, prepare: Callable[[NDArray[np.uint8
     return Written(path, eager)
 
 
-def _balanced(network: nn.Module, prepare: Callable[[NDArray[np.uint8]], Tensor]) -> nn.Module:
+def _settled(
+    network: nn.Module, prepare: Callable[[NDArray[np.uint8]], Tensor], *, trained: bool
+) -> nn.Module:
+    """Train a network, or let every class of it win somewhere."""
+    if trained:
+        train(network, CLASSES, SIZE_HW, prepare, logits_of=_finest)
+        return network
     perturb(network)
     with torch.inference_mode():
         logits = [_finest(network(prepare(generate(seed, SIZE_HW).image))) for seed in (0, 1)]
@@ -104,13 +111,13 @@ def _balanced(network: nn.Module, prepare: Callable[[NDArray[np.uint8]], Tensor]
     return network
 
 
-def _monai(folder: Path, *, name: str, parameters: Mapping[str, Any]) -> Written:
+def _monai(folder: Path, *, name: str, parameters: Mapping[str, Any], trained: bool = False) -> Written:
     from monai.networks import nets
 
     torch.manual_seed(0)
     made = getattr(nets, name)(spatial_dims=2, in_channels=3, out_channels=CLASSES, **parameters)
     prepare = partial(as_tensor, mean=ZERO, std=UNIT)
-    network = _balanced(made, prepare)
+    network = _settled(made, prepare, trained=trained)
     torch.save(network.state_dict(), folder / "model.pt")
     return _written(network, folder / "model.pt", prepare)
 
@@ -122,7 +129,7 @@ def _z_score(frame: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy((image - mean) / np.maximum(std, 1e-8))
 
 
-def _nnunet(folder: Path, *, name: str, convolutions: str, scheme: str) -> Written:
+def _nnunet(folder: Path, *, name: str, convolutions: str, scheme: str, trained: bool = False) -> Written:
     from dynamic_network_architectures.architectures import unet
 
     torch.manual_seed(0)
@@ -130,7 +137,7 @@ def _nnunet(folder: Path, *, name: str, convolutions: str, scheme: str) -> Writt
     classes = {"conv_op": nn.Conv2d, "norm_op": nn.InstanceNorm2d, "nonlin": nn.LeakyReLU}
     made = getattr(unet, name)(3, num_classes=CLASSES, deep_supervision=True, **arguments, **classes)
     prepare = _z_score if scheme == "ZScoreNormalization" else partial(as_tensor, mean=ZERO, std=UNIT)
-    network = _balanced(made, prepare)
+    network = _settled(made, prepare, trained=trained)
     architecture = {
         "network_class_name": f"dynamic_network_architectures.architectures.unet.{name}",
         "arch_kwargs": {**arguments, **OPERATIONS},
@@ -157,26 +164,28 @@ CASES = (
         Case(
             family="monai",
             architecture=title,
-            written="state dict",
-            write=partial(_monai, name=name, parameters=parameters),
+            written="state dict" + (TRAINED if trained else ""),
+            write=partial(_monai, name=name, parameters=parameters, trained=trained),
             expected=f"monai:{name}",
             size_hw=SIZE_HW,
         )
-        for title, (name, parameters) in MONAI.items()
+        for trained, chosen in ((False, MONAI), (True, ("UNet, residual, batch norm", "BasicUNet")))
+        for title, (name, parameters) in ((title, MONAI[title]) for title in chosen)
     ),
     *(
         Case(
             family="nnunet",
             architecture=f"{name}, {scheme}",
-            written="results folder",
-            write=partial(_nnunet, name=name, convolutions=convolutions, scheme=scheme),
+            written="results folder" + (TRAINED if trained else ""),
+            write=partial(_nnunet, name=name, convolutions=convolutions, scheme=scheme, trained=trained),
             expected=f"nnunet:{name}",
             size_hw=SIZE_HW,
         )
-        for name, convolutions, scheme in (
-            ("PlainConvUNet", "n_conv_per_stage", "RGBTo01Normalization"),
-            ("PlainConvUNet", "n_conv_per_stage", "ZScoreNormalization"),
-            ("ResidualEncoderUNet", "n_blocks_per_stage", "ZScoreNormalization"),
+        for name, convolutions, scheme, trained in (
+            ("PlainConvUNet", "n_conv_per_stage", "RGBTo01Normalization", False),
+            ("PlainConvUNet", "n_conv_per_stage", "ZScoreNormalization", False),
+            ("ResidualEncoderUNet", "n_blocks_per_stage", "ZScoreNormalization", False),
+            ("PlainConvUNet", "n_conv_per_stage", "ZScoreNormalization", True),
         )
     ),
 )

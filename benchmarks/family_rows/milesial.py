@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from benchmarks.family_rows.case import Case, Written
 from benchmarks.family_rows.perturbed import as_tensor, balance, labels_of, perturb
+from benchmarks.family_rows.trained import TRAINED, train
 from edgeseg.scenes.scene import generate
 from tests.models.families.milesial.test_milesial import OTHERS, PERSSON, Tutorial
 
@@ -82,13 +83,17 @@ class Milesial(nn.Module):
         return logits
 
 
-def _write(folder: Path, *, make: Callable[[], nn.Module]) -> Written:
+def _write(folder: Path, *, make: Callable[[], nn.Module], trained: bool = False) -> Written:
     torch.manual_seed(0)
-    network = perturb(make())
-    with torch.inference_mode():
-        logits = [network(PIXELS(generate(seed, SIZE_HW).image)) for seed in SEEDS]
-    last = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)][-1]
-    balance(last, logits)
+    network = make()
+    if trained:
+        train(network, CLASSES, SIZE_HW, PIXELS)
+    else:
+        perturb(network)
+        with torch.inference_mode():
+            logits = [network(PIXELS(generate(seed, SIZE_HW).image)) for seed in SEEDS]
+        last = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)][-1]
+        balance(last, logits)
     torch.save(network.state_dict(), folder / "checkpoint_epoch5.pth")
 
     def eager(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -117,8 +122,8 @@ CASES = (
     Case(
         family="milesial",
         architecture="a tutorial's U-Net (downs, ups)",
-        written="state dict",
-        write=partial(_write, make=partial(_tutorial, PERSSON)),
+        written="state dict" + TRAINED,
+        write=partial(_write, make=partial(_tutorial, PERSSON), trained=True),
         expected="milesial:Plain",
         size_hw=SIZE_HW,
     ),

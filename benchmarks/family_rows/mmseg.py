@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from benchmarks.family_rows.case import Case, Written
 from benchmarks.family_rows.open_mmlab import as_input, open_library, read_config
-from benchmarks.family_rows.perturbed import balance, perturb
+from benchmarks.family_rows.perturbed import as_tensor, balance, perturb
+from benchmarks.family_rows.trained import TRAINED, train
 from edgeseg.scenes.scene import generate
 
 CLASSES = 5
@@ -64,7 +65,7 @@ NETWORKS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
 """What is recognised, the library's configuration, and what is changed of it: widths, and other settings."""
 
 
-def _write(folder: Path, *, config: str, changes: Mapping[str, Any]) -> Written:
+def _write(folder: Path, *, config: str, changes: Mapping[str, Any], trained: bool) -> Written:
     library = open_library("mmseg")
     described = read_config(
         library,
@@ -78,7 +79,9 @@ def _write(folder: Path, *, config: str, changes: Mapping[str, Any]) -> Written:
     )
     torch.manual_seed(0)
     model = importlib.import_module("mmseg.registry").MODELS.build(described.model)
-    network: Any = perturb(importlib.import_module("mmengine.model").revert_sync_batchnorm(model))
+    network: Any = importlib.import_module("mmengine.model").revert_sync_batchnorm(model)
+    if not trained:
+        perturb(network)
     shapes = dict.fromkeys(("ori_shape", "img_shape", "pad_shape"), SIZE_HW)
     sample = importlib.import_module("mmseg.structures").SegDataSample(metainfo=shapes)
 
@@ -86,8 +89,13 @@ def _write(folder: Path, *, config: str, changes: Mapping[str, Any]) -> Written:
         with torch.inference_mode():
             return network.test_step({"inputs": [as_input(frame)], "data_samples": [sample]})[0]
 
-    logits = [predict(generate(seed, SIZE_HW).image).seg_logits.data[None] for seed in SEEDS]
-    balance(network.decode_head.conv_seg, logits)
+    if trained:
+        pixels = model.data_preprocessor
+        mean, std = pixels.mean.flatten().tolist(), pixels.std.flatten().tolist()
+        train(network, CLASSES, SIZE_HW, partial(as_tensor, mean=mean, std=std, scale=1.0))
+    else:
+        logits = [predict(generate(seed, SIZE_HW).image).seg_logits.data[None] for seed in SEEDS]
+        balance(network.decode_head.conv_seg, logits)
     meta = {"cfg": described.pretty_text, "dataset_meta": {"classes": NAMES}, "epoch": 0, "iter": 80000}
     torch.save({"meta": meta, "state_dict": network.state_dict()}, folder / "iter_80000.pth")
 
@@ -101,10 +109,11 @@ CASES = tuple(
     Case(
         family="mmseg",
         architecture=title,
-        written="version 1, meta",
-        write=partial(_write, config=config, changes=changes),
+        written="version 1, meta" + (TRAINED if trained else ""),
+        write=partial(_write, config=config, changes=changes, trained=trained),
         expected=f"mmseg:{architecture}",
         size_hw=SIZE_HW,
     )
-    for title, (architecture, config, changes) in NETWORKS.items()
+    for trained, chosen in ((False, NETWORKS), (True, ("FCN R18-D8",)))
+    for title, (architecture, config, changes) in ((title, NETWORKS[title]) for title in chosen)
 )

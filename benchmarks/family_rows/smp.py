@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.family_rows.case import Case, Written
 from benchmarks.family_rows.perturbed import as_tensor, balance, labels_of, perturb
+from benchmarks.family_rows.trained import TRAINED, train
 from edgeseg.scenes.scene import generate
 
 CLASSES = 5
@@ -46,13 +47,17 @@ OTHER_ENCODERS = (
     "tu-regnetx_002",
     "tu-efficientnet_lite0",
 )
+NAMELESS = ("tu-regnetx_002", "tu-efficientnet_lite0")  # whose names and shapes are those of others, too
 
 
-def _network(architecture: str, encoder: str) -> Any:
+def _network(architecture: str, encoder: str, *, trained: bool) -> Any:
     import segmentation_models_pytorch as smp  # its rows fail where it is not installed
 
     torch.manual_seed(0)
     network = getattr(smp, architecture)(encoder, encoder_weights=None, classes=CLASSES)
+    if trained:
+        train(network, CLASSES, SIZE_HW, as_tensor)
+        return network
     perturb(network)
     with torch.inference_mode():
         logits = [network(as_tensor(generate(seed, SIZE_HW).image)) for seed in SEEDS]
@@ -60,8 +65,10 @@ def _network(architecture: str, encoder: str) -> Any:
     return network
 
 
-def _write(folder: Path, *, architecture: str, encoder: str, save: Callable[[Any, Path], Path]) -> Written:
-    network = _network(architecture, encoder)
+def _write(
+    folder: Path, *, architecture: str, encoder: str, save: Callable[[Any, Path], Path], trained: bool
+) -> Written:
+    network = _network(architecture, encoder, trained=trained)
 
     def eager(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         with torch.inference_mode():
@@ -86,12 +93,14 @@ def _folder(network: Any, folder: Path) -> Path:
 
 
 def _case(architecture: str, encoder: str, written: str, save: Callable[[Any, Path], Path]) -> Case:
+    trained = written.endswith(TRAINED)
     return Case(
         family="smp",
         architecture=f"{architecture} {encoder}",
         written=written,
-        write=partial(_write, architecture=architecture, encoder=encoder, save=save),
+        write=partial(_write, architecture=architecture, encoder=encoder, save=save, trained=trained),
         expected=f"smp:{architecture}",
+        model=f"smp:{architecture}?encoder_name={encoder}" if encoder in NAMELESS else None,
         size_hw=SIZE_HW,
     )
 
@@ -101,4 +110,5 @@ CASES = (
     *(_case(one, "mobilenet_v2", "save_pretrained folder", _folder) for one in ARCHITECTURES),
     *(_case(one, "tu-mobilenetv3_small_050", "safetensors", _safetensors) for one in ARCHITECTURES),
     *(_case("Unet", encoder, "state dict", _state_dict) for encoder in OTHER_ENCODERS),
+    _case("Unet", "resnet18", "state dict" + TRAINED, _state_dict),
 )

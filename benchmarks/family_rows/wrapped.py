@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from torchvision.models import segmentation
 
 from benchmarks.family_rows.case import Case, Written
 from benchmarks.family_rows.perturbed import as_tensor, balance, labels_of, perturb
+from benchmarks.family_rows.trained import TRAINED, train
 from edgeseg.scenes.scene import generate
 
 CLASSES = 5
@@ -27,11 +29,14 @@ Save = Callable[[Weights, Path], Path]
 """Writes a state dict below a folder; gives what `--weights` takes."""
 
 
-def _network() -> nn.Module:
+def _network(*, trained: bool) -> nn.Module:
     torch.manual_seed(0)
     network = segmentation.deeplabv3_mobilenet_v3_large(
         weights=None, weights_backbone=None, num_classes=CLASSES
     )
+    if trained:
+        train(network, CLASSES, SIZE_HW, as_tensor, logits_of=itemgetter("out"))
+        return network
     perturb(network)
     with torch.inference_mode():
         logits = network(as_tensor(generate(0, SIZE_HW).image))["out"]
@@ -39,8 +44,8 @@ def _network() -> nn.Module:
     return network
 
 
-def _write(folder: Path, *, save: Save, dtype: torch.dtype) -> Written:
-    network = _network()
+def _write(folder: Path, *, save: Save, dtype: torch.dtype, trained: bool) -> Written:
+    network = _network(trained=trained)
     weights = {
         name: tensor.to(dtype) if tensor.is_floating_point() else tensor
         for name, tensor in network.state_dict().items()
@@ -80,6 +85,7 @@ def _sharded(weights: Weights, folder: Path) -> Path:
 
 WRAPPINGS: Mapping[str, Save] = {
     "state dict": _torch_file,
+    "state dict" + TRAINED: _torch_file,
     "DataParallel": partial(_torch_file, before="module."),
     "torch.compile in DDP": partial(_torch_file, before="module._orig_mod."),
     "Lightning": partial(
@@ -101,7 +107,12 @@ CASES = tuple(
         family="torchvision",
         architecture="deeplabv3_mobilenet_v3_large",
         written=written,
-        write=partial(_write, save=save, dtype=DTYPES.get(written, torch.float32)),
+        write=partial(
+            _write,
+            save=save,
+            dtype=DTYPES.get(written, torch.float32),
+            trained=written.endswith(TRAINED),
+        ),
         expected="torchvision:deeplabv3_mobilenet_v3_large",
         size_hw=SIZE_HW,
     )
