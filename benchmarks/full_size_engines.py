@@ -26,6 +26,7 @@ from edgeseg.graph.precision.convert import Calibration
 from edgeseg.manifest import read_manifest
 from edgeseg.models import zoo
 from edgeseg.models.checkpoints.loading import load_weights
+from edgeseg.models.network import Network
 from edgeseg.proof.tolerances import Tolerances
 from edgeseg.scenes.pictures import picture
 from edgeseg.spec import Precision
@@ -85,7 +86,16 @@ def main() -> None:
 
 
 def export(name: str, folder: Path) -> Path:
-    """Export a network with random weights; Mask R-CNN's find a few objects."""
+    """Export a network with random weights."""
+    network, settings = network_of(name)
+    export_network(network, folder / "model.onnx", settings)
+    operators = {node.op_type for node in onnx.load(folder / "model.onnx").graph.node}
+    assert not operators & REFUSED, operators & REFUSED
+    return folder / "model.onnx"
+
+
+def network_of(name: str) -> tuple[Network, Settings]:
+    """Make a network of random weights (Mask R-CNN's find a few objects), and say how it is exported."""
     torch.manual_seed(0)
     size_hw = SIZES[name]
     network = zoo.create(name, num_classes=91 if name == MASK_RCNN else 21)
@@ -102,10 +112,7 @@ def export(name: str, folder: Path) -> Path:
         score_threshold=0.5,
         tolerances=ANY_DIFFERENCE,
     )
-    export_network(network, folder / "model.onnx", settings)
-    operators = {node.op_type for node in onnx.load(folder / "model.onnx").graph.node}
-    assert not operators & REFUSED, operators & REFUSED
-    return folder / "model.onnx"
+    return network, settings
 
 
 def measure(model: Path, engine: Path, precision: Precision, capability: str) -> Row:

@@ -10,7 +10,12 @@ PACKAGE = Path(edgeseg.__file__).parent
 TESTS = Path(__file__).parent
 MODULES = sorted(path.relative_to(TESTS) for path in TESTS.rglob("test_*.py"))
 
-WITHOUT_A_PACKAGE = {"docs": "the pages and examples", "fuzz": "every kind of file", "tools": "tools/"}
+WITHOUT_A_PACKAGE = {
+    "benchmarks": "benchmarks/",
+    "docs": "the pages and examples",
+    "fuzz": "every kind of file",
+    "tools": "tools/",
+}
 OF_SEVERAL_MODULES = {
     "cli/test_cli.py": "what all commands have in common",
     "cli/test_export_crf.py": "the CRF's flags of export",
