@@ -65,12 +65,12 @@ def specify(
     elif isinstance(network.module, ReadyNetwork):
         classes = _said_classes(network, settings)
         # As its masks are sampled where they cover the image, and as detectron2 and MMDetection paste others.
-        thresholds = Thresholds(score=settings.score_threshold, pasting="pixel_centres")
+        thresholds = Thresholds(settings.score_threshold, network.mask_threshold, "pixel_centres")
     else:
         heads = cast(MaskRCNN, network.module).roi_heads
         classes = heads.box_predictor.cls_score.out_features
         pasting = heads.conventions.mask_pasting
-        thresholds = Thresholds(score=settings.score_threshold, pasting=pasting)
+        thresholds = Thresholds(settings.score_threshold, network.mask_threshold, pasting)
     mean_rgb, std_rgb = network.unit_scale()
     names = _class_names(network, classes, settings.class_names, head)
     return ModelSpec(

@@ -89,6 +89,7 @@ class Network:
         output: which of several outputs counts, by its number or key; see `network_outputs.choose`.
         score_threshold: instances score more than this.
         max_detections: instances an image, at most.
+        mask_threshold: probability from which on a pixel is inside an instance's mask.
         said: for a field of these, who says its value, in words that a user reads, such as
             `preprocessor_config.json`; what is not among them is assumed.
         notes: what a user should know of how the weights were loaded, a sentence each.
@@ -118,6 +119,7 @@ class Network:
     output: int | str | None = None
     score_threshold: float = 0.5
     max_detections: int = 100
+    mask_threshold: float = 0.5
     said: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

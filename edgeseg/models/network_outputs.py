@@ -159,10 +159,21 @@ def _is_image(tensor: Tensor, size_hw: tuple[int, int]) -> bool:
     return tensor.ndim == PLANES_NDIM
 
 
+def is_channels_last(tensor: Tensor, size_hw: tuple[int, int], *, where_both_fit: bool = False) -> bool:
+    """Tell whether a tensor is (N, h, w, C) of an image of this size, and not (N, C, h, w).
+
+    Args:
+        where_both_fit: the answer where the shape is that of either.
+    """
+    shape = tuple(tensor.shape)
+    if len(shape) != PLANES_NDIM or 0 in shape or not _covers(shape[1:3], size_hw):
+        return False
+    return where_both_fit or not _covers(shape[2:], size_hw)
+
+
 def _refuse_channels_last(item: Output, size_hw: tuple[int, int]) -> None:
     """Refuse (N, h, w, C), which would pass for an image of h channels where h is as good as w."""
-    shape = tuple(item.tensor.shape)
-    if len(shape) == PLANES_NDIM and _covers(shape[1:3], size_hw) and not _covers(shape[2:], size_hw):
+    if is_channels_last(item.tensor, size_hw):
         raise ShapeError(
             f"a semantic network must return (N, C, h, w); got {item}, which is (N, h, w, C) of an image of "
             f"{size_hw[0]}x{size_hw[1]}: return output.permute(0, 3, 1, 2)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from edgeseg.errors import ExportError
 from edgeseg.graph.passes.placing import DOMAIN, OPERATOR
 from edgeseg.graph.ready_model import GraphInput
-from edgeseg.models.network_outputs import Output, outputs_of
+from edgeseg.models.network_outputs import Output, is_channels_last, outputs_of
 from edgeseg.reading import reason_of
 
 RunReady = Callable[[Tensor], Any]
@@ -46,19 +46,35 @@ class Ready:
 class ReadyNetwork(nn.Module):
     """Normalised image (N, C, H, W) to the outputs of a file.
 
+    Args:
+        gives_maps: of the image, whose channels then come first, whatever the file's own order.
+
     Attributes:
         ready: what the file holds.
     """
 
-    def __init__(self, ready: Ready) -> None:
+    def __init__(self, ready: Ready, *, gives_maps: bool = True) -> None:
         super().__init__()
         self.ready = ready
+        self._gives_maps = gives_maps
         self._seen: list[Output] = []
 
     def forward(self, image: Tensor) -> Any:
         """Run the file, or record that it runs here while a program is traced."""
         prepared = self.prepare(image)
-        return self._stand_in(prepared) if torch.compiler.is_exporting() else self._run(prepared)
+        output = self._stand_in(prepared) if torch.compiler.is_exporting() else self._run(prepared)
+        return self._channels_first(output, (image.shape[-2], image.shape[-1]))
+
+    def _channels_first(self, output: Any, size_hw: tuple[int, int]) -> Any:
+        """Bring maps (N, h, w, C), as TensorFlow's graphs give them, to (N, C, h, w)."""
+        if not self._gives_maps:
+            return output
+        if isinstance(output, Mapping):
+            return {key: self._channels_first(value, size_hw) for key, value in output.items()}
+        image_last = self.ready.input.layout.endswith("C")
+        if isinstance(output, Tensor) and is_channels_last(output, size_hw, where_both_fit=image_last):
+            return output.movedim(-1, 1)
+        return output
 
     def image_shape(self, batch: int, channels: int, size_hw: tuple[int, int]) -> tuple[int, ...]:
         """Give the shape of an image in the file's own layout."""

@@ -75,8 +75,9 @@ def open_whole(name: str, *, trust: bool = False, on_run: Callable[[str], None] 
     if suffix == ONNX:
         ready, model = open_onnx(path)
         own = own_normalisation(model.proto, model.input.name)
-        network, notes = _described(ReadyNetwork(ready), path.name, own)
-        if looks_like_detections(model.proto):
+        detects = looks_like_detections(model.proto)
+        network, notes = _described(ReadyNetwork(ready, gives_maps=not detects), path.name, own)
+        if detects:
             network = dataclasses.replace(network, task="instance")
         return Whole(network, model.sha256, notes)
     sha256 = sha256_of(path)

@@ -28,6 +28,19 @@ class TwoOutputs(nn.Module):
         return {"scores": self.down(image), "aux": self.aux(image)}
 
 
+class ChannelsLast(nn.Module):
+    """A network as TensorFlow's converters write it: image and maps have their channels last."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Turn (N, H, W, 3) into (N, h, w, C)."""
+        scores: Tensor = self.body(image.permute(0, 3, 1, 2))
+        return scores.permute(0, 2, 3, 1)
+
+
 def tiny(channels: int = 3) -> nn.Module:
     """Give a network whose normalisation has statistics of its own."""
     norm = nn.BatchNorm2d(6)

@@ -16,9 +16,11 @@ from edgeseg.errors import CheckpointError, ExportError, UsageError
 from edgeseg.export import export
 from edgeseg.export.opening import open_trained
 from edgeseg.graph.running import open_run
+from edgeseg.spec import Head
 from tests.export.ready.ready_files import (
     CLASSES,
     SIZE_HW,
+    ChannelsLast,
     TwoOutputs,
     tiny,
     with_bytes,
@@ -112,6 +114,28 @@ def test_a_graph_of_bytes_is_given_them_in_the_order_of_its_own_mean(tmp_path: P
         export(str(ready), tmp_path / "no.onnx", size_hw=SIZE_HW, mean_rgb=(0, 0, 0), std_rgb=(2, 2, 2))
 
 
+@pytest.mark.parametrize("head", ["logits", "softmax", "labels"])
+def test_maps_of_a_graph_may_have_their_channels_last(tmp_path: Path, head: Head) -> None:
+    module = tiny()
+    ends = {"logits": nn.Identity(), "softmax": nn.Softmax(1), "labels": Largest()}
+    whole = ChannelsLast(nn.Sequential(module, ends[head])).eval()
+    image = torch.zeros(1, *SIZE_HW, 3)
+    ready = write_onnx(whole, tmp_path / "ready.onnx", image=image, dynamic_axes={"pixels": {0: "n"}})
+    classes = CLASSES if head == "labels" else None
+    made = export(
+        str(ready), tmp_path / "made.onnx", head=head, num_classes=classes, output_kind="labels", **PIXELS
+    )
+    frame = frame_of_noise()
+    with torch.inference_mode():
+        scores = module(normalised(frame))
+    if head == "labels":
+        expected = scores.argmax(dim=1).repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+    else:
+        scores = scores if head == "logits" else scores.softmax(1).log()
+        expected = nn.functional.interpolate(scores, SIZE_HW, mode="bilinear").argmax(dim=1)
+    assert (open_run(made.path)(frame[None])["labels"] == expected.numpy()).mean() > 0.999
+
+
 def test_several_outputs_are_chosen_from_by_name(tmp_path: Path) -> None:
     ready = write_onnx(TwoOutputs().eval(), tmp_path / "ready.onnx", output_names=["scores", "aux"])
     with pytest.raises(UsageError, match=r"scores \(1x3x16x24\), aux \(1x3x32x48\)"):
@@ -138,6 +162,14 @@ class Binary(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Give (N, 1, h, w)."""
         return self.last(self.body(image)).sigmoid()
+
+
+class Largest(nn.Module):
+    """The largest channel's number, as the one channel (N, 1, h, w)."""
+
+    def forward(self, scores: torch.Tensor) -> torch.Tensor:
+        """Give int64."""
+        return scores.argmax(dim=1, keepdim=True)
 
 
 class Labels(nn.Module):

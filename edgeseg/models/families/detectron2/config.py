@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path, PurePath
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from edgeseg.errors import shown
+from edgeseg.errors import CheckpointError, shown
+from edgeseg.models.families.config_files import read_config
 from edgeseg.models.families.detectron2.names import CELL_ANCHORS, PIXEL_MEAN, PIXEL_STD
+from edgeseg.models.families.family import Source
 from edgeseg.models.mask_rcnn import ANCHOR_SIZES, ASPECT_RATIOS
 from edgeseg.models.roi_heads import DELTA_WEIGHTS
 from edgeseg.spec import ChannelOrder, PerChannel
 
-CONFIG = "config.yaml"
+CONFIG, BASE = "config.yaml", "_BASE_"
+REMEDY = "put that file beside the weights and name it so, or write all settings into one, as cfg.dump() does"
 THE_FILE = "the checkpoint itself"
 DEFAULT = "detectron2's defaults"
 BGR_MEAN = (103.53, 116.28, 123.675)  # of ImageNet, as MSRA's caffe weights take it
@@ -28,6 +32,7 @@ RPN_DELTA_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 SHORT_SIDE = 800  # pixels
 SHORT_SIDE_KEY, LONG_SIDE_KEY = "INPUT.MIN_SIZE_TEST", "INPUT.MAX_SIZE_TEST"
 LONG_SIDE = 1333  # pixels, at most
+STRIDE_KEY = "MODEL.RESNETS.STRIDE_IN_1X1"
 LIMIT_KEYS = ("MODEL.ROI_HEADS.SCORE_THRESH_TEST", "TEST.DETECTIONS_PER_IMAGE")
 RESNEXT = "ResNeXt"  # begins the name of such a backbone
 BATCH_NORMS = ("FrozenBN", "BN", "SyncBN", "nnSyncBN", "naiveSyncBN")
@@ -40,32 +45,65 @@ class Config:
     """What a configuration says, or what is taken where there is none.
 
     Attributes:
-        node: the whole of it, empty where there is none.
+        files: their content by name: the configuration, then what it builds on; empty where there is none.
     """
 
-    node: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def get(self, path: str, default: Any) -> Any:
         """Look an entry up, such as `MODEL.RPN.NMS_THRESH`."""
-        value: Any = self.node
-        for key in path.split("."):
-            value = value.get(key) if isinstance(value, Mapping) else None
-        return default if value is None else value
-
-    @property
-    def base(self) -> str:
-        """Name the file that this one builds on; empty if none."""
-        return shown(self.node["_BASE_"]) if "_BASE_" in self.node else ""
+        values = (_entry(content, path) for content in self.files.values())
+        return next((value for value in values if value is not None), default)
 
     def says(self, *paths: str) -> str:
-        """Name who says entries: the file, if it has one of them."""
-        return CONFIG if any(self.get(path, None) is not None for path in paths) else DEFAULT
+        """Name who says entries: the file that has one of them."""
+        having = (
+            name
+            for name, content in self.files.items()
+            if any(_entry(content, path) is not None for path in paths)
+        )
+        return next(having, DEFAULT)
 
 
-def config_of(configs: Mapping[str, Any]) -> Config:
-    """Find the configuration among what lies beside the weights."""
-    found = configs.get(CONFIG, configs.get("config.yml"))
-    return Config(found) if isinstance(found, Mapping) and "MODEL" in found else Config()
+def config_of(source: Source) -> Config:
+    """Find the configuration among what lies beside the weights, and the files that it builds on.
+
+    Raises:
+        CheckpointError: if one of those is missing, or lies in no folder of the weights.
+    """
+    name = CONFIG if CONFIG in source.configs else "config.yml"
+    content = source.configs.get(name)
+    if not isinstance(content, Mapping) or not {"MODEL", BASE} & content.keys():
+        return Config()
+    files = {name: content}
+    folder = source.path if source.path.is_dir() else source.path.parent
+    while BASE in content:
+        below = content[BASE]
+        content = _read_base(below, folder, name)
+        name = str(below)
+        if name in files:
+            raise CheckpointError(f"{name} of {folder} builds on itself: {REMEDY}")
+        files[name] = content
+    return Config(files)
+
+
+def _read_base(name: Any, folder: Path, above: str) -> Mapping[str, Any]:
+    """Read the file that another builds on: one in the weights' folder, wherever else the name may lead."""
+    inside = isinstance(name, str) and not PurePath(name).is_absolute() and ".." not in PurePath(name).parts
+    if not inside or not (folder / name).is_file():
+        where = "is not there" if inside else "does not lie in the folder of the weights, and is not read"
+        raise CheckpointError(f"{above} of {folder} builds on {shown(name)}, which {where}: {REMEDY}")
+    content = read_config(folder / name)
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{folder / name} holds no settings of detectron2: {REMEDY}")
+    return content
+
+
+def _entry(content: Mapping[str, Any], path: str) -> Any:
+    value: Any = content
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def pixels(
@@ -78,7 +116,7 @@ def pixels(
     std = (
         _three(weights[PIXEL_STD])
         if stored
-        else config.get("MODEL.PIXEL_STD", UNIT_STD if config.node else usual_std)
+        else config.get("MODEL.PIXEL_STD", UNIT_STD if config.files else usual_std)
     )
     # ImageNet's red is brighter than its blue: the larger mean is red's.
     rgb_first = mean[0] > mean[2]
@@ -94,9 +132,9 @@ def stride_in_1x1(config: Config, weights: Mapping[str, Tensor], backbone: str) 
     MSRA's ResNets, which take pixels of deviation 1, have it there; ResNeXt, and what takes normalised
     pixels, have it in the 3x3 convolution.
     """
-    said = config.get("MODEL.RESNETS.STRIDE_IN_1X1", None)
+    said = config.get(STRIDE_KEY, None)
     if said is not None:
-        return bool(said), CONFIG
+        return bool(said), config.says(STRIDE_KEY)
     _, std, _, _ = pixels(config, weights, backbone)
     return std == UNIT_STD and RESNEXT not in backbone, ""
 

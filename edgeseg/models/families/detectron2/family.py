@@ -50,10 +50,6 @@ NO_CONFIG = (
     "no config.yaml lies beside the weights: thresholds, sizes, and pixels where the weights do not hold "
     "them, are those of detectron2's configurations of such a backbone"
 )
-BASE_UNREAD = (
-    "config.yaml builds on {base}, which is not read: what that says beyond detectron2's configuration of "
-    "Mask R-CNN on a feature pyramid is missing; put the whole of it there, as cfg.dump() writes it"
-)
 NO_STATISTICS = "the backbone's normalisation has no mean and variance: it is taken for frozen, with 0 and 1"
 COCO_TAKEN = "80 classes are taken for COCO's; --classes FILE names others"
 
@@ -91,7 +87,7 @@ class Detectron2:
         """Make the network; `stride_in_1x1` and the parameters of `MaskRCNN` are its arguments."""
         semantic = recognised.architecture == SEMANTIC
         described = _described(source, recognised.architecture)
-        config, given = config_of(source.configs), dict(arguments)
+        config, given = config_of(source), dict(arguments)
         _refuse_other_classes(given.pop("num_classes", None), described)
         stride = bool(given.pop("stride_in_1x1", described.parameters["stride_in_1x1"]))
         weights = own_names(source.weights, semantic=semantic)
@@ -109,10 +105,10 @@ class Detectron2:
             raise CheckpointError(f"{source.path} lacks weights of {recognised.model}: {error}") from error
         notes = load_weights(module, weights, source=str(source.path), name=recognised.model)
         network = _network(module.eval(), source, config, described, semantic=semantic)
-        if not semantic and config.says(*settings.LIMIT_KEYS) == settings.CONFIG:
+        who = config.says(*settings.LIMIT_KEYS)
+        if not semantic and who != settings.DEFAULT:
             limits = settings.detector_parameters(config)
-            kept = limits["score_threshold"], limits["detections_per_image"]
-            notes.append(region.limits_note(settings.CONFIG, *kept))
+            notes.append(region.limits_note(who, limits["score_threshold"], limits["detections_per_image"]))
         return dataclasses.replace(network, notes=tuple(notes))
 
 
@@ -129,7 +125,7 @@ def _other_network(weights: Mapping[str, Tensor]) -> str:
 
 def _described(source: Source, architecture: str) -> Recognised:
     """Read what the weights and their configuration say of a network."""
-    weights, config = source.weights, config_of(source.configs)
+    weights, config = source.weights, config_of(source)
     if unlike := settings.unlike(config):
         raise CheckpointError(
             f"{source.path} was trained with {unlike}, which edgeseg's network does not do; export it by a "
@@ -145,9 +141,7 @@ def _described(source: Source, architecture: str) -> Recognised:
     said["resize"] = said["resize_filter"] = "detectron2's test-time resizing, by Pillow"
     said["pad_rgb"] = "detectron2, which pads with the mean"
     said["default_size_hw"] = config.says(settings.SHORT_SIDE_KEY)
-    unknown = [] if config.node else [NO_CONFIG]
-    if config.base:
-        unknown.append(BASE_UNREAD.format(base=config.base))
+    unknown = [] if config.files else [NO_CONFIG]
     if f"{STEM.removesuffix('weight')}norm.running_mean" not in weights:
         unknown.append(NO_STATISTICS)
     if not stride_source:

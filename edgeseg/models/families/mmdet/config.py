@@ -24,7 +24,7 @@ CAFFE2_RESNEXT = " 32x8d"  # such a ResNeXt, which began as caffe2's, takes BGR 
 IMAGE_SCALE = (1333, 800)  # pixels
 BOX_DEVIATIONS, ANCHOR_DEVIATIONS = (0.1, 0.1, 0.2, 0.2), (1.0, 1.0, 1.0, 1.0)
 NO_MEANS = (0.0, 0.0, 0.0, 0.0)
-MASK_THRESHOLD = 0.5  # of a probability
+MASK_THRESHOLD = 0.5  # of a probability; MMDetection's own, and where a negative number asks for none
 RATIOS, SCALES, STRIDES = (0.5, 1.0, 2.0), (8,), (4, 8, 16, 32, 64)
 
 
@@ -139,11 +139,18 @@ def test_notes(config: Config) -> list[str]:
     if "score_thr" in rcnn or "max_per_img" in rcnn:
         limits = detector_parameters(config)
         notes.append(limits_note(CONFIG, limits["score_threshold"], limits["detections_per_image"]))
-    if (threshold := rcnn.get("mask_thr_binary", MASK_THRESHOLD)) != MASK_THRESHOLD:
+    if (threshold := rcnn.get("mask_thr_binary", MASK_THRESHOLD)) != mask_threshold(config):
         notes.append(
-            f"{CONFIG} has mask_thr_binary={threshold:g}; pixels are inside from {MASK_THRESHOLD:g} on"
+            f"{CONFIG} has mask_thr_binary={threshold:g}, which leaves masks as probabilities; pixels are "
+            f"inside from {MASK_THRESHOLD:g} on"
         )
     return notes
+
+
+def mask_threshold(config: Config) -> float:
+    """Give the probability from which on a pixel is inside a mask."""
+    said = config.get("model.test_cfg.rcnn.mask_thr_binary", MASK_THRESHOLD)
+    return float(said) if 0 <= said <= 1 else MASK_THRESHOLD
 
 
 def deviations(config: Config, head: str, usual: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:

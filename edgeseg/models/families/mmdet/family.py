@@ -98,6 +98,7 @@ class MMDetection:
             resize_filter="linear",
             channel_order=order,
             divide_by_255="never",
+            mask_threshold=settings.mask_threshold(config),
             notes=tuple(notes),
         )
 

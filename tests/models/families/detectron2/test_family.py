@@ -234,12 +234,41 @@ def test_sizes_and_limits_of_the_config_are_taken_or_said() -> None:
     assert made(weights).notes == ()
 
 
-def test_a_config_that_builds_on_another_is_said_to_be_half_read() -> None:
-    config = {"_BASE_": "../Base-RCNN-FPN.yaml", **configured(RESNETS={"DEPTH": 50, "STRIDE_IN_1X1": True})}
-    found = Detectron2().recognise(source_of(drawn(layer_shapes(), detectron2_name), config))
-    assert found is not None
-    (sentence,) = found.unknown
-    assert "builds on '../Base-RCNN-FPN.yaml', which is not read" in sentence
+def test_a_config_is_read_with_the_file_beside_it_that_it_builds_on(tmp_path: Path) -> None:
+    torch.save({"model": drawn(layer_shapes(), detectron2_name)}, tmp_path / "model_final.pth")
+    own = {"_BASE_": "Base-RCNN-FPN.yaml", "MODEL": {"RPN": {"NMS_THRESH": 0.6}}}
+    base = configured(RESNETS={"STRIDE_IN_1X1": False}, RPN={"NMS_THRESH": 0.9, "PRE_NMS_TOPK_TEST": 50})
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(own))
+    (tmp_path / "Base-RCNN-FPN.yaml").write_text(yaml.safe_dump({**base, "INPUT": {"MIN_SIZE_TEST": 640}}))
+    for weights in (tmp_path / "model_final.pth", tmp_path):
+        source = read_source(weights)
+        found = recognise(source)
+        assert (found.sure, found.parameters["stride_in_1x1"]) == ("certain", False)
+        assert found.said["default_size_hw"] == "Base-RCNN-FPN.yaml"
+        network = Detectron2().make(source, found, {})
+        module = cast(MaskRCNN, network.module)
+        assert (module.rpn.nms_threshold, module.rpn.pre_nms) == (0.6, 50)
+        assert network.default_size_hw == (640, 853)
+
+
+@pytest.mark.parametrize(
+    ("base", "reason"),
+    [
+        ("../Base-RCNN-FPN.yaml", "does not lie in the folder of the weights"),
+        ("Base-RCNN-FPN.yaml", "is not there"),
+        ("config.yaml", "builds on itself"),
+    ],
+)
+def test_a_config_that_builds_on_what_is_not_beside_it_is_refused(
+    tmp_path: Path, base: str, reason: str
+) -> None:
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    torch.save({"model": drawn(layer_shapes(), detectron2_name)}, folder / "model_final.pth")
+    (folder / "config.yaml").write_text(yaml.safe_dump({"_BASE_": base, **configured(RPN={})}))
+    (tmp_path / "Base-RCNN-FPN.yaml").write_text(yaml.safe_dump(configured(RPN={})))
+    with pytest.raises(CheckpointError, match=rf"{reason}.*cfg\.dump\(\)"):
+        recognise(read_source(folder))
 
 
 def test_eighty_classes_are_named_and_said_to_be_assumed() -> None:

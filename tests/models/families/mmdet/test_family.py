@@ -213,10 +213,17 @@ def test_parts_that_edgesegs_network_does_not_compute_are_refused(further: str) 
 
 
 def test_limits_that_the_export_sets_itself_are_said() -> None:
-    config = VERSION_2.replace("max_per_img=12)", "max_per_img=12, mask_thr_binary=0.4)")
-    limits, masks = made(drawn(layer_shapes(), mmdet_name), {"cfg": config}).notes
+    (limits,) = made(drawn(layer_shapes(), mmdet_name), {"cfg": VERSION_2}).notes
     assert "more than 0.1, at most 12 an image; the export keeps those of --score-threshold" in limits
-    assert masks.endswith("has mask_thr_binary=0.4; pixels are inside from 0.5 on")
+
+
+@pytest.mark.parametrize(("said", "taken", "notes"), [("0.4", 0.4, 1), ("-1", 0.5, 2)])
+def test_the_threshold_of_masks_is_the_configs(said: str, taken: float, notes: int) -> None:
+    """A negative one, which leaves masks as probabilities, has a note of its own."""
+    config = VERSION_2.replace("max_per_img=12)", f"max_per_img=12, mask_thr_binary={said})")
+    network = made(drawn(layer_shapes(), mmdet_name), {"cfg": config})
+    assert network.mask_threshold == taken
+    assert len(network.notes) == notes
 
 
 def test_the_config_says_what_it_has_and_the_library_the_rest() -> None:
