@@ -11,6 +11,7 @@ EdgesegError
 ├── ParityError           an artifact does not compute what PyTorch computes
 ├── EngineError           an engine cannot be built, opened or run
 │   └── NoDeviceError     the device that an engine runs on is not there
+├── BaselineError         an engine is slower than it was, or cannot be compared with how it was
 ├── SourceError           frames cannot be read
 │   └── SourceDownError   a camera or server does not answer now; it may later
 └── SinkError             results cannot be written
@@ -103,6 +104,10 @@ class EngineError(EdgesegError):
 
 class NoDeviceError(EngineError):
     """The device that an engine runs on, or its driver, is not there; the engine itself may be fine."""
+
+
+class BaselineError(EdgesegError):
+    """An engine is slower than a baseline allows, or cannot be compared with it."""
 
 
 class SourceError(EdgesegError):

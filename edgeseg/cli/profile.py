@@ -1,39 +1,89 @@
-"""`edgeseg profile`: an engine's latency, inference alone and capture to result, on this machine."""
+"""`edgeseg profile`: an engine's latency on this machine, compared with others or with a baseline."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeseg.cli.options import COUNT, DEVICES, MOST, PATH, THREADS, Number, progress, write_json
+from edgeseg.cli.options import COUNT, DEVICES, MOST, PATH, THREADS, Number, write_json
 from edgeseg.cli.outputs import check_report
+from edgeseg.cli.profile_measure import Asked, measure_one, measure_pairs, with_layers
+from edgeseg.cli.profile_table import print_comparison, print_profile, print_slowdowns
 from edgeseg.cli.refine_options import check_crf, crf_budget_option, crf_options
-from edgeseg.cli.tables import print_times
 from edgeseg.cli.tile_options import tile_options
+from edgeseg.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgeseg.runtime.profiling.report import Profile
+    from edgeseg.runtime.sources.base import Source
 
 DEFAULT_FRAMES = 100
-DEFAULT_WARMUP = 10
+DEFAULT_SOURCE = "synthetic:640x480"
+DEFAULT_STREAMS = 4
+DEFAULT_SLOWDOWN = 10.0  # percent
+SCENARIOS = ("single-stream", "multi-stream", "offline")
 
 
 @click.command()
-@click.argument("engine", type=PATH)
-@click.argument("source", default="synthetic:640x480")
+@click.argument("arguments", nargs=-1, required=True, metavar="ENGINE [ENGINE]... [SOURCE]")
 @click.option(
     "--json", "json_path", type=PATH, help="Write the profile as JSON ('-' for the standard output)."
 )
 @click.option(
-    "--frames", type=COUNT, default=DEFAULT_FRAMES, show_default=True, help="Measured in each loop."
+    "--scenario",
+    type=click.Choice(SCENARIOS),
+    default=SCENARIOS[0],
+    show_default=True,
+    help="How frames come, as MLPerf has it: the next one when the result of the last stands; from several "
+    "cameras that share the engine; or all at once, as many together as the engine takes.",
+)
+@click.option(
+    "--streams",
+    type=COUNT,
+    help=f"Cameras of multi-stream, each of which gives SOURCE; {DEFAULT_STREAMS} if not said.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="PATH",
+    help="Measure until results are written there too (as for run); by default until an overlay is drawn. "
+    "May repeat.",
+)
+@click.option(
+    "--frames",
+    type=COUNT,
+    default=DEFAULT_FRAMES,
+    show_default=True,
+    help="Measured in each loop, of each camera.",
 )
 @click.option(
     "--warmup",
     type=click.IntRange(0, MOST),
-    default=DEFAULT_WARMUP,
-    show_default=True,
-    help="Frames computed first and not counted.",
+    help="Frames computed first and not counted; by default until what they take is steady.",
 )
 @click.option("--seconds", type=Number(min=0.1), help="End each loop after this time.")
+@click.option("--layers", is_flag=True, help="Also measure each layer, by the engine's own library.")
+@click.option(
+    "--check",
+    "baseline_path",
+    type=PATH,
+    metavar="FILE",
+    help="Compare with a profile that --json wrote; exit status 1 if this one is slower, beyond noise.",
+)
+@click.option(
+    "--max-slowdown",
+    type=Number(min=0.0),
+    default=DEFAULT_SLOWDOWN,
+    show_default=True,
+    help="Percent by which --check lets the engine be slower.",
+)
+@click.option(
+    "--check-anyway", is_flag=True, help="Compare with a baseline of another machine, engine or source too."
+)
 @crf_options
 @crf_budget_option
 @tile_options
@@ -43,66 +93,112 @@ DEFAULT_WARMUP = 10
 )
 def command(
     *,
-    engine: Path,
-    source: str,
+    arguments: tuple[str, ...],
     json_path: Path | None,
-    frames: int,
-    warmup: int,
-    seconds: float | None,
-    crf: bool,
-    crf_threads: int,
-    budget_ms: float | None,
-    tiles: str | None,
-    tile_overlap: float,
-    device: str | None,
-    threads: int | None,
+    layers: bool,
+    baseline_path: Path | None,
+    max_slowdown: float,
+    check_anyway: bool,
+    streams: int | None,
+    **options: Any,
 ) -> None:
     """Measure ENGINE on SOURCE (as for run; synthetic frames of 640x480 by default).
 
     Capture to result begins when a frame has arrived and ends when its result stands in memory in the frame's
-    own pixels. Inference alone begins with the prepared input and ends with the outputs, both in host memory.
+    own pixels; capture to sink ends when that is drawn, or written. Inference alone begins with the prepared
+    input and ends with the outputs, both in host memory. Several engines are measured in turn and compared.
     """
-    from edgeseg.runtime import Segmenter
-    from edgeseg.runtime.profiling.profile import profile
-    from edgeseg.runtime.sources import open_source
-    from edgeseg.runtime.tiles.tiling import tiling_of
+    check_crf(options["crf"], options["budget_ms"])
+    engines, source = _engines_and_source(arguments)
+    asked = Asked(source=source, streams=streams or DEFAULT_STREAMS, **options)
+    _refuse_combinations(asked, engines, streams=streams, layers=layers, checks=baseline_path is not None)
+    baseline = None if baseline_path is None else _read_baseline(baseline_path)
 
-    check_crf(crf, budget_ms)
-    start_s = time.perf_counter()
-    with Segmenter.open(
-        engine,
-        device=device,
-        threads=threads,
-        crf=crf,
-        crf_threads=crf_threads,
-        crf_budget_ms=budget_ms,
-        tiles=tiling_of(tiles, tile_overlap),
-    ) as segmenter:
-        load_ms = 1000 * (time.perf_counter() - start_s)
-        total = None if seconds else 2 * (warmup + frames)
-        with open_source(source, segmenter.spec.input) as opened, progress("frames", total) as advance:
+    def check(opened: Source) -> None:
+        for engine in engines:
             check_report(json_path, engine=engine, reads=opened.files)
-            report = profile(
-                segmenter,
-                opened,
-                warmup=warmup,
-                frames=frames,
-                seconds=seconds,
-                load_ms=load_ms,
-                on_frame=advance,
-            )
+
+    silent = str(json_path) == "-"
+    if len(engines) > 1:
+        comparison = measure_pairs(engines, asked, check)
+        if json_path is not None:
+            write_json(json_path, comparison.to_json_value())
+        if not silent:
+            print_comparison(comparison)
+        return
+    report = measure_one(engines[0], asked, check)
+    if layers:
+        report = with_layers(report, engines[0], asked)
     if json_path is not None:
         write_json(json_path, report.to_json_value())
-    if str(json_path) == "-":
+    if not silent:
+        print_profile(report)
+    if baseline is not None:
+        _check(report, baseline, max_slowdown, anyway=check_anyway, silent=silent)
+
+
+def _engines_and_source(arguments: tuple[str, ...]) -> tuple[list[Path], str]:
+    """Tell engines from the source, which may come last: the first is an engine, and what has a manifest.
+
+    Raises:
+        UsageError: if anything but the last is neither.
+    """
+    from edgeseg.manifest import MANIFEST_NAME
+
+    others = [number for number, text in enumerate(arguments) if number and not _is_engine(text)]
+    if others and others[0] != len(arguments) - 1:
+        raise UsageError(
+            f"{arguments[others[0]]} is no engine, which has a {MANIFEST_NAME}; give engines first, then one "
+            "source"
+        )
+    engines = arguments[: others[0]] if others else arguments
+    for engine in engines:
+        PATH.convert(engine, None, None)
+    return [Path(engine) for engine in engines], arguments[others[0]] if others else DEFAULT_SOURCE
+
+
+def _is_engine(text: str) -> bool:
+    from edgeseg.manifest import MANIFEST_NAME
+
+    try:
+        return (Path(text) / MANIFEST_NAME).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _refuse_combinations(
+    asked: Asked, engines: list[Path], *, streams: int | None, layers: bool, checks: bool
+) -> None:
+    """Raise UsageError for options that do not go together."""
+    if streams is not None and asked.scenario != "multi-stream":
+        raise UsageError("--streams counts the cameras of --scenario multi-stream; add that")
+    if asked.outputs and asked.scenario != "single-stream":
+        raise UsageError("latency to -o is measured of one frame at a time; leave out -o, or --scenario")
+    if len(engines) == 1:
         return
-    machine = report.machine
-    click.echo(f"{report.backend} {report.backend_version}, {report.precision}, {report.device}")
-    click.echo(
-        f"{machine.cpu}, {machine.logical_cores} cores; "
-        f"{report.source} at {report.frame_hw[1]}x{report.frame_hw[0]}"
-    )
-    print_times({**report.stages, "capture to result": report.latency_ms, "inference alone": report.infer_ms})
-    click.echo(
-        f"{report.throughput_fps:.1f} frames a second, loaded in {load_ms:.0f} ms, "
-        f"peak memory {report.peak_rss_mb:.0f} MiB"
-    )
+    for given, option in (
+        (asked.scenario != "single-stream", "--scenario"),
+        (bool(asked.outputs), "-o"),
+        (layers, "--layers"),
+        (checks, "--check"),
+    ):
+        if given:
+            raise UsageError(f"{option} takes one engine, got {len(engines)}; profile them one by one")
+
+
+def _read_baseline(path: Path) -> Profile:
+    from edgeseg.runtime.profiling.report import read_profile
+
+    return read_profile(path)
+
+
+def _check(report: Profile, baseline: Profile, max_percent: float, *, anyway: bool, silent: bool) -> None:
+    """Compare with the baseline. Raises BaselineError if that cannot be done, or is slower than it may be."""
+    from edgeseg.runtime.profiling.check import refuse_other, refuse_regression, slowdowns
+
+    if not anyway:
+        refuse_other(report, baseline)
+    found = slowdowns(report, baseline)
+    refuse_regression(found, max_percent)
+    if not silent:
+        print_slowdowns(found, max_percent)

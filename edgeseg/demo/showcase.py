@@ -22,7 +22,8 @@ from edgeseg.proof.report import ParityReport
 from edgeseg.records import to_json_value
 from edgeseg.runtime.engine import Engine
 from edgeseg.runtime.pipeline import RunReport, run
-from edgeseg.runtime.profiling.profile import Profile, profile
+from edgeseg.runtime.profiling.profile import profile
+from edgeseg.runtime.profiling.report import Profile
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.sinks import open_sink
 from edgeseg.runtime.sinks.base import encode_image

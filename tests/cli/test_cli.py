@@ -37,7 +37,7 @@ def test_profile_json_has_the_promised_fields(engine: Path, image: Path, tmp_pat
     assert status_of(["profile", str(engine), str(image), "--frames", "5", "--json", str(path)]) == 0
     profile = json.loads(path.read_text())
     assert {"latency_ms", "infer_ms", "stages", "throughput_fps", "load_ms", "peak_rss_mb"} <= set(profile)
-    assert set(profile["stages"]["infer"]) == {"p50", "p90", "p99", "samples"}
+    assert set(profile["stages"]["infer"]) == {"p50", "p90", "p99", "max", "samples", "intervals", "enough"}
     assert profile["infer_ms"]["samples"] == 5
 
 

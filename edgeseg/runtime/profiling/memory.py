@@ -1,12 +1,14 @@
-"""Read how much memory this process has held, and the processes that compute for it."""
+"""Read how much memory this process has held, and the processes that compute for it; also of a GPU."""
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 RSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
@@ -24,9 +26,38 @@ def peak_bytes() -> int:
     return own + sum(_children_peaks())
 
 
+def gpu_bytes(device: str) -> int | None:
+    """Give what an NVIDIA GPU holds for this process and its children at this moment.
+
+    None on the CPU, and where `nvidia-ml-py` is not installed or the driver does not tell, as in a container
+    that numbers processes by itself.
+    """
+    if device == "cpu":
+        return None
+    own = {os.getpid(), *_children()}
+    try:
+        nvml = import_module("pynvml")
+        nvml.nvmlInit()
+        try:
+            handles = map(nvml.nvmlDeviceGetHandleByIndex, range(nvml.nvmlDeviceGetCount()))
+            running = [each for gpu in handles for each in nvml.nvmlDeviceGetComputeRunningProcesses(gpu)]
+        finally:
+            nvml.nvmlShutdown()
+    except Exception:  # whatever a library of the driver raises, the profile goes on
+        return None
+    held = [each.usedGpuMemory for each in running if each.pid in own and each.usedGpuMemory is not None]
+    return sum(held) if held else None
+
+
 def _children_peaks() -> Iterator[int]:
+    for child in _children():
+        with suppress(OSError):  # it may end meanwhile
+            if (match := _PEAK.search((PROCESSES / str(child) / "status").read_text())) is not None:
+                yield int(match[1]) * KIB
+
+
+def _children() -> Iterator[int]:
+    """Give the numbers of the processes that this one has started, and that run."""
     for listing in PROCESSES.glob("self/task/*/children"):
-        with suppress(OSError):  # a thread or a child may end meanwhile
-            for child in listing.read_text().split():
-                if (match := _PEAK.search((PROCESSES / child / "status").read_text())) is not None:
-                    yield int(match[1]) * KIB
+        with suppress(OSError):  # a thread may end meanwhile
+            yield from map(int, listing.read_text().split())

@@ -1,99 +1,48 @@
-"""Measure latencies of a segmenter on a source, and say where they begin and end."""
+"""Measure latencies of an engine, and say where they begin and end."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timezone
+import dataclasses
+from collections.abc import Callable, Sequence
 from itertools import cycle
-from typing import Any, Protocol
 
-from edgeseg.errors import SourceError
-from edgeseg.machine import Machine, this_machine
-from edgeseg.manifest import Manifest
-from edgeseg.records import to_json_value
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.profiling.memory import peak_bytes
-from edgeseg.runtime.profiling.timing import StageTimes, Summary, summarize
+from edgeseg.runtime.profiling.assembly import UNKNOWN, Opened, Profiled, now, report_of
+from edgeseg.runtime.profiling.cameras import Replay, run_cameras
+from edgeseg.runtime.profiling.recording import StageRecord
+from edgeseg.runtime.profiling.report import Profile, Scenario
+from edgeseg.runtime.profiling.scenarios import Limits, Run, SingleStream, decode, infer_once, measured, take
+from edgeseg.runtime.profiling.watch import Watch
+from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.status import DropCause
-from edgeseg.runtime.steps import Steps, segment
-from edgeseg.runtime.streams.feed import Feed
-from edgeseg.runtime.streams.losses import no_frames
+from edgeseg.runtime.steps import Steps
 from edgeseg.runtime.streams.opening import feed_of
 
-WARMUP_FRAMES = 10
-FRAMES = 100  # the fewest for which p99 is not simply the largest sample
-DISTINCT_FRAMES = 16  # of a recording, taken in turn: the time of detectors depends on what is seen
-DISTINCT_BYTES = 64 << 20  # of them, so that peak memory is the model's
-BYTES_PER_MB = 1 << 20
+FRAMES = 100
+BATCHES_AT_ONCE = 2  # offline: one in the engine, one prepared
 
-
-@dataclass(frozen=True)
-class Profile:
-    """Latencies of one engine on one source, warm-up excluded.
-
-    Attributes:
-        latency_ms: capture to result. Begins when the driver of a live source hands the frame over, or when a
-            decoded frame of a recording is taken up; ends when the result, in the frame's own pixels, stands
-            in memory. Rendering and writing are not in it.
-        infer_ms: the engine alone, in a loop of its own: begins with the prepared input in host memory, ends
-            with the outputs in host memory, copies to and from an accelerator included.
-        stages: durations within the capture-to-result loop; `capture` is the decoding of a frame (of a
-            synthetic one, its drawing), which for recordings happens before that loop.
-        throughput_fps: results a second of the capture-to-result loop, one frame at a time; a live source
-            bounds it by its own rate.
-        load_ms: opening the engine, as the caller measured it.
-        peak_rss_mb: most memory the process, and one that its backend computes in, has held so far, in MiB.
-        frame_hw: height and width of the (first) frame in pixels.
-        distinct_frames: how many different frames were used; None for a live source.
-        drops: frames of a live source that came while one was in work.
-        started_at: UTC, ISO 8601.
-    """
-
-    latency_ms: Summary
-    infer_ms: Summary
-    stages: dict[str, Summary]
-    throughput_fps: float
-    load_ms: float | None
-    peak_rss_mb: float
-    backend: str
-    backend_version: str
-    device: str
-    precision: str
-    model_sha256: str
-    source: str
-    live: bool
-    frame_hw: tuple[int, int]
-    distinct_frames: int | None
-    drops: int
-    warmup: int
-    started_at: str
-    machine: Machine
-
-    def to_json_value(self) -> dict[str, Any]:
-        """Give the report as dicts, lists and scalars, ready for JSON."""
-        value: dict[str, Any] = to_json_value(self)
-        return value
-
-
-class Profiled(Steps, Protocol):
-    """A segmenter that knows the engine it runs."""
-
-    @property
-    def manifest(self) -> Manifest:
-        """The engine's manifest."""
+FROM_DRIVER = "begins when the driver hands the frame over"
+FROM_MEMORY = "begins when a decoded frame is taken up"
+TO_RESULT = "ends when its result, in the frame's own pixels, stands in memory; nothing is drawn or written"
+TO_OVERLAY = "ends when the overlay of its result is drawn; nothing is written"
+INFERENCE = (
+    "the engine alone, in a loop of its own: begins with the prepared input in host memory, ends with the "
+    "outputs in host memory, copies to and from an accelerator included"
+)
 
 
 def profile(
     segmenter: Profiled,
     source: Source,
     *,
-    warmup: int = WARMUP_FRAMES,
+    warmup: int | None = None,
     frames: int = FRAMES,
     seconds: float | None = None,
-    load_ms: float | None = None,
+    sinks: Sequence[Sink] = (),
+    render: bool = False,
+    opened: Opened = UNKNOWN,
     on_frame: Callable[[], None] | None = None,
 ) -> Profile:
     """Measure an engine on real frames, one at a time.
@@ -103,126 +52,132 @@ def profile(
 
     Args:
         source: stays open.
-        warmup: frames that are computed first and not counted.
+        warmup: frames that are computed first and not counted, in each loop; None stands for until their
+            durations are steady.
         frames: how many are measured, in each of the two loops (capture to result, and inference alone).
         seconds: end each loop after this time, at the earliest after one frame.
-        load_ms: how long opening the engine took, to be reported.
-        on_frame: called after each frame of the loops, outside what is measured, warm-up included.
+        sinks: get each result, and stay open; latency to them is measured too.
+        render: draw an overlay of each result, and measure until then, though no sink wants one.
+        opened: how the engine was opened.
+        on_frame: called after each frame that is measured, outside of it.
 
     Raises:
         SourceError: if the source gives no frame, or a live one ends too soon.
+        SinkError: if a result cannot be written.
     """
-    started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    loop = _Loop(warmup, frames, seconds, on_frame or (lambda: None))
-    capture = StageTimes()
+    started_at = now()
+    watch = Watch(opened.device or segmenter.manifest.device)
+    limits = Limits(frames, seconds, warmup, on_frame or (lambda: None), watch)
+    capture = StageRecord()
     if source.live:
         with feed_of(source, policy="latest", times=capture) as feed:
-            kept = [_take(feed, source)]
-            measured = loop.run(lambda times: _segment_live(segmenter, _take(feed, source), times))
+            kept = [take(feed, source)]
+            work = SingleStream(segmenter, lambda: take(feed, source), True, sinks, render)
+            run = measured(work, limits)
         drops, distinct = feed.status().drops.get(DropCause.BUSY, 0), None
     else:
-        kept = _decode(source, capture)
+        kept = decode(source, capture)
         turns = cycle(kept)
-        measured = loop.run(lambda times: _segment_stored(segmenter, next(turns), times))
+        run = measured(SingleStream(segmenter, lambda: next(turns), False, sinks, render), limits)
         drops, distinct = 0, len(kept)
-    again = cycle(kept)
-    alone = loop.run(lambda _: _infer(segmenter, next(again)))
-    height, width = kept[0].image.shape[:2]
-    manifest = segmenter.manifest
-    return Profile(
-        latency_ms=summarize(measured.durations_s),
-        infer_ms=summarize(alone.durations_s),
-        stages={**capture.summaries(), **measured.times.summaries()},
-        throughput_fps=len(measured.durations_s) / measured.seconds,
-        load_ms=load_ms,
-        peak_rss_mb=peak_bytes() / BYTES_PER_MB,
-        backend=manifest.backend,
-        backend_version=manifest.backend_version,
-        device=manifest.device,
-        precision=manifest.precision,
-        model_sha256=manifest.model_sha256,
-        source=source.name,
-        live=source.live,
-        frame_hw=(height, width),
-        distinct_frames=distinct,
+    run = dataclasses.replace(run, stages_s={**capture.durations_s(), **run.stages_s})
+    return report_of(
+        segmenter,
+        run,
+        _alone(segmenter, kept, limits),
+        scenario="single-stream",
+        meaning={
+            "latency_ms": f"{FROM_DRIVER if source.live else FROM_MEMORY}, {TO_RESULT}",
+            "sink_ms": _to_sink(sinks),
+            "infer_ms": INFERENCE,
+        },
+        captured_first_s=0.0 if source.live else capture.durations_s()["capture"][0],
+        source=source,
+        frame=kept[0],
+        distinct=distinct,
         drops=drops,
-        warmup=warmup,
+        streams=1,
+        opened=opened,
         started_at=started_at,
-        machine=this_machine(),
+        watch=watch,
     )
 
 
-@dataclass(frozen=True)
-class _Walk:
-    """One measured loop: a duration for each frame, stages, and the wall time less that of `on_frame`."""
+def profile_cameras(
+    segmenters: Sequence[Segmenter],
+    sources: Sequence[Source],
+    *,
+    scenario: Scenario = "multi-stream",
+    warmup: int | None = None,
+    frames: int = FRAMES,
+    seconds: float | None = None,
+    opened: Opened = UNKNOWN,
+    on_frame: Callable[[], None] | None = None,
+) -> Profile:
+    """Measure an engine that many cameras share, as the runtime runs them.
 
-    durations_s: list[float]
-    times: StageTimes
-    seconds: float
+    Args:
+        segmenters: one a camera, all on one engine; for `offline` `offline_streams` of them.
+        sources: one live source a camera; or one recording, whose first frames every camera gives in turn,
+            each from another one on, and always has the next one ready. They stay open.
+        scenario: `multi-stream` or `offline`, which differ in how many are in work at once, and in what the
+            figures mean.
+        warmup, seconds, opened, on_frame: as `profile`.
+        frames: how many each camera gives.
+
+    Raises:
+        SourceError: if a source gives no frame, or a live one ends too soon.
+    """
+    started_at = now()
+    watch = Watch(opened.device or segmenters[0].manifest.device)
+    limits = Limits(frames, seconds, warmup, on_frame or (lambda: None), watch)
+    capture = StageRecord()
+    live = sources[0].live
+    if live:
+        kept = decode(sources[0], capture, most=1)
+        cameras: Sequence[Source] = sources
+    else:
+        kept = decode(sources[0], capture)
+        cameras = [Replay(kept, number, name=sources[0].name) for number in range(len(segmenters))]
+    run, drops = run_cameras(segmenters, cameras, limits)
+    if not live:
+        run = dataclasses.replace(run, stages_s={**run.stages_s, **capture.durations_s()})
+    waits = "it waits for others that the engine computes before it"
+    return report_of(
+        segmenters[0],
+        run,
+        _alone(segmenters[0], kept, limits),
+        scenario=scenario,
+        meaning={
+            "latency_ms": f"{FROM_DRIVER if live else FROM_MEMORY}, {waits}, {TO_RESULT}",
+            "infer_ms": INFERENCE,
+        },
+        captured_first_s=0.0 if live else capture.durations_s()["capture"][0],
+        source=sources[0],
+        frame=kept[0],
+        distinct=None if live else len(kept),
+        drops=drops,
+        streams=len(segmenters) if scenario == "multi-stream" else 1,
+        opened=opened,
+        started_at=started_at,
+        watch=watch,
+    )
 
 
-@dataclass(frozen=True)
-class _Loop:
-    warmup: int
-    frames: int
-    limit_s: float | None
-    on_frame: Callable[[], None]
-
-    def run(self, work: Callable[[StageTimes], float]) -> _Walk:
-        """Warm up, then call `work`, which returns how long it took, until there are enough frames."""
-        for _ in range(self.warmup):
-            work(StageTimes())
-            self.on_frame()
-        durations_s: list[float] = []
-        times = StageTimes()
-        seconds = 0.0
-        while len(durations_s) < self.frames and (not self._over(seconds) or not durations_s):
-            started_s = time.monotonic()
-            durations_s.append(work(times))
-            seconds += time.monotonic() - started_s
-            self.on_frame()
-        return _Walk(durations_s, times, seconds)
-
-    def _over(self, seconds: float) -> bool:
-        return self.limit_s is not None and seconds >= self.limit_s
+def offline_streams(batch: int) -> int:
+    """Count the frames that are in work at once where all are there: enough for BATCHES_AT_ONCE."""
+    return BATCHES_AT_ONCE * batch
 
 
-def _segment_live(segmenter: Steps, frame: Frame, times: StageTimes) -> float:
-    segment(segmenter, frame.image, times)
-    return time.monotonic() - frame.time_s
+def _alone(segmenter: Steps, kept: Sequence[Frame], limits: Limits) -> Run:
+    """Measure inference alone."""
+    turns = cycle(kept)
+    unwatched = Limits(limits.frames, limits.seconds, limits.warmup, limits.on_frame)
+    return measured(lambda _: infer_once(segmenter, next(turns)), unwatched)
 
 
-def _segment_stored(segmenter: Steps, frame: Frame, times: StageTimes) -> float:
-    started_s = time.monotonic()
-    segment(segmenter, frame.image, times)
-    return time.monotonic() - started_s
-
-
-def _infer(segmenter: Steps, frame: Frame) -> float:
-    prepared = segmenter.preprocess(frame.image)
-    started_s = time.monotonic()
-    segmenter.infer(prepared)
-    return time.monotonic() - started_s
-
-
-def _take(feed: Feed, source: Source) -> Frame:
-    frame = feed.take()
-    if frame is None:
-        raise SourceError(f"{source.name} ended before the measurement did; use fewer frames") from feed.error
-    return frame
-
-
-def _decode(source: Source, times: StageTimes) -> list[Frame]:
-    """Read the first frames of a recording, as many as the limits allow."""
-    kept: list[Frame] = []
-    held_bytes = 0
-    while len(kept) < DISTINCT_FRAMES and (not kept or held_bytes < DISTINCT_BYTES):
-        with times.measure("capture"):
-            frame = source.read()
-        if frame is None:
-            break
-        kept.append(frame)
-        held_bytes += frame.image.nbytes
-    if not kept:
-        raise no_frames(source)
-    return kept
+def _to_sink(sinks: Sequence[Sink]) -> str:
+    if not sinks:
+        return f"begins as latency_ms, {TO_OVERLAY}"
+    names = ", ".join(sink.name for sink in sinks)
+    return f"begins as latency_ms, ends when the result is written to {names}, one after another"

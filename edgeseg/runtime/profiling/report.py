@@ -11,7 +11,10 @@ from edgeseg.errors import SpecError, UsageError, shown
 from edgeseg.machine import Machine
 from edgeseg.reading import parse_json, read_text, reading
 from edgeseg.records import from_json_value, to_json_value
+from edgeseg.runtime.profiling.energy import Energy
+from edgeseg.runtime.profiling.layers import LayerProfile
 from edgeseg.runtime.profiling.statistics import Distribution
+from edgeseg.runtime.profiling.surroundings import Surroundings
 
 PROFILE_VERSION = 1
 PROFILE_AGAIN = "write it with edgeseg profile --json"
@@ -128,9 +131,9 @@ class Profile:
     started_at: str
     machine: Machine
     warnings: tuple[str, ...] = ()
-    surroundings: Mapping[str, Any] | None = None
-    layers: Mapping[str, Any] | None = None
-    energy: Mapping[str, Any] | None = None
+    surroundings: Surroundings | None = None
+    layers: LayerProfile | None = None
+    energy: Energy | None = None
     schema_version: int = PROFILE_VERSION
 
     def to_json_value(self) -> dict[str, Any]:

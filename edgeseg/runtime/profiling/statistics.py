@@ -86,7 +86,9 @@ def samples_needed(percent: int) -> int:
     return count
 
 
-def resampled(samples: NDArray[np.float64], *, resamples: int = RESAMPLES) -> NDArray[np.intp]:
+def resampled(
+    samples: NDArray[np.float64], *, resamples: int = RESAMPLES, seed: int = SEED
+) -> NDArray[np.intp]:
     """Draw the indices of a circular block bootstrap (Politis, Romano 1992).
 
     Durations that follow each other are alike: a clock falls, a neighbour works. Blocks keep that.
@@ -100,7 +102,7 @@ def resampled(samples: NDArray[np.float64], *, resamples: int = RESAMPLES) -> ND
     count = samples.shape[-1]
     block = max(block_length(row) for row in np.atleast_2d(samples))
     blocks = math.ceil(count / block)
-    starts = np.random.default_rng(SEED).integers(0, count, (resamples, blocks, 1))
+    starts = np.random.default_rng(seed).integers(0, count, (resamples, blocks, 1))
     indices: NDArray[np.intp] = ((starts + np.arange(block)) % count).reshape(resamples, -1)[:, :count]
     return indices
 

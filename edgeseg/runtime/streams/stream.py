@@ -56,6 +56,7 @@ class Stream:
         on_result: called with each result in the stream's own thread, which it may hold up.
         on_end: called in the same thread once there will be no more, and the sinks are closed.
         wanted: asked before each frame is taken whether it may be; None for always.
+        times: where durations go; None for a record of its own.
 
     Attributes:
         feed: of its source.
@@ -81,12 +82,13 @@ class Stream:
         on_end: Callable[[], None] = lambda: None,
         on_state: Callable[[SourceStatus], None] | None = None,
         wanted: Callable[[], bool] | None = None,
+        times: StageTimes | None = None,
     ) -> None:
         self.name = name
         self.segmenter = segmenter
         self.filters = tuple(filters)
         self.error: Exception | None = None
-        self.times = StageTimes()
+        self.times = times if times is not None else StageTimes()
         self.feed = feed_of(
             source,
             name,

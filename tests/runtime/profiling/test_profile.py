@@ -1,14 +1,26 @@
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Mapping
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgeseg.errors import SourceError
+from edgeseg.frames.results import Result
 from edgeseg.machine import this_machine
 from edgeseg.runtime import FakeBackend, Segmenter
-from edgeseg.runtime.profiling.profile import DISTINCT_FRAMES, profile
+from edgeseg.runtime.fake import fake_outputs
+from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.profiling.assembly import Opened
+from edgeseg.runtime.profiling.profile import offline_streams, profile, profile_cameras
+from edgeseg.runtime.profiling.report import Profile
+from edgeseg.runtime.profiling.scenarios import DISTINCT_FRAMES
+from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sources import open_source
+from edgeseg.spec import ModelSpec, OutputSpec
 
 from ..fakes import SEMANTIC, GreyFrames, bright_pixels
 
@@ -16,7 +28,7 @@ from ..fakes import SEMANTIC, GreyFrames, bright_pixels
 def test_the_report_holds_what_was_promised() -> None:
     backend = FakeBackend(SEMANTIC)
     with open_source("synthetic:64x48") as source:
-        report = profile(Segmenter(backend.engine()), source, warmup=2, frames=30, load_ms=12.0)
+        report = profile(Segmenter(backend.engine()), source, warmup=2, frames=30, opened=Opened(12.0))
     value = json.loads(json.dumps(report.to_json_value()))
     for name in ("latency_ms", "infer_ms"):
         assert value[name]["samples"] == 30
@@ -64,10 +76,125 @@ def test_a_live_source_that_ends_too_soon_is_an_error() -> None:
         profile(bright_pixels(), GreyFrames(range(3), live=True), frames=10)
 
 
-def test_progress_is_told_of_every_frame() -> None:
+def test_progress_is_told_of_every_frame_that_counts() -> None:
     calls: list[None] = []
     profile(bright_pixels(), GreyFrames([1]), warmup=2, frames=3, on_frame=lambda: calls.append(None))
-    assert len(calls) == 2 * (2 + 3)
+    assert len(calls) == 2 * 3
+
+
+class Written(Sink):
+    """Keeps what it is given."""
+
+    needs_overlay = True
+
+    def __init__(self) -> None:
+        self.path = Path("kept")
+        self.taken: list[tuple[int, tuple[int, ...] | None]] = []
+
+    def write(self, frame: Frame, result: Result, overlay: np.ndarray | None) -> None:
+        self.taken.append((frame.index, None if overlay is None else overlay.shape))
+
+    def close(self) -> None:
+        pass
+
+
+def test_the_way_to_a_sink_is_measured_beyond_the_result() -> None:
+    sink = Written()
+    report = profile(bright_pixels(), GreyFrames([1, 200]), warmup=1, frames=4, sinks=[sink])
+    assert report.sink_ms is not None
+    assert report.sink_ms.samples == 4
+    pairs = zip(report.samples_ms["latency_ms"], report.samples_ms["sink_ms"], strict=True)
+    assert all(result < there for result, there in pairs)
+    assert sink.taken == [(number, (8, 8, 3)) for number in range(5)]  # the warm-up too
+    assert report.stages["sink"].samples == report.stages["render"].samples == 4
+    assert "kept" in report.meaning["sink_ms"]
+
+
+def test_without_a_sink_the_way_ends_at_the_overlay_if_that_is_asked_for() -> None:
+    drawn = profile(bright_pixels(), GreyFrames([1]), warmup=0, frames=3, render=True)
+    assert drawn.sink_ms is not None
+    assert "sink" not in drawn.stages
+    assert "overlay" in drawn.meaning["sink_ms"]
+    plain = profile(bright_pixels(), GreyFrames([1]), warmup=0, frames=3)
+    assert plain.sink_ms is None
+    assert "sink_ms" not in {**plain.meaning, **plain.samples_ms}
+
+
+def test_the_timeline_shows_the_stages_of_the_first_frames_in_order() -> None:
+    report = profile(bright_pixels(), GreyFrames([1]), warmup=3, frames=2)
+    assert [(one.stream, one.frame) for one in report.timeline] == [(0, 0), (0, 1)]
+    for one in report.timeline:
+        assert [span.stage for span in one.spans] == ["preprocess", "infer", "postprocess"]
+    starts = [span.start_ms for one in report.timeline for span in one.spans]
+    assert starts == sorted(starts)
+    assert starts[0] == 0.0
+
+
+def test_the_first_result_counts_the_opening() -> None:
+    report = profile(bright_pixels(), GreyFrames([1]), frames=2, opened=Opened(1000.0, "engine"))
+    assert report.first_result_ms is not None
+    assert report.first_result_ms > 1000.0
+    assert report.engine == "engine"
+
+
+def test_a_detected_warm_up_says_how_long_it_was() -> None:
+    report = profile(bright_pixels(), GreyFrames([1]), frames=2)
+    assert report.warmup.frames >= 10
+    assert report.warmup.steady is not None
+    given = profile(bright_pixels(), GreyFrames([1]), frames=2, warmup=1)
+    assert (given.warmup.frames, given.warmup.steady) == (1, None)
+
+
+def test_too_few_samples_are_warned_of_with_what_to_do() -> None:
+    report = profile(bright_pixels(), GreyFrames([1]), frames=70, warmup=0)
+    assert "70 samples are too few: p99 needs 662 by MLPerf's count; add --frames 662" in report.warnings
+
+
+def test_the_report_of_a_run_is_the_same_after_json() -> None:
+    report = profile(bright_pixels(), GreyFrames([1]), frames=2, warmup=0, render=True)
+    assert Profile.from_json_value(json.loads(json.dumps(report.to_json_value()))) == report
+
+
+def cameras(spec: ModelSpec, count: int) -> list[Segmenter]:
+    engine = FakeBackend(spec).engine()
+    return [Segmenter(engine) for _ in range(count)]
+
+
+def test_cameras_share_the_engine_and_each_frame_counts() -> None:
+    report = profile_cameras(cameras(SEMANTIC, 3), [GreyFrames(range(9))], warmup=6, frames=5)
+    assert (report.scenario, report.streams, report.warmup.frames) == ("multi-stream", 3, 6)
+    assert report.latency_ms.samples == 15
+    assert report.stages["infer"].samples == report.stages["postprocess"].samples == 15
+    assert report.sink_ms is None
+    assert {one.stream for one in report.timeline} <= {0, 1, 2}
+    assert "waits for others" in report.meaning["latency_ms"]
+
+
+def test_offline_fills_the_batches_of_an_engine() -> None:
+    batch = 3
+    spec = dataclasses.replace(
+        SEMANTIC,
+        input=dataclasses.replace(SEMANTIC.input, batch=batch),
+        outputs=(OutputSpec("labels", "uint8", (batch, 8, 8)),),
+    )
+    filled: list[int] = []
+
+    def compute(images: np.ndarray) -> Mapping[str, np.ndarray]:
+        filled.append(int((images.reshape(batch, -1) > 0).any(axis=1).sum()))
+        return fake_outputs(spec, images)
+
+    engine = FakeBackend(spec, compute, delay_s=0.01).engine()
+    segmenters = [Segmenter(engine) for _ in range(offline_streams(batch))]
+    report = profile_cameras(segmenters, [GreyFrames([200])], scenario="offline", warmup=0, frames=4)
+    assert (report.scenario, report.streams, report.batch) == ("offline", 1, batch)
+    assert report.latency_ms.samples == 4 * 2 * batch
+    assert max(filled) == batch
+
+
+def test_a_live_camera_that_ends_too_soon_is_an_error() -> None:
+    sources = [GreyFrames(range(3), live=True) for _ in range(2)]
+    with pytest.raises(SourceError, match=r"ended before the measurement|gave no frames|stopped"):
+        profile_cameras(cameras(SEMANTIC, 2), sources, warmup=0, frames=10)
 
 
 def test_this_machine_has_a_name_and_cores() -> None:
