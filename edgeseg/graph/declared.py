@@ -54,7 +54,7 @@ def refuse_hostile(model: onnx.ModelProto, name: str) -> None:
 
 def tensors_of(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """Walk all tensors that hold values: weights, constants, and those of loop and branch bodies."""
-    for graph in _graphs(model):
+    for graph in graphs_of(model):
         yield from graph.initializer
     for attribute in _attributes(model):
         yield from attribute.tensors
@@ -88,7 +88,7 @@ def _inferred(model: onnx.ModelProto) -> onnx.GraphProto:
 
 
 def _sparse_tensors(model: onnx.ModelProto) -> Iterator[onnx.SparseTensorProto]:
-    for graph in _graphs(model):
+    for graph in graphs_of(model):
         yield from graph.sparse_initializer
     for attribute in _attributes(model):
         yield from attribute.sparse_tensors
@@ -96,7 +96,8 @@ def _sparse_tensors(model: onnx.ModelProto) -> Iterator[onnx.SparseTensorProto]:
             yield attribute.sparse_tensor
 
 
-def _graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
+def graphs_of(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
+    """Walk a model's graph, and all loop and branch bodies."""
     yield model.graph
     for attribute in _attributes(model):
         yield from attribute.graphs

@@ -33,7 +33,8 @@ class Ready:
         run: the truth that graphs are proven against.
         make_graph: the graph of it.
         reference: what runs the truth, as a proof says it: `the graph as it came, in ONNX Runtime`.
-        proto: the graph as it came, if it did as ONNX.
+        proto: the graph that is run, if the file is ONNX: as it came, or widened to float32.
+        run_half: runs the graph as it came, if that is in half precision, on the image of the wider one.
     """
 
     input: GraphInput
@@ -41,6 +42,7 @@ class Ready:
     make_graph: MakeGraph
     reference: str
     proto: onnx.ModelProto | None = None
+    run_half: RunReady | None = None
 
 
 class ReadyNetwork(nn.Module):

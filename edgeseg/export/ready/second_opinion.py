@@ -18,11 +18,12 @@ from edgeseg.graph.evaluator import evaluate
 from edgeseg.graph.opset import with_fixed_input, with_opset
 from edgeseg.graph.ready_model import opset_of
 from edgeseg.models.network import Network
-from edgeseg.models.network_outputs import outputs_of
+from edgeseg.models.network_outputs import Output, outputs_of
 from edgeseg.proof.report import ParityReport
+from edgeseg.proof.tolerances import FP16
 
 EVALUATOR = "ONNX's reference evaluator"
-FIGURE = "reference_evaluator_error"
+FIGURE, HALF_FIGURE = "reference_evaluator_error", "half_precision_error"
 AGREES = 1e-3  # of the largest value: what float32 leaves of a deep network in another order
 
 
@@ -41,6 +42,8 @@ def proven_by(report: ParityReport, network: Network, frame: NDArray[np.uint8]) 
     with torch.inference_mode():
         image = module.prepare(RawProgram(network).eval().preprocessing(torch.from_numpy(frame)[None]))
         found = [output.tensor.numpy() for output in outputs_of(module.ready.run(image))]
+        if module.ready.run_half is not None and network.task == "semantic":  # how many objects may differ
+            report = _near_half(report, found, outputs_of(module.ready.run_half(image)))
     try:
         outputs, form = _evaluated(proto, module.ready.input.name, image.contiguous().numpy())
     except ExportError as reason:
@@ -51,6 +54,25 @@ def proven_by(report: ParityReport, network: Network, frame: NDArray[np.uint8]) 
     note = f"{said}; {EVALUATOR} {verdict} ({form}largest error {error:.2g} of the largest value)"
     figures = {**report.figures, FIGURE: error}
     return dataclasses.replace(report, figures=figures, notes=(*report.notes, note))
+
+
+def _near_half(report: ParityReport, wide: list[NDArray[Any]], half: list[Output]) -> ParityReport:
+    """Hold a graph in float32 against the one in half precision that it was."""
+    pairs = zip(wide, half, strict=True)
+    error = max(_relative_error(one, other.tensor.numpy()) for one, other in pairs)
+    note = f"widened to float32; in half precision, as it came, {error:.2g} of the largest value away"
+    failures = report.failures
+    if error > FP16.relative_logit:
+        failures = (
+            *failures,
+            f"the graph in half precision is {error:.2g} of the largest value away from the same in float32, "
+            f"{FP16.relative_logit:g} is allowed",
+        )
+    figures = {**report.figures, HALF_FIGURE: error}
+    passed = report.passed and not failures
+    return dataclasses.replace(
+        report, passed=passed, figures=figures, failures=failures, notes=(*report.notes, note)
+    )
 
 
 def _evaluated(proto: onnx.ModelProto, name: str, image: NDArray[Any]) -> tuple[list[NDArray[Any]], str]:

@@ -87,6 +87,20 @@ def test_nodes_need_not_be_sorted(tmp_path: Path) -> None:
     assert np.abs(scores_of(made.path, frame) - expected).max() < EXACT
 
 
+def test_a_graph_in_half_precision_is_computed_in_float32_and_held_against_itself(tmp_path: Path) -> None:
+    layers = nn.Conv2d(3, 6, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(6, CLASSES, 1)
+    module = nn.Sequential(*layers).eval().half()
+    image = torch.zeros(1, 3, *SIZE_HW, dtype=torch.float16)
+    ready = write_onnx(module, tmp_path / "ready.onnx", image=image)
+    made = export(str(ready), tmp_path / "made.onnx", **PIXELS)
+    frame = frame_of_noise()
+    with torch.inference_mode():
+        expected = module.float()(normalised(frame)).numpy()  # of the very same weights
+    assert np.abs(scores_of(made.path, frame) - expected).max() < EXACT
+    assert "widened to float32" in made.parity.reference
+    assert 0 < made.parity.figures["half_precision_error"] < 2e-2
+
+
 def test_data_in_other_files_come_into_the_one(tmp_path: Path) -> None:
     ready = write_onnx(tiny(), tmp_path / "ready.onnx")
     plain = open_trained(str(ready)).checkpoint_sha256
