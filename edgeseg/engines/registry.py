@@ -11,6 +11,7 @@ and may hold `doctor`, with what `edgeseg doctor` shows of its library.
 from __future__ import annotations
 
 import pkgutil
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -65,3 +66,12 @@ def has_part(backend: str, part: Part) -> bool:
 def extra_of(module: str) -> str | None:
     """Name the extra of edgeseg that installs a backend's library; None if no backend needs the module."""
     return next((facts_of(name).extra for name in backends() if module in facts_of(name).modules), None)
+
+
+@cache
+def versions_of(backend: str) -> tuple[str, ...]:
+    """Name the wheels, with their versions, that hold a backend's library; empty if none is installed."""
+    import importlib.metadata  # a device that runs engines goes without: it takes longer than all else here
+
+    wheels = importlib.metadata.packages_distributions().get(facts_of(backend).modules[0], [])
+    return tuple(f"{wheel} {importlib.metadata.version(wheel)}" for wheel in sorted(set(wheels)))

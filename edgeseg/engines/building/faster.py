@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,7 @@ import onnx_ir as ir
 from edgeseg.engines.candidates import inferring
 from edgeseg.engines.facts import CPU
 from edgeseg.engines.job import BuildJob, WriteFiles
-from edgeseg.engines.registry import facts_of
+from edgeseg.engines.registry import facts_of, versions_of
 from edgeseg.engines.tuning import Call, Measured, measure
 from edgeseg.errors import EdgesegError
 from edgeseg.graph.cutting import CORNER, SIDE, cut_out
@@ -105,7 +103,7 @@ def _ratio(job: BuildJob, write: WriteFiles, before: BuildJob, after: BuildJob) 
         "before": before.model.sha256,
         "after": after.model.sha256,
         "backend": job.request.backend,
-        "versions": " ".join(_versions(job.request.backend)),
+        "versions": " ".join(versions_of(job.request.backend)),
         "image": hashlib.sha256(before.image.tobytes()).hexdigest(),
         "threads": str(job.request.threads),
     }
@@ -129,12 +127,6 @@ def _opened(opened: ExitStack, job: BuildJob, write: WriteFiles) -> Call:
     staging = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="edgeseg-")))
     job = dataclasses.replace(job, staging=staging)
     return opened.enter_context(inferring(job, write(job)))
-
-
-@cache
-def _versions(backend: str) -> tuple[str, ...]:
-    wheels = importlib.metadata.packages_distributions().get(facts_of(backend).modules[0], [])
-    return tuple(f"{wheel} {importlib.metadata.version(wheel)}" for wheel in sorted(set(wheels)))
 
 
 _SPEC = ModelSpec(

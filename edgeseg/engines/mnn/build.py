@@ -11,10 +11,11 @@ from typing import Any
 
 from edgeseg.engines.backend import written
 from edgeseg.engines.candidates import measure_options, thread_counts
+from edgeseg.engines.command import command_of
 from edgeseg.engines.facts import CPU
 from edgeseg.engines.job import BuildJob
 from edgeseg.engines.mnn.options import BuildOptions, EngineOptions
-from edgeseg.engines.mnn.process import check_installed, command_of
+from edgeseg.engines.mnn.process import check_installed
 from edgeseg.engines.tuning import Measured
 from edgeseg.errors import EngineError
 from edgeseg.graph.portable import PortableModel

@@ -6,7 +6,7 @@ import platform
 import subprocess
 from typing import Any
 
-from edgeseg.engines.mnn.process import command_of
+from edgeseg.engines.command import command_of
 
 ARM = ("aarch64", "arm64", "armv7l", "armv8l")
 SAYS = "The device supports:"  # what MNN prints when it is imported, as in `i8sdot:0, fp16:0, i8mm: 0`

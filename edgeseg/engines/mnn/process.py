@@ -10,7 +10,6 @@ import dataclasses
 import pickle
 import signal
 import subprocess
-import sys
 import weakref
 from contextlib import suppress
 from importlib.util import find_spec
@@ -18,6 +17,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from edgeseg.engines.command import command_of
 from edgeseg.engines.mnn.child import PROTOCOL, Answer, Load, Loaded
 from edgeseg.engines.mnn.facts import FACTS
 from edgeseg.engines.mnn.shared import SharedArrays
@@ -30,16 +30,6 @@ def check_installed() -> None:
     """Look for MNN without importing it, which would print. Raises MissingExtraError."""
     if find_spec(FACTS.modules[0]) is None:
         raise MissingExtraError(FACTS.modules[0], FACTS.extra)
-
-
-def command_of(function: str) -> list[str]:
-    """Give a command that runs `package.module:function` in a new Python that finds what this one finds."""
-    module, _, name = function.partition(":")
-    return [
-        sys.executable,
-        "-c",
-        f"import sys; sys.path[:] = {sys.path!r}; from {module} import {name}; {name}()",
-    ]
 
 
 class Process:
