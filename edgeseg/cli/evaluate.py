@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
 from edgeseg.cli.evaluation_table import print_evaluation
+from edgeseg.cli.label_options import LABELS_HELP, label_options, labelled_arguments
 from edgeseg.cli.options import DEVICES, PATH, THREADS, Number, progress, write_json
 from edgeseg.cli.outputs import check_report
-from edgeseg.cli.palette_options import read_palette
 from edgeseg.cli.tile_options import tile_options
-from edgeseg.errors import UsageError, shown
+from edgeseg.errors import UsageError
 
 DEFAULT_WORST = 5
 MOST_WORST = 100
 BOUNDARY_PX = 2.0  # as in `edgeseg.metrics.boundary`
-LARGEST_LABEL = 65535
-
-
-class IgnoreLabel(click.ParamType[int | Literal["none"]]):
-    """A value of label maps, or `none`."""
-
-    name = "N|none"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | Literal["none"]:
-        """Return the number, or `none`."""
-        if value == "none":
-            return "none"
-        if isinstance(value, int):
-            return value
-        if not re.fullmatch("[0-9]{1,5}", str(value)) or int(value) > LARGEST_LABEL:
-            self.fail(f"{shown(value)} is neither a value of 0 to {LARGEST_LABEL} nor none", param, ctx)
-        return int(value)
 
 
 @click.command()
@@ -47,8 +27,7 @@ class IgnoreLabel(click.ParamType[int | Literal["none"]]):
     "--labels",
     type=PATH,
     required=True,
-    help="A folder of label maps, of the images' names: PNGs of class ids, with a palette or in colour. For "
-    "instances a COCO json; of one kind of object also a folder of instance maps.",
+    help=LABELS_HELP,
 )
 @click.option(
     "--against", type=PATH, help="Another engine, or the portable model (.onnx): measured on the same images."
@@ -67,30 +46,7 @@ class IgnoreLabel(click.ParamType[int | Literal["none"]]):
     show_default=True,
     help="How many images to draw with -o: those of the least score, or with --against those that lost most.",
 )
-@click.option(
-    "--palette",
-    type=PATH,
-    metavar="NAME|FILE",
-    help="The colours of the classes, for label maps in colour: of a data set, such as voc, or one a line.",
-)
-@click.option(
-    "--ignore-label",
-    type=IgnoreLabel(),
-    help="The value in label maps that is not counted; by default that of the data set whose classes the "
-    "network has, or 255.",
-)
-@click.option(
-    "--map-label",
-    "rules",
-    multiple=True,
-    metavar="VALUE=CLASS",
-    help="What a value in label maps means: 255=1, 100-199=2, 0=ignore; or cityscapes-ids, ade20k, "
-    "pascal-context-59: as these data sets store classes. May repeat.",
-)
-@click.option(
-    "--image-suffix", default="", metavar="TEXT", help="End of images' names, such as _leftImg8bit."
-)
-@click.option("--label-suffix", default="", metavar="TEXT", help="End of label maps' names, such as _L.")
+@label_options
 @click.option(
     "--boundary-px",
     type=Number(min=0.5),
@@ -111,17 +67,13 @@ def command(
     output: Path | None,
     json_path: Path | None,
     worst: int,
-    palette: Path | None,
-    ignore_label: int | Literal["none"] | None,
-    rules: tuple[str, ...],
-    image_suffix: str,
-    label_suffix: str,
     boundary_px: float,
     crf: bool,
     tiles: str | None,
     tile_overlap: float,
     device: str | None,
     threads: int | None,
+    **of_labels: Any,
 ) -> None:
     """Measure ENGINE, or a portable model, on labelled images; frames go the way that run takes.
 
@@ -142,16 +94,7 @@ def command(
     with ExitStack() as opened:
         segmenter = opened.enter_context(open_segmenter(engine, device=device, threads=threads, **how))
         other = None if against is None else opened.enter_context(open_segmenter(against, **how))
-        data = LabelledImages(
-            segmenter.spec,
-            images,
-            labels,
-            ignore_label=ignore_label,
-            rules=rules,
-            palette_rgb=() if palette is None else read_palette(palette),
-            image_suffix=image_suffix,
-            label_suffix=label_suffix,
-        )
+        data = LabelledImages(segmenter.spec, images, labels, **labelled_arguments(of_labels))
         with progress("images", len(data)) as advance:
             found = evaluate(
                 segmenter,

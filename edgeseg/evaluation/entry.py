@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from edgeseg.evaluation.disagreement import Disagreement, ObjectDisagreement, Pi
 from edgeseg.evaluation.evaluation import Evaluation, ImageScore
 from edgeseg.evaluation.figures import compared
 from edgeseg.evaluation.instances import InstanceSheet
-from edgeseg.evaluation.labelled_images import LabelledImages, Truth
+from edgeseg.evaluation.labelled_images import Labelled, Truth
 from edgeseg.evaluation.semantic import SemanticSheet
 from edgeseg.evaluation.worst import WorstImages, picture_of, result_of
 from edgeseg.frames.results import InstanceResult, Result
@@ -27,9 +28,27 @@ LOW_SCORE = 0.05  # from which on detectors are usually evaluated: torchvision's
 AnySheet = SemanticSheet | InstanceSheet
 
 
+class Data(Protocol):
+    """Images and what is true of them: `LabelledImages`, or what has the same."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Of the network whose classes the truth is in."""
+
+    @property
+    def class_ids(self) -> Collection[int]:
+        """Classes of objects that the truth knows."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a reader of the figures must know."""
+
+    def __iter__(self) -> Iterator[Labelled]: ...
+
+
 def evaluate(
     segmenter: Segmenter,
-    data: LabelledImages,
+    data: Data,
     *,
     against: Segmenter | None = None,
     boundary_px: float = TOLERANCE_PX,
@@ -58,7 +77,7 @@ def evaluate(
     segmenters = [segmenter]
     disagreement: Disagreement | None = None
     if against is not None:
-        _check_alike(spec, against.spec)
+        check_alike(spec, against.spec)
         segmenters.append(against)
         disagreement = PixelDisagreement() if spec.task == "semantic" else ObjectDisagreement()
     sheets = [_sheet(data, boundary_px) for _ in segmenters]
@@ -93,7 +112,7 @@ def evaluate(
     )
 
 
-def _sheet(data: LabelledImages, boundary_px: float) -> AnySheet:
+def _sheet(data: Data, boundary_px: float) -> AnySheet:
     classes = len(data.spec.class_names)
     if data.spec.task == "semantic":
         return SemanticSheet(classes, tolerance_px=boundary_px)
@@ -132,7 +151,7 @@ def _picture(image: NDArray[np.uint8], drawn: dict[str, Truth | Result], spec: M
     return picture_of(image, results, spec)
 
 
-def _check_alike(spec: ModelSpec, other: ModelSpec) -> None:
+def check_alike(spec: ModelSpec, other: ModelSpec) -> None:
     """Raise UsageError if two networks do not do the same on the same frames."""
     for what, ours, theirs in (
         ("task", spec.task, other.task),

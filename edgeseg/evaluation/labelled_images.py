@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -55,6 +55,7 @@ class LabelledImages:
         rules: what other values mean, `VALUE=CLASS`; see `stored_values.table_of`.
         palette_rgb: a colour for each class, for label maps in colour.
         image_suffix, label_suffix: ends of stems that are not matched, such as `_gtFine_labelTrainIds`.
+        most: images to take, spread evenly over those that have labels; None for all.
 
     Attributes:
         class_ids: of objects that the labels know.
@@ -76,12 +77,13 @@ class LabelledImages:
         palette_rgb: Sequence[RGBColour] = (),
         image_suffix: str = "",
         label_suffix: str = "",
+        most: int | None = None,
     ) -> None:
         self.spec = spec
         self.notes: list[str] = []
         self.class_ids = frozenset(range(1, len(spec.class_names)))
         self._folder = images
-        self._suffixes = IMAGE_SUFFIXES if spec.input.takes_camera_frames else ARRAY_SUFFIXES
+        self._suffixes = suffixes_of(spec)
         self._read: Mapping[Path, Callable[[Size], Truth]]
         if spec.task == "instance" and (rules or palette_rgb or ignore_label is not None):
             raise UsageError(
@@ -90,19 +92,29 @@ class LabelledImages:
             )
         if spec.task == "instance" and not labels.is_dir():
             self._read = self._of_coco(labels, image_suffix)
-            return
-        pairing = pair(images, labels, self._suffixes, image_suffix=image_suffix, label_suffix=label_suffix)
-        self.notes += pairing.notes
-        if spec.task == "instance":
-            self._check_one_kind(labels)
-            self._read = {image: partial(objects_of_map, label) for image, label in pairing.pairs}
-            return
-        maps = self._label_maps(ignore_label, rules, palette_rgb)
-        self._read = {image: partial(maps.read, label) for image, label in pairing.pairs}
+        else:
+            pairing = pair(
+                images, labels, self._suffixes, image_suffix=image_suffix, label_suffix=label_suffix
+            )
+            self.notes += pairing.notes
+            if spec.task == "instance":
+                self._check_one_kind(labels)
+                self._read = {image: partial(objects_of_map, label) for image, label in pairing.pairs}
+            else:
+                maps = self._label_maps(ignore_label, rules, palette_rgb)
+                self._read = {image: partial(maps.read, label) for image, label in pairing.pairs}
+        if most is not None and len(self._read) > most:
+            self.notes.append(f"{most} of {len(self._read)} images are taken, spread evenly")
+            self._read = {path: self._read[path] for path in spread(list(self._read), most)}
 
     def __len__(self) -> int:
         """Count the images that have labels."""
         return len(self._read)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The images that have labels."""
+        return list(self._read)
 
     def __iter__(self) -> Iterator[Labelled]:
         """Read them.
@@ -112,7 +124,7 @@ class LabelledImages:
             SourceError: if none of the images can be read.
         """
         by_name = {path.name: path for path in self._read}
-        with self._source(list(self._read)) as source:
+        with source_of(self.paths, self._folder, self.spec) as source:
             for frame in source:
                 path = by_name[str(frame.name)]
                 if frame.page is not None:
@@ -121,11 +133,6 @@ class LabelledImages:
                 yield Labelled(path.name, frame.image, self._read[path](size_hw))
             self.notes += source.notes
             self.notes += [f"left out: {line}" for line in source.skipped]
-
-    def _source(self, paths: list[Path]) -> Source:
-        if self.spec.input.takes_camera_frames:
-            return ImagesSource(paths, str(self._folder))
-        return ArraysSource(paths, str(self._folder), self.spec.input)
 
     def _label_maps(
         self,
@@ -176,6 +183,25 @@ class LabelledImages:
                 f"{len(content.by_stem)} that {path} names; names are matched without their suffix"
             )
         return {image: partial(_objects, image, *content.by_stem[stem]) for image, stem in found.items()}
+
+
+def suffixes_of(spec: ModelSpec) -> Collection[str]:
+    """Give the ends of the names of files that hold what a network takes."""
+    return IMAGE_SUFFIXES if spec.input.takes_camera_frames else ARRAY_SUFFIXES
+
+
+def source_of(paths: Sequence[Path], folder: Path, spec: ModelSpec) -> Source:
+    """Open image files of a folder, or arrays, as frames of what a network takes."""
+    if spec.input.takes_camera_frames:
+        return ImagesSource(paths, str(folder))
+    return ArraysSource(paths, str(folder), spec.input)
+
+
+def spread(paths: Sequence[Path], most: int) -> list[Path]:
+    """Choose at most so many of files, evenly over their order."""
+    if len(paths) <= most:
+        return list(paths)
+    return [paths[place * len(paths) // most] for place in range(most)]
 
 
 def _objects(image: Path, declared_hw: Size, objects: list[Annotation], size_hw: Size) -> list[Annotation]:
