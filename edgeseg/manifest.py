@@ -24,6 +24,7 @@ MODULE_KEY = "edgeseg.module"  # of a node's metadata: the submodule's name in i
 MANIFEST_NAME = "manifest.json"
 PARITY_NAME = "parity.json"
 RACE_NAME = "race.json"  # of engines that `auto` chose: the times of all, and which were turned down
+TUNING_NAME = "tuning.json"  # of engines that a tuning kept: all that it made, and how they did
 PRECISION_NAME = "precision.json"  # of fp16 and int8 engines: what computes in which precision, and why
 MANIFEST_VERSION = 1
 BUILD_AGAIN = "build the engine again"

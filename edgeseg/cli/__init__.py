@@ -24,6 +24,7 @@ TRACEBACK_VARIABLE = "EDGESEG_TRACEBACK"  # set to anything: show where an unexp
 COMMANDS = {
     "export": "Turn trained weights into a portable ONNX model that is proven to compute the same.",
     "build": "Turn a portable model into an engine for this machine.",
+    "tune": "Make the engines that this machine can run, and keep the fastest that is accurate enough.",
     "run": "Segment a camera, video, image or folder with an engine.",
     "profile": "Measure an engine: inference alone, and capture to result.",
     "fit-crf": "Find the CRF's parameters for an engine on labelled images.",

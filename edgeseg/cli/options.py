@@ -37,6 +37,7 @@ from edgeseg.spec import (
     training_scale,
 )
 
+SECONDS_OF = {"s": 1, "m": 60, "h": 3600}
 PLAIN_LINE_EVERY = 10  # a progress line per so many percent where no terminal is
 
 
@@ -90,6 +91,21 @@ class Number(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{shown(value)} is not a finite number", param, ctx)
         return number
+
+
+class Duration(click.ParamType[float]):
+    """A time such as 90s, 20m or 1.5h."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds."""
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)([smh])", str(value).lower())
+        if match is None or not float(match[1]):
+            self.fail(f"{shown(value)} is not a time; write one such as 90s, 20m or 1.5h", param, ctx)
+        return float(match[1]) * SECONDS_OF[match[2]]
 
 
 class NamedPath(click.Path):

@@ -1,0 +1,137 @@
+"""Rank engines, each in every way in which it may be opened, by what was timed of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from edgeseg.graph.portable import PortableModel
+from edgeseg.manifest import Manifest
+from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.tune.entrants import Entrant
+from edgeseg.tune.halving import FIRST_ROUNDS, interval_of_median, is_slower, median_of
+from edgeseg.tune.making import segmenting
+from edgeseg.tune.pareto import front
+from edgeseg.tune.report import BYTES_PER_MB, Candidate, Verdict
+from edgeseg.tune.timing import Timed
+
+SHOWN_DIGITS = 2  # of points: engines that differ less lose the same
+
+
+@dataclass(frozen=True)
+class Way:
+    """An engine, opened in one way."""
+
+    entrant: Entrant
+    manifest: Manifest
+
+    def open(self) -> AbstractContextManager[Segmenter]:
+        """Open it for frames."""
+        return segmenting(self.entrant.made.folder, self.manifest)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Engines in all ways of opening them.
+
+    Attributes:
+        ways: by a name of their own.
+        fp32_points: accuracy of the fp32 model.
+        max_drop: points that may be lost.
+    """
+
+    models: Sequence[PortableModel]
+    ways: Mapping[str, Way]
+    fp32_points: float
+    max_drop: float
+
+    @classmethod
+    def of(
+        cls,
+        models: Sequence[PortableModel],
+        entrants: Sequence[Entrant],
+        fp32_points: float,
+        max_drop: float,
+    ) -> Ranking:
+        """Take all ways of opening engines."""
+        ways = {
+            f"{number}.{place}": Way(entrant, entrant.made.manifest_with(options))
+            for number, entrant in enumerate(entrants)
+            for place, options in enumerate(entrant.made.options)
+        }
+        return cls(models, ways, fp32_points, max_drop)
+
+    @property
+    def accurate(self) -> frozenset[str]:
+        """Names of those that lose no more than they may, in points as they are shown."""
+        return frozenset(name for name, way in self.ways.items() if self.drop(way) <= self.max_drop)
+
+    def drop(self, way: Way) -> float:
+        """Give the points that an engine loses against the fp32 model."""
+        return round(self.fp32_points - way.entrant.points, SHOWN_DIGITS)
+
+    def order(self, timed: Timed) -> list[str]:
+        """Name those that may be kept, the best first: what could be the fastest, by the median."""
+        timed_ones = {name for one in timed.rounds for name in one} & self.accurate
+        alive = [name for name in timed.alive if name in timed_ones]
+        rest = sorted(timed_ones - set(alive), key=lambda name: median_of(timed.rounds, name))
+        return [*sorted(alive, key=lambda name: median_of(timed.rounds, name)), *rest]
+
+    def candidates(self, timed: Timed, kept: str) -> tuple[Candidate, ...]:
+        """Give one entry an engine, in its fastest way (that which is kept, of its engine), fastest first."""
+        best = self._best_ways(timed, kept)
+        figures = [self._figures(timed, name) for name in best]
+        rows = [
+            self._candidate(timed, name, kept, on_front)
+            for name, on_front in zip(best, front(figures), strict=True)
+        ]
+        return tuple(sorted(rows, key=lambda one: one.latency_ms))
+
+    def _best_ways(self, timed: Timed, kept: str) -> list[str]:
+        names = {name for one in timed.rounds for name in one}
+        ranked = sorted(names, key=lambda name: (name != kept, median_of(timed.rounds, name)))
+        best = {id(self.ways[name].entrant): name for name in reversed(ranked)}
+        return list(best.values())
+
+    def _figures(self, timed: Timed, name: str) -> Sequence[float]:
+        entrant = self.ways[name].entrant
+        lost, memory = max(self.drop(self.ways[name]), 0.0), float(entrant.memory_bytes or 0)
+        return median_of(timed.rounds, name), lost, float(entrant.made.size_bytes), memory
+
+    def _candidate(self, timed: Timed, name: str, kept: str, on_front: bool) -> Candidate:
+        way = self.ways[name]
+        made, spec = way.entrant.made, way.manifest.spec
+        times = list(_times(timed, name))
+        memory = way.entrant.memory_bytes
+        return Candidate(
+            model=self.models[made.plan.model].name,
+            size_hw=(spec.input.height, spec.input.width),
+            backend=way.manifest.backend,
+            backend_version=way.manifest.backend_version,
+            device=way.manifest.device,
+            precision=way.manifest.precision,
+            passes=tuple(way.manifest.passes),
+            options=dict(way.manifest.options),
+            tried={name: way.manifest.options[name] for name in made.varied},
+            latency_ms=median_of(timed.rounds, name),
+            interval_ms=interval_of_median(times) if len(times) >= FIRST_ROUNDS else None,
+            rounds=len(times),
+            accuracy=way.entrant.points,
+            drop_points=self.drop(way),
+            size_mb=made.size_bytes / BYTES_PER_MB,
+            memory_mb=None if memory is None else memory / BYTES_PER_MB,
+            on_front=on_front,
+            verdict=self._verdict(timed, name, kept),
+        )
+
+    def _verdict(self, timed: Timed, name: str, kept: str) -> Verdict:
+        if name == kept:
+            return "kept"
+        if name not in self.accurate:
+            return "loses too much"
+        return "slower" if is_slower(timed.rounds, name, kept) else "as fast within noise"
+
+
+def _times(timed: Timed, name: str) -> Iterator[float]:
+    return (one[name] for one in timed.rounds if name in one)
