@@ -31,6 +31,7 @@ from edgeseg.manifest import (
 from edgeseg.reading import parse_json, reading
 from edgeseg.records import from_json_value, to_json_value
 from edgeseg.spec import InputSpec, ModelSpec
+from edgeseg.tune.report import read_tuning
 
 SHOWN_NAMES = 12  # class names on a line before "and N more"
 
@@ -98,6 +99,7 @@ def inspect_engine(folder: Path) -> dict[str, Any]:
         **_of_frames(_parity_of(folder, manifest), EngineError, BUILD_AGAIN),
         **_describe_precision(folder, manifest),
         **_describe_race(folder, manifest),
+        **_describe_tuning(folder, manifest),
         "manifest": str(folder / MANIFEST_NAME),
     }
 
@@ -110,6 +112,21 @@ def _describe_race(folder: Path, manifest: Manifest) -> dict[str, Any]:
         name = one.backend if one.version is None else f"{one.backend} {one.version}"
         told[name] = "; ".join(filter(None, [time, one.turned_down and f"turned down: {one.turned_down}"]))
     return {"race": told} if told else {}
+
+
+def _describe_tuning(folder: Path, manifest: Manifest) -> dict[str, Any]:
+    """Give what a tuning found of each engine, where it kept this one."""
+    tuning = read_tuning(folder, manifest)
+    if tuning is None:
+        return {}
+    several = len({one.size_hw for one in tuning.candidates}) > 1
+    told = {}
+    for one in tuning.candidates:
+        size = f" {one.size_hw[0]}x{one.size_hw[1]}" if several else ""
+        told[f"{one.name}{size}"] = (
+            f"{one.latency_ms:.1f} ms, {one.drop_points:.2f} points lost, {one.verdict}"
+        )
+    return {"tuning_by": tuning.accuracy_of, "tuning": told}
 
 
 def _parity_of(folder: Path, manifest: Manifest) -> bytes | None:

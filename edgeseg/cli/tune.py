@@ -55,7 +55,7 @@ WORK_SUFFIX = ".tuning"
     "devices",
     type=click.Choice(DEVICES),
     multiple=True,
-    help="May repeat; by default this processor, and the GPU of backends that run there alone.",
+    help="May repeat; by default this processor, and an NVIDIA GPU where there is one.",
 )
 @click.option("--threads", type=THREADS, help="Threads per inference; several numbers are tried by default.")
 @click.option(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgeseg.errors import EngineError, NoDeviceError
+from edgeseg.errors import EngineError, MissingExtraError, NoDeviceError
 from edgeseg.extras import require
 
 EXTRA = "tensorrt"  # the extra of edgeseg that brings cuda-bindings
@@ -46,6 +46,15 @@ def device_name() -> str:
     properties = checked(cuda.cudaGetDeviceProperties(checked(cuda.cudaGetDevice())))
     name = properties.name.decode() if isinstance(properties.name, bytes) else str(properties.name)
     return f"{name}, {properties.major}.{properties.minor}"
+
+
+def has_gpu() -> bool:
+    """Whether there is a GPU that can be used, as far as the bindings are installed to tell."""
+    try:
+        device_name()
+    except (NoDeviceError, MissingExtraError):
+        return False
+    return True
 
 
 def driver_version() -> str:

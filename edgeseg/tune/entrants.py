@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgeseg.errors import EngineError
 from edgeseg.graph.portable import PortableModel
@@ -118,7 +119,7 @@ def _is_made(plan: Plan, entrants: Sequence[Entrant]) -> bool:
 
 def named(models: Sequence[PortableModel], plan: Plan) -> str:
     """Name a plan for a person."""
-    parts = [models[plan.model].name] if len(models) > 1 else []
+    parts = [Path(models[plan.model].name).name] if len(models) > 1 else []
     parts += [plan.backend, plan.precision]
     if plan.device != "cpu":
         parts.append(plan.device)
@@ -129,5 +130,5 @@ def named(models: Sequence[PortableModel], plan: Plan) -> str:
 
 def left_out(models: Sequence[PortableModel], plan: Plan, reason: str) -> LeftOut:
     """Say of a plan why there is no engine of it."""
-    name = models[plan.model].name
+    name = Path(models[plan.model].name).name
     return LeftOut(name, plan.backend, plan.device, plan.precision, plan.passes, reason)

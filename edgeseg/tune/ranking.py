@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgeseg.graph.portable import PortableModel
 from edgeseg.manifest import Manifest
@@ -69,7 +70,7 @@ class Ranking:
 
     def drop(self, way: Way) -> float:
         """Give the points that an engine loses against the fp32 model."""
-        return round(self.fp32_points - way.entrant.points, SHOWN_DIGITS)
+        return round(self.fp32_points - way.entrant.points, SHOWN_DIGITS) + 0.0  # no minus before a 0
 
     def order(self, timed: Timed) -> list[str]:
         """Name those that may be kept, the best first: what could be the fastest, by the median."""
@@ -105,7 +106,7 @@ class Ranking:
         times = list(_times(timed, name))
         memory = way.entrant.memory_bytes
         return Candidate(
-            model=self.models[made.plan.model].name,
+            model=Path(self.models[made.plan.model].name).name,
             size_hw=(spec.input.height, spec.input.width),
             backend=way.manifest.backend,
             backend_version=way.manifest.backend_version,

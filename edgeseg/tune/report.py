@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from edgeseg.errors import EngineError
+from edgeseg.errors import EngineError, SpecError
 from edgeseg.machine import Machine
 from edgeseg.manifest import BUILD_AGAIN, TUNING_NAME, Manifest, read_file
 from edgeseg.reading import parse_json, reading
@@ -139,4 +139,9 @@ def read_tuning(folder: Path, manifest: Manifest) -> Tuning | None:
         return None
     with reading(folder / TUNING_NAME, EngineError, what="the report of a tuning", fix=BUILD_AGAIN):
         parsed = parse_json(read_file(folder, manifest, TUNING_NAME), EngineError, TUNING_NAME)
+    try:
         return from_json_value(Tuning, parsed, where=TUNING_NAME)
+    except SpecError as error:
+        raise EngineError(
+            f"{folder / TUNING_NAME} is no report of a tuning: {error}; {BUILD_AGAIN}"
+        ) from error

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import get_args
 
+from edgeseg.engines.cuda import has_gpu
 from edgeseg.engines.facts import CPU
 from edgeseg.engines.registry import backends, facts_of
 from edgeseg.errors import UsageError
 from edgeseg.graph.portable import PortableModel
 from edgeseg.spec import Precision
 
+GPU = "cuda"
 ORDER: tuple[Precision, ...] = ("fp32", "int8", "fp16")
 """In which engines are made: fp32 is always accurate enough, and fp16 seldom faster on a processor."""
 
@@ -24,7 +27,7 @@ class Space:
     Attributes:
         backends: empty for all whose libraries are installed.
         precisions: empty for all.
-        devices: empty for this processor, and of backends that do not run on it their first device.
+        devices: empty for this processor, and an NVIDIA GPU where there is one.
         threads: per inference; None for each number that a build measures.
         passes: whether a graph may be changed where that measures faster; the graph as exported is tried
             beside it.
@@ -62,6 +65,8 @@ def plans_of(models: int, space: Space) -> list[Plan]:
     Raises:
         UsageError: if no backend is there that can make what is asked for.
     """
+    if not space.devices:
+        space = dataclasses.replace(space, devices=(CPU, GPU) if has_gpu() else (CPU,))
     wanted = [name for name in backends() if name in space.backends or not space.backends]
     here = [name for name in wanted if find_spec(facts_of(name).modules[0]) is not None]
     plans = [
@@ -81,11 +86,8 @@ def _of_backend(model: int, backend: str, precision: Precision, space: Space) ->
     facts = facts_of(backend)
     if precision not in facts.precisions:
         return
-    first = CPU if CPU in facts.devices else facts.devices[0]
     for device in facts.devices:
-        if device not in space.devices and (space.devices or device != first):
-            continue
-        if precision == "int8" and device not in facts.int8:
+        if device not in space.devices or (precision == "int8" and device not in facts.int8):
             continue
         if space.passes and facts.passes and precision == "fp32" and device == CPU:
             yield Plan(model, backend, device, precision, passes=True)
@@ -116,5 +118,4 @@ def _nothing(wanted: Sequence[str], here: Sequence[str], space: Space) -> str:
         extras = " or ".join(f"pip install 'edgeseg[{facts_of(name).extra}]'" for name in wanted)
         return f"none of the backends is installed ({', '.join(wanted)}); run {extras}"
     precisions = ", ".join(space.precisions or get_args(Precision))
-    devices = f" on {', '.join(space.devices)}" if space.devices else ""
-    return f"{' and '.join(here)} cannot compute in {precisions}{devices}; allow others"
+    return f"{' and '.join(here)} cannot compute in {precisions} on {', '.join(space.devices)}; allow others"
