@@ -37,7 +37,7 @@ def print_profile(report: Profile) -> None:
             rows[title] = span
     _print_rows(rows)
     for name, text in report.meaning.items():
-        click.echo(f"{SPANS[name]} {text}")
+        click.echo(f"{SPANS[name]}: {text}")
     for line in _figures(report):
         click.echo(line)
     _print_layers(report)

@@ -25,7 +25,7 @@ from edgeseg.runtime.sources.base import Source
 
 IN_TURN = "the engines take turns on the same frames"
 INFERENCE = (
-    "the engine alone, between the other stages: begins with the prepared input in host memory, ends with "
+    "between the other stages, begins with the prepared input in host memory, ends with "
     "the outputs in host memory, copies to and from an accelerator included"
 )
 

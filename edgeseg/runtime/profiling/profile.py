@@ -28,7 +28,7 @@ FROM_MEMORY = "begins when a decoded frame is taken up"
 TO_RESULT = "ends when its result, in the frame's own pixels, stands in memory; nothing is drawn or written"
 TO_OVERLAY = "ends when the overlay of its result is drawn; nothing is written"
 INFERENCE = (
-    "the engine alone, in a loop of its own: begins with the prepared input in host memory, ends with the "
+    "in a loop of its own, begins with the prepared input in host memory, ends with the "
     "outputs in host memory, copies to and from an accelerator included"
 )
 
@@ -178,6 +178,6 @@ def _alone(segmenter: Steps, kept: Sequence[Frame], limits: Limits) -> Run:
 
 def _to_sink(sinks: Sequence[Sink]) -> str:
     if not sinks:
-        return f"begins as latency_ms, {TO_OVERLAY}"
+        return f"begins as capture to result, {TO_OVERLAY}"
     names = ", ".join(sink.name for sink in sinks)
-    return f"begins as latency_ms, ends when the result is written to {names}, one after another"
+    return f"begins as capture to result, ends when the result is written to {names}, one after another"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from edgeseg.runtime.profiling.memory import PROCESSES, peak_bytes
+from edgeseg.runtime.profiling.memory import PROCESSES, gpu_bytes, peak_bytes
 
 MIB = 1 << 20
 HELD = 300 * MIB
@@ -26,3 +28,41 @@ def test_a_child_counts_for_as_long_as_it_runs() -> None:
         child.communicate("go\n")
     assert before + HELD <= during < before + HELD + 100 * MIB
     assert peak_bytes() < before + HELD
+
+
+class FakeNvml(ModuleType):
+    """NVML with two GPUs, which tell of this process, of another, and of one whose memory is hidden."""
+
+    def __init__(self) -> None:
+        super().__init__("pynvml")
+        self.open = 0
+
+    def nvmlInit(self) -> None:  # noqa: N802 - its name
+        self.open += 1
+
+    def nvmlShutdown(self) -> None:  # noqa: N802
+        self.open -= 1
+
+    def nvmlDeviceGetCount(self) -> int:  # noqa: N802
+        return 2
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802
+        return index
+
+    def nvmlDeviceGetComputeRunningProcesses(self, gpu: int) -> list[SimpleNamespace]:  # noqa: N802
+        own = SimpleNamespace(pid=os.getpid(), usedGpuMemory=100 * MIB)
+        hidden = SimpleNamespace(pid=os.getpid(), usedGpuMemory=None)
+        return [own, SimpleNamespace(pid=1, usedGpuMemory=7)] if gpu == 0 else [hidden]
+
+
+def test_memory_of_a_gpu_is_that_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml = FakeNvml()
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    assert gpu_bytes("cuda") == 100 * MIB
+    assert nvml.open == 0
+    assert gpu_bytes("cpu") is None
+
+
+def test_without_its_library_no_memory_of_a_gpu_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert gpu_bytes("cuda") is None
