@@ -1,11 +1,11 @@
-"""Run what shows where we stand, within an hour, and write it into `benchmarks/README.md`.
+"""Run what shows where we stand, within an hour; write it into `benchmarks/README.md` and a page of charts.
 
 The parts that are quick come first, then `engines`, a network at a time as long as there is time. A part that
 fails, or that time was too short for, is on the page with its reason. `engines` finds conversions and engines
 of an earlier run in its `--work`.
 
     python -m benchmarks.everything [--minutes N] [--only NAME ...] [--work FOLDER] [--page FILE]
-        [--model-api-python PATH]
+        [--picture FILE] [--model-api-python PATH]
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -27,6 +27,8 @@ from benchmarks.peers.process import ROOT
 from benchmarks.peers.rows import ROWS
 
 PAGE = ROOT / "benchmarks" / "README.md"
+PICTURE = ROOT / "docs" / "measured.html"
+GROWTH_JSON, ENGINES_JSON = "growth.json", "engines.jsonl"
 BEGIN, END = "<!-- written by make bench -->", "<!-- end of what make bench writes -->"
 LEAST_S = 60.0  # with less left nothing is begun
 ENGINES = "Frame to result against every engine"
@@ -65,6 +67,9 @@ def main() -> None:
     arguments = _arguments()
     deadline_s = time.monotonic() + 60 * arguments.minutes
     blocks: list[str] = []
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    for name in (GROWTH_JSON, ENGINES_JSON):
+        (arguments.work / name).unlink(missing_ok=True)
     for part in parts(arguments):
         print(f"== {part.name} {' '.join(part.flags)}", flush=True)
         left_s = min(part.limit_s, deadline_s - time.monotonic())
@@ -72,16 +77,19 @@ def main() -> None:
         print(text, flush=True)
         blocks.append(f"### {part.title}\n\n`python -m benchmarks.{part.name}`\n\n```text\n{text}\n```\n")
         write_page(arguments.page, blocks)
+    draw(arguments.work, arguments.picture)
 
 
 def parts(arguments: argparse.Namespace) -> Iterator[Part]:
     """Give what is to be run, in order: the quick parts, then `engines`, a network after another."""
     for part in QUICK:
         if not arguments.only or part.name in arguments.only:
-            yield part
+            json = ("--json", str(arguments.work / GROWTH_JSON)) if part.name == "growth" else ()
+            yield replace(part, flags=(*part.flags, *json))
     if arguments.only and "engines" not in arguments.only:
         return
     flags = ["--work", str(arguments.work), "--rounds", "7", "--peers", OURS, *PEERS]
+    flags += ["--json", str(arguments.work / ENGINES_JSON)]
     if arguments.model_api_python:
         flags += ["--model-api-python", arguments.model_api_python]
     for row in ROWS:
@@ -104,6 +112,14 @@ def run(part: Part, limit_s: float) -> str:
     return ended.stdout.rstrip()
 
 
+def draw(work: Path, picture: Path) -> None:
+    """Draw what the parts left as JSON."""
+    found = {"--growth": work / GROWTH_JSON, "--engines": work / ENGINES_JSON}
+    flags = [word for flag, path in found.items() if path.exists() for word in (flag, str(path))]
+    command = [sys.executable, "-m", "benchmarks.picture", *flags, "-o", str(picture)]
+    subprocess.run(command, cwd=ROOT, check=True)
+
+
 def write_page(page: Path, blocks: Sequence[str]) -> None:
     """Put the blocks between the page's marks, with the machine, the versions and the day."""
     text = page.read_text()
@@ -123,6 +139,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "edgeseg-engines")
     parser.add_argument("--page", type=Path, default=PAGE)
+    parser.add_argument("--picture", type=Path, default=PICTURE)
     parser.add_argument("--model-api-python")
     return parser.parse_args()
 

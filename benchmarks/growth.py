@@ -35,7 +35,7 @@ def main() -> None:
     """Print a table an axis."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--axes", nargs="+", default=list(AXES), choices=AXES, metavar="NAME")
-    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--point", nargs=2, metavar=("AXIS", "SIZE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
