@@ -26,7 +26,7 @@ from edgeseg.models.mask_rcnn import (
     mask_rcnn_resnet50_fpn_v2,
 )
 from tests.models.same_detections import Image, assert_same_detections
-from tests.models.torchvision_weights import aim, arrange, arranged, detect, photo_like
+from tests.models.torchvision_weights import Scored, aim, arrange, arranged, detect, photo_like, scored
 
 OURS: dict[str, Callable[..., MaskRCNN]] = {
     "maskrcnn_resnet50_fpn": mask_rcnn_resnet50_fpn,
@@ -73,16 +73,17 @@ CASES = [  # torchvision's network, detections wanted, score threshold
 
 
 @cache
-def torchvision_network(name: str) -> TorchvisionMaskRCNN:
-    return arranged(name, PHOTO, detections=0, min_size=SHORT_SIDE)
+def torchvision_network(name: str) -> tuple[TorchvisionMaskRCNN, Scored]:
+    model = arranged(name, PHOTO, detections=0, min_size=SHORT_SIDE)
+    return model, scored(model, PHOTO)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "wanted", "score_threshold"), CASES)
 def test_detections_are_torchvisions(name: str, wanted: int, score_threshold: float) -> None:
-    theirs = torchvision_network(name)
+    theirs, seen = torchvision_network(name)
     theirs.roi_heads.score_thresh = score_threshold
-    aim(theirs, PHOTO, wanted)
+    aim(theirs, PHOTO, wanted, seen=seen)
     count = assert_agree(OURS[name](score_threshold=score_threshold), theirs)
     assert count == min(wanted, 100)
 

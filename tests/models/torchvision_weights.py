@@ -8,6 +8,7 @@ bias is searched for until the wanted number of detections comes out. Tests and 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -103,21 +104,51 @@ def arrange(model: MaskRCNN, image: Tensor) -> None:
     spread(heads.mask_predictor.mask_fcn_logits, [fine], MASK_LOGIT_STD)
 
 
+@dataclass(frozen=True)
+class Scored:
+    """What a network says of an image before its background bias: one row a proposal and class.
+
+    Attributes:
+        logits: (R, classes); the background's column has no bias.
+        deltas: (R, classes * 4).
+        proposals: one (R, 4), in pixels of the resized image.
+        sizes_hw: of the resized image.
+    """
+
+    logits: Tensor
+    deltas: Tensor
+    proposals: list[Tensor]
+    sizes_hw: list[tuple[int, int]]
+
+
 @torch.no_grad()
-def aim(model: MaskRCNN, image: Tensor, detections: int) -> None:
-    """Set the background bias in the middle of those that leave `detections` objects in `image`."""
+def scored(model: MaskRCNN, image: Tensor) -> Scored:
+    """Run a network up to the scores of its proposals, which `aim` needs, however often it aims."""
     heads = model.roi_heads
     images = model.transform([image])[0]
     features = model.backbone(images.tensors)
     proposals, _ = model.rpn(images, features)
     vectors = heads.box_head(heads.box_roi_pool(features, proposals, images.image_sizes))
     logits, deltas = heads.box_predictor(vectors)
-    cap, heads.detections_per_img = heads.detections_per_img, logits.numel()
+    logits[:, 0] -= heads.box_predictor.cls_score.bias[0]
+    return Scored(logits, deltas, proposals, images.image_sizes)
+
+
+@torch.no_grad()
+def aim(model: MaskRCNN, image: Tensor, detections: int, *, seen: Scored | None = None) -> None:
+    """Set the background bias in the middle of those that leave `detections` objects in `image`.
+
+    Args:
+        seen: what `scored` gives of the model and the image, where the caller has it.
+    """
+    heads = model.roi_heads
+    seen = seen or scored(model, image)
+    cap, heads.detections_per_img = heads.detections_per_img, seen.logits.numel()
 
     def count(bias: float) -> int:
-        shifted = logits.clone()
+        shifted = seen.logits.clone()
         shifted[:, 0] += bias
-        boxes, _, _ = heads.postprocess_detections(shifted, deltas, proposals, images.image_sizes)
+        boxes, _, _ = heads.postprocess_detections(shifted, seen.deltas, seen.proposals, seen.sizes_hw)
         return len(boxes[0])
 
     def edge(low: float, beyond: Callable[[int], bool]) -> float:
@@ -130,7 +161,8 @@ def aim(model: MaskRCNN, image: Tensor, detections: int) -> None:
 
     first = edge(-LARGEST_BACKGROUND_BIAS, lambda found: found <= detections)
     last = edge(first, lambda found: found < detections)
-    heads.box_predictor.cls_score.bias[0] += (first + last) / 2  # so that no score lies on the threshold
+    # between the two, so that no score lies on the threshold
+    heads.box_predictor.cls_score.bias[0] = (first + last) / 2
     heads.detections_per_img = cap
 
 
