@@ -22,7 +22,7 @@ demo: $(VENV)/.ready-demo
 	$(BIN)/edgeseg demo $(DEMO_FLAGS)
 
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(TEST_FLAGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(TEST_FLAGS)
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
