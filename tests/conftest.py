@@ -7,6 +7,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,6 +69,16 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExportedModel
     """Give portable models, each exported once: `exported(unet, 1, output_kind="labels").path`."""
     from tests.exported_models import ExportedModels  # imports torch, which the runtime's tests do without
 
-    models = ExportedModels(tmp_path_factory.mktemp("exported"))
+    models = ExportedModels(of_all_processes(tmp_path_factory, "exported"))
     yield models
     models.check_unchanged()
+
+
+def of_all_processes(factory: pytest.TempPathFactory, name: str) -> Path:
+    """Give a folder of this run of the tests, the same one in every process that shares them."""
+    folder = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # whose own folder lies within the run's
+        folder = folder.parent
+    folder /= name
+    folder.mkdir(exist_ok=True)
+    return folder
