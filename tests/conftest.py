@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tests.exported_models import ExportedModels
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before a test imports ONNX Runtime by itself
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core: more threads would wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # No test hangs on the machine's speed.
 settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
