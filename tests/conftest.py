@@ -56,6 +56,14 @@ def no_times_of_other_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def candidates_are_measured_without_a_pause() -> Iterator[None]:
+    """Build engines without the pauses that make times comparable: no test asks which candidate is faster."""
+    with pytest.MonkeyPatch.context() as quick:
+        quick.setattr("edgeseg.engines.tuning.SETTLE_S", 0.0)
+        yield
+
+
 @pytest.fixture
 def children_hear_signals() -> Iterator[None]:
     """Undo that programs inherit what is ignored; under nohup or in a shell's background they would hang."""
