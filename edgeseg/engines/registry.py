@@ -5,7 +5,9 @@ A backend's folder holds four modules, of which only the one that is used is imp
     options  `BuildOptions`, what a build may be asked; `EngineOptions`, what its engine's manifest says
     build    `write_files`, or `fill_engine`, or both; see `edgeseg.engines.job`
     open     `open`; see `edgeseg.engines.backend.open_backend`
-and may hold `doctor`, with what `edgeseg doctor` shows of its library.
+and may hold
+    doctor   what `edgeseg doctor` shows of its library
+    layers   times of nodes by its library's own profiler; see `edgeseg.engines.node_times`
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ AUTO = "auto"
 
 _PACKAGE = import_module("edgeseg.engines")  # at run time: its public names lie above this module
 
-Part = Literal["facts", "options", "build", "open", "doctor"]
+Part = Literal["facts", "options", "build", "open", "doctor", "layers"]
 
 
 def backends() -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from edgeseg.graph.content import Content
 from edgeseg.graph.declared import refuse_hostile
 from edgeseg.graph.golden.golden import Golden
 from edgeseg.manifest import GOLDEN_KEY, SPEC_KEY
+from edgeseg.nodes.table import NodeTable
 from edgeseg.reading import reading, reason_of
 from edgeseg.spec import ModelSpec
 
@@ -87,10 +88,12 @@ class PortableModel:
     def release(self) -> None:
         """Let go of the graph, so that engines are measured with their own weights alone in memory.
 
-        All facts that were asked for stay, and `has_bodies`, which engines ask for while they are built. A
-        graph that is asked for again is read from the same open file.
+        All facts that were asked for stay, and `has_bodies` and `nodes`, which engines ask for while they are
+        built. A graph that is asked for again is read from the same open file.
         """
         _ = self.has_bodies
+        if self._model is not None:
+            _ = self.nodes
         if self._content is None:
             self._content = Content.of_bytes(self.to_bytes(), self.name)
         self._proto = self._model = self._view = None
@@ -146,6 +149,17 @@ class PortableModel:
         from edgeseg.graph.view import subgraphs
 
         return any(True for node in self._model.graph for _ in subgraphs(node))
+
+    @cached_property
+    def nodes(self) -> NodeTable:
+        """Say what each node is: its module, and how much it computes and moves.
+
+        Raises:
+            ExportError: as `model`.
+        """
+        from edgeseg.graph.node_table import node_table
+
+        return node_table(self.model)
 
     @cached_property
     def metadata(self) -> Mapping[str, str]:

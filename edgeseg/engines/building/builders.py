@@ -11,6 +11,7 @@ from edgeseg.engines.job import BuildJob, FillEngine, LayerPrecisions, WriteFile
 from edgeseg.engines.registry import part_of
 from edgeseg.engines.tuning import Measured
 from edgeseg.manifest import Manifest
+from edgeseg.nodes.table import NODES_NAME
 
 
 def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
@@ -23,7 +24,13 @@ def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
     else:
         assert write is not None  # a backend's `build` has one of the two
         manifest, measured = write(job), list[Measured]()
-    return dataclasses.replace(manifest, passes=job.passes or {}), measured
+    return dataclasses.replace(_with_nodes(job, manifest), passes=job.passes or {}), measured
+
+
+def _with_nodes(job: BuildJob, manifest: Manifest) -> Manifest:
+    """Write beside an engine what its graph's nodes are, by which its library's profile is read."""
+    (job.staging / NODES_NAME).write_text(job.model.nodes.to_json())
+    return dataclasses.replace(manifest, files={**manifest.files, NODES_NAME: ""})
 
 
 def write_files_of(backend: str) -> WriteFiles | None:

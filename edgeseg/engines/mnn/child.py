@@ -68,7 +68,7 @@ class NoOutputsError(Exception):
 def serve() -> None:
     """Answer all that comes from the standard input by the standard output; ends the process."""
     answers = os.fdopen(os.dup(STDOUT), "wb")
-    log = _divert_output()
+    log = divert_output()
     requests = sys.stdin.buffer
     run: Callable[[Any], Any] = load
     with suppress(EOFError, BrokenPipeError):  # the parent has closed this engine, or is gone
@@ -145,7 +145,7 @@ def last_line(log: BinaryIO) -> str:
     return lines[-1] if lines else ""
 
 
-def _divert_output() -> BinaryIO:
+def divert_output() -> BinaryIO:
     """Let this process print into a file, which is returned, and into nothing else."""
     log = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - for as long as the process lives
     for stream in (STDOUT, STDERR):

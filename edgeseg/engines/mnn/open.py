@@ -103,10 +103,15 @@ def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int |
 
 def _order(folder: Path, options: EngineOptions, outputs: list[str], threads: int | None) -> Load:
     """Say the manifest's options in MNN's words."""
-    config = {
+    config = session_config(options, threads)
+    model = str((folder / options.model_file).resolve())
+    return Load(model, outputs, config, {WINOGRAD_MEMORY_LEVEL: WINOGRAD_LEVELS[options.winograd]})
+
+
+def session_config(options: EngineOptions, threads: int | None) -> dict[str, Any]:
+    """Say what MNN calls the configuration of a session."""
+    return {
         "backend": "CPU",
         "precision": "high",
         "numThread": threads or min(options.threads or usable_cores(), usable_cores()),
     }
-    model = str((folder / options.model_file).resolve())
-    return Load(model, outputs, config, {WINOGRAD_MEMORY_LEVEL: WINOGRAD_LEVELS[options.winograd]})

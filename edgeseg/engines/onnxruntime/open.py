@@ -30,7 +30,7 @@ from edgeseg.forks import never_free, tell_of_forks
 from edgeseg.manifest import Manifest, read_file
 
 NOWHERE = os.path.join(os.devnull, "external-data")  # no folder can be within a device
-_LOG_ERRORS_ONLY = 3  # warnings concern the graph's makers; what fails is raised
+LOG_ERRORS_ONLY = 3  # warnings concern the graph's makers; what fails is raised
 _DTYPES: Mapping[str, str] = {  # of ONNX Runtime's names those that are not numpy's too
     "float": "float32",
     "double": "float64",
@@ -66,6 +66,10 @@ class OnnxRuntimeBackend:
         except Exception as error:  # ONNX Runtime raises classes of its own without a common base
             raise EngineError(f"ONNX Runtime failed: {_first_line(error)}") from error
         return dict(zip(self._names, values, strict=True))
+
+    def end_profiling(self) -> Path:
+        """End the profile of a session that was opened for one; returns its file."""
+        return Path(self._session.end_profiling())
 
     def close(self) -> None:
         """Drop the session; its memory goes with the last run, and the last output that is in use."""
@@ -122,8 +126,19 @@ class BoundBackend(OnnxRuntimeBackend):
             return values
 
 
-def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int | None) -> OnnxRuntimeBackend:
-    """Open a session; arguments and errors are those of `open_backend`."""
+def open(
+    folder: Path,
+    manifest: Manifest,
+    *,
+    device: str | None,
+    threads: int | None,
+    profile: Path | None = None,
+) -> OnnxRuntimeBackend:
+    """Open a session; arguments and errors are those of `open_backend`.
+
+    Args:
+        profile: a folder into which ONNX Runtime writes its profile; None of a session without.
+    """
     ort = require("onnxruntime", FACTS.extra)
     options = read_options(EngineOptions, folder, manifest)
     device = device or manifest.device
@@ -131,6 +146,9 @@ def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int |
     session_options = _session_options(ort, options, threads)
     # An engine's graph is whole in itself: what it names elsewhere was compared with no hash.
     session_options.add_session_config_entry("session.model_external_initializers_file_folder_path", NOWHERE)
+    if profile is not None:
+        session_options.enable_profiling = True
+        session_options.profile_file_prefix = str(profile / "profile")
     if device != CPU:
         session_options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     cpu_threads = session_options.intra_op_num_threads
@@ -167,7 +185,7 @@ def _check_device(manifest: Manifest, options: EngineOptions, device: str) -> No
 
 def _session_options(ort: Any, options: EngineOptions, threads: int | None) -> Any:
     session_options = ort.SessionOptions()
-    session_options.log_severity_level = _LOG_ERRORS_ONLY
+    session_options.log_severity_level = LOG_ERRORS_ONLY
     session_options.intra_op_num_threads = threads or min(options.intra_op_threads, usable_cores())
     if options.execution_mode == "parallel":
         session_options.execution_mode = ort.ExecutionMode.ORT_PARALLEL

@@ -65,6 +65,20 @@ class OpenVINOBackend:
 
 def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int | None) -> OpenVINOBackend:
     """Open a compiled model; arguments and errors are those of `open_backend`."""
+    options = read_options(EngineOptions, folder, manifest)
+    compiled, built_on = imported(folder, manifest, device=device, threads=threads)
+    names = {"image", *(output.name for output in manifest.spec.outputs)}
+    return OpenVINOBackend(compiled, options.streams, names, built_on)
+
+
+def imported(
+    folder: Path, manifest: Manifest, *, device: str | None, threads: int | None, profiled: bool = False
+) -> tuple[Any, dict[str, str]]:
+    """Import a compiled model; returns OpenVINO's object, and what it is tied to here.
+
+    Args:
+        profiled: let its requests tell times of nodes.
+    """
     openvino = require("openvino", FACTS.extra)
     options = read_options(EngineOptions, folder, manifest)
     device = _checked_device(manifest, device or manifest.device)
@@ -73,11 +87,11 @@ def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int |
         built_on = {"openvino": openvino.__version__, **_device(core, device)}
         refuse_if_moved(folder, manifest, built_on)
         blob = read_file(folder, manifest, options.model_file)
-        compiled = core.import_model(blob, device.upper(), _properties(options, device, threads))
+        properties = {**_properties(options, device, threads), "PERF_COUNT": profiled}
+        compiled = core.import_model(blob, device.upper(), properties)
     except (RuntimeError, OSError) as error:  # RuntimeError: all that OpenVINO raises
         raise EngineError(f"OpenVINO cannot open {folder}: {last_line(error)}") from error
-    names = {"image", *(output.name for output in manifest.spec.outputs)}
-    return OpenVINOBackend(compiled, options.streams, names, built_on)
+    return compiled, built_on
 
 
 def last_line(error: Exception) -> str:
