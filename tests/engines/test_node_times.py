@@ -69,3 +69,7 @@ def test_a_damaged_table_is_refused(tmp_path: Path, text: str) -> None:
     files = {**manifest.files, NODES_NAME: sha256_of(folder / NODES_NAME)}
     with pytest.raises(EngineError, match="does not say what nodes are"):
         read_table(folder, dataclasses.replace(manifest, files=files))
+
+
+def test_every_backend_has_a_profiler_of_layers() -> None:
+    assert [name for name in registry.backends() if not registry.has_part(name, "layers")] == []

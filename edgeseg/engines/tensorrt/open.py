@@ -46,8 +46,8 @@ class TensorRTBackend:
         create_context: CreateContext | None = None,
     ) -> None:
         self.built_on = built_on
-        self.inputs, self.outputs = _tensors(engine, library)
-        self._slots: Pool[_Slot] = Pool(_Slot.close)
+        self.inputs, self.outputs = tensors_of(engine, library)
+        self._slots: Pool[Slot] = Pool(Slot.close)
         self._forked = False
         tell_of_forks(self)
         try:
@@ -57,7 +57,7 @@ class TensorRTBackend:
                     raise EngineError(
                         "TensorRT cannot make an execution context; the GPU's memory may be full"
                     )
-                slot = _Slot(context, {**self.inputs, **self.outputs}, set(self.inputs))
+                slot = Slot(context, {**self.inputs, **self.outputs}, set(self.inputs))
                 self._slots.add(slot)
                 slot.record()
         except BaseException:
@@ -87,7 +87,7 @@ class TensorRTBackend:
         never_free(self)
 
 
-class _Slot:
+class Slot:
     """One inference at a time: a context, a stream, buffers, and the recorded work."""
 
     def __init__(
@@ -108,10 +108,14 @@ class _Slot:
             self.close()
             raise
 
-    def record(self) -> None:
-        """Run once, as TensorRT allocates then, and record what a run queues."""
+    def run_unrecorded(self) -> None:
+        """Infer as `run` does, by queueing all anew."""
         self._queue()
         self._stream.synchronize()
+
+    def record(self) -> None:
+        """Run once, as TensorRT allocates then, and record what a run queues."""
+        self.run_unrecorded()
         with self._recording:
             self._queue()
 
@@ -180,7 +184,7 @@ def deserialized(folder: Path, manifest: Manifest, device: str | None) -> Deseri
     return Deserialized(engine, library, options.contexts, built_on)
 
 
-def _tensors(engine: trt.ICudaEngine, library: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def tensors_of(engine: trt.ICudaEngine, library: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Read the engine's inputs and outputs by name; all shapes are fixed, as the pre-flight asks."""
     inputs: dict[str, Tensor] = {}
     outputs: dict[str, Tensor] = {}

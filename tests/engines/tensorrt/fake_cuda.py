@@ -64,7 +64,9 @@ class FakeCuda:
 
     cudaHostAllocDefault = 0
     cudaStreamCaptureMode = SimpleNamespace(cudaStreamCaptureModeThreadLocal=1)
-    cudaMemcpyKind = SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2)
+    cudaMemcpyKind = SimpleNamespace(
+        cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2, cudaMemcpyDeviceToDevice=3
+    )
 
     def __init__(self, failing: int | None = None, *, stays_broken: bool = False) -> None:
         self.failing, self.stays_broken = failing, stays_broken
@@ -162,7 +164,8 @@ class FakeCuda:
     def cudaMemcpyAsync(self, dst: int, src: int, count: int, kind: int, stream: Any) -> tuple[int]:
         if self.fails():
             return (INVALID_VALUE,)
-        sides = ("device memory", "host memory") if kind == 1 else ("host memory", "device memory")
+        device, host = "device memory", "host memory"
+        sides = {1: (device, host), 2: (host, device), 3: (device, device)}[kind]
         for address, side in zip((dst, src), sides, strict=True):
             self._check(side, address)
             if count > self._memory[address].size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,22 @@ VERSION = "10.9"
 BRIGHT = 127
 PLAN = b"plan "  # a serialized engine: this, the image's height and width, and the outputs' names
 OUTPUTS = ("labels", "total")
+LAYER_MS = {"conv + relu": (0.5, 0.25), "reformat": (0.125,), "unheard of": (0.0625,)}  # reported one by one
+INFORMATION = {  # in the form of TensorRT's engine inspector
+    "Layers": [
+        {
+            **{"Name": "conv + relu", "LayerType": "CaskConvolution"},
+            "Inputs": [{"Name": "x", "Dimensions": [1, 3, 4, 5], "Format/Datatype": "FP16 format"}],
+            "Outputs": [{"Name": "y", "Dimensions": [1, 8, 4, 5], "Format/Datatype": "FP32 format"}],
+            "Metadata": "[ONNX Layer: node_conv]\x1e[ONNX Layer: node_relu]",
+        },
+        {
+            **{"Name": "reformat", "LayerType": "Reformat", "Metadata": ""},
+            "Inputs": [{"Name": "y", "Dimensions": [1, -1], "Format/Datatype": "FP32 format"}],
+            "Outputs": [],
+        },
+    ]
+}
 GPU_AND_DRIVER = {"gpu": "NVIDIA Fake, 8.6", "driver": "CUDA 13.0"}
 
 
@@ -36,6 +53,7 @@ class Context:
         self._addresses: dict[str, int] = {}
         self._handle = cuda.take("context")
         self._has_run = threading.Event()
+        self.profiler: Any = None
 
     def __del__(self) -> None:
         self._cuda.give("context", self._handle)
@@ -50,7 +68,7 @@ class Context:
         cuda, shapes, addresses = self._cuda, self._engine.shapes, dict(self._addresses)
         if cuda.fails() or set(addresses) != set(shapes):
             return False
-        has_run = self._has_run
+        has_run, profiler = self._has_run, self.profiler
         if cuda.is_captured(stream_handle) and not has_run.is_set():
             return False  # the first run allocates, which a capture forbids
 
@@ -60,6 +78,10 @@ class Context:
             for name, value in answer(image).items():
                 if name in addresses:
                     cuda.memory(addresses[name])[: value.nbytes] = np.frombuffer(value.tobytes(), np.uint8)
+            if profiler is not None:
+                for layer, times in LAYER_MS.items():
+                    for time_ms in times:
+                        profiler.report_layer_time(layer, time_ms)
 
         cuda.queue(stream_handle, run, {self._handle, *addresses.values()})
         return True
@@ -92,6 +114,9 @@ class Engine:
     def create_execution_context(self, config: Engine | None = None) -> Context | None:
         return None if self._cuda.fails() else Context(self._cuda, self)
 
+    def create_engine_inspector(self) -> SimpleNamespace:
+        return SimpleNamespace(get_engine_information=lambda form: json.dumps(INFORMATION))
+
     def create_runtime_config(self) -> Engine:
         return self
 
@@ -115,6 +140,10 @@ def library(cuda: FakeCuda) -> Any:
         def __init__(self) -> None:
             pass
 
+    class Profiler:
+        def __init__(self) -> None:
+            pass
+
     class Runtime:
         def __init__(self, logger: Any) -> None:
             self._logger = logger
@@ -130,6 +159,8 @@ def library(cuda: FakeCuda) -> Any:
         __version__=VERSION,
         Builder=object,
         ILogger=Logger,
+        IProfiler=Profiler,
+        LayerInformationFormat=SimpleNamespace(JSON="json"),
         Logger=SimpleNamespace(INTERNAL_ERROR="internal", ERROR="error"),
         Runtime=Runtime,
         TensorIOMode=SimpleNamespace(INPUT="input"),
