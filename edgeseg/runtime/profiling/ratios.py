@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.runtime.profiling.statistics import COVERAGE, MOST_DRAWS, resampled
+from edgeseg.runtime.profiling.statistics import COVERAGE, MOST_DRAWS, block_length, resampled
 
 RESAMPLES = 4000  # so that the ends of a 99.5 % interval are drawn from ten on each side
 LEAST_RESAMPLES = 500
@@ -56,7 +58,9 @@ def paired_ratio(first: Sequence[float], second: Sequence[float], *, coverage: f
     both = np.array([first, second], np.float64)
     _check(both.shape[1])
     drawn = resampled(both, resamples=_resamples(both.shape[1]))
-    return _ratio(both[0], both[1], _medians(both[0], drawn), _medians(both[1], drawn), coverage)
+    blocks = both.shape[1] / max(map(block_length, both))
+    medians = [_medians(each, drawn) for each in both]
+    return _ratio(both, medians, coverage, widened=_widening(blocks, coverage))
 
 
 def unpaired_ratio(first: Sequence[float], second: Sequence[float], *, coverage: float = COVERAGE) -> Ratio:
@@ -68,7 +72,8 @@ def unpaired_ratio(first: Sequence[float], second: Sequence[float], *, coverage:
     medians = [
         _medians(each, resampled(each, resamples=resamples, seed=seed)) for seed, each in enumerate(arrays)
     ]
-    return _ratio(arrays[0], arrays[1], medians[0], medians[1], coverage)
+    blocks = min(len(each) / block_length(each) for each in arrays)
+    return _ratio(arrays, medians, coverage, widened=_widening(blocks, coverage))
 
 
 def _check(count: int) -> None:
@@ -86,12 +91,28 @@ def _medians(samples: NDArray[np.float64], drawn: NDArray[np.intp]) -> NDArray[n
 
 
 def _ratio(
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
-    first_medians: NDArray[np.float64],
-    second_medians: NDArray[np.float64],
+    samples: Sequence[NDArray[np.float64]] | NDArray[np.float64],
+    medians: Sequence[NDArray[np.float64]],
     coverage: float,
+    *,
+    widened: float,
 ) -> Ratio:
+    """Give the ratio, and the percentiles of the drawn ones, `widened` times as far from it."""
     tail = 100 * (1 - coverage) / 2
-    low, high = np.percentile(second_medians / first_medians, (tail, 100 - tail))
-    return Ratio(float(np.median(second) / np.median(first)), float(low), float(high), coverage)
+    value = math.log(np.median(samples[1]) / np.median(samples[0]))
+    low, high = np.percentile(np.log(medians[1] / medians[0]), (tail, 100 - tail))
+    low, high = (value + widened * (end - value) for end in (min(low, value), max(high, value)))
+    return Ratio(math.exp(value), math.exp(low), math.exp(high), coverage)
+
+
+def _widening(blocks: float, coverage: float) -> float:
+    """Say how much wider than the percentiles an interval from so few blocks must be.
+
+    Independent of each other are the blocks, not the samples: their spread is known as that of few numbers,
+    so Student's t takes the normal distribution's place, by the expansion of its quantile (Fisher, Cornish
+    1960), and the bootstrap's own spread is too small by the root of (blocks - 1) / blocks.
+    """
+    z = NormalDist().inv_cdf((1 + coverage) / 2)
+    freedom = max(blocks - 1, 1.0)
+    t = z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+    return t / z * math.sqrt((freedom + 1) / freedom)

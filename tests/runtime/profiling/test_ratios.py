@@ -67,3 +67,10 @@ def test_runs_of_unequal_length_are_compared_by_their_medians() -> None:
 def test_too_few_samples_are_refused() -> None:
     with pytest.raises(ValueError, match="5 samples at least, got 2"):
         paired_ratio([1.0, 2.0], [1.0, 2.0])
+
+
+def test_durations_that_follow_each_other_alike_count_as_fewer() -> None:
+    noise = GENERATOR.lognormal(0, 0.05, 100)
+    alike = np.repeat(GENERATOR.lognormal(0, 0.05, 10), 10)
+    apart, together = (paired_ratio([1.0] * 100, each.tolist()) for each in (noise, alike))
+    assert together.high - together.low > 2 * (apart.high - apart.low)
