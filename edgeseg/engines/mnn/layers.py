@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.engines.backend import read_options
+from edgeseg.engines.command import command_of
 from edgeseg.engines.mnn.child import PROTOCOL, Answer
 from edgeseg.engines.mnn.open import WINOGRAD_LEVELS, WINOGRAD_MEMORY_LEVEL, session_config
 from edgeseg.engines.mnn.options import EngineOptions
-from edgeseg.engines.mnn.process import check_installed, command_of
+from edgeseg.engines.mnn.process import check_installed
 from edgeseg.engines.mnn.profiled import Key, Node, Order, Told
 from edgeseg.engines.node_times import (
     GEMM_SIZES,
