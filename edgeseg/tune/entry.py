@@ -20,6 +20,7 @@ from edgeseg.graph.portable import PortableModel
 from edgeseg.machine import this_machine
 from edgeseg.manifest import engine_folder
 from edgeseg.records import to_json_value
+from edgeseg.runtime.profiling.watch import Watch
 from edgeseg.tune.accuracy import Judge, Labels
 from edgeseg.tune.budget import Budget, TimeIsUpError
 from edgeseg.tune.entrants import Entrants, Gate, left_out
@@ -104,7 +105,7 @@ def tune(
         frames = chosen.frames(read[0].spec)
         ranking = Ranking.of(read, admitted.entrants, fp32_points, max_drop)
         timing = Timing(kept, maker, chosen, frames, budget, say)
-        timed = timing.of(ranking, measure_again)
+        timed, disturbed = timing.of(ranking, measure_again)
         order = ranking.order(timed)
         if not order:
             raise _none(admitted, ranking, timed, budget, work)
@@ -125,7 +126,7 @@ def tune(
             budget_s=None if math.isinf(budget_s) else budget_s,
             started_at=started_at,
             machine=this_machine(),
-            notes=tuple(dict.fromkeys([*chosen.notes, *judge.data.notes])),
+            notes=tuple(dict.fromkeys([*disturbed, *chosen.notes, *judge.data.notes])),
         )
         put_report(staging, report)
     return report
@@ -142,8 +143,12 @@ class Timing:
     budget: Budget
     say: Say
 
-    def of(self, ranking: Ranking, again: bool) -> Timed:
-        """Time engines, going on from the rounds that were kept of the same ones, unless `again`."""
+    def of(self, ranking: Ranking, again: bool) -> tuple[Timed, list[str]]:
+        """Time engines, going on from the rounds that were kept of the same ones, unless `again`.
+
+        Returns:
+            What was timed, and what disturbed it.
+        """
         key = {
             "engines": [
                 {**self.maker.key(way.entrant.made.plan), "options": to_json_value(way.manifest.options)}
@@ -159,15 +164,18 @@ class Timing:
             self.work.keep(ROUNDS, key, value)
             self.say(f"timing, round {len(timed.rounds)}: {len(timed.alive)} could be the fastest")
 
-        timed = time_in_rounds(
-            {name: way.open for name, way in ranking.ways.items() if name not in failed},
-            ranking.accurate,
-            self.frames,
-            rounds=rounds,
-            budget=self.budget,
-            on_round=keep,
-        )
-        return Timed(timed.rounds, {**failed, **timed.failed}, timed.alive, timed.over)
+        with Watch() as watch:
+            timed = time_in_rounds(
+                {name: way.open for name, way in ranking.ways.items() if name not in failed},
+                ranking.accurate,
+                self.frames,
+                rounds=rounds,
+                budget=self.budget,
+                on_round=keep,
+            )
+        disturbances = watch.surroundings().disturbances if len(timed.rounds) > len(rounds) else ()
+        notes = [f"while frames were timed, {one.text}" for one in disturbances]
+        return Timed(timed.rounds, {**failed, **timed.failed}, timed.alive, timed.over), notes
 
 
 def _of_sizes(
