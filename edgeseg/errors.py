@@ -14,7 +14,8 @@ EdgesegError
 ├── BaselineError         an engine is slower than it was, or cannot be compared with how it was
 ├── SourceError           frames cannot be read
 │   └── SourceDownError   a camera or server does not answer now; it may later
-└── SinkError             results cannot be written
+├── SinkError             results cannot be written
+└── RemoteError           a device cannot be reached, lacks something, or fails
 """
 
 from __future__ import annotations
@@ -120,3 +121,7 @@ class SourceDownError(SourceError):
 
 class SinkError(EdgesegError):
     """Results cannot be written."""
+
+
+class RemoteError(EdgesegError):
+    """A device cannot be reached, lacks something that is needed there, or fails at what it was asked."""

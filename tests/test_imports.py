@@ -31,6 +31,7 @@ def test_imports_point_down_only(capsys: pytest.CaptureFixture[str]) -> None:
         "edgeseg.engines.request",
         "edgeseg.evaluation",
         "edgeseg.export",
+        "edgeseg.remote.profile",
     ],
 )
 def test_importing_loads_no_engine_and_no_opencv(module: str) -> None:

@@ -93,6 +93,7 @@ class Profile:
         distinct_frames: how many different frames were used; None for a live source.
         drops: frames of live sources that came while others were in work.
         started_at: UTC, ISO 8601.
+        on: the device that it was taken on, as `--on` named it; None for this machine.
         warnings: one line for each reason to trust the figures less.
         surroundings: what went on beside the run; None where it was not watched.
         layers: time by layer; None where it was not asked for.
@@ -130,6 +131,7 @@ class Profile:
     warmup: Warmup
     started_at: str
     machine: Machine
+    on: str | None = None
     warnings: tuple[str, ...] = ()
     surroundings: Surroundings | None = None
     layers: LayerProfile | None = None

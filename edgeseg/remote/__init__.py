@@ -1,0 +1,1 @@
+"""Work on a device by the OpenSSH client: copy, build, verify and profile there, and report here."""
