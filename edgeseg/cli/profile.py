@@ -12,6 +12,7 @@ from edgeseg.cli.outputs import check_report
 from edgeseg.cli.profile_measure import Asked, measure_one, measure_pairs, with_layers
 from edgeseg.cli.profile_table import print_comparison, print_profile, print_slowdowns
 from edgeseg.cli.refine_options import check_crf, crf_budget_option, crf_options
+from edgeseg.cli.remote_options import OWN, check_remote, profile_there, remote_options
 from edgeseg.cli.tile_options import tile_options
 from edgeseg.errors import UsageError
 
@@ -23,6 +24,7 @@ DEFAULT_FRAMES = 100
 DEFAULT_SOURCE = "synthetic:640x480"
 DEFAULT_STREAMS = 4
 DEFAULT_SLOWDOWN = 10.0  # percent
+DONE_HERE = ("json_path", "baseline_path", "max_slowdown", "check_anyway")  # whatever the machine profiled
 SCENARIOS = ("single-stream", "multi-stream", "offline")
 
 
@@ -91,7 +93,10 @@ SCENARIOS = ("single-stream", "multi-stream", "offline")
 @click.option(
     "--threads", type=THREADS, help="Threads per inference; by default what the build measured as best."
 )
+@remote_options
+@click.pass_context
 def command(
+    context: click.Context,
     *,
     arguments: tuple[str, ...],
     json_path: Path | None,
@@ -100,6 +105,7 @@ def command(
     max_slowdown: float,
     check_anyway: bool,
     streams: int | None,
+    on: str | None,
     **options: Any,
 ) -> None:
     """Measure ENGINE on SOURCE (as for run; synthetic frames of 640x480 by default).
@@ -110,6 +116,8 @@ def command(
     """
     check_crf(options["crf"], options["budget_ms"])
     engines, source = _engines_and_source(arguments)
+    check_remote(on, options, engines)
+    options = {name: value for name, value in options.items() if name not in OWN}
     asked = Asked(source=source, streams=streams or DEFAULT_STREAMS, **options)
     _refuse_combinations(asked, engines, streams=streams, layers=layers, checks=baseline_path is not None)
     baseline = None if baseline_path is None else _read_baseline(baseline_path)
@@ -126,9 +134,16 @@ def command(
         if not silent:
             print_comparison(comparison)
         return
-    report = measure_one(engines[0], asked, check)
-    if layers:
-        report = with_layers(report, engines[0], asked)
+    if on is not None:
+        check_report(json_path, engine=engines[0])
+        found = profile_there(context, on, engines[0], source, done_here=DONE_HERE)
+        report = found.report
+        if not silent:
+            click.echo(found.verified)
+    else:
+        report = measure_one(engines[0], asked, check)
+        if layers:
+            report = with_layers(report, engines[0], asked)
     if json_path is not None:
         write_json(json_path, report.to_json_value())
     if not silent:

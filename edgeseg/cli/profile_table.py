@@ -25,9 +25,10 @@ SPANS = {"latency_ms": "capture to result", "sink_ms": "capture to sink", "infer
 def print_profile(report: Profile) -> None:
     """Print one profile."""
     machine = report.machine
+    where = "" if report.on is None else f"{report.on}: "
     click.echo(f"{report.backend} {report.backend_version}, {report.precision}, {report.device}")
     click.echo(
-        f"{machine.cpu}, {machine.logical_cores} cores; "
+        f"{where}{machine.cpu}, {machine.logical_cores} cores; "
         f"{report.source} at {report.frame_hw[1]}x{report.frame_hw[0]}{_scenario(report)}"
     )
     rows = dict(report.stages)
