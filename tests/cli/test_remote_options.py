@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from edgeseg import __version__
 from edgeseg.cli import FAILED, USAGE, status_of
 from edgeseg.engines.building.package import pack
 from edgeseg.engines.packed import PackedRequest
+from edgeseg.interrupts import INTERRUPTED
 from edgeseg.runtime.profiling.report import read_profile
 from tests.export import small_networks
 from tests.exported_models import ExportedModels
@@ -57,6 +62,25 @@ def test_options_that_were_given_go_to_the_device(
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("error: edgeseg profile failed on loopback: profile ")
     assert said.endswith("/engine 0 --json - --scenario offline --frames 7 --layers")
+
+
+def test_after_ctrl_c_nothing_runs_or_is_left_on_the_device(server: Server, engine: Path) -> None:
+    number = server.folder / "process"
+    steps = f"if [ $1 = doctor ]; then {doctor(__version__)}\nelse echo $$ > {number}; exec sleep 600; fi"
+    device = ["--on", server.device, "--remote-edgeseg", server.put("edgeseg-there", steps)]
+    words = [sys.executable, "-m", "edgeseg", "profile", str(engine), *device]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True) as command:
+        assert command.stderr is not None
+        assert any("edgeseg verify" in line for line in command.stderr)
+        while not number.exists() or not number.read_text():
+            time.sleep(0.05)
+        os.killpg(command.pid, signal.SIGINT)  # as a terminal does
+        _, said = command.communicate(timeout=60)
+    assert command.returncode == INTERRUPTED
+    assert said == "interrupted; what was finished is kept\n"
+    assert server.left_behind == []
+    alive = subprocess.run(["kill", "-0", number.read_text().strip()], capture_output=True, check=False)
+    assert alive.returncode != 0
 
 
 @pytest.mark.parametrize(

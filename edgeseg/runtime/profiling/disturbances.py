@@ -46,6 +46,8 @@ def _quota(seen: Surroundings) -> Iterator[Disturbance]:
 
 def _others(seen: Surroundings) -> Iterator[Disturbance]:
     others, waiting = seen.others_percent, seen.waiting_percent or 0.0
+    if (seen.held_back_percent or 0.0) >= HELD_BACK_PERCENT:
+        waiting = 0.0  # for the quota: the kernel counts that as waiting for a core, too
     if others is None:
         return
     waited = waiting >= WAITING_PERCENT and others >= OTHERS_AT_ALL_PERCENT

@@ -72,6 +72,11 @@ def test_each_kind_is_told(changes: dict[str, object], kind: str, text: str, per
     assert (found.kind, found.text, found.percent) == (kind, text, percent)
 
 
+def test_waiting_for_the_quota_is_not_blamed_on_others() -> None:
+    seen = replace(QUIET, held_back_percent=80.0, waiting_percent=80.0)
+    assert [found.kind for found in disturbances(seen, STEADY)] == ["quota"]
+
+
 def test_a_quiet_run_is_not_disturbed() -> None:
     assert disturbances(QUIET, STEADY) == ()
     assert disturbances(replace(QUIET, others_percent=None, throttling=None), []) == ()
