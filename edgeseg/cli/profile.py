@@ -97,6 +97,7 @@ SCENARIOS = ("single-stream", "multi-stream", "offline")
 @click.pass_context
 def command(
     context: click.Context,
+    /,
     *,
     arguments: tuple[str, ...],
     json_path: Path | None,
