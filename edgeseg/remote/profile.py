@@ -9,14 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.errors import RemoteError, SpecError, UsageError, one_line
-from edgeseg.manifest import (
-    MANIFEST_NAME,
-    PARITY_NAME,
-    PRECISION_NAME,
-    RACE_NAME,
-    Manifest,
-    read_manifest,
-)
+from edgeseg.manifest import Manifest, read_manifest
 from edgeseg.remote.connection import Answer, Connection
 from edgeseg.remote.device import Device, examine
 from edgeseg.runtime.profiling.report import Profile
@@ -119,10 +112,9 @@ def _refuse_other_processor(engine: Path, manifest: Manifest, device: str, there
 
 
 def _files_of(engine: Path, manifest: Manifest) -> dict[str, Path]:
-    """List an engine's own files, by their names on the device; what else lies there stays here."""
-    beside = (MANIFEST_NAME, PARITY_NAME, PRECISION_NAME, RACE_NAME)
-    names = {*manifest.files, *(name for name in beside if (engine / name).is_file())}
-    return {f"{ENGINE}/{name}": engine / name for name in sorted(names)}
+    """List an engine's files and reports by their names on the device; what else lies there stays here."""
+    reports = (path.name for path in engine.glob("*.json") if path.is_file())
+    return {f"{ENGINE}/{name}": engine / name for name in sorted({*manifest.files, *reports})}
 
 
 def _report(answer: Answer, device: str) -> Profile:
