@@ -27,6 +27,7 @@ OF_SEVERAL_MODULES = {
     "engines/building/test_compact_networks.py": "int8 on the networks that it is hard on",
     "engines/building/test_crf.py": "a CRF in the graph, in every precision and backend",
     "engines/building/test_full_size.py": "networks of full size, in TensorRT for RTX",
+    "engines/building/test_demo_layers.py": "where the time of the demo's networks goes",
     "engines/building/test_read_once.py": "how often a build reads its model",
     "engines/tensorrt/test_fakes.py": "the fakes of TensorRT and CUDA themselves",
     "engines/tensorrt/test_forks.py": "an engine in a forked process",
