@@ -199,7 +199,7 @@ def _built(library: Any, model: bytes) -> trt.ICudaEngine | None:
     parser: trt.OnnxParser = library.OnnxParser(network, logger)
     if not parser.parse(model):
         return None
-    plan = builder.build_serialized_network(network, builder.create_builder_config())
+    plan: Any = builder.build_serialized_network(network, builder.create_builder_config())
     if plan is None:
         return None
     runtime: trt.Runtime = library.Runtime(logger)
