@@ -62,6 +62,17 @@ def test_scenarios_of_many_frames_at_once(
     assert scenario[0] in capsys.readouterr().out
 
 
+def test_layers_are_measured_by_the_engines_own_library(
+    engine: Path, image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "profile.json"
+    assert status_of(["profile", str(engine), str(image), *QUICK, "--layers", "--json", str(path)]) == 0
+    layers = read_profile(path).layers
+    assert layers is not None
+    assert layers.layers
+    assert layers.layers[0].operator in capsys.readouterr().out
+
+
 def test_engines_are_compared_by_name(
     engine: Path, image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
