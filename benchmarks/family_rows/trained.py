@@ -21,6 +21,7 @@ TRAINED = ", trained"  # in the name of a checkpoint
 STEPS, BATCH = 80, 4
 SCENES = 64
 RATE = 8e-3  # which convolutions with normalised maps bear, and transformers do not
+MOMENTUM = 0.1  # of the statistics of batches: some networks have 0.01, for far more steps
 OBJECTS_WEIGHT = 4.0  # of a pixel of objects in the loss; most pixels are background
 FIRST_SEED = 10_000  # of the scenes; others than those that are compared or calibrated on
 
@@ -49,6 +50,9 @@ def train(
     weights = torch.tensor([1.0] + [OBJECTS_WEIGHT] * (classes - 1))
     optimiser = torch.optim.AdamW(network.parameters(), rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=STEPS)
+    for layer in network.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            layer.momentum = MOMENTUM
     torch.manual_seed(0)
     network.train()
     for _ in range(STEPS):
