@@ -87,7 +87,7 @@ class Gate:
             self.on_step(f"{place}, {named(self.models, plan)}: {step}")
 
         say("making it")
-        made = dataclasses.replace(self.maker, on_step=say).make(plan)
+        made = dataclasses.replace(self.maker, on_step=say, check=self.budget.check).make(plan)
         key = {**self.maker.key(plan), "truth": self.judge.truth}
         points = self.work.recall(ACCURACY, key)
         if points is None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edgeseg.engines.backend import open_backend
+from edgeseg.engines.backend import Backend, open_backend
 from edgeseg.engines.building.build import PROOF_IMAGES, Built, build_engine
 from edgeseg.engines.building.builders import safer_options_of
 from edgeseg.engines.registry import versions_of
@@ -70,7 +70,9 @@ class Maker:
         images: prepared for each model, (M, H, W, C), by its place among them.
         images_sha256: of the files that they were read from.
         max_drop: points that int8 may lose by its own measure, against fp32.
-        on_step: told what happens; what it raises ends the making, and leaves what was measured.
+        on_step: told what happens.
+        check: called before each engine that is opened on the way, such as candidates of int8. What this or
+            `on_step` raises ends the making, and leaves what was measured.
     """
 
     work: Work
@@ -80,6 +82,7 @@ class Maker:
     max_drop: float
     threads: int | None
     on_step: Callable[[str], None] = lambda step: None
+    check: Callable[[], None] = lambda: None
 
     def key(self, plan: Plan) -> dict[str, Any]:
         """Say what an engine of a plan depends on."""
@@ -122,6 +125,10 @@ class Maker:
         self.work.keep(ENGINES, key, {"options": [dict(one) for one in options]})
         return Made(plan, folder, built.manifest, options)
 
+    def _open(self, folder: Path, manifest: Manifest) -> Backend:
+        self.check()
+        return open_backend(folder, manifest)
+
     def _build(self, plan: Plan, folder: Path, key: Key) -> Built:
         images = self.images(plan.model)
         calibration = None
@@ -131,6 +138,7 @@ class Maker:
         return build_engine(
             self.models[plan.model],
             folder,
+            open_engine=self._open,
             request=Request(plan.backend, plan.precision, plan.device, self.threads),
             images=images[:PROOF_IMAGES],
             calibration=calibration,

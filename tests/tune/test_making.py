@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from edgeseg.engines.building.build import Built
+from edgeseg.engines.job import OpenEngine
 from edgeseg.engines.tuning import Measured
 from edgeseg.errors import ParityError
 from edgeseg.graph.portable import PortableModel
 from edgeseg.manifest import Manifest, read_manifest
 from edgeseg.proof.report import ParityReport
 from edgeseg.tune import making
+from edgeseg.tune.budget import TimeIsUpError
 from edgeseg.tune.making import Made, Maker, NotMadeError, ways_to_open
 from edgeseg.tune.space import Plan
 from edgeseg.tune.work import Work
@@ -92,6 +94,23 @@ def test_what_cannot_be_made_is_not_tried_again(maker: Maker, monkeypatch: pytes
         with pytest.raises(NotMadeError, match="it computes something else"):
             maker.make(PLAN)
     assert len(calls) == 1
+
+
+def test_time_that_is_up_ends_a_build_where_it_opens_an_engine(
+    maker: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(model: PortableModel, folder: Path, *, open_engine: OpenEngine, **_: Any) -> Built:
+        manifest = read_manifest(labels_engine(folder))
+        open_engine(folder, manifest).close()
+        return Built(manifest, PARITY, ())
+
+    def check() -> None:
+        raise TimeIsUpError("it is over")
+
+    monkeypatch.setattr(making, "build_engine", build)
+    with pytest.raises(TimeIsUpError):
+        dataclasses.replace(maker, check=check).make(PLAN)
+    assert maker.make(PLAN).plan == PLAN  # the next run makes it
 
 
 def test_an_int8_build_that_the_user_interrupted_is_not_kept(
