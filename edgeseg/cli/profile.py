@@ -24,7 +24,8 @@ DEFAULT_FRAMES = 100
 DEFAULT_SOURCE = "synthetic:640x480"
 DEFAULT_STREAMS = 4
 DEFAULT_SLOWDOWN = 10.0  # percent
-DONE_HERE = ("json_path", "baseline_path", "max_slowdown", "check_anyway")  # whatever the machine profiled
+# Parameters of what is done here, whichever machine is profiled.
+DONE_HERE = ("json_path", "html_path", "baseline_path", "max_slowdown", "check_anyway")
 SCENARIOS = ("single-stream", "multi-stream", "offline")
 
 
