@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from edgeseg.models.backbone import Backbone, NormLayer, initialise_convolutions
+from edgeseg.models.backbone import NormLayer, NumberedBackbone, Stage
 from edgeseg.models.mobilenet_v3 import ConvNormActivation
 
 STEM_CHANNELS = 32
@@ -61,7 +61,7 @@ class LinearBottleneck(nn.Module):
         return x + y if self.has_shortcut else y
 
 
-class MobileNetV2(Backbone):
+class MobileNetV2(NumberedBackbone):
     """The convolutions of MobileNetV2, numbered 0 (stem) to 18 (last 1x1) as in torchvision.
 
     Returns the maps torchvision calls stages: after the stem, after each block that halves the map, and after
@@ -73,12 +73,11 @@ class MobileNetV2(Backbone):
     """
 
     def __init__(self, *, norm_layer: NormLayer = nn.BatchNorm2d, in_channels: int = 3) -> None:
-        super().__init__()
         before, stride = STEM_CHANNELS, 2
         layers: list[nn.Module] = [
             ConvNormActivation(in_channels, before, 3, norm_layer, nn.ReLU6, stride=stride)
         ]
-        stages = [(0, before, stride)]  # (index of the layer, channels, stride) of every returned map
+        stages = [Stage(0, before, stride)]
         for row in TABLE:
             for repeat in range(row.repeats):
                 own = row.stride if repeat == 0 else 1
@@ -89,23 +88,7 @@ class MobileNetV2(Backbone):
                 )
                 before, stride = row.out, stride * own
                 if own > 1:
-                    stages.append((len(layers) - 1, before, stride))
+                    stages.append(Stage(len(layers) - 1, before, stride))
         layers.append(ConvNormActivation(before, LAST_CHANNELS, 1, norm_layer, nn.ReLU6))
-        stages.append((len(layers) - 1, LAST_CHANNELS, stride))
-
-        for index, layer in enumerate(layers):
-            self.add_module(str(index), layer)
-        self.stage_indices = tuple(index for index, _, _ in stages)
-        self.channels = tuple(channels for _, channels, _ in stages)
-        self.strides = tuple(stride for _, _, stride in stages)
-        initialise_convolutions(self)
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Turn a normalised image (N, in_channels, H, W) into six maps, at `strides` 2 to 32, and 32."""
-        maps: list[Tensor] = []
-        x = image
-        for index, layer in enumerate(self.children()):
-            x = layer(x)
-            if index in self.stage_indices:
-                maps.append(x)
-        return tuple(maps)
+        stages.append(Stage(len(layers) - 1, LAST_CHANNELS, stride))
+        super().__init__(layers, stages)

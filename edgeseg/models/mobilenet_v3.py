@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from edgeseg.models.backbone import Backbone, NormLayer, initialise_convolutions
+from edgeseg.models.backbone import NormLayer, NumberedBackbone, Stage
 
 CHANNEL_MULTIPLE = 8  # widths are rounded to it, as vector units like
 LARGEST_ROUNDING_LOSS = 0.1  # rounding may take away this share of the channels at most
@@ -161,7 +161,7 @@ class InvertedResidual(nn.Module):
         return x + y if self.has_shortcut else y
 
 
-class MobileNetV3(Backbone):
+class MobileNetV3(NumberedBackbone):
     """The convolutions of a MobileNetV3, numbered from 0 (stem) to the last 1x1 as in torchvision.
 
     Returns the maps torchvision calls stages: after the stem, after each block that halves the map, and after
@@ -184,12 +184,11 @@ class MobileNetV3(Backbone):
         norm_layer: NormLayer = imagenet_batch_norm,
         in_channels: int = 3,
     ) -> None:
-        super().__init__()
         before, stride = round_channels(STEM_CHANNELS * width), 2
         layers: list[nn.Module] = [
             ConvNormActivation(in_channels, before, 3, norm_layer, nn.Hardswish, stride=stride)
         ]
-        stages = [(0, before, stride)]  # (index of the layer, channels, stride) of every returned map
+        stages = [Stage(0, before, stride)]
         for index, row in enumerate(rows):
             dilation = 2 if dilated and index >= len(rows) - DILATED_BLOCKS else 1
             layers.append(
@@ -198,27 +197,11 @@ class MobileNetV3(Backbone):
             before = round_channels(row.out * width)
             if row.stride > 1:
                 stride *= row.stride if dilation == 1 else 1
-                stages.append((len(layers) - 1, before, stride))
+                stages.append(Stage(len(layers) - 1, before, stride))
         out_channels = LAST_EXPANSION * before
         layers.append(ConvNormActivation(before, out_channels, 1, norm_layer, nn.Hardswish))
-        stages.append((len(layers) - 1, out_channels, stride))
-
-        for index, layer in enumerate(layers):
-            self.add_module(str(index), layer)
-        self.stage_indices = tuple(index for index, _, _ in stages)
-        self.channels = tuple(channels for _, channels, _ in stages)
-        self.strides = tuple(stride for _, _, stride in stages)
-        initialise_convolutions(self)
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Turn a normalised image (N, in_channels, H, W) into a map a stage, at `strides`."""
-        maps: list[Tensor] = []
-        x = image
-        for index, layer in enumerate(self.children()):
-            x = layer(x)
-            if index in self.stage_indices:
-                maps.append(x)
-        return tuple(maps)
+        stages.append(Stage(len(layers) - 1, out_channels, stride))
+        super().__init__(layers, stages)
 
 
 class MobileNetV3Large(MobileNetV3):
