@@ -136,7 +136,7 @@ def _outcome(step: Step, end: float, run: Run, clock: Callable[[], float]) -> Ou
     figures, lines = _read(printed)
     if status == 0:
         return Outcome(step.name, "passed", seconds, figures=figures)
-    last = lines[-1][:LONGEST_LINE] if lines else f"exit status {status}"
+    last = lines[-1][:LONGEST_LINE] if lines else "it said nothing"
     if status is None:
         detail = f"ended after {limit_s:.0f} s; {last}"
         return Outcome(step.name, "out of time", seconds, detail, figures, tuple(lines[-TAIL_LINES:]))

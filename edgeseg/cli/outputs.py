@@ -25,12 +25,15 @@ def check_model_output(output: Path, reads: Iterable[Path | None]) -> None:
     _refuse_what_is_read("-o", output, reads)
 
 
-def check_report(path: Path | None, *, engine: Path | None = None, reads: Iterable[Path] = ()) -> None:
-    """Look at the JSON report that is to be written; None and `-`, the standard output, are fine.
+def check_report(
+    path: Path | None, *, engine: Path | None = None, reads: Iterable[Path] = (), option: str = "--json"
+) -> None:
+    """Look at the report that is to be written; None and `-`, the standard output, are fine.
 
     Args:
         engine: the folder of the engine in use.
         reads: files in use.
+        option: that names it, which is also what it is written as.
 
     Raises:
         UsageError: if `path` is a folder, lies within the engine, or is one of these files.
@@ -39,12 +42,13 @@ def check_report(path: Path | None, *, engine: Path | None = None, reads: Iterab
     if path is None or str(path) == "-":
         return
     if path.is_dir():
-        raise UsageError(f"--json {path} is a folder; give the file to write: --json {path / 'report.json'}")
+        name = path / f"report.{option.removeprefix('--')}"
+        raise UsageError(f"{option} {path} is a folder; give the file to write: {option} {name}")
     if engine is not None and engine.resolve() in path.resolve().parents:
         raise UsageError(
-            f"--json {path} lies within the engine {engine}, which stays as built; write elsewhere"
+            f"{option} {path} lies within the engine {engine}, which stays as built; write elsewhere"
         )
-    _refuse_what_is_read("--json", path, reads)
+    _refuse_what_is_read(option, path, reads)
     check_whole(path)
 
 

@@ -10,13 +10,15 @@ import click
 from edgeseg.cli.options import COUNT, DEVICES, MOST, PATH, THREADS, Number, write_json
 from edgeseg.cli.outputs import check_report
 from edgeseg.cli.profile_measure import Asked, measure_one, measure_pairs, with_layers
-from edgeseg.cli.profile_table import print_comparison, print_profile, print_slowdowns
+from edgeseg.cli.profile_table import names_of, print_comparison, print_profile, print_slowdowns
 from edgeseg.cli.refine_options import check_crf, crf_budget_option, crf_options
 from edgeseg.cli.remote_options import OWN, check_remote, profile_there, remote_options
 from edgeseg.cli.tile_options import tile_options
 from edgeseg.errors import UsageError
+from edgeseg.files import write_whole
 
 if TYPE_CHECKING:
+    from edgeseg.runtime.profiling.comparison import Comparison
     from edgeseg.runtime.profiling.report import Profile
     from edgeseg.runtime.sources.base import Source
 
@@ -33,6 +35,12 @@ SCENARIOS = ("single-stream", "multi-stream", "offline")
 @click.argument("arguments", nargs=-1, required=True, metavar="ENGINE [ENGINE]... [SOURCE]")
 @click.option(
     "--json", "json_path", type=PATH, help="Write the profile as JSON ('-' for the standard output)."
+)
+@click.option(
+    "--html",
+    "html_path",
+    type=PATH,
+    help="Write it as one page with charts, which asks for nothing; with --layers, of the layers too.",
 )
 @click.option(
     "--scenario",
@@ -102,6 +110,7 @@ def command(
     *,
     arguments: tuple[str, ...],
     json_path: Path | None,
+    html_path: Path | None,
     layers: bool,
     baseline_path: Path | None,
     max_slowdown: float,
@@ -122,17 +131,24 @@ def command(
     options = {name: value for name, value in options.items() if name not in OWN}
     asked = Asked(source=source, streams=streams or DEFAULT_STREAMS, **options)
     _refuse_combinations(asked, engines, streams=streams, layers=layers, checks=baseline_path is not None)
+    if str(html_path) == "-":
+        raise UsageError(
+            "--html writes a file, and nothing to the standard output; name it: --html profile.html"
+        )
     baseline = None if baseline_path is None else _read_baseline(baseline_path)
 
     def check(opened: Source) -> None:
         for engine in engines:
             check_report(json_path, engine=engine, reads=opened.files)
+            check_report(html_path, engine=engine, reads=opened.files, option="--html")
 
     silent = str(json_path) == "-"
     if len(engines) > 1:
         comparison = measure_pairs(engines, asked, check)
         if json_path is not None:
             write_json(json_path, comparison.to_json_value())
+        if html_path is not None:
+            _write_comparison_page(html_path, comparison)
         if not silent:
             print_comparison(comparison)
         return
@@ -148,10 +164,24 @@ def command(
             report = with_layers(report, engines[0], asked)
     if json_path is not None:
         write_json(json_path, report.to_json_value())
+    if html_path is not None:
+        _write_page(html_path, report)
     if not silent:
         print_profile(report)
     if baseline is not None:
         _check(report, baseline, max_slowdown, anyway=check_anyway, silent=silent)
+
+
+def _write_page(path: Path, report: Profile) -> None:
+    from edgeseg.runtime.profiling.page import html_page
+
+    write_whole(path, html_page(report).encode())
+
+
+def _write_comparison_page(path: Path, comparison: Comparison) -> None:
+    from edgeseg.runtime.profiling.comparison_page import comparison_page
+
+    write_whole(path, comparison_page(comparison, names_of(comparison.profiles)).encode())
 
 
 def _engines_and_source(arguments: tuple[str, ...]) -> tuple[list[Path], str]:

@@ -15,6 +15,8 @@ import pytest
 from edgeseg.cli import COMMANDS, status_of
 from edgeseg.cli.images import read_images
 from edgeseg.errors import SourceError
+from edgeseg.runtime.profiling.page import html_page
+from edgeseg.runtime.profiling.report import read_profile
 from edgeseg.spec import InputSpec
 from tests.cli.error_lines import error_line
 from tests.runtime.tiny_models import labels_engine
@@ -39,6 +41,28 @@ def test_profile_json_has_the_promised_fields(engine: Path, image: Path, tmp_pat
     assert {"latency_ms", "infer_ms", "stages", "throughput_fps", "load_ms", "peak_rss_mb"} <= set(profile)
     assert set(profile["stages"]["infer"]) == {"p50", "p90", "p99", "max", "samples", "intervals", "enough"}
     assert profile["infer_ms"]["samples"] == 5
+
+
+def test_profile_writes_a_page(engine: Path, image: Path, tmp_path: Path) -> None:
+    report, page = tmp_path / "profile.json", tmp_path / "profile.html"
+    arguments = [
+        "profile",
+        str(engine),
+        str(image),
+        "--frames",
+        "5",
+        "--json",
+        str(report),
+        "--html",
+        str(page),
+    ]
+    assert status_of(arguments) == 0
+    assert page.read_text() == html_page(read_profile(report))
+    assert (
+        status_of(["profile", str(engine), str(engine), str(image), "--frames", "5", "--html", str(page)])
+        == 0
+    )
+    assert "Which is faster" in page.read_text()
 
 
 def test_run_and_profile_take_engines_of_batches(tmp_path: Path) -> None:

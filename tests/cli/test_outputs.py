@@ -47,6 +47,7 @@ def test_nothing_is_written_into_the_engine(
         ["run", str(engine), str(image), "-o", f"{engine}/../{engine.name}/r.jsonl"],
         ["profile", str(engine), str(image), "--json", f"{engine}/manifest.json"],
         ["profile", str(engine), str(image), "--json", f"{engine}/new.json"],
+        ["profile", str(engine), str(image), "--html", f"{engine}/new.html"],
     ]:
         assert status_of(arguments) == 2, arguments
         assert "lies within the engine" in capfd.readouterr().err
@@ -64,12 +65,15 @@ def test_profile_looks_at_its_report_before_it_measures(
         raise AssertionError("measured")
 
     monkeypatch.setattr("edgeseg.runtime.profiling.profile.profile", fail)
-    for path, status, message in [
-        (image, 2, "would be overwritten"),
-        (tmp_path, 2, "is a folder"),
-        (image / "below.json", 1, "cannot write"),
+    for option, path, status, message in [
+        ("--json", image, 2, "would be overwritten"),
+        ("--json", tmp_path, 2, "is a folder"),
+        ("--json", image / "below.json", 1, "cannot write"),
+        ("--html", image, 2, "would be overwritten"),
+        ("--html", tmp_path, 2, "report.html"),
+        ("--html", "-", 2, "takes the name of a file"),
     ]:
-        assert status_of(["profile", str(engine), str(image), "--json", str(path)]) == status
+        assert status_of(["profile", str(engine), str(image), option, str(path)]) == status
         assert message in capfd.readouterr().err
 
 
