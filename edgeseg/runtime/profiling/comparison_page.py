@@ -90,7 +90,8 @@ def _engines(comparison: Comparison, names: Sequence[str]) -> Element:
         of = profile.latency_ms
         about = f"{profile.backend} {profile.backend_version}, {profile.precision}, {profile.device}"
         loaded = "–" if profile.load_ms is None else significant(profile.load_ms)
-        cells: list[Content] = [*percentiles(of, profile.samples_needed), significant(profile.infer_ms.p50), loaded]
+        infer = significant(profile.infer_ms.p50)
+        cells: list[Content] = [*percentiles(of, profile.samples_needed), infer, loaded]
         rows.append([Cell(name, about), *cells])
     return section(
         "Capture to result",

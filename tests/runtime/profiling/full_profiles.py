@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from edgeseg.runtime.profiling.comparison import Comparison, pairs_of
 
 from edgeseg.machine import Machine
 from edgeseg.runtime.profiling.ceilings import Ceilings
+from edgeseg.runtime.profiling.comparison import Comparison, pairs_of
 from edgeseg.runtime.profiling.energy import Energy, Rail
 from edgeseg.runtime.profiling.layers import LayerGroup, LayerProfile, LayerTime
 from edgeseg.runtime.profiling.report import FrameTimeline, Profile, StageSpan, Warmup
