@@ -15,7 +15,9 @@ UNWATCHED = "The surroundings of the run were not watched."
 
 def disturbances(seen: Surroundings | None, warnings: Sequence[str]) -> list[Element]:
     """Give a paragraph for each disturbance and each warning, and one on the rest of the machine."""
-    texts = dict.fromkeys([*(each.text for each in (seen.disturbances if seen else ())), *warnings])
+    seen_of = () if seen is None else seen.disturbances
+    untold = (each.text for each in seen_of if not any(each.text in warning for warning in warnings))
+    texts = [*untold, *warnings]
     drawn = [element("p", sentence(text), class_="warning") for text in texts]
     if seen is None:
         return [*drawn, element("p", UNWATCHED, class_="quiet")]

@@ -80,6 +80,14 @@ def test_a_calm_run_says_so_and_an_unwatched_one_too() -> None:
     assert "were not watched" in html_page(replace(profile_of(), surroundings=None))
 
 
+def test_a_disturbance_that_a_warning_tells_is_told_once() -> None:
+    profile = profile_of()
+    assert profile.surroundings is not None
+    (disturbance,) = profile.surroundings.disturbances
+    text = html_page(replace(profile, warnings=(f"the run was disturbed: {disturbance.text}",)))
+    assert text.lower().count(disturbance.text) == 1
+
+
 def test_what_a_report_lacks_is_left_out() -> None:
     profile = replace(
         profile_of(1, layers=False), timeline=(), energy=None, load_ms=None, first_result_ms=None, warnings=()
