@@ -131,10 +131,7 @@ def command(
     options = {name: value for name, value in options.items() if name not in OWN}
     asked = Asked(source=source, streams=streams or DEFAULT_STREAMS, **options)
     _refuse_combinations(asked, engines, streams=streams, layers=layers, checks=baseline_path is not None)
-    if str(html_path) == "-":
-        raise UsageError(
-            "--html writes a file, and nothing to the standard output; name it: --html profile.html"
-        )
+    _refuse_no_file(html_path)
     baseline = None if baseline_path is None else _read_baseline(baseline_path)
 
     def check(opened: Source) -> None:
@@ -147,13 +144,13 @@ def command(
         comparison = measure_pairs(engines, asked, check)
         if json_path is not None:
             write_json(json_path, comparison.to_json_value())
-        if html_path is not None:
-            _write_comparison_page(html_path, comparison)
+        _write_comparison_page(html_path, comparison)
         if not silent:
             print_comparison(comparison)
         return
     if on is not None:
         check_report(json_path, engine=engines[0])
+        check_report(html_path, engine=engines[0], option="--html")
         found = profile_there(context, on, engines[0], source, done_here=DONE_HERE)
         report = found.report
         if not silent:
@@ -164,23 +161,31 @@ def command(
             report = with_layers(report, engines[0], asked)
     if json_path is not None:
         write_json(json_path, report.to_json_value())
-    if html_path is not None:
-        _write_page(html_path, report)
+    _write_page(html_path, report)
     if not silent:
         print_profile(report)
     if baseline is not None:
         _check(report, baseline, max_slowdown, anyway=check_anyway, silent=silent)
 
 
-def _write_page(path: Path, report: Profile) -> None:
+def _refuse_no_file(html_path: Path | None) -> None:
+    if str(html_path) == "-":
+        raise UsageError("--html takes the name of a file, got -; for example --html profile.html")
+
+
+def _write_page(path: Path | None, report: Profile) -> None:
     from edgeseg.runtime.profiling.page import html_page
 
+    if path is None:
+        return
     write_whole(path, html_page(report).encode())
 
 
-def _write_comparison_page(path: Path, comparison: Comparison) -> None:
+def _write_comparison_page(path: Path | None, comparison: Comparison) -> None:
     from edgeseg.runtime.profiling.comparison_page import comparison_page
 
+    if path is None:
+        return
     write_whole(path, comparison_page(comparison, names_of(comparison.profiles)).encode())
 
 
