@@ -22,8 +22,10 @@ def peak_bytes() -> int:
 
     A backend may compute in a process of its own, as MNN's does. Children are known on Linux alone.
     """
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT_BYTES
-    return own + sum(_children_peaks())
+    own = _peak_of("self")
+    if own is None:  # elsewhere; on Linux this counts what the process held that started this one, too
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT_BYTES
+    return own + sum(_peak_of(str(child)) or 0 for child in _children())
 
 
 def gpu_bytes(device: str) -> int | None:
@@ -49,11 +51,12 @@ def gpu_bytes(device: str) -> int | None:
     return sum(held) if held else None
 
 
-def _children_peaks() -> Iterator[int]:
-    for child in _children():
-        with suppress(OSError):  # it may end meanwhile
-            if (match := _PEAK.search((PROCESSES / str(child) / "status").read_text())) is not None:
-                yield int(match[1]) * KIB
+def _peak_of(process: str) -> int | None:
+    """Give the most that a process has held; None where the system does not say, or it has ended."""
+    with suppress(OSError):
+        if (match := _PEAK.search((PROCESSES / process / "status").read_text())) is not None:
+            return int(match[1]) * KIB
+    return None
 
 
 def _children() -> Iterator[int]:

@@ -30,6 +30,15 @@ def test_a_child_counts_for_as_long_as_it_runs() -> None:
     assert peak_bytes() < before + HELD
 
 
+@pytest.mark.skipif(not PROCESSES.exists(), reason="the system tells this on Linux alone")
+def test_what_the_process_held_that_started_it_does_not_count() -> None:
+    tell = "from edgeseg.runtime.profiling.memory import peak_bytes; print(peak_bytes())"
+    held = b"x" * HELD
+    told = subprocess.run([sys.executable, "-c", tell], capture_output=True, text=True, check=True)
+    assert len(held) < peak_bytes()
+    assert int(told.stdout) < HELD
+
+
 class FakeNvml(ModuleType):
     """NVML with two GPUs, which tell of this process, of another, and of one whose memory is hidden."""
 
