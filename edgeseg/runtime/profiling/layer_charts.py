@@ -43,7 +43,7 @@ def group_bars(groups: Sequence[LayerGroup], kind: str) -> Element:
     if others := groups[SLOWEST_GROUPS:]:
         nodes = sum(group.nodes for group in others)
         time_ms, share = sum(group.time_ms for group in others), sum(group.share for group in others)
-        rows.append([f"{len(others)} others", str(nodes), significant(time_ms), significant(100 * share)])
+        rows.append([f"{len(others)} others", str(nodes), significant(time_ms), f"{100 * share:.1f}"])
     return table([kind, "nodes", "ms", "%"], rows)
 
 
@@ -81,7 +81,7 @@ def _nodes(layers: Sequence[LayerTime], first: int, slowest: Sequence[LayerTime]
         [
             _named(f"{number}  {layer.name}", layer.time_ms, longest, _about(layer)),
             significant(layer.time_ms),
-            significant(100 * layer.share),
+            f"{100 * layer.share:.1f}",
             _rate(layer.gflops),
             _rate(layer.gbs),
             "–" if layer.efficiency is None else f"{100 * layer.efficiency:.0f}",
@@ -92,7 +92,7 @@ def _nodes(layers: Sequence[LayerTime], first: int, slowest: Sequence[LayerTime]
 
 
 def _group(name: str, nodes: int, time_ms: float, share: float, longest: float) -> list[Content]:
-    return [_named(name, time_ms, longest), str(nodes), significant(time_ms), significant(100 * share)]
+    return [_named(name, time_ms, longest), str(nodes), significant(time_ms), f"{100 * share:.1f}"]
 
 
 def _named(name: str, time_ms: float, longest: float, about: str = "") -> Element:
