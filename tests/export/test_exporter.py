@@ -46,14 +46,18 @@ class Exported:
 
 
 def read(made: exported_models.Exported) -> Exported:
-    model = PortableModel.read(made.path)
-    return Exported(made.path, made.report, model.proto, model.spec)
+    return read_file(made.path, made.report)
+
+
+def read_file(path: Path, report: ParityReport) -> Exported:
+    model = PortableModel.read(path)
+    return Exported(path, report, model.proto, model.spec)
 
 
 def export(folder: Path, network: Network, **settings: Any) -> Exported:
     path = folder / "model.onnx"
     report = export_network(network, path, Settings("tiny", SIZE_HW, **settings)).parity
-    return read(exported_models.Exported(path, report))
+    return read_file(path, report)
 
 
 @pytest.fixture(scope="module")
