@@ -20,7 +20,7 @@ class Tolerances:
         relative_logit: of the image's largest logit; at every pixel, but in the mean of all where the graph
             has a CRF: a pixel between two classes falls to either, and its logits with it.
         label_agreement: least share of equal labels; only pixels where two classes all but tie differ. One
-            may always (`LEAST_DIFFERING`), where logits agree.
+            may always (`LEAST_DIFFERING`), where they do and logits agree.
         class_overlap: least, see `metrics.label_agreement`.
         unmatched_share: of the detections, missed or extra. One proposal whose IoU equals the suppression
             threshold to the last digit may go either way and take a detection with it.

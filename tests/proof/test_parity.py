@@ -87,6 +87,10 @@ def test_two_samples_with_another_label_or_one_without_logits_are_no_tie() -> No
     assert compare([right], [rounded], spec()).failures == ("label agreement 0.9922, at least 0.999 needed",)
     right, wrong = tied(1, apart=0.1)
     assert not compare([right], [wrong], spec()).passed
+    right, near = tied(1, apart=1e-2)  # within what fp16 may move logits, but no tie
+    report = compare([right], [near], spec(), tolerances=dataclasses.replace(FP16, label_agreement=0.999))
+    assert report.failures == ("label agreement 0.9961, at least 0.999 needed",)
+    right, wrong = tied(1, apart=0.1)
     labels = [{"labels": side["logits"].argmax(axis=0).astype(np.uint8)} for side in (right, wrong)]
     report = compare(labels[:1], labels[1:], spec("labels"))
     assert report.failures == ("label agreement 0.9961, at least 0.999 needed",)
