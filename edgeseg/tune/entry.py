@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -169,13 +170,14 @@ class Timing:
                 {name: way.open for name, way in ranking.ways.items() if name not in failed},
                 ranking.accurate,
                 self.frames,
+                plain=ranking.plain,
                 rounds=rounds,
                 budget=self.budget,
                 on_round=keep,
             )
         disturbances = watch.surroundings().disturbances if len(timed.rounds) > len(rounds) else ()
         notes = [f"while frames were timed, {one.text}" for one in disturbances]
-        return Timed(timed.rounds, {**failed, **timed.failed}, timed.alive, timed.over), notes
+        return dataclasses.replace(timed, failed={**failed, **timed.failed}), notes
 
 
 def _of_sizes(

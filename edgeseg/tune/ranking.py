@@ -72,12 +72,19 @@ class Ranking:
         """Give the points that an engine loses against the fp32 model."""
         return round(self.fp32_points - way.entrant.points, SHOWN_DIGITS) + 0.0  # no minus before a 0
 
+    @property
+    def plain(self) -> frozenset[str]:
+        """Names of those that `build` gives: opened in the way that measured fastest when each was built."""
+        return frozenset(
+            name for name, way in self.ways.items() if way.manifest.options == way.entrant.made.options[0]
+        )
+
     def order(self, timed: Timed) -> list[str]:
-        """Name those that may be kept, the best first: what could be the fastest, by the median."""
+        """Name those that may be kept, the best first; see `halving`."""
         timed_ones = {name for one in timed.rounds for name in one} & self.accurate
         alive = [name for name in timed.alive if name in timed_ones]
         rest = sorted(timed_ones - set(alive), key=lambda name: median_of(timed.rounds, name))
-        return [*sorted(alive, key=lambda name: median_of(timed.rounds, name)), *rest]
+        return [*alive, *rest]
 
     def candidates(self, timed: Timed, kept: str) -> tuple[Candidate, ...]:
         """Give one entry an engine, in its fastest way (that which is kept, of its engine), fastest first."""

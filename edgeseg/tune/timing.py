@@ -35,7 +35,7 @@ class Timed:
     Attributes:
         rounds: in order; see `halving`.
         failed: why candidates could not be timed, by name.
-        alive: those that could be the fastest, fastest first; the others were dropped.
+        alive: those that could be kept, best first; the others were dropped.
         over: whether no further round would tell more: false where time was up before.
     """
 
@@ -50,6 +50,7 @@ def time_in_rounds(
     accurate: Collection[str],
     frames: Sequence[NDArray[Any]],
     *,
+    plain: Collection[str] = (),
     rounds: Sequence[Round] = (),
     budget: Budget,
     on_round: Callable[[Timed], None] = lambda timed: None,
@@ -64,13 +65,14 @@ def time_in_rounds(
         openers: of each candidate.
         accurate: the candidates that may win.
         frames: taken in turn, (H, W, C) each.
+        plain: the candidates that a user gets without a tuning.
         rounds: that were run before.
         on_round: told after each round of all that is known by then.
     """
     done: list[Round] = [dict(one) for one in rounds]
     failed: dict[str, str] = {}
     names = list(openers)
-    now = standing(done, names, accurate)
+    now = standing(done, names, accurate, plain)
     with Pool(openers, frames[0]) as pool, suppress(TimeIsUpError):
         while not now.over:
             pool.keep(now.alive)
@@ -79,7 +81,7 @@ def time_in_rounds(
             failed |= broken
             names = [name for name in names if name not in failed]
             done = [{name: ms for name, ms in one.items() if name not in failed} for one in (*done, found)]
-            now = standing(done, names, accurate)
+            now = standing(done, names, accurate, plain)
             on_round(Timed(done, failed, now.alive, now.over))
     return Timed(done, failed, now.alive, now.over)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -10,13 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeseg.tune.halving import (
+    FINAL_ROUNDS,
     FIRST_ROUNDS,
     MOST_ROUNDS,
+    Round,
     interval_of_median,
     is_slower,
     standing,
     survivors,
 )
+
+
+def kept_of(
+    milliseconds: Callable[[int, str], float], names: Sequence[str], plain: Sequence[str]
+) -> tuple[str, int]:
+    """Time until all is told: the name that is kept, and how many rounds that took."""
+    rounds: list[Round] = []
+    now = standing(rounds, names, names, plain)
+    while not now.over:
+        rounds.append({name: milliseconds(len(rounds), name) for name in now.alive})
+        now = standing(rounds, names, names, plain)
+    return now.alive[0], len(rounds)
 
 
 def steady(rounds: int, **times_ms: float) -> list[Mapping[str, float]]:
@@ -29,6 +43,7 @@ def test_the_interval_of_a_median_is_that_of_the_binomial() -> None:
     assert interval_of_median([3, 1, 2, 6, 5, 4]) == (1, 6)
     assert interval_of_median([1, 2, 3, 4, 5, 6, 7, 8, 9]) == (2, 8)
     assert interval_of_median([1, 2, 3, 4, 5]) == (-np.inf, np.inf)
+    assert interval_of_median([1, 2, 3, 4, 5, 6, 7, 8, 9], 0.99) == (1, 9)
 
 
 def test_the_interval_holds_the_median_as_often_as_it_says() -> None:
@@ -75,6 +90,59 @@ def test_equals_are_timed_until_the_last_round() -> None:
 def test_nothing_is_left_to_tell_of_none_or_one(accurate: set[str]) -> None:
     now = standing(steady(FIRST_ROUNDS, a=5, b=6), ["a", "b"], accurate)
     assert (set(now.alive), now.over) == (accurate, True)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_plain_choice_is_kept_where_others_are_as_fast(seed: int) -> None:
+    # of nine that are alike, noise of 20 percent makes one lead by luck: a user gains nothing by it
+    noise = np.random.default_rng(seed).lognormal(sigma=0.2, size=(200, 9))
+    kept, _ = kept_of(lambda number, name: noise[number, "abcdefghi".index(name)], "abcdefghi", "aeh")
+    assert kept in "aeh"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_faster_for_sure_is_kept_although_it_is_not_plain(seed: int) -> None:
+    noise = np.random.default_rng(seed).lognormal(sigma=0.05, size=(200, 4))
+    times_ms = {"a": 10.0, "b": 8.0, "c": 12.0, "d": 30.0}
+    kept, _ = kept_of(lambda number, name: noise[number, "abcd".index(name)] * times_ms[name], "abcd", "acd")
+    assert kept == "b"
+
+
+def test_a_plain_choice_that_a_disturbed_start_dropped_comes_back() -> None:
+    # a neighbour takes a core in the first rounds, which costs the choice with more threads a third
+    def milliseconds(number: int, name: str) -> float:
+        if name == "two threads":
+            return 12.0 if number < FIRST_ROUNDS else 9.0
+        return 10.0 if name == "one thread" else 10.5
+
+    names = ["one thread", "one thread, asleep", "two threads"]
+    rounds: list[Round] = [
+        {name: milliseconds(number, name) for name in names} for number in range(FIRST_ROUNDS)
+    ]
+    assert standing(rounds, names, names).alive == ("one thread", "one thread, asleep")
+    assert kept_of(milliseconds, names, ["two threads"]) == (
+        "two threads",
+        2 * FIRST_ROUNDS + FINAL_ROUNDS[0],
+    )
+
+
+def test_a_final_goes_on_while_another_could_be_faster() -> None:
+    def milliseconds(number: int, name: str) -> float:
+        return 11.0 if name == "b" else 10.0 if number < FIRST_ROUNDS else 10.0 + 2 * (-1) ** number
+
+    assert kept_of(milliseconds, "ab", "b") == ("b", FIRST_ROUNDS + FINAL_ROUNDS[-1])
+
+
+def test_a_hopeless_plain_choice_takes_nobodys_time() -> None:
+    assert kept_of(lambda _, name: {"a": 10, "b": 16}[name], "ab", "b") == ("a", FIRST_ROUNDS)
+
+
+def test_rounds_of_a_final_decide_alone_once_they_can_tell_anything() -> None:
+    rounds = steady(2 * FIRST_ROUNDS - 1, a=10, b=11)
+    assert standing(rounds, "ab", "ab", "b").alive == ("a", "b")
+    rounds = steady(FIRST_ROUNDS, a=10, b=11) + steady(FIRST_ROUNDS, a=10, b=9)
+    assert standing(rounds, "ab", "ab", "b").alive == ("b", "a")
+    assert not standing(rounds, "ab", "ab", "b").over
 
 
 @given(st.lists(st.tuples(*[st.floats(1, 9)] * 4), min_size=FIRST_ROUNDS, max_size=20))

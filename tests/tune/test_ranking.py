@@ -40,14 +40,15 @@ def ranking(tmp_path: Path) -> Ranking:
 def timed() -> Timed:
     rounds = [{name: ms * (noise if name == "2.0" else 1) for name, ms in TIMES.items()} for noise in NOISE]
     assert len(rounds) == FIRST_ROUNDS
-    return Timed(rounds, {}, ("0.1", "2.0"), True)
+    return Timed(rounds, {}, ("2.0", "0.1"), True)
 
 
-def test_those_within_the_points_are_kept_in_the_order_of_their_medians(
+def test_those_within_the_points_are_kept_those_first_that_are_still_timed(
     ranking: Ranking, timed: Timed
 ) -> None:
     assert ranking.accurate == {"0.0", "0.1", "2.0"}
-    assert ranking.order(timed) == ["0.1", "2.0", "0.0"]
+    assert ranking.order(timed) == ["2.0", "0.1", "0.0"]
+    assert ranking.plain == {"0.0", "1.0", "2.0"}
     assert ranking.ways["0.1"].manifest.options == {"intra_op_threads": 2}
 
 

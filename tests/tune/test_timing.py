@@ -13,7 +13,7 @@ import pytest
 from edgeseg.errors import EngineError
 from edgeseg.tune import budget, timing
 from edgeseg.tune.budget import Budget
-from edgeseg.tune.halving import FIRST_ROUNDS, MOST_ROUNDS
+from edgeseg.tune.halving import FINAL_ROUNDS, FIRST_ROUNDS, MOST_ROUNDS
 from edgeseg.tune.timing import Opener, Pool, Timed, time_in_rounds
 from tests.engines.clock import Clock
 
@@ -66,6 +66,14 @@ def test_the_slower_half_gets_the_first_rounds_alone(bench: Bench) -> None:
     assert found.rounds[0] == pytest.approx({"a": 100, "b": 200, "c": 300, "d": 400})
     assert bench.open == []
     assert bench.seen["c"] == bench.seen["d"]
+
+
+def test_a_plain_candidate_that_was_dropped_is_opened_again_for_a_final(bench: Bench) -> None:
+    openers = bench.openers(a=0.1, b=0.11, c=0.12)
+    found = time_in_rounds(openers, openers.keys(), FRAMES, plain={"c"}, budget=Budget())
+    final = [set(one) for one in found.rounds[-FINAL_ROUNDS[0] :]]
+    assert final == [{"a", "c"}] * FINAL_ROUNDS[0]
+    assert (found.alive, found.over, bench.opened["c"]) == (("a",), True, 2)
 
 
 def test_equals_are_timed_to_the_end_and_both_stay(bench: Bench) -> None:
