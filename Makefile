@@ -1,7 +1,8 @@
 # make demo   sets up, then exports, builds, runs and measures the networks that come with edgeseg
 # make test   sets up, then runs the tests
 # make docs   sets up, then builds the documentation as a site in site/
-# make bench  sets up, then measures everything within an hour, and writes it into benchmarks/README.md
+# make bench  sets up, then measures everything within an hour, and writes it into benchmarks/README.md; parts
+#             of it by BENCH_FLAGS="--only crf growth", see python -m benchmarks.everything --help
 #
 # Needs python3 (3.10 or newer, with venv) and make. PIP_FLAGS reaches every pip call, for example
 #   make test PIP_FLAGS="-c constraints.txt"     the exact versions that CI uses
@@ -14,6 +15,7 @@ TEST_FLAGS ?=
 BENCH_FLAGS ?=
 
 BIN := $(VENV)/bin
+MODEL_API := $(VENV)-model-api
 KERNELS := $(wildcard edgeseg/*/native/* edgeseg/*/*/native/*)
 
 .PHONY: demo test lint docs bench clean
@@ -35,8 +37,10 @@ docs: $(VENV)/.ready-docs
 	! grep -rE '<(script|img|link)[^>]+(src|href)="https?://' site --include='*.html'  # nothing from elsewhere
 
 bench: $(VENV)/.ready-dev
-	$(BIN)/pip install $(PIP_FLAGS) --quiet ncnn pnnx
-	$(BIN)/python -m benchmarks.everything $(BENCH_FLAGS)
+	-$(BIN)/pip install $(PIP_FLAGS) --quiet ncnn pnnx  # a peer that is missing is a row that says so
+	-test -e $(MODEL_API)/.ready || { $(PYTHON) -m venv $(MODEL_API) \
+		&& $(MODEL_API)/bin/pip install --quiet "openvino-model-api[onnx]" && touch $(MODEL_API)/.ready; }
+	$(BIN)/python -m benchmarks.everything --model-api-python $(MODEL_API)/bin/python $(BENCH_FLAGS)
 
 clean:
 	rm -rf $(VENV) build dist demo-output site

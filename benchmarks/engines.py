@@ -13,9 +13,10 @@ opening) are those of its process and of what that started, when it had run once
 those of PyTorch, or its detections that were found too.
 
     python -m benchmarks.engines [--rows NAME ...] [--threads N] [--rounds N] [--peers NAME ...]
-        [--model-api-python PATH] [--work FOLDER] [--json FILE] [--prepare]
+        [--model-api-python PATH] [--work FOLDER] [--json FILE] [--prepare] [--seconds N]
 
 `--work` keeps models and engines, so that the next run only times; `--prepare` makes them and does not time.
+After `--seconds` a network gets no further rounds than FEW.
 `ncnn` takes the wheels `ncnn` and `pnnx`, `mnn` the wheel `mnn`; openvino-model-api needs an OpenCV of its
 own, so it is installed elsewhere, and `--model-api-python` is the interpreter that has it.
 """
@@ -25,6 +26,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -38,7 +40,7 @@ from typing import Any
 from benchmarks.peers.agreement import agreement
 from benchmarks.peers.building import engine_of
 from benchmarks.peers.contenders import PEERS
-from benchmarks.peers.process import ROOT, Process, absent, start
+from benchmarks.peers.process import OPENING_TIMEOUT_S, ROOT, Process, absent, start
 from benchmarks.peers.rows import ROWS
 from benchmarks.peers.usage import busy_s
 
@@ -73,21 +75,14 @@ def main() -> None:
     print(header(arguments.threads), flush=True)
     summary = []
     for row in arguments.rows:
-        subprocess.run(
-            [sys.executable, "-m", "benchmarks.peers.preparing", row, "--work", str(arguments.work)],
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=None if arguments.verbose else subprocess.DEVNULL,
-            check=True,
-        )
+        prepare(row, arguments.work)
         if arguments.prepare:
             print(f"{row} is prepared", flush=True)
             continue
         value = measure(row, arguments)
         summary.append(summarised(value))
         if arguments.json is not None:
-            with arguments.json.open("a") as file:
-                file.write(json.dumps(value) + "\n")
+            put_row(arguments.json, value)
     if summary:
         titles = (
             "network",
@@ -99,15 +94,34 @@ def main() -> None:
         print("\n" + "\n".join(_aligned([titles, *summary])), flush=True)
 
 
+def prepare(row: str, work: Path) -> None:
+    """Make what a network lacks in the folder of work, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.peers.preparing", row, "--work", str(work)]
+    ended = subprocess.run(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
+    )
+    if ended.returncode:
+        said = (ended.stderr.strip().splitlines() or [f"it ends with {ended.returncode}"])[-1]
+        raise SystemExit(f"{row} cannot be prepared: {said}")
+
+
+def put_row(path: Path, value: dict[str, Any]) -> None:
+    """Put a network's figures into a file of lines of JSON, in place of what it has of that network."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    others = [line for line in lines if json.loads(line)["row"] != value["row"]]
+    path.write_text("".join(f"{line}\n" for line in (*others, json.dumps(value))))
+
+
 def measure(row: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Open all contenders of a row, time them in turn, and print them."""
     case, threads = arguments.work.resolve() / row, arguments.threads
+    deadline_s = time.monotonic() + arguments.seconds
     processes: list[Process] = []
     try:
         for name in arguments.peers:
-            process = _started(name, case, threads, arguments.model_api_python)
+            process = _started(name, case, arguments)
             processes.append(process)  # one by one: those that are open are closed whatever happens
-        idle = time_in_turn([one for one in processes if one.refused is None], arguments.rounds)
+        idle = time_in_turn([one for one in processes if one.refused is None], arguments.rounds, deadline_s)
     finally:
         for one in processes:
             one.close()
@@ -122,8 +136,8 @@ def measure(row: str, arguments: argparse.Namespace) -> dict[str, Any]:
     return value
 
 
-def time_in_turn(processes: Sequence[Process], rounds: int) -> float:
-    """Time rounds of all that are open.
+def time_in_turn(processes: Sequence[Process], rounds: int, deadline_s: float = float("inf")) -> float:
+    """Time rounds of all that are open; after the deadline (of `time.monotonic`) no more than FEW.
 
     Returns:
         The share of a core that the contenders that were not running took meanwhile.
@@ -131,6 +145,8 @@ def time_in_turn(processes: Sequence[Process], rounds: int) -> float:
     repeats = {one.name: _repeats(one.run(1)) for one in processes}
     idle = total = 0.0
     for turn in range(rounds):
+        if turn >= FEW and time.monotonic() > deadline_s:
+            break
         medians = [statistics.median(one.times_ms) for one in processes if one.times_ms]
         limit = SLOW * min(medians) if turn >= FEW else float("inf")
         for one in processes:
@@ -230,17 +246,19 @@ def processor() -> str:
     return f"{name} (family {family}, model {model}), {os.cpu_count()} cores: {sets}"
 
 
-def _started(name: str, case: Path, threads: int, model_api_python: str | None) -> Process:
-    if name == "model_api" and model_api_python is None:
-        return absent(name, "no --model-api-python")
-    if name not in OURS:
-        python = model_api_python if name == "model_api" and model_api_python else sys.executable
-        return start(name, case, threads, python=python)
-    try:
-        engine = engine_of(case, *OURS[name], threads)
-    except RuntimeError as error:
-        return absent(name, str(error))
-    return start(name, case, threads, engine=engine)
+def _started(name: str, case: Path, arguments: argparse.Namespace) -> Process:
+    threads, other_python = arguments.threads, arguments.model_api_python
+    python, engine = sys.executable, None
+    if name == "model_api":
+        if other_python is None or shutil.which(other_python) is None:
+            return absent(name, "is not installed" if other_python else "no --model-api-python")
+        python = other_python
+    if name in OURS:
+        try:
+            engine = engine_of(case, *OURS[name], threads)
+        except RuntimeError as error:
+            return absent(name, str(error))
+    return start(name, case, threads, python=python, engine=engine, opening_s=arguments.opening_seconds)
 
 
 def _told(process: Process, case: Path) -> dict[str, Any]:
@@ -287,10 +305,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--peers", nargs="+", default=everyone, choices=everyone, metavar="NAME")
+    parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--opening-seconds", type=float, default=OPENING_TIMEOUT_S)
     parser.add_argument("--model-api-python")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--prepare", action="store_true")
-    parser.add_argument("--verbose", action="store_true")
     return parser.parse_args()
 
 

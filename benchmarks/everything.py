@@ -1,40 +1,55 @@
 """Run what shows where we stand, within an hour; write it into `benchmarks/README.md` and a page of charts.
 
-The parts that are quick come first, then `engines`, a network at a time as long as there is time. A part that
-fails, or that time was too short for, is on the page with its reason. `engines` finds conversions and engines
-of an earlier run in its `--work`.
+The parts that are quick come first, then `engines`, a network at a time, the small ones first; each gets its
+share of the time that is left. The page is written after each part. A part that fails, or that time was too
+short for, is on it with its reason; what an earlier run measured of it is kept then, with its day, as is all
+that `--only` and `--rows` leave out. `engines` finds conversions and engines of an earlier run in its
+`--work`.
 
-    python -m benchmarks.everything [--minutes N] [--only NAME ...] [--work FOLDER] [--page FILE]
-        [--picture FILE] [--model-api-python PATH]
+    python -m benchmarks.everything [--minutes N] [--only NAME ...] [--rows NAME ...] [--work FOLDER]
+        [--page FILE] [--picture FILE] [--model-api-python PATH]
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import re
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from benchmarks.engines import header
+from benchmarks.limited import run_limited
 from benchmarks.peers.process import ROOT
 from benchmarks.peers.rows import ROWS
+from benchmarks.standing import Block, read_blocks, write_blocks
 
 PAGE = ROOT / "benchmarks" / "README.md"
 PICTURE = ROOT / "docs" / "measured.html"
 GROWTH_JSON, ENGINES_JSON = "growth.json", "engines.jsonl"
-BEGIN, END = "<!-- written by make bench -->", "<!-- end of what make bench writes -->"
 LEAST_S = 60.0  # with less left nothing is begun
-ENGINES = "Frame to result against every engine"
+ENGINES = "engines"
+ENGINES_TITLE = "Frame to result against every engine"
 ENGINES_LIMIT_S = 900.0  # of a network; the first time conversions and builds are in it
+OPENING_S = 150.0  # of a contender: what `torch.compile` takes longer for is its line
 OURS = "edgeseg auto"  # the engine that a user gets
 PEERS = ("torch", "torch.compile", "onnxruntime", "openvino", "model_api", "ncnn", "mnn", "opencv")
+SMALL_FIRST = (
+    "demo_unet",
+    "demo_deeplab",
+    "demo_maskrcnn",
+    "deeplabv3_mobilenet_v3_large",
+    "unet",
+    "deeplabv3_resnet50",
+    "maskrcnn_320_5",
+    "maskrcnn_320_100",
+    "maskrcnn_800_5",
+    "maskrcnn_800_100",
+)
 
 
 @dataclass(frozen=True)
@@ -43,13 +58,16 @@ class Part:
 
     Attributes:
         name: of its module.
+        flags: that decide what is measured.
         limit_s: after which it is ended.
+        places: flags that say where files are, which the page leaves out.
     """
 
     name: str
     title: str
     flags: Sequence[str]
     limit_s: float
+    places: Sequence[str] = ()
 
 
 QUICK = (
@@ -66,17 +84,20 @@ def main() -> None:
     """Run the parts, and write the page after each, so that what is cut short is there."""
     arguments = _arguments()
     deadline_s = time.monotonic() + 60 * arguments.minutes
-    blocks: list[str] = []
     arguments.work.mkdir(parents=True, exist_ok=True)
-    for name in (GROWTH_JSON, ENGINES_JSON):
-        (arguments.work / name).unlink(missing_ok=True)
-    for part in parts(arguments):
-        print(f"== {part.name} {' '.join(part.flags)}", flush=True)
-        left_s = min(part.limit_s, deadline_s - time.monotonic())
-        text = run(part, left_s) if left_s >= LEAST_S else "not run: the time was over"
-        print(text, flush=True)
-        blocks.append(f"### {part.title}\n\n`python -m benchmarks.{part.name}`\n\n```text\n{text}\n```\n")
-        write_page(arguments.page, blocks)
+    chosen = list(parts(arguments))
+    about = f"`make bench`: {header(len(os.sched_getaffinity(0))).replace(chr(10), '; ')}"
+    order = [part.title for part in (*QUICK, *_rows(arguments, SMALL_FIRST))]
+    for number, part in enumerate(chosen, start=1):
+        left_s = max(0.0, deadline_s - time.monotonic())
+        print(f"== {number} of {len(chosen)}, {left_s / 60:.0f} minutes left: {part.title}", flush=True)
+        limit_s = min(part.limit_s, left_s)
+        soft_s = left_s / (len(chosen) - number + 1)
+        blocks = read_blocks(arguments.page)
+        found = run(part, limit_s, soft_s) if left_s >= LEAST_S else Block("", "not run: the time was over")
+        kept = blocks.get(part.title)
+        blocks[part.title] = found if found.command or kept is None else kept
+        write_blocks(arguments.page, about, {title: blocks[title] for title in order if title in blocks})
     draw(arguments.work, arguments.picture)
 
 
@@ -84,63 +105,84 @@ def parts(arguments: argparse.Namespace) -> Iterator[Part]:
     """Give what is to be run, in order: the quick parts, then `engines`, a network after another."""
     for part in QUICK:
         if not arguments.only or part.name in arguments.only:
-            json = ("--json", str(arguments.work / GROWTH_JSON)) if part.name == "growth" else ()
-            yield replace(part, flags=(*part.flags, *json))
-    if arguments.only and "engines" not in arguments.only:
-        return
-    flags = ["--work", str(arguments.work), "--rounds", "7", "--peers", OURS, *PEERS]
-    flags += ["--json", str(arguments.work / ENGINES_JSON)]
+            if part.name == "growth":
+                yield Part(
+                    part.name,
+                    part.title,
+                    part.flags,
+                    part.limit_s,
+                    ("--json", str(arguments.work / GROWTH_JSON)),
+                )
+            else:
+                yield part
+    if not arguments.only or ENGINES in arguments.only:
+        yield from _rows(arguments, arguments.rows)
+
+
+def _rows(arguments: argparse.Namespace, rows: Sequence[str]) -> Iterator[Part]:
+    places = ["--work", str(arguments.work), "--json", str(arguments.work / ENGINES_JSON)]
     if arguments.model_api_python:
-        flags += ["--model-api-python", arguments.model_api_python]
-    for row in ROWS:
-        yield Part("engines", f"{ENGINES}: {row}", ("--rows", row, *flags), ENGINES_LIMIT_S)
-
-
-def run(part: Part, limit_s: float) -> str:
-    """Run a benchmark; give what it printed, and why it ended if not by itself."""
-    command = [sys.executable, "-m", f"benchmarks.{part.name}", *part.flags]
-    try:
-        ended = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=limit_s, check=False
+        places += ["--model-api-python", arguments.model_api_python]
+    peers = ("--rounds", "7", "--peers", OURS, *PEERS)
+    for row in rows:
+        yield Part(
+            ENGINES, f"{ENGINES_TITLE}: {row}", ("--rows", row, *peers), ENGINES_LIMIT_S, tuple(places)
         )
-    except subprocess.TimeoutExpired as error:
-        printed = error.stdout.decode() if isinstance(error.stdout, bytes) else error.stdout or ""
-        return f"{printed.rstrip()}\nended after {limit_s:.0f} s, unfinished".lstrip()
-    if ended.returncode:
-        last = (ended.stderr.strip().splitlines() or ["it says nothing"])[-1]
-        return f"{ended.stdout.rstrip()}\nfailed: {last}".lstrip()
-    return ended.stdout.rstrip()
+
+
+def run(part: Part, limit_s: float, soft_s: float) -> Block:
+    """Run a benchmark; give what it printed, and why it ended if not by itself."""
+    flags = [*part.flags, *part.places]
+    if part.name == ENGINES:
+        flags += ["--seconds", f"{soft_s:.0f}", "--opening-seconds", f"{OPENING_S:.0f}"]
+    started_s = time.monotonic()
+    ended = run_limited(
+        [sys.executable, "-m", f"benchmarks.{part.name}", *flags],
+        limit_s,
+        cwd=ROOT,
+        on_line=lambda line: print(line, flush=True),
+    )
+    printed = ended.printed.strip("\n")
+    if ended.status is None:
+        printed += f"\nended after {limit_s:.0f} s, unfinished"
+    elif ended.status:
+        printed += f"\nfailed: {(ended.errors.strip().splitlines() or ['it says nothing'])[-1]}"
+    seconds = time.monotonic() - started_s
+    words = " ".join(f'"{flag}"' if " " in flag else flag for flag in part.flags)
+    command = (
+        f"`{f'python -m benchmarks.{part.name} {words}'.strip()}`, {datetime.now():%Y-%m-%d}, {seconds:.0f} s"
+    )
+    print(
+        f"{part.title}: {seconds:.0f} s, {'done' if ended.status == 0 else printed.splitlines()[-1]}",
+        flush=True,
+    )
+    return Block(command, printed.strip("\n"))
 
 
 def draw(work: Path, picture: Path) -> None:
-    """Draw what the parts left as JSON."""
+    """Draw what the parts left as JSON, of this run or an earlier one; say if that fails."""
     found = {"--growth": work / GROWTH_JSON, "--engines": work / ENGINES_JSON}
     flags = [word for flag, path in found.items() if path.exists() for word in (flag, str(path))]
-    command = [sys.executable, "-m", "benchmarks.picture", *flags, "-o", str(picture)]
-    subprocess.run(command, cwd=ROOT, check=True)
-
-
-def write_page(page: Path, blocks: Sequence[str]) -> None:
-    """Put the blocks between the page's marks, with the machine, the versions and the day."""
-    text = page.read_text()
-    machine = header(len(os.sched_getaffinity(0))).replace("\n", "; ")
-    about = f"{date.today():%Y-%m-%d}, `make bench`: {machine}\n"
-    written = "\n".join((BEGIN, "", about, *blocks, END))
-    pattern = re.compile(re.escape(BEGIN) + ".*" + re.escape(END), re.DOTALL)
-    if not pattern.search(text):
-        raise SystemExit(f"{page} has no place for results: it wants the lines {BEGIN} and {END}")
-    page.write_text(pattern.sub(lambda _: written, text))
+    if flags:
+        command = [sys.executable, "-m", "benchmarks.picture", *flags, "-o", str(picture)]
+        ended = run_limited(command, LEAST_S, cwd=ROOT)
+        if ended.status != 0:
+            print(
+                f"{picture} is not drawn: {(ended.errors.strip().splitlines() or ['too slow'])[-1]}",
+                flush=True,
+            )
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    names = sorted({part.name for part in QUICK} | {"engines"})
+    names = sorted({part.name for part in QUICK} | {ENGINES})
     parser.add_argument("--minutes", type=float, default=58.0)
-    parser.add_argument("--only", nargs="+", choices=names, metavar="NAME")
+    parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=f"of {', '.join(names)}")
+    parser.add_argument("--rows", nargs="+", choices=list(ROWS), metavar="NAME", default=SMALL_FIRST)
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "edgeseg-engines")
     parser.add_argument("--page", type=Path, default=PAGE)
     parser.add_argument("--picture", type=Path, default=PICTURE)
-    parser.add_argument("--model-api-python")
+    parser.add_argument("--model-api-python", help="an interpreter that has openvino-model-api")
     return parser.parse_args()
 
 

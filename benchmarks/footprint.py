@@ -36,10 +36,15 @@ def main() -> None:
     if not arguments.no_sizes:
         print(f"\n{'installed':24} {'MB':>7}  largest, and edgeseg itself")
         for extra in EXTRAS:
-            sizes = installed_mb(extra)
+            name = f"edgeseg[{extra}]" if extra else "edgeseg"
+            try:
+                sizes = installed_mb(extra)
+            except subprocess.CalledProcessError as error:
+                said = error.stderr.decode(errors="replace").strip().splitlines() or ["pip says nothing"]
+                print(f"{name:24} {'-':>7}  not installed: {said[-1]}", flush=True)
+                continue
             largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:LARGEST]
             told = ", ".join(f"{name} {sizes[name]:.0f}" for name in largest)
-            name = f"edgeseg[{extra}]" if extra else "edgeseg"
             print(
                 f"{name:24} {sum(sizes.values()):7.0f}  {told}; edgeseg itself {sizes['edgeseg']:.1f}",
                 flush=True,

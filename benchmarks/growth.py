@@ -45,10 +45,13 @@ def main() -> None:
         return
     found = {}
     for name in arguments.axes:
-        found[name] = measure(name, arguments.repeats)
-        print("\n".join(table(name, found[name])) + "\n", flush=True)
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(found, indent=2) + "\n")
+        points, failed = measure(name, arguments.repeats)
+        if points:
+            found[name] = points
+            print("\n".join(table(name, points)), flush=True)
+        print("".join(f"{name} {size} failed: {why}\n" for size, why in failed.items()), flush=True)
+        if arguments.json is not None:
+            arguments.json.write_text(json.dumps(found, indent=2) + "\n")
 
 
 def point(name: str, size: int, repeats: int) -> dict[str, float]:
@@ -63,19 +66,22 @@ def point(name: str, size: int, repeats: int) -> dict[str, float]:
     return {**medians, "peak MB": (peak_bytes() - before) / BYTES_PER_MB}
 
 
-def measure(name: str, repeats: int) -> dict[int, dict[str, float]]:
-    """Measure all sizes of an axis: medians by stage, by size."""
+def measure(name: str, repeats: int) -> tuple[dict[int, dict[str, float]], dict[int, str]]:
+    """Measure all sizes of an axis: medians by stage, by size; and why sizes failed."""
     from benchmarks.growing.axes import AXES as MEASURED
 
-    found = {}
+    found, failed = {}, {}
     for size in MEASURED[name].sizes:
         command = [sys.executable, "-m", "benchmarks.growth", "--repeats", str(repeats)]
         command += ["--point", name, str(size)]
         ended = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, **ONE_THREAD}, capture_output=True, text=True, check=True
+            command, cwd=ROOT, env={**os.environ, **ONE_THREAD}, capture_output=True, text=True, check=False
         )
-        found[size] = json.loads(ended.stdout.splitlines()[-1])
-    return found
+        if ended.returncode == 0:
+            found[size] = json.loads(ended.stdout.splitlines()[-1])
+        else:
+            failed[size] = (ended.stderr.strip().splitlines() or [f"it ends with {ended.returncode}"])[-1]
+    return found, failed
 
 
 def table(name: str, found: Mapping[int, Mapping[str, float]]) -> list[str]:

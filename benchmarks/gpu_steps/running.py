@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+from benchmarks.limited import run_limited
 
 LEAST_S = 5.0  # with less time left a step is not begun
 TAIL_LINES = 15  # of what a failed step printed that are kept
@@ -68,24 +66,8 @@ class Run(Protocol):
 
 def run_process(command: Sequence[str], limit_s: float) -> tuple[int | None, str]:
     """Run a command in a group of processes of its own, which is ended at the limit; see `Run`."""
-    with tempfile.TemporaryFile() as printed:
-        process = subprocess.Popen(
-            command,
-            stdout=printed,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            status: int | None = process.wait(limit_s)
-        except subprocess.TimeoutExpired:
-            status = None
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-        printed.seek(0)
-        return status, printed.read().decode(errors="replace")
+    ended = run_limited(command, limit_s, together=True)
+    return ended.status, ended.printed
 
 
 def run_steps(

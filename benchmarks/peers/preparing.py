@@ -6,8 +6,8 @@ python -m benchmarks.peers.preparing ROW --work FOLDER
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
-import subprocess
 import sys
 import warnings
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from benchmarks.full_size_engines import ANY_DIFFERENCE
+from benchmarks.limited import run_limited
 from benchmarks.peers import networks
 from benchmarks.peers.case import Case
 from benchmarks.peers.contenders import TorchEager
@@ -28,7 +29,7 @@ from edgeseg.export.exporter import Settings, export_network
 from edgeseg.scenes.scene import CLASS_NAMES
 
 OPSET = 16  # the newest that the TorchScript exporter takes for torchvision's detectors
-CONVERSION_TIMEOUT_S = 240
+CONVERSION_TIMEOUT_S = 120
 MNN_CONVERTER = "import sys, MNN, _tools; _tools.mnnconvert(['mnnconvert', *sys.argv[1:]])"
 """What `mnnconvert` calls; the program itself also installs a package and reports its use to its makers."""
 
@@ -122,28 +123,21 @@ def convert(folder: Path, row: Row) -> None:
 
 
 def _convert(folder: Path, result: str, command: Sequence[str]) -> None:
-    tool = Path(command[0]).name
-    if shutil.which(command[0]) is None:
-        (folder / f"{result}.failed").write_text(f"{tool} is not installed")
+    beside = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+    program = shutil.which(command[0], path=beside)
+    name = Path(command[0]).name
+    if program is None:
+        (folder / f"{result}.failed").write_text(f"{name} is not installed")
         return
-    try:
-        ended = subprocess.run(
-            command,
-            cwd=folder,
-            timeout=CONVERSION_TIMEOUT_S,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        (folder / f"{result}.failed").write_text(f"{tool} does not end within {CONVERSION_TIMEOUT_S} s")
+    ended = run_limited([program, *command[1:]], CONVERSION_TIMEOUT_S, cwd=folder)
+    if ended.status is None:
+        (folder / f"{result}.failed").write_text(f"{name} does not end within {CONVERSION_TIMEOUT_S} s")
         return
-    (folder / f"{result}.log").write_text(ended.stdout)
-    if ended.returncode != 0 or not (folder / result).exists():
-        said = [line for line in ended.stdout.splitlines() if line.strip()][-1:]
-        why = f"the converter ends with {ended.returncode}: {' '.join(said)}"
+    printed = f"{ended.printed}\n{ended.errors}"
+    (folder / f"{result}.log").write_text(printed)
+    if ended.status != 0 or not (folder / result).exists():
+        said = [line for line in printed.splitlines() if line.strip()][-1:]
+        why = f"the converter ends with {ended.status}: {' '.join(said)}"
         (folder / f"{result}.failed").write_text(why)
 
 

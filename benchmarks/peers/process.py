@@ -61,9 +61,9 @@ class Process:
         self.child.kill()
         self.child.wait()
 
-    def wait_until_open(self) -> None:
+    def wait_until_open(self, timeout_s: float) -> None:
         """Read what it says once it is open."""
-        self.opened = self._answer(OPENING_TIMEOUT_S)
+        self.opened = self._answer(timeout_s)
 
     def _answer(self, timeout_s: float) -> dict[str, Any]:
         assert self.child.stdout is not None
@@ -82,7 +82,13 @@ class Process:
 
 
 def start(
-    name: str, case: Path, threads: int, *, python: str = sys.executable, engine: Path | None = None
+    name: str,
+    case: Path,
+    threads: int,
+    *,
+    python: str = sys.executable,
+    engine: Path | None = None,
+    opening_s: float = OPENING_TIMEOUT_S,
 ) -> Process:
     """Start a contender and wait until it is open, or has said why not."""
     given_up = case / f"{name.replace(' ', '-')}-{threads}.given-up"
@@ -103,8 +109,8 @@ def start(
             bufsize=0,
         )
     process = Process(name, child)
-    process.wait_until_open()
-    if process.refused == _over(OPENING_TIMEOUT_S):
+    process.wait_until_open(opening_s)
+    if process.refused == _over(opening_s):
         given_up.write_text(process.refused)
     return process
 
