@@ -64,6 +64,7 @@ def test_options_that_were_given_go_to_the_device(
     assert said.endswith("/engine 0 --json - --scenario offline --frames 7 --layers")
 
 
+@pytest.mark.usefixtures("children_hear_signals")
 def test_after_ctrl_c_nothing_runs_or_is_left_on_the_device(server: Server, engine: Path) -> None:
     number = server.folder / "process"
     steps = f"if [ $1 = doctor ]; then {doctor(__version__)}\nelse echo $$ > {number}; exec sleep 600; fi"

@@ -79,6 +79,9 @@ HARMLESS_NAMES = (
 )
 """Of Python's own library, names of mere data; the rest of it is code that a file has no business with."""
 
+GETATTR = "builtins.getattr"
+"""Of a class that is not Python's own: a member of an enumeration, as Python 3.11 stored it before 3.11.4."""
+
 
 @dataclass(frozen=True)
 class ForeignObjects:
@@ -95,12 +98,18 @@ class ForeignObjects:
     @property
     def code(self) -> list[str]:
         """List the names that mean code, which files of weights do not use."""
-        return [name for name in self.uses if not _is_harmless(name)]
+        return [name for name in self.uses if not self._is_harmless(name)]
 
     @property
     def replaced(self) -> list[str]:
         """List the names that inert stand-ins take the place of."""
-        return [name for name in self.uses if _is_harmless(name) and not READ_BY_PYTORCH.fullmatch(name)]
+        return [name for name in self.uses if self._is_harmless(name) and not READ_BY_PYTORCH.fullmatch(name)]
+
+    def _is_harmless(self, name: str) -> bool:
+        if name == GETATTR:
+            return "REDUCE" not in self.uses[name]
+        module, _, _ = name.rpartition(".")
+        return not _is_from_python(name) or module in HARMLESS_MODULES or name in HARMLESS_NAMES
 
 
 class StandIn:
@@ -176,10 +185,8 @@ def _stand_in(name: str, uses: frozenset[str]) -> type[StandIn]:
     return type("StandIn", (StandIn,), {"__slots__": (), "replaced": name})
 
 
-def _is_harmless(name: str) -> bool:
-    module, _, _ = name.rpartition(".")
-    from_python = name.partition(".")[0] in sys.stdlib_module_names
-    return not from_python or module in HARMLESS_MODULES or name in HARMLESS_NAMES
+def _is_from_python(name: str) -> bool:
+    return name.partition(".")[0] in sys.stdlib_module_names
 
 
 def pickles_of(path: Path) -> Iterator[IO[bytes]]:
@@ -207,7 +214,8 @@ def _follow(stream: IO[bytes], found: dict[str, set[str]]) -> Iterator[int]:
     Args:
         found: where the names go, and the opcodes that change what each of them makes.
     """
-    stack: list[Any] = []  # names of classes and functions, and of what made an object; None for the rest
+    # names of classes and functions, and of what made an object; pairs of these; None for the rest
+    stack: list[Any] = []
     memo: dict[Any, Any] = {}
     for opcode, argument, _ in pickletools.genops(stream):
         name = opcode.name
@@ -224,6 +232,12 @@ def _follow(stream: IO[bytes], found: dict[str, set[str]]) -> Iterator[int]:
             stack.append(memo[argument])
         elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
             memo[argument] = stack[-1]
+        elif name == "TUPLE2":
+            stack[-2:] = [tuple(stack[-2:])]
+        elif name == "REDUCE" and _is_member(stack[-2:], found):
+            _, (owner, _) = stack[-2:]
+            found[owner].add(name)
+            stack[-2:] = [owner]
         else:
             lowest = _pop(stack, opcode.stack_before)
             if name in _KEEPERS:
@@ -232,6 +246,14 @@ def _follow(stream: IO[bytes], found: dict[str, set[str]]) -> Iterator[int]:
                 stack.append(lowest)
             else:
                 stack += [_MARK if item is pickletools.markobject else None for item in opcode.stack_after]
+
+
+def _is_member(called: list[Any], found: Mapping[str, object]) -> bool:
+    """Tell whether a function and its arguments get an attribute of a class that is not Python's own."""
+    match called:
+        case [str(function), (str(owner), None)]:
+            return function == GETATTR and owner in found and not _is_from_python(owner)
+    return False
 
 
 def _pop(stack: list[Any], taken: list[pickletools.StackObject]) -> Any:

@@ -143,6 +143,7 @@ CALLS = {
     "exec": (builtins.exec, ("open('exploded', 'w')",)),
     "open": (builtins.open, ("exploded", "w")),
     "getattr": (builtins.getattr, (Path, "touch")),
+    "getattr of a call": (builtins.getattr, (Reduced(builtins.getattr, (Path, "touch")), "__call__")),
     "import": (importlib.import_module, ("antigravity",)),
     "partial": (functools.partial, (os.system, COMMAND)),
     "reconstructed": (copyreg._reconstructor, (subprocess.Popen, object, None)),
@@ -229,6 +230,16 @@ def test_pickles_by_hand_run_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     assert "\n" not in str(caught.value)
     assert not Path("exploded").exists()
+
+
+def test_members_of_enumerations_are_read_as_any_python_stores_them(tmp_path: Path) -> None:
+    torch.save({"model": WEIGHTS, "stage": Reduced(builtins.getattr, (Stage, "TRAIN"))}, tmp_path / "w.pt")
+
+    found = find_foreign_objects(tmp_path / "w.pt")
+
+    assert found.code == []
+    assert found.uses[f"{__name__}.Stage"] == {"REDUCE"}
+    assert list(read_checkpoint(tmp_path / "w.pt").weights) == ["a.weight"]
 
 
 @pytest.mark.parametrize("protocol", [3, 4, 5])
