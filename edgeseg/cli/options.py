@@ -93,6 +93,19 @@ class Number(click.FloatRange):
         return number
 
 
+class Threads(click.IntRange):
+    """Threads on this machine's cores; with --on, which is read first, a device says how many it has."""
+
+    def __init__(self) -> None:
+        super().__init__(1, usable_cores())
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        if ctx is not None and ctx.params.get("on") is not None:
+            return COUNT.convert(value, param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class Duration(click.ParamType[float]):
     """A time such as 90s, 20m or 1.5h."""
 
@@ -180,7 +193,7 @@ def _pixels(order: ChannelOrder, channels: int, dtype: InputType) -> str:
 MOST = 2**31 - 1  # of anything counted
 PROBABILITY = Number(0.0, 1.0)
 COUNT = click.IntRange(1, MOST)
-THREADS = click.IntRange(1, usable_cores())
+THREADS = Threads()
 PATH = NamedPath(path_type=Path)
 DEVICES = devices()  # each backend knows some of them
 

@@ -33,6 +33,7 @@ def remote_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--on",
             metavar="USER@DEVICE",
+            is_eager=True,  # other options ask for it
             help="On another machine, by SSH: copy the engine or build a package there, verify, measure, and "
             "bring the report back. Ports and keys are as in ~/.ssh/config.",
         ),
@@ -80,6 +81,10 @@ def profile_there(
             source,
             edgeseg=[_path(python), "-m", "edgeseg"] if python else [_path(edgeseg or "edgeseg")],
             options=_given(context, {*OWN, *done_here}),
+            threads={
+                option: context.params[name] or 1
+                for name, option in (("threads", "--threads"), ("crf_threads", "--crf-threads"))
+            },
             say=say,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from edgeseg.remote.connection import Answer, Connection
 from edgeseg.remote.device import Device, examine
 from edgeseg.runtime.profiling.report import Profile
 
+NO_THREADS: Mapping[str, int] = {}
 ENGINE, MODEL, SOURCE = "engine", "model", "source"  # names within the remote folder
 GIVE_THE_PACKAGE = (
     "give the package instead, which is built there: edgeseg build MODEL --package -o NAME.edgeseg"
@@ -35,6 +36,7 @@ def profile_on(
     *,
     edgeseg: Sequence[str] = ("edgeseg",),
     options: Sequence[str] = (),
+    threads: Mapping[str, int] = NO_THREADS,
     say: Callable[[str], None] = lambda _: None,
 ) -> RemoteProfile:
     """Profile an engine or a package on a device, in a temporary folder of its own there.
@@ -45,6 +47,8 @@ def profile_on(
         source: of frames. A file or folder that is here is copied; all else is opened on the device.
         edgeseg: the words by which edgeseg is run there.
         options: of `edgeseg profile`, for the device.
+        threads: that these ask for, by option; refused before anything is built where the device has fewer
+            cores.
         say: told what is going on.
 
     Raises:
@@ -58,6 +62,7 @@ def profile_on(
         say(f"connecting to {device}")
         there = examine(connection, edgeseg)
         say(f"{device}: {there}")
+        _refuse_more_threads(threads, device, there)
         if manifest is not None:
             _refuse_other_processor(artifact, manifest, device, there)
         with connection.folder() as folder:
@@ -101,6 +106,13 @@ class _Work:
         if answer.status != 0:
             raise RemoteError(f"edgeseg {command} failed on {device}: {answer.says}")
         return answer
+
+
+def _refuse_more_threads(threads: Mapping[str, int], device: str, there: Device) -> None:
+    cores = there.machine.logical_cores
+    for option, count in threads.items():
+        if count > cores:
+            raise UsageError(f"{option} must be 1 to {cores}, the cores of {device}, got {count}")
 
 
 def _refuse_other_processor(engine: Path, manifest: Manifest, device: str, there: Device) -> None:

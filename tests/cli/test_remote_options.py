@@ -64,6 +64,21 @@ def test_options_that_were_given_go_to_the_device(
     assert said.endswith("/engine 0 --json - --scenario offline --frames 7 --layers")
 
 
+def test_threads_are_those_of_the_device(
+    server: Server, engine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The stand-in for edgeseg there has 64 cores, more than this machine."""
+    steps = (
+        f'if [ $1 = doctor ]; then {doctor(__version__, cores=64)}\nelse echo "$@" >&2; [ $1 = verify ]; fi'
+    )
+    profile = ["profile", str(engine), "0", "--remote-edgeseg", server.put("edgeseg-there", steps)]
+    assert status_of([*profile, "--threads", "48", "--on", server.device]) == FAILED
+    assert capsys.readouterr().err.splitlines()[-1].endswith("/engine 0 --json - --threads 48")
+    assert status_of([*profile, "--on", server.device, "--crf", "--crf-threads", "65"]) == USAGE
+    assert "--crf-threads must be 1 to 64, the cores of loopback, got 65" in capsys.readouterr().err
+    assert server.left_behind == []
+
+
 @pytest.mark.usefixtures("children_hear_signals")
 def test_after_ctrl_c_nothing_runs_or_is_left_on_the_device(server: Server, engine: Path) -> None:
     number = server.folder / "process"

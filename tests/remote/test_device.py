@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -17,9 +18,10 @@ from edgeseg.remote.device import examine
 from .conftest import Server
 
 
-def doctor(version: str) -> str:
+def doctor(version: str, *, cores: int = 4) -> str:
     """A stand-in for edgeseg that knows `doctor`."""
-    findings = json.dumps({"edgeseg": version, "machine": to_json_value(this_machine())}, indent=2)
+    machine = replace(this_machine(), logical_cores=cores)
+    findings = json.dumps({"edgeseg": version, "machine": to_json_value(machine)}, indent=2)
     return f"echo welcome to this device\ncat << 'END'\n{findings}\nEND"
 
 
