@@ -21,6 +21,7 @@ from edgeseg.runtime.profiling.scenarios import DISTINCT_FRAMES
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sources import open_source
 from edgeseg.spec import ModelSpec, OutputSpec
+from tests.servers.rtsp import Camera, RtspServer
 
 from ..fakes import SEMANTIC, GreyFrames, bright_pixels
 
@@ -74,6 +75,18 @@ def test_a_source_without_frames_is_an_error() -> None:
 def test_a_live_source_that_ends_too_soon_is_an_error() -> None:
     with pytest.raises(SourceError, match="ended before the measurement"):
         profile(bright_pixels(), GreyFrames(range(3), live=True), frames=10)
+
+
+def test_a_live_camera_is_measured_from_its_driver_on_and_what_it_drops_is_counted() -> None:
+    slow = Segmenter(FakeBackend(SEMANTIC, delay_s=0.15).engine())  # four frames of the camera pass meanwhile
+    with RtspServer(Camera(width=160, height=128, fps=30)) as server, open_source(server.url()) as source:
+        report = profile(slow, source, warmup=1, frames=4, render=True, opened=Opened(12.0))
+    assert (report.live, report.distinct_frames, report.latency_ms.samples) == (True, None, 4)
+    assert report.drops >= 4
+    assert "driver" in report.meaning["latency_ms"]
+    assert report.sink_ms is not None
+    assert report.first_result_ms is not None
+    assert report.stages["capture"].samples >= 4
 
 
 def test_progress_is_told_of_every_frame_that_counts() -> None:
@@ -189,6 +202,18 @@ def test_offline_fills_the_batches_of_an_engine() -> None:
     assert (report.scenario, report.streams, report.batch) == ("offline", 1, batch)
     assert report.latency_ms.samples == 4 * 2 * batch
     assert max(filled) == batch
+
+
+def test_live_cameras_share_the_engine() -> None:
+    mounts = {f"/{number}": Camera(number, width=160, height=128, fps=30) for number in range(2)}
+    with (
+        RtspServer(mounts) as server,
+        open_source(server.url("/0")) as first,
+        open_source(server.url("/1")) as second,
+    ):
+        report = profile_cameras(cameras(SEMANTIC, 2), [first, second], warmup=0, frames=5)
+    assert (report.live, report.streams, report.latency_ms.samples) == (True, 2, 10)
+    assert "driver" in report.meaning["latency_ms"]
 
 
 def test_a_live_camera_that_ends_too_soon_is_an_error() -> None:
