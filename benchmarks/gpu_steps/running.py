@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from benchmarks.limited import run_limited
+from benchmarks.parts.limited import run_limited
 
 LEAST_S = 5.0  # with less time left a step is not begun
 TAIL_LINES = 15  # of what a failed step printed that are kept

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from benchmarks.full_size_engines import ANY_DIFFERENCE
-from benchmarks.limited import run_limited
+from benchmarks.parts.limited import run_limited
 from benchmarks.peers import networks
 from benchmarks.peers.case import Case
 from benchmarks.peers.contenders import TorchEager

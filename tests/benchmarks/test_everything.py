@@ -9,9 +9,9 @@ import pytest
 pytest.importorskip("torch")
 
 from benchmarks import everything
-from benchmarks.limited import Ended
+from benchmarks.parts.limited import Ended
+from benchmarks.parts.standing import BEGIN, END, read_blocks
 from benchmarks.peers.rows import ROWS
-from benchmarks.standing import BEGIN, END, read_blocks
 from tests.docs.blocks import ROOT
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.limited import Ended, run_limited
+from benchmarks.parts.limited import Ended, run_limited
 
 
 def test_what_is_printed_is_told_line_by_line_and_kept() -> None:

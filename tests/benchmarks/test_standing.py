@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.standing import BEGIN, END, Block, read_blocks, write_blocks
+from benchmarks.parts.standing import BEGIN, END, Block, read_blocks, write_blocks
 from tests.docs.blocks import ROOT
 
 RAN = Block("`python -m benchmarks.crf`, 2026-11-26, 12 s", "a  1.0\n\nb  2.0")
