@@ -42,7 +42,7 @@ from edgeseg.tune.halving import Round, interval_of_median
 from edgeseg.tune.images import TuningImages
 from edgeseg.tune.making import segmenting
 from edgeseg.tune.picture import SIZE_WH, picture_of
-from edgeseg.tune.report import Tuning
+from edgeseg.tune.report import Candidate, Tuning
 from edgeseg.tune.timing import Opener, time_in_rounds
 
 DEMO = ("demo_unet", "demo_deeplab", "demo_maskrcnn")
@@ -50,6 +50,7 @@ ON_COCO = "deeplabv3_mobilenet_v3_large"
 FIRST_SCENE = 700_000  # a seed that no training has seen
 SCENES = 24
 KEPT = "tune"
+BESIDE_S = 180.0  # at most, for what was kept beside single choices
 
 
 def main() -> None:
@@ -108,10 +109,16 @@ def _told(row: str, report: Tuning) -> Iterator[str]:
         memory = "" if one.memory_mb is None else f"{one.memory_mb:6.0f} MiB held"
         yield (
             f" {star} {one.name:30} {one.latency_ms:8.1f} ms {one.drop_points:+6.2f} points lost "
-            f"{one.size_mb:6.1f} MiB {memory}  {one.verdict}"
+            f"{one.size_mb:6.1f} MiB {memory}  {one.verdict}{_opened(one)}"
         )
     yield from (f"   not tried: {one.backend} {one.precision}" for one in report.not_tried)
     yield from (f"   {one.backend} {one.precision}: {one.reason}" for one in report.refused)
+
+
+def _opened(one: Candidate) -> str:
+    """Say in which of several ways an engine is opened."""
+    tried = ", ".join(f"{name} {value}" for name, value in one.tried.items())
+    return f" ({tried})" if tried else ""
 
 
 def _beside(row: str, work: Path, images: Path) -> Iterator[str]:
@@ -127,7 +134,8 @@ def _beside(row: str, work: Path, images: Path) -> Iterator[str]:
             openers[f"build --backend {backend}"] = partial(segmenting, folder, built)
     taken = read_manifest(work / KEPT).spec
     frames = TuningImages.of(images, taken).frames(taken)
-    timed = time_in_rounds(openers, openers.keys(), frames, budget=Budget())
+    names = openers.keys()
+    timed = time_in_rounds(openers, names, frames, plain=names, budget=Budget(BESIDE_S))
     yield "   what was kept, beside single choices: times as long as it"
     yield from (f"   {name:32} {_ratio(timed.rounds, name)}" for name in openers if name != KEPT)
 
