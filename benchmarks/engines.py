@@ -6,7 +6,8 @@ detectors torchvision's own export, which resizes and pastes inside. All end wit
 the frame's size. `torch` and `torch.compile` run torchvision's module, or ours where it has none.
 
 Each contender lives in a process of its own. Rounds are interleaved, and a ratio is the median of the rounds'
-ratios: above 1, our fastest engine is the faster one. A contender that takes over SLOW times as long as the
+ratios: above 1, our fastest engine is the faster one; of the fastest peer the table says between what ends
+that median lies with 95 percent. A contender that takes over SLOW times as long as the
 fastest is timed FEW times only. `CPU ms` is what all its threads take for a run, and
 `beside %` the share of a run of ours that is not the network's. `peak MB` and `load s` (that is import and
 opening) are those of its process and of what that started, when it had run once. `same`: labels equal to
@@ -32,8 +33,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
-from importlib.metadata import distributions
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,31 +42,13 @@ from benchmarks.peers.building import engine_of
 from benchmarks.peers.contenders import PEERS
 from benchmarks.peers.process import OPENING_TIMEOUT_S, ROOT, Process, absent, start
 from benchmarks.peers.rows import ROWS
+from benchmarks.peers.telling import OURS, aligned, block, header, processor, summarised
 from benchmarks.peers.usage import busy_s
 
-OURS = {  # backend, and whether passes may change the graph
-    "edgeseg auto": ("auto", True),
-    "edgeseg onnxruntime": ("onnxruntime", True),
-    "edgeseg onnxruntime no-passes": ("onnxruntime", False),
-}
-PLAIN = ("onnxruntime", "openvino")
 SLOW = 3.0  # times the fastest: no further rounds can change who is faster
 FEW = 3
-TITLES = ("", "ms", "ratio", "rounds", "CPU ms", "beside %", "same", "peak MB", "load s", "")
 SETTLE_S = 0.1  # before each run, so that threads of the one before have stopped waiting actively
 SHORT_MS = 50.0  # quicker runs are repeated within a round
-LIBRARIES = ("torch", "torchvision", "onnxruntime", "openvino", "mnn", "ncnn", "numpy")
-INSTRUCTIONS = (
-    "avx2",
-    "fma",
-    "avx512f",
-    "avx512_vnni",
-    "avx512_bf16",
-    "avx_vnni",
-    "amx_tile",
-    "asimd",
-    "sve",
-)
 
 
 def main() -> None:
@@ -91,7 +73,7 @@ def main() -> None:
             "over best of ORT, OpenVINO",
             "over the fastest peer",
         )
-        print("\n" + "\n".join(_aligned([titles, *summary])), flush=True)
+        print("\n" + "\n".join(aligned([titles, *summary])), flush=True)
 
 
 def prepare(row: str, work: Path) -> None:
@@ -165,87 +147,6 @@ def time_in_turn(processes: Sequence[Process], rounds: int, deadline_s: float = 
     return idle / total if total else 0.0
 
 
-def block(value: dict[str, Any]) -> list[str]:
-    """Give a network's lines: one a contender, and whether a peer is faster."""
-    contenders = value["contenders"]
-    best = fastest(contenders, OURS)
-    rows: list[Sequence[str]] = [TITLES]
-    for name, told in contenders.items():
-        if told["refused"] is not None:
-            rows.append((name, "-", "-", *[""] * (len(TITLES) - 4), told["refused"]))
-            continue
-        ratio = f"{over(contenders[best], told):.2f}" if best else "-"
-        figures = (
-            str(len(told["times_ms"])),
-            f"{statistics.median(told['processor_ms']):.1f}",
-            beside(told),
-            told["same"],
-            f"{told['peak_mb']:.0f}",
-            f"{told['load_ms'] / 1000:.2f}",
-        )
-        rows.append((name, f"{told['ms']:.1f}", ratio, *figures, told["note"]))
-    lines = [f"{value['row']}, {value['threads']} threads", *_aligned(rows)]
-    lines.append(f"contenders that were not running took {100 * value['idle_share']:.1f} % of a core")
-    peer = fastest(contenders, PEERS)
-    if best and peer:
-        ratio_of = over(contenders[best], contenders[peer])
-        faster = "no peer is faster than" if ratio_of >= 1 else f"FASTER THAN OURS: {peer}, against"
-        lines.append(f"{faster} {best}; the fastest peer, {peer}, takes {ratio_of:.2f} times as long")
-    return lines
-
-
-def beside(told: dict[str, Any]) -> str:
-    """Say which share of a run is not the network's; nothing of contenders that do not take it."""
-    shares = [1 - own / whole for own, whole in zip(told["infer_ms"], told["times_ms"], strict=True) if own]
-    return f"{100 * statistics.median(shares):.1f}" if shares else ""
-
-
-def summarised(value: dict[str, Any]) -> tuple[str, ...]:
-    """Give a network's line of the last table."""
-    contenders = value["contenders"]
-    best, peer = fastest(contenders, OURS), fastest(contenders, PEERS)
-    if best is None:
-        return (value["row"], "-", "-", "-", "-")
-    ours = contenders[best]
-    plain = fastest(contenders, PLAIN)
-    cells = [
-        "-" if name is None else f"{over(ours, contenders[name]):.2f}"
-        for name in (fastest(contenders, ["onnxruntime"]), plain, peer)
-    ]
-    backend = ours["note"].split()[0]
-    return (value["row"], f"{ours['ms']:.1f} ({backend})", cells[0], cells[1], f"{cells[2]} ({peer})")
-
-
-def fastest(contenders: dict[str, Any], names: Iterable[str]) -> str | None:
-    """Name the fastest of some contenders, None if none ran."""
-    ran = [name for name in names if contenders.get(name, {}).get("times_ms")]
-    return min(ran, key=lambda name: float(contenders[name]["ms"]), default=None)
-
-
-def over(ours: dict[str, Any], theirs: dict[str, Any]) -> float:
-    """Give the median of the rounds' ratios, theirs over ours."""
-    pairs = zip(ours["times_ms"], theirs["times_ms"], strict=False)  # fewer rounds where it is slow
-    return statistics.median(their / our for our, their in pairs)
-
-
-def header(threads: int) -> str:
-    """Say which processor, instruction sets and versions these are."""
-    installed = {one.metadata["Name"].lower(): one.version for one in distributions()}
-    versions = [f"{name} {installed.get(name, 'absent')}" for name in LIBRARIES]
-    return f"{processor()}; {threads} threads\n{', '.join(versions)}"
-
-
-def processor() -> str:
-    """Name the processor, its cores and the instruction sets that matter here."""
-    ended = subprocess.run(["lscpu"], capture_output=True, text=True, check=True)
-    lines = (line.partition(":") for line in ended.stdout.splitlines())
-    told = {key.strip(): value.strip() for key, _, value in lines}
-    flags = set(told.get("Flags", "").split())
-    name, family, model = (told.get(key, "?") for key in ("Model name", "CPU family", "Model"))
-    sets = " ".join(one for one in INSTRUCTIONS if one in flags)
-    return f"{name} (family {family}, model {model}), {os.cpu_count()} cores: {sets}"
-
-
 def _started(name: str, case: Path, arguments: argparse.Namespace) -> Process:
     threads, other_python = arguments.threads, arguments.model_api_python
     python, engine = sys.executable, None
@@ -283,18 +184,6 @@ def _busy_s(processes: Sequence[Process]) -> float:
 
 def _repeats(medians: dict[str, float] | None) -> int:
     return 1 if medians is None else max(1, min(10, round(SHORT_MS / medians["ms"])))
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    last = len(widths) - 1
-    return [
-        "  ".join(
-            cell if i == last else cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def _arguments() -> argparse.Namespace:

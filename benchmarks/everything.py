@@ -22,11 +22,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from benchmarks.engines import header
 from benchmarks.parts.limited import run_limited
 from benchmarks.parts.standing import Block, read_blocks, write_blocks
 from benchmarks.peers.process import ROOT
 from benchmarks.peers.rows import ROWS
+from benchmarks.peers.telling import header
 
 PAGE = ROOT / "benchmarks" / "README.md"
 PICTURE = ROOT / "docs" / "measured.html"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from benchmarks.engines import OURS, fastest, over
 from benchmarks.growth import SIDES, exponent
+from benchmarks.peers.telling import OURS, fastest, over
 from edgeseg.charts.axis import Axis, Tick, axis_of
 from edgeseg.charts.chart import Line, Point, Points, Rule, chart, legend
 from edgeseg.charts.elements import element
