@@ -1,7 +1,8 @@
 """Pack a portable model, and what is known of building it, into one file that a device builds from.
 
 The file is a zip archive: `package.json`, the model, and what helps to build it, such as calibrated ranges or
-kernels that were timed on the same kind of device.
+kernels that were timed on the same kind of device. Besides it holds what a program without edgeseg needs: the
+schema of the spec, and frames with what is to be found in them.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from edgeseg.engines.building.golden_files import golden_files
 from edgeseg.engines.packed import PackedRequest
 from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, SpecError, UsageError, shown
 from edgeseg.files import staged_file
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.choice import Int8Choice
+from edgeseg.json_schema import json_schema
 from edgeseg.limits import refuse_above
 from edgeseg.proof.verify import verify_model
 from edgeseg.reading import open_regular, parse_json, read_bytes, read_text, reading, refuse_zip_bomb
@@ -34,6 +37,7 @@ SUFFIXES = (".edgeseg", ".zip")
 MANIFEST_NAME = "package.json"
 MODEL_NAME = "model.onnx"
 RANGES_NAME = "int8.json"  # ranges, and layers left in float
+SCHEMA_NAME = "spec.schema.json"  # of the spec: a JSON Schema
 ZIP_MAGIC = b"PK\x03\x04"
 MAKE_AGAIN = "make it with edgeseg build --package"
 _CHUNK_BYTES = 1 << 20
@@ -81,6 +85,8 @@ def pack(
         verify_model(model).raise_if_failed(model.name)
         contents = {name: read_bytes(path) for name, path in (attachments or {}).items()}
         contents[MODEL_NAME] = model.to_bytes()
+        contents[SCHEMA_NAME] = _text_of(json_schema(ModelSpec)).encode()
+        contents |= golden_files(model)
         hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())}
         package = Package(request, model.spec, hashes)
         _write(staged, to_json_value(package), contents)
@@ -194,10 +200,13 @@ def _read_manifest(parsed: Any) -> Package:
 
 def _write(target: Path, manifest: Any, contents: Mapping[str, bytes]) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
-        archive.writestr(_entry(MANIFEST_NAME), text)
+        archive.writestr(_entry(MANIFEST_NAME), _text_of(manifest))
         for entry, data in sorted(contents.items()):
             archive.writestr(_entry(entry), data)
+
+
+def _text_of(values: Any) -> str:
+    return json.dumps(values, indent=2, sort_keys=True) + "\n"
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

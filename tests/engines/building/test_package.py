@@ -10,7 +10,14 @@ from pathlib import Path
 import onnx
 import pytest
 
-from edgeseg.engines.building.package import MANIFEST_NAME, MODEL_NAME, is_package, pack, unpack
+from edgeseg.engines.building.package import (
+    MANIFEST_NAME,
+    MODEL_NAME,
+    SCHEMA_NAME,
+    is_package,
+    pack,
+    unpack,
+)
 from edgeseg.engines.packed import PackedRequest
 from edgeseg.errors import EngineError, ParityError, UsageError
 from edgeseg.graph.portable import PortableModel
@@ -48,6 +55,17 @@ def test_what_goes_in_comes_out(model: Path, tmp_path: Path) -> None:
 def test_equal_contents_give_equal_bytes(model: Path, packed: Path, tmp_path: Path) -> None:
     pack(model, tmp_path / "again.zip", PackedRequest("openvino"))
     assert (tmp_path / "again.zip").read_bytes() == packed.read_bytes()
+
+
+def test_a_package_says_what_its_spec_may_be(packed: Path) -> None:
+    jsonschema = pytest.importorskip("jsonschema", reason="needs jsonschema")
+    with zipfile.ZipFile(packed) as archive:
+        spec = json.loads(archive.read(MANIFEST_NAME))["spec"]
+        validator = jsonschema.Draft202012Validator(json.loads(archive.read(SCHEMA_NAME)))
+    validator.validate(spec)
+    assert not validator.is_valid({**spec, "task": "panoptic"})
+    assert not validator.is_valid({**spec, "input": {**spec["input"], "resize": "crop"}})
+    assert not validator.is_valid({name: value for name, value in spec.items() if name != "graph"})
 
 
 def test_packages_are_known_by_their_first_bytes(model: Path, packed: Path, tmp_path: Path) -> None:

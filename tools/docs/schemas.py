@@ -1,0 +1,31 @@
+"""Turn the records that stand in packages and engines into `docs/schemas/`: python tools/docs/schemas.py
+
+A test compares the files with what this makes, so that they stay true.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from edgeseg.engines.building.package import Package
+from edgeseg.json_schema import json_schema
+from edgeseg.manifest import Manifest
+from edgeseg.spec import ModelSpec
+
+FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
+RECORDS = {"spec": ModelSpec, "manifest": Manifest, "package": Package}
+
+
+def schemas() -> dict[str, str]:
+    """Give the text of each schema by the name of its file."""
+    return {
+        f"{name}.schema.json": json.dumps(json_schema(record), indent=2, ensure_ascii=False) + "\n"
+        for name, record in RECORDS.items()
+    }
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in schemas().items():
+        (FOLDER / name).write_text(text)
