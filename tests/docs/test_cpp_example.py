@@ -28,7 +28,7 @@ from tests.export import small_networks
 from tests.exported_models import ExportedModels
 
 HEADERS = {  # each by what brings it
-    "onnxruntime_cxx_api.h": "libonnxruntime-dev, or what .ci/onnxruntime-headers unpacks, by CMAKE_PREFIX_PATH",
+    "onnxruntime_cxx_api.h": "libonnxruntime-dev, or .ci/onnxruntime-headers and CMAKE_PREFIX_PATH",
     "opencv2/imgcodecs.hpp": "libopencv-dev",
     "nlohmann/json.hpp": "nlohmann-json3-dev",
 }
