@@ -108,7 +108,9 @@ def test_a_package_that_unpacks_to_far_more_than_it_is_is_refused(
 ) -> None:
     bomb = tmp_path / "bomb.edgeseg"
     with zipfile.ZipFile(packed) as source, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(MANIFEST_NAME, source.read(MANIFEST_NAME))
+        manifest = json.loads(source.read(MANIFEST_NAME))
+        alone = {MODEL_NAME: manifest["files"][MODEL_NAME]}
+        archive.writestr(MANIFEST_NAME, json.dumps({**manifest, "files": alone}))
         archive.writestr(MODEL_NAME, bytes(4 << 20))
     with pytest.raises(EngineError, match="is not what was packed"):
         unpack(bomb, tmp_path)
