@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "arrays.hpp"
 #include "tiles.hpp"
 
 namespace edgeseg {
@@ -21,7 +22,7 @@ struct Beliefs {
 
   int channels = 0, padded = 0;
   bool has_last = false;
-  std::vector<int16_t> values;
+  Array<int16_t> values;
 
   int16_t* of(size_t tile) { return values.data() + tile * padded * kPixels; }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "arrays.hpp"
 #include "channels.hpp"
 #include "tiles.hpp"
 #include "workers.hpp"
@@ -136,7 +137,7 @@ class Gaussian {
   int factor_ = 1, shift_ = 0;  // 2^shift_
   float gain_ = 1.0f;         // by which weights that sum to 1 over the cells fall short of the Gaussian with peak 1
   std::vector<float> taps_;   // one side, the middle first
-  std::vector<float> lines_;  // one row of cells a thread
+  Array<float> lines_;       // one row of cells a thread
 };
 
 }  // namespace edgeseg

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <vector>
 
+#include "arrays.hpp"
 #include "channels.hpp"
 #include "simplex.hpp"
 #include "tiles.hpp"
@@ -37,7 +38,7 @@ class Lattice {
 
   // Add up each thread's sums (vertices, C), and blur them along all axes. More than kMostStreamed channels take chains.
   template <int C>
-  void blur(const std::vector<std::vector<float>>& sums, std::vector<float>& values, Workers& workers);
+  void blur(const std::vector<Array<float>>& sums, Array<float>& values, Workers& workers);
 
   static constexpr int kMostStreamed = 4;  // channels
 
@@ -50,18 +51,18 @@ class Lattice {
   void link(int axis);
   void chain(int axis);
   template <int C>
-  static void blur_all(const std::vector<uint32_t>& before, const std::vector<uint32_t>& after, const float* from,
+  static void blur_all(const Array<uint32_t>& before, const Array<uint32_t>& after, const float* from,
                        float* to, Workers& workers);
   template <int C>
-  static void blur_chains(const std::vector<uint32_t>& chains, float* values, Workers& workers);
+  static void blur_chains(const Array<uint32_t>& chains, float* values, Workers& workers);
 
   Simplices simplices_;
-  std::vector<Places> places_;
+  Array<Places> places_;
   std::vector<Vertices> known_;                 // of each thread; the first has all in the end
   // (vertices,) the neighbours along each axis, or 0
-  std::vector<uint32_t> before_[kCorners], after_[kCorners];
-  std::vector<uint32_t> chains_[kCorners];  // neighbours in order, 0 between chains
-  std::vector<float> spare_;
+  Array<uint32_t> before_[kCorners], after_[kCorners];
+  Array<uint32_t> chains_[kCorners];  // neighbours in order, 0 between chains
+  Array<float> spare_;
 };
 
 inline void Lattice::build(const uint8_t* image, const Tiling& tiling, float position_width, float colour_width,
@@ -149,7 +150,7 @@ inline void Lattice::chain(int axis) {
 }
 
 template <int C>
-void Lattice::blur(const std::vector<std::vector<float>>& sums, std::vector<float>& values, Workers& workers) {
+void Lattice::blur(const std::vector<Array<float>>& sums, Array<float>& values, Workers& workers) {
   values.resize(vertices() * C);
   spare_.resize(C > kMostStreamed ? 0 : vertices() * C);
   workers.split(vertices() * C, [&](size_t begin, size_t end) {
@@ -170,7 +171,7 @@ void Lattice::blur(const std::vector<std::vector<float>>& sums, std::vector<floa
 
 // Blur all vertices along an axis, from one array to another.
 template <int C>
-void Lattice::blur_all(const std::vector<uint32_t>& before, const std::vector<uint32_t>& after, const float* from,
+void Lattice::blur_all(const Array<uint32_t>& before, const Array<uint32_t>& after, const float* from,
                        float* to, Workers& workers) {
   workers.split(before.size(), [&, before = before.data(), after = after.data()](size_t begin, size_t end) {
     for (size_t v = begin; v < end; ++v) {
@@ -186,7 +187,7 @@ void Lattice::blur_all(const std::vector<uint32_t>& before, const std::vector<ui
 
 // Blur in place, along chains: where values are many, memory is what takes the time.
 template <int C>
-void Lattice::blur_chains(const std::vector<uint32_t>& chains, float* values, Workers& workers) {
+void Lattice::blur_chains(const Array<uint32_t>& chains, float* values, Workers& workers) {
   workers.split(chains.size() - 1, [&](size_t begin, size_t end) {
     while (chains[begin]) ++begin;  // both ends lie between chains, where the part before ends and this one does
     while (chains[end]) ++end;

@@ -18,6 +18,7 @@
 #include <cstring>
 #include <vector>
 
+#include "arrays.hpp"
 #include "beliefs.hpp"
 #include "messages.hpp"
 #include "parameters.hpp"
@@ -72,7 +73,7 @@ class MeanField {
   Beliefs beliefs_;          // what the sums hold of each pixel
   std::vector<uint8_t> unsettled_;  // (tiles,)
   // The logits of tiles that are visited again, of each thread, as its visits read them; and where a tile's begin.
-  std::vector<std::vector<float>> kept_;
+  std::vector<Array<float>> kept_;
   std::vector<size_t> where_;  // (tiles,)
 };
 

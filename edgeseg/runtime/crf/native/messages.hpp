@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "arrays.hpp"
 #include "channels.hpp"
 #include "gaussian.hpp"
 #include "lattice.hpp"
@@ -93,9 +94,9 @@ class Messages {
   Lattice lattice_;
   Gaussian gaussian_;
   bool has_appearance_ = false, has_smoothness_ = false;
-  std::vector<float> norms_;                                 // (tiles, 16) of the appearance kernel
-  std::vector<std::vector<float>> vertex_sums_, cell_sums_;  // of each thread
-  std::vector<float> ones_, vertices_, cells_;               // filtered; the first for the norms
+  Array<float> norms_;                                 // (tiles, 16) of the appearance kernel
+  std::vector<Array<float>> vertex_sums_, cell_sums_;  // of each thread
+  Array<float> ones_, vertices_, cells_;               // filtered; the first for the norms
 };
 
 inline void Messages::prepare(const Parameters& parameters, const uint8_t* image, const Tiling& tiling, int channels) {

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <vector>
 
+#include "arrays.hpp"
 #include "channels.hpp"
 #include "tiles.hpp"
 
@@ -126,7 +127,7 @@ class Upsampling {
   const Tiling& tiling_;
   const std::vector<int>& labels_;
   const int stride_;
-  std::vector<float> lines_;  // (4, grid width, stride)
+  Array<float> lines_;  // (4, grid width, stride)
   std::vector<Point> columns_;
   int row_ = 0;
 };

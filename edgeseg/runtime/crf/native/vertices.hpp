@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "arrays.hpp"
+
 namespace edgeseg {
 
 // A set of 32-bit keys that knows how many of its keys come before each. Bits are kept in pages of 256 keys, which
@@ -132,8 +134,8 @@ class Vertices {
     return directory_[number] = static_cast<uint32_t>(pages_.size()) - 1;
   }
 
-  std::vector<uint32_t> directory_;  // of pages_, by number; 0 where there is none
-  std::vector<Page> pages_, sorted_;
+  Array<uint32_t> directory_;  // of pages_, by number; 0 where there is none
+  Array<Page> pages_, sorted_;
   std::vector<uint32_t> order_;
   uint32_t count_ = 0;
 };
