@@ -219,6 +219,21 @@ def test_numpy_gives_the_same_as_what_is_compiled(monkeypatch, name, count, norm
     assert np.abs(found[0].marginals - found[1].marginals).mean() < 0.003
 
 
+@pytest.mark.parametrize("name", COMPILED)
+@pytest.mark.parametrize("count", [2, 9])
+def test_numpy_gives_the_same_where_narrow_widths_take_more_vertices_than_32_bits_name(
+    monkeypatch, name, count
+):
+    image, logits = scene(count, (60, 70))
+    narrow = CRFSpec(30, 1, 2, 4, 2, 2, 5)
+    monkeypatch.setenv(kernel.VARIABLE, "numpy")
+    expected = DenseCRF(narrow)(logits, image).labels
+    monkeypatch.setenv(kernel.VARIABLE, name)
+    for threads in (1, 2):
+        found = DenseCRF(narrow, threads=threads, settle=False)(logits, image).labels
+        assert (found == expected).mean() > 0.995
+
+
 def test_the_missing_kernel_is_told_once(monkeypatch, caplog):
     monkeypatch.setattr(dense_crf._log, "disabled", False)  # import-linter switches loggers off
     monkeypatch.setattr(kernel, "runnable", lambda: ("numpy",))

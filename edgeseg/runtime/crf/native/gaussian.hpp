@@ -50,15 +50,7 @@ class Gaussian {
   size_t cells() const { return static_cast<size_t>(rows.cells) * columns.cells; }
   size_t cell(int y, int x) const { return static_cast<size_t>(y >> shift_) * columns.cells + (x >> shift_); }
   int factor() const { return factor_; }
-  // What a pixel's value is multiplied with before the filter, and after it.
-  template <typename Norm>
-  float in(const Norm& norm, int y, int x) const {
-    return norm.before ? rows.norm[y] * columns.norm[x] : 1.0f;
-  }
-  template <typename Norm>
-  float out(const Norm& norm, int y, int x) const {
-    return norm.after ? rows.norm[y] * columns.norm[x] : norm.before ? 1.0f : gain_;
-  }
+  float gain() const { return gain_; }
 
   // Blur (cells, C) values.
   template <int C>

@@ -29,9 +29,10 @@ struct Places {
 
 class Lattice {
  public:
-  // Place the pixels of an image (height, width, 3) that take part; widths in pixels and in grey levels.
+  // Place the pixels of an image (height, width, 3) that take part; widths in pixels and in grey levels. Writes each
+  // thread's `sums` (vertices,) of what pixels count there.
   void build(const uint8_t* image, const Tiling& tiling, float position_width, float colour_width, bool chains,
-             Workers& workers);
+             std::vector<Array<float>>& sums, Workers& workers);
 
   size_t vertices() const { return known_[0].count() + 1; }  // with vertex 0
   const Places& places(size_t tile) const { return places_[tile]; }
@@ -44,29 +45,36 @@ class Lattice {
 
  private:
   static constexpr size_t kWorthSharing = 1 << 16;  // values
+  static constexpr uint32_t kLeastBlock = 512;      // vertices
   // Widths below tell apart what differs at all.
   static constexpr float kNarrowest = 0.25f, kMostWidths = 1 << 16;
 
   void place(const uint8_t* image, const Tiling& tiling, int row, int column, Places& places) const;
   void link(int axis);
   void chain(int axis);
+  size_t block(size_t vertex) const {  // the first that begins at or behind it
+    return static_cast<size_t>(std::lower_bound(blocks_.begin(), blocks_.end(), vertex) - blocks_.begin());
+  }
+  template <int C, typename Read>
+  void blur_all(int axis, const Read& read, float* to, size_t begin, size_t end) const;
   template <int C>
-  static void blur_all(const Array<uint32_t>& before, const Array<uint32_t>& after, const float* from,
-                       float* to, Workers& workers);
-  template <int C>
-  static void blur_chains(const Array<uint32_t>& chains, float* values, Workers& workers);
+  static void blur_chains(const uint32_t* chains, size_t begin, size_t end, float* values);
 
   Simplices simplices_;
   Array<Places> places_;
   std::vector<Vertices> known_;                 // of each thread; the first has all in the end
   // (vertices,) the neighbours along each axis, or 0
   Array<uint32_t> before_[kCorners], after_[kCorners];
-  Array<uint32_t> chains_[kCorners];  // neighbours in order, 0 between chains
+  // Along the axes from kFirstInBlocks on, vertices are blurred in blocks that fit a cache: where each begins, and the
+  // end.
+  std::vector<uint32_t> blocks_;
+  Array<uint32_t> chains_[kCorners];            // of all axes but the first: neighbours in order, 0 between chains
+  std::vector<size_t> first_chains_[kCorners];  // of each block, and the end
   Array<float> spare_;
 };
 
 inline void Lattice::build(const uint8_t* image, const Tiling& tiling, float position_width, float colour_width,
-                           bool chains, Workers& workers) {
+                           bool chains, std::vector<Array<float>>& sums, Workers& workers) {
   const float height = static_cast<float>(tiling.rows * kSide), width = static_cast<float>(tiling.columns * kSide);
   const float position = std::max({position_width, kNarrowest, std::max(height, width) / kMostWidths});
   const float colour = std::max(colour_width, kNarrowest);
@@ -88,41 +96,54 @@ inline void Lattice::build(const uint8_t* image, const Tiling& tiling, float pos
   });
   for (size_t part = 1; part < known_.size(); ++part) known_[0].add(known_[part]);
   known_[0].number_all();
+  const bool wraps = simplices_.range() > uint64_t{1} << 32;
+  blocks_ = known_[0].blocks(wraps ? simplices_.range() : simplices_.block(), kLeastBlock);
   workers.run([&](int part) {
     for (int axis = part; axis < kCorners; axis += workers.count()) {
       link(axis);
-      if (chains) chain(axis);
+      if (chains && axis) chain(axis);
     }
   });
-  workers.split(tiling.tiles(), [&](size_t begin, size_t end) {
-    for (size_t tile = begin; tile < end; ++tile) {
+  workers.run([&](int part) {
+    sums[part].assign(vertices(), 0.0f);
+    float* sum = sums[part].data();
+    const size_t end = tiling.tiles() * (part + 1) / workers.count();
+    for (size_t tile = tiling.tiles() * part / workers.count(); tile < end; ++tile) {
       if (!tiling.takes_part(tile)) continue;
-      for (auto& vertices : places_[tile].vertex)
-        for (uint32_t& vertex : vertices) vertex = known_[0].number(vertex);
+      Places& places = places_[tile];
+      for (int k = 0; k < kKept; ++k)
+        for (int i = 0; i < kPixels; ++i) {
+          const uint32_t vertex = known_[0].number(places.vertex[k][i]);
+          places.vertex[k][i] = vertex;
+          sum[vertex] += places.weight[k][i];
+        }
     }
   });
 }
 
 inline void Lattice::place(const uint8_t* image, const Tiling& tiling, int row, int column, Places& places) const {
-  for (int first = 0; first < kPixels; first += kLanes) {
-    alignas(32) float point[kDimensions][kLanes];
-    for (int lane = 0; lane < kLanes; ++lane) {
-      const int y = row * kSide + (first + lane) / kSide, x = column * kSide + (first + lane) % kSide;
-      const uint8_t* pixel = image + tiling.at(y, x) * 3;
-      point[0][lane] = static_cast<float>(x);
-      point[1][lane] = static_cast<float>(y);
-      for (int c = 0; c < 3; ++c) point[2 + c][lane] = pixel[c];
+  const int top = row * kSide, left = column * kSide;
+  alignas(64) float point[kDimensions][kPixels];
+  for (int dy = 0; dy < kSide; ++dy)
+    for (int dx = 0; dx < kSide; ++dx) {
+      const uint8_t* pixel = image + tiling.at(top + dy, left + dx) * 3;
+      const int i = dy * kSide + dx;
+      point[0][i] = static_cast<float>(left + dx);
+      point[1][i] = static_cast<float>(top + dy);
+      for (int c = 0; c < 3; ++c) point[2 + c][i] = pixel[c];
     }
+  for (int first = 0; first < kPixels; first += kLanes) {
     Floats points[kDimensions];
-    std::memcpy(points, point, sizeof points);
+    for (int d = 0; d < kDimensions; ++d) std::memcpy(&points[d], &point[d][first], sizeof points[d]);
     const Corners corners = simplices_.find(points);
     for (int k = 0; k < kKept; ++k) {
       std::memcpy(&places.vertex[k][first], &corners.key[k], sizeof corners.key[k]);
       std::memcpy(&places.weight[k][first], &corners.weight[k], sizeof corners.weight[k]);
     }
   }
+  if (tiling.inside(top + kSide - 1, left + kSide - 1)) return;
   for (int i = 0; i < kPixels; ++i)
-    if (!tiling.inside(row * kSide + i / kSide, column * kSide + i % kSide))
+    if (!tiling.inside(top + i / kSide, left + i % kSide))
       for (auto& weight : places.weight) weight[i] = 0.0f;
 }
 
@@ -141,67 +162,96 @@ inline void Lattice::link(int axis) {
 inline void Lattice::chain(int axis) {
   const auto &before = before_[axis], &after = after_[axis];
   auto& chains = chains_[axis];
+  auto& first = first_chains_[axis];
   chains.assign(1, 0);
-  for (uint32_t vertex = 1; vertex < after.size(); ++vertex) {
-    if (!after[vertex] || before[vertex]) continue;
-    for (uint32_t each = vertex; each; each = after[each]) chains.push_back(each);
-    chains.push_back(0);
+  first.clear();
+  for (size_t block = 0; block + 1 < blocks_.size(); ++block) {
+    first.push_back(chains.size() - 1);
+    for (uint32_t vertex = blocks_[block]; vertex < blocks_[block + 1]; ++vertex) {
+      if (!after[vertex] || before[vertex]) continue;
+      for (uint32_t each = vertex; each; each = after[each]) chains.push_back(each);
+      chains.push_back(0);
+    }
   }
+  first.push_back(chains.size() - 1);
 }
 
 template <int C>
 void Lattice::blur(const std::vector<Array<float>>& sums, Array<float>& values, Workers& workers) {
+  const auto said = [&sums](size_t vertex) {
+    Channels<C> sum;
+    sum.read(sums[0].data() + vertex * C);
+    for (size_t part = 1; part < sums.size(); ++part) sum.add(1.0f, sums[part].data() + vertex * C);
+    return sum;
+  };
+  const auto in = [](const Array<float>& array) {
+    return [from = array.data()](size_t vertex) {
+      Channels<C> value;
+      value.read(from + vertex * C);
+      return value;
+    };
+  };
   values.resize(vertices() * C);
   spare_.resize(C > kMostStreamed ? 0 : vertices() * C);
-  workers.split(vertices() * C, [&](size_t begin, size_t end) {
-    std::memcpy(values.data() + begin, sums[0].data() + begin, sizeof(float) * (end - begin));
-    for (size_t part = 1; part < sums.size(); ++part)
-      for (size_t i = begin; i < end; ++i) values[i] += sums[part][i];
-  }, kWorthSharing);
-  std::memset(values.data(), 0, sizeof(float) * C);
-  for (int axis = 0; axis < kCorners; ++axis) {
-    if (C > kMostStreamed) {
-      blur_chains<C>(chains_[axis], values.data(), workers);
+  const size_t least = kWorthSharing / C;
+  workers.split(vertices(), [&](size_t begin, size_t end) {
+    blur_all<C>(0, said, C > kMostStreamed ? values.data() : spare_.data(), begin, end);
+  }, least);
+  for (int axis = 1; axis < Simplices::kFirstInBlocks; ++axis) {
+    if constexpr (C > kMostStreamed) {
+      const uint32_t* chains = chains_[axis].data();
+      workers.split(chains_[axis].size() - 1, [&](size_t begin, size_t end) {
+        while (chains[begin]) ++begin;  // both ends lie between chains, where the part before ends and this one does
+        while (chains[end]) ++end;
+        blur_chains<C>(chains, begin, end, values.data());
+      }, least);
     } else {
-      blur_all<C>(before_[axis], after_[axis], values.data(), spare_.data(), workers);
+      workers.split(vertices(), [&](size_t begin, size_t end) {
+        blur_all<C>(axis, in(spare_), values.data(), begin, end);
+      }, least);
       values.swap(spare_);
     }
   }
+  workers.split(vertices(), [&](size_t begin, size_t end) {
+    for (size_t each = block(begin); each < block(end); ++each) {
+      if constexpr (C > kMostStreamed) {
+        for (int axis = Simplices::kFirstInBlocks; axis < kCorners; ++axis)
+          blur_chains<C>(chains_[axis].data(), first_chains_[axis][each], first_chains_[axis][each + 1], values.data());
+      } else {
+        const size_t first = blocks_[each], last = blocks_[each + 1];
+        blur_all<C>(3, in(spare_), values.data(), first, last);
+        blur_all<C>(4, in(values), spare_.data(), first, last);
+        blur_all<C>(5, in(spare_), values.data(), first, last);
+      }
+    }
+  }, least);
 }
 
-// Blur all vertices along an axis, from one array to another.
-template <int C>
-void Lattice::blur_all(const Array<uint32_t>& before, const Array<uint32_t>& after, const float* from,
-                       float* to, Workers& workers) {
-  workers.split(before.size(), [&, before = before.data(), after = after.data()](size_t begin, size_t end) {
-    for (size_t v = begin; v < end; ++v) {
-      Channels<C> self, next;
-      self.read(from + v * C);
-      next.read(from + size_t{before[v]} * C);
-      next.add(1.0f, from + size_t{after[v]} * C);
-      self.add(0.5f, next);
-      self.write(to + v * C);
-    }
-  }, kWorthSharing / C);
+// Blur vertices along an axis, from what `read` gives for each.
+template <int C, typename Read>
+void Lattice::blur_all(int axis, const Read& read, float* to, size_t begin, size_t end) const {
+  const uint32_t *before = before_[axis].data(), *after = after_[axis].data();
+  for (size_t v = begin; v < end; ++v) {
+    Channels<C> self = read(v), beside = read(before[v]);
+    beside.add(1.0f, read(after[v]));
+    self.add(0.5f, beside);
+    self.write(to + v * C);
+  }
 }
 
 // Blur in place, along chains: where values are many, memory is what takes the time.
 template <int C>
-void Lattice::blur_chains(const Array<uint32_t>& chains, float* values, Workers& workers) {
-  workers.split(chains.size() - 1, [&](size_t begin, size_t end) {
-    while (chains[begin]) ++begin;  // both ends lie between chains, where the part before ends and this one does
-    while (chains[end]) ++end;
-    float dropped[C];
-    Channels<C> before, self, after;
-    for (size_t i = begin; i < end; ++i) {
-      after.read(values + size_t{chains[i + 1]} * C);
-      for (int p = 0; p < Channels<C>::kParts; ++p)
-        before.part[p] = self.part[p] + 0.5f * (before.part[p] + after.part[p]);
-      before.write(chains[i] ? values + size_t{chains[i]} * C : dropped);
-      before = self;
-      self = after;
-    }
-  }, kWorthSharing / C);
+void Lattice::blur_chains(const uint32_t* chains, size_t begin, size_t end, float* values) {
+  float dropped[C];
+  Channels<C> before, self, after;
+  for (size_t i = begin; i < end; ++i) {
+    after.read(values + size_t{chains[i + 1]} * C);
+    for (int p = 0; p < Channels<C>::kParts; ++p)
+      before.part[p] = self.part[p] + 0.5f * (before.part[p] + after.part[p]);
+    before.write(chains[i] ? values + size_t{chains[i]} * C : dropped);
+    before = self;
+    self = after;
+  }
 }
 
 }  // namespace edgeseg

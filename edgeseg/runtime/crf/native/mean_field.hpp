@@ -125,14 +125,15 @@ void MeanField::iterate(const Grid& grid) {
 template <int C>
 void MeanField::visit(const Grid& grid, int iteration, int part) {
   Upsampling logits(grid, tiling_, labels_, C > kFewChannels ? C : C + beliefs_.has_last);
-  if (iteration == 1) kept_[part].clear();
+  if (!iteration) kept_[part].clear();
   for (int row = messages_.first_row(part); row < messages_.first_row(part + 1); ++row) {
     bool entered = false;
     for (int column = 0; column < tiling_.columns; ++column) {
       const Tile tile{static_cast<size_t>(row) * tiling_.columns + column, row, column};
       if (!unsettled_[tile.number]) continue;
-      if (!entered && iteration <= 1) logits.enter_row(row);
+      if (!entered && !iteration) logits.enter_row(row);
       entered = true;
+      if (!iteration) messages_.weigh(tile.number);
       if constexpr (C > kFewChannels) visit_many<C>(logits, tile, iteration, part);
       else visit_few<C>(logits, tile, iteration, part);
     }
@@ -143,7 +144,7 @@ void MeanField::visit(const Grid& grid, int iteration, int part) {
 template <int C>
 void MeanField::visit_few(const Upsampling& logits, const Tile& tile, int iteration, int part) {
   alignas(64) Row unary[C], field[C], reference;
-  if (iteration > 1) {
+  if (iteration) {
     std::memcpy(unary, &kept_[part][where_[tile.number]], sizeof unary);
   } else {
     for (int c = 0; c < C; ++c) logits.read(c, tile.column, unary[c]);
@@ -178,7 +179,7 @@ void MeanField::visit_few(const Upsampling& logits, const Tile& tile, int iterat
     return;
   }
   unsettled_[tile.number] = is_unsettled(change, top);
-  if (iteration == 1 && unsettled_[tile.number]) keep(tile, unary[0], C, part);
+  if (!iteration && unsettled_[tile.number]) keep(tile, unary[0], C, part);
   alignas(64) int32_t speaks[kPixels];
   if (!who_speaks(tile, change, speaks)) return;
   alignas(64) Row moved[C];
@@ -204,13 +205,15 @@ void MeanField::visit_many(const Upsampling& logits, const Tile& tile, int itera
   const bool last = is_last(tile, iteration);
   alignas(64) float read[kPixels][C], message[kPixels][C];
   const float* unary = read[0];
-  if (iteration > 1) unary = &kept_[part][where_[tile.number]];
-  else logits.read_all<C>(tile.column, read);
   if (iteration) {
+    unary = &kept_[part][where_[tile.number]];
     messages_.hear<C>(tile, message);
     if (compatibility_) compare<C>(message);
+  } else {
+    logits.read_all<C>(tile.column, read);
   }
   const Messages::Voice<C> voice(messages_, tile, part);
+  const bool whole = tiling_.inside(tile.y(kPixels - 1), tile.x(kPixels - 1));
   alignas(64) float probability[kPixels][C];
   alignas(64) Row top;
   alignas(64) int32_t change[kPixels];
@@ -233,10 +236,10 @@ void MeanField::visit_many(const Upsampling& logits, const Tile& tile, int itera
       fresh[p] = __builtin_convertvector(field.part[p] * (top[i] * Beliefs::kScale) + 0.5f, typename Values::Ints);
       const auto known = iteration ? __builtin_convertvector(belief[p], typename Values::Ints) : typename Values::Ints{};
       difference.part[p] = __builtin_convertvector(fresh[p] - known, typename Values::Part);
-      size.part[p] = difference.part[p] < 0.0f ? -difference.part[p] : difference.part[p];
+      size.part[p] = difference.part[p] > -difference.part[p] ? difference.part[p] : -difference.part[p];
     }
     change[i] = static_cast<int32_t>(size.largest());
-    const bool speaks = change[i] > kSpoken && !last && tiling_.inside(tile.y(i), tile.x(i));
+    const bool speaks = change[i] > kSpoken && !last && (whole || tiling_.inside(tile.y(i), tile.x(i)));
     if (speaks || last || !iteration)
       for (int p = 0; p < Values::kParts; ++p) belief[p] = __builtin_convertvector(fresh[p], typename Values::Shorts);
     if (!speaks) continue;
@@ -244,7 +247,7 @@ void MeanField::visit_many(const Upsampling& logits, const Tile& tile, int itera
     voice.say(i, difference);
   }
   unsettled_[tile.number] = !last && is_unsettled(change, top);
-  if (iteration == 1 && unsettled_[tile.number]) keep(tile, unary, C, part);
+  if (!iteration && unsettled_[tile.number]) keep(tile, unary, C, part);
 }
 
 // Keep the logits of a tile that will be visited again.

@@ -32,6 +32,9 @@ class Messages {
     return std::min(tiling_.rows, steps * part / workers_.count() * step);
   }
 
+  // Find what the weights of a tile's pixels sum to; once, before they say or hear anything.
+  void weigh(size_t tile);
+
   // Forget what was said, and make room for C channels.
   template <int C>
   void clear();
@@ -44,8 +47,15 @@ class Messages {
         : places_(messages.has_appearance_ ? &messages.lattice_.places(tile.number) : nullptr),
           norms_(messages.norm_.before ? messages.norms_.data() + tile.number * kPixels : nullptr),
           vertices_(messages.vertex_sums_[part].data()),
-          cells_(messages.has_smoothness_ ? messages.cell_sums_[part].data() : nullptr),
-          gaussian_(messages.gaussian_), norm_(messages.norm_), tile_(tile) {}
+          cells_(messages.has_smoothness_ ? messages.cell_sums_[part].data() : nullptr) {
+      const Gaussian& gaussian = messages.gaussian_;
+      for (int d = 0; d < kSide; ++d) {
+        const int y = tile.row * kSide + d, x = tile.column * kSide + d;
+        down_[d] = gaussian.cell(y, 0) * C, right_[d] = gaussian.cell(0, x) * C;
+        row_in_[d] = messages.norm_.before ? gaussian.rows.norm[y] : 1.0f;
+        column_in_[d] = messages.norm_.before ? gaussian.columns.norm[x] : 1.0f;
+      }
+    }
 
     // Add `difference` to what pixel i says.
     void say(int i, const Channels<C>& difference) const {
@@ -54,8 +64,8 @@ class Messages {
         for (int k = 0; k < kKept; ++k)
           add(in * places_->weight[k][i], difference, vertices_ + size_t{places_->vertex[k][i]} * C);
       }
-      const int y = tile_.y(i), x = tile_.x(i);
-      if (cells_) add(gaussian_.in(norm_, y, x), difference, cells_ + gaussian_.cell(y, x) * C);
+      const int dy = i / kSide, dx = i % kSide;
+      if (cells_) add(row_in_[dy] * column_in_[dx], difference, cells_ + down_[dy] + right_[dx]);
     }
 
    private:
@@ -69,9 +79,8 @@ class Messages {
     const Places* places_;
     const float* norms_;
     float *vertices_, *cells_;
-    const Gaussian& gaussian_;
-    Norm norm_;
-    Tile tile_;
+    size_t down_[kSide], right_[kSide];          // of a pixel's cell, by its row and by its column
+    float row_in_[kSide], column_in_[kSide];
   };
 
   // Filter what was said until now.
@@ -84,8 +93,6 @@ class Messages {
 
  private:
   static constexpr float kLatticeGain = 1.0f / (1.0f + 1.0f / (1 << kDimensions));  // of weights that sum to 1
-
-  void weigh_appearance();
 
   Workers& workers_;
   Parameters parameters_{};
@@ -110,36 +117,19 @@ inline void Messages::prepare(const Parameters& parameters, const uint8_t* image
   cell_sums_.resize(workers_.count());
   if (!has_appearance_) return;
   lattice_.build(image, tiling, parameters.appearance_position_px, parameters.appearance_colour,
-                 channels > Lattice::kMostStreamed, workers_);
-  weigh_appearance();
+                 channels > Lattice::kMostStreamed, vertex_sums_, workers_);
+  if (!norm_.before && !norm_.after) return;
+  norms_.resize(tiling.pixels());
+  lattice_.blur<1>(vertex_sums_, ones_, workers_);
 }
 
-// Filter ones: what a pixel's weights sum to.
-inline void Messages::weigh_appearance() {
-  norms_.resize(tiling_.pixels());
-  if (!norm_.before && !norm_.after) return;
-  workers_.run([&](int part) {
-    auto& sums = vertex_sums_[part];
-    sums.assign(lattice_.vertices(), 0.0f);
-    const size_t end = static_cast<size_t>(first_row(part + 1)) * tiling_.columns;
-    for (size_t tile = static_cast<size_t>(first_row(part)) * tiling_.columns; tile < end; ++tile) {
-      if (!tiling_.takes_part(tile)) continue;
-      const Places& places = lattice_.places(tile);
-      for (int i = 0; i < kPixels; ++i)
-        for (int k = 0; k < kKept; ++k) sums[places.vertex[k][i]] += places.weight[k][i];
-    }
-  });
-  lattice_.blur<1>(vertex_sums_, ones_, workers_);
-  workers_.split(tiling_.tiles(), [&](size_t begin, size_t end) {
-    for (size_t tile = begin; tile < end; ++tile) {
-      if (!tiling_.takes_part(tile)) continue;
-      const Places& places = lattice_.places(tile);
-      alignas(64) float total[kPixels] = {};
-      for (int k = 0; k < kKept; ++k)
-        for (int i = 0; i < kPixels; ++i) total[i] += places.weight[k][i] * ones_[places.vertex[k][i]];
-      for (int i = 0; i < kPixels; ++i) norms_[tile * kPixels + i] = norm_.of(total[i]);
-    }
-  });
+inline void Messages::weigh(size_t tile) {
+  if (!has_appearance_ || !(norm_.before || norm_.after) || !tiling_.takes_part(tile)) return;
+  const Places& places = lattice_.places(tile);
+  alignas(64) float total[kPixels] = {};
+  for (int k = 0; k < kKept; ++k)
+    for (int i = 0; i < kPixels; ++i) total[i] += places.weight[k][i] * ones_[places.vertex[k][i]];
+  for (int i = 0; i < kPixels; ++i) norms_[tile * kPixels + i] = norm_.of(total[i]);
 }
 
 template <int C>
@@ -175,25 +165,32 @@ void Messages::hear(const Tile& tile, float (*message)[C]) const {
     out[i] = parameters_.appearance_weight * norm;
   }
   const Axis &rows = gaussian_.rows, &columns = gaussian_.columns;
+  size_t across[kSide];  // to a pixel's cell and the next one, and what they count, by the pixel's column
+  float near[kSide], far[kSide];
+  const float all = parameters_.smoothness_weight * (norm_.before ? 1.0f : gaussian_.gain());
+  for (int dx = 0; dx < kSide; ++dx) {
+    const int x = tile.column * kSide + dx;
+    const float column = norm_.after ? parameters_.smoothness_weight * columns.norm[x] : all;
+    across[dx] = static_cast<size_t>(columns.first[x]) * C;
+    far[dx] = column * columns.second[x];
+    near[dx] = column - far[dx];
+  }
   const size_t down = rows.cells > 1 ? static_cast<size_t>(columns.cells) * C : 0, right = columns.cells > 1 ? C : 0;
   for (int dy = 0; dy < kSide; ++dy) {
     const int y = tile.row * kSide + dy;
-    const size_t line = static_cast<size_t>(rows.first[y]) * columns.cells;
-    const float lower = rows.second[y];
+    const size_t line = static_cast<size_t>(rows.first[y]) * columns.cells * C;
+    const float row = norm_.after ? rows.norm[y] : 1.0f, lower = row * rows.second[y], upper = row - lower;
     for (int dx = 0; dx < kSide; ++dx, ++message) {
       const int i = dy * kSide + dx;
       Channels<C> sum;
       for (int k = 0; places && k < kKept; ++k)
         sum.add(places->weight[k][i] * out[i], vertices + size_t{places->vertex[k][i]} * C);
       if (has_smoothness_) {
-        const int x = tile.column * kSide + dx;
-        const float* cell = cells + (line + columns.first[x]) * C;
-        const float all = parameters_.smoothness_weight * gaussian_.out(norm_, y, x);
-        const float far = all * columns.second[x], near = all - far;
-        sum.add((1.0f - lower) * near, cell);
-        sum.add((1.0f - lower) * far, cell + right);
-        sum.add(lower * near, cell + down);
-        sum.add(lower * far, cell + down + right);
+        const float* cell = cells + line + across[dx];
+        sum.add(upper * near[dx], cell);
+        sum.add(upper * far[dx], cell + right);
+        sum.add(lower * near[dx], cell + down);
+        sum.add(lower * far[dx], cell + down + right);
       }
       sum.write(*message);
     }

@@ -50,11 +50,15 @@ class Simplices {
       const uint64_t digits = static_cast<uint64_t>(highest - lowest) + 2 * kMargin;
       range_ = std::min(range_ * (digits | 1), kLargestRange | 1);  // odd: no unit is 0 among 32 bits
     }
+    block_ = unit[kFirstInBlocks - 1];
     for (int j = 0; j < kCorners; ++j) step_[j] = static_cast<uint32_t>(unit[j] - unit[j + 1]);
   }
 
   uint64_t range() const { return range_; }  // keys are below it, or anywhere if it is over 2^32
   uint32_t step(int axis) const { return step_[axis]; }  // from a vertex to its neighbour
+  // Neighbours along this axis and all behind it have keys between the same multiples of block().
+  static constexpr int kFirstInBlocks = 3;
+  uint64_t block() const { return block_; }
 
   Corners find(const Floats* point) const {
     Floats height[kCorners], sum = {};
@@ -114,7 +118,7 @@ class Simplices {
   float scale_[kDimensions];
   uint32_t step_[kCorners];  // of the key when a coordinate counts one up
   uint32_t origin_ = 0;
-  uint64_t range_ = 1;
+  uint64_t range_ = 1, block_ = 1;
 };
 
 }  // namespace edgeseg

@@ -78,6 +78,23 @@ class Vertices {
     return page.before[word(key)] + static_cast<uint32_t>(__builtin_popcountll(page.bits[word(key)] & (bit(key) - 1)));
   }
 
+  // Cuts the keys at multiples of `unit` into blocks of at least `least` keys: the number at which each begins, the
+  // first one 0, and the end.
+  std::vector<uint32_t> blocks(uint64_t unit, uint32_t least) const {
+    std::vector<uint32_t> begins(1, 0);
+    uint64_t next = unit;
+    for (size_t p = 1; p < pages_.size(); ++p) {
+      const Page& page = pages_[p];
+      const uint64_t first = uint64_t{page.number} << kPageBits;
+      for (; next < first + kWords * kWordBits; next += unit) {
+        const uint32_t begin = next < first ? page.before[0] : number(static_cast<uint32_t>(next));
+        if (begin - begins.back() >= least) begins.push_back(begin);
+      }
+    }
+    begins.push_back(count_ + 1);
+    return begins;
+  }
+
   // Calls found(number, number of key + step) for every key for which both are in the set, in the order of the keys.
   template <typename Found>
   void pairs(uint32_t step, const Found& found) const {
