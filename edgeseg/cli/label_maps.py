@@ -70,10 +70,10 @@ def read_labelled(images: Path, labels: Path, spec: ModelSpec) -> tuple[NDArray[
     Raises:
         UsageError: as `pairs_of` and `read_pair`, and if the network's task has no label maps.
     """
-    import cv2
     import numpy as np
 
     from edgeseg.frames.preprocess import Preprocessor
+    from edgeseg.opencv import cv2
     from edgeseg.spec import VOID_LABEL
 
     if spec.task != "semantic" or spec.head.kind == "multilabel":

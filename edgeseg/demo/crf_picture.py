@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +15,7 @@ from edgeseg.demo.showcase import FIRST_UNSEEN_SEED
 from edgeseg.files import write_whole
 from edgeseg.frames.results import SemanticResult
 from edgeseg.metrics.scores import Scores, ScoreSheet
+from edgeseg.opencv import cv2
 from edgeseg.runtime.crf.refinement import Refinement
 from edgeseg.runtime.engine import Engine
 from edgeseg.runtime.overlay import draw

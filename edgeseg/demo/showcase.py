@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from edgeseg.engines.building.build import build_engine
@@ -18,6 +17,7 @@ from edgeseg.manifest import Manifest
 from edgeseg.metrics.average_precision import average_precision
 from edgeseg.metrics.confusion import confusion_matrix, mean_iou
 from edgeseg.models.checkpoints.loading import open_network
+from edgeseg.opencv import cv2
 from edgeseg.proof.report import ParityReport
 from edgeseg.records import to_json_value
 from edgeseg.runtime.engine import Engine

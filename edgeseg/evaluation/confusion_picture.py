@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import ShapeError
+from edgeseg.opencv import cv2
 
 CELL_PX = 44
 NUMBERED = 24  # rows up to which cells hold their share, in percent

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import SourceError, UsageError
 from edgeseg.evaluation.stored_values import IGNORED, UNKNOWN, table_of
+from edgeseg.opencv import cv2
 from edgeseg.palette import RGBColour
 from edgeseg.reading import read_bytes
 from edgeseg.runtime.sources.image_file import ImageFile

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +12,7 @@ from edgeseg.errors import SinkError
 from edgeseg.evaluation.labelled_images import Truth
 from edgeseg.frames.results import InstanceResult, MaskCrop, Result, SemanticResult
 from edgeseg.frames.rle import decode
+from edgeseg.opencv import cv2
 from edgeseg.runtime.overlay import draw
 from edgeseg.spec import ModelSpec
 

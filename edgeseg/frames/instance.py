@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.frames.geometry import Placement
+from edgeseg.frames.resize_weights import linear_matrix
 from edgeseg.frames.results import InstanceResult, MaskCrop
+from edgeseg.opencv import cv2, is_installed
 from edgeseg.spec import MaskPasting, Thresholds
 
 Decide = Callable[[NDArray[np.float32], tuple[slice, slice]], NDArray[np.bool_]]
@@ -159,6 +160,10 @@ def _paste(
         return MaskCrop(min(left, frame_width), min(top, frame_height), np.zeros((0, 0), np.bool_))
     width, height = x2 - x1 + 1, y2 - y1 + 1
     pasted = scratch[: width * height].reshape(height, width)
-    cv2.resize(mask, (width, height), dst=pasted, interpolation=cv2.INTER_LINEAR)
+    if is_installed():
+        cv2.resize(mask, (width, height), dst=pasted, interpolation=cv2.INTER_LINEAR)
+    else:
+        rows, columns = linear_matrix(mask.shape[0], height), linear_matrix(mask.shape[1], width)
+        np.matmul(rows @ mask, columns.T, out=pasted)
     visible = pasted[top - y1 : bottom - y1, left - x1 : right - x1]
     return MaskCrop(left, top, decide(visible, (slice(top, bottom), slice(left, right))))

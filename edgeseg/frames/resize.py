@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.frames.resize_kernel import KERNEL_CHANNELS, fastest, resize_by_kernel, resize_by_numpy
-from edgeseg.frames.resize_weights import Axis, box, triangle
+from edgeseg.frames.resize_weights import Axis, box, grown_area, linear, triangle
+from edgeseg.opencv import cv2, is_installed
 from edgeseg.spec import ResizeFilter
 
 _PIXEL_STRIDES = (3, 1)  # bytes
@@ -22,27 +23,23 @@ def resize(frame: NDArray[Any], out: NDArray[Any], by: ResizeFilter) -> None:
     Every value is within one grey level of what the filter's own library gives: for `linear` OpenCV's
     INTER_LINEAR and PyTorch's bilinear, for `area` OpenCV's INTER_AREA, for `pil` Pillow's BILINEAR, for
     `antialias` PyTorch's and torchvision's bilinear with `antialias=True`, of bytes and of floats. The last
-    two weigh alike, and differ in what they round on the way; here both are rounded once.
+    two weigh alike, and differ in what they round on the way; here both are rounded once. So are the first
+    two where OpenCV is not installed.
 
     Args:
         frame: (H, W, C) uint8, uint16 or float32 of any strides.
         out: (h, w, C) of the same type, written to; its pixels lie one behind the other, its rows may lie
             anywhere.
     """
-    size_wh = (out.shape[1], out.shape[0])
-    if by == "linear":
-        cv2.resize(frame, size_wh, dst=out, interpolation=cv2.INTER_LINEAR)
+    frame_hw, out_hw = frame.shape[:2], out.shape[:2]
+    is_picture = out.dtype == np.uint8 and out.shape[2] == KERNEL_CHANNELS
+    kernel = fastest() if is_picture else None
+    of_opencv = by == "linear" or (by == "area" and (kernel is None or _is_opencvs(frame_hw, out_hw)))
+    if of_opencv and is_installed():
+        _resize_by_opencv(frame, out, by)
         return
-    if out.dtype != np.uint8 or out.shape[2] != KERNEL_CHANNELS:
-        _resize_any(frame, out, by)
-        return
-    kernel = fastest()
-    if by == "area" and (kernel is None or _is_opencvs(frame.shape[:2], out.shape[:2])):
-        cv2.resize(frame, size_wh, dst=out, interpolation=cv2.INTER_AREA)
-        return
-    weigh = box if by == "area" else triangle
-    rows: Axis = weigh(frame.shape[0], out.shape[0])
-    columns: Axis = weigh(frame.shape[1], out.shape[1])
+    weigh = _weighing(by, frame_hw, out_hw)
+    rows, columns = weigh(frame_hw[0], out_hw[0]), weigh(frame_hw[1], out_hw[1])
     if frame.strides[1:] != _PIXEL_STRIDES:
         frame = np.ascontiguousarray(frame)
     if kernel is None:
@@ -51,23 +48,37 @@ def resize(frame: NDArray[Any], out: NDArray[Any], by: ResizeFilter) -> None:
         resize_by_kernel(kernel, frame, rows, columns, out)
 
 
-def _resize_any(frame: NDArray[Any], out: NDArray[Any], by: ResizeFilter) -> None:
-    """Do by OpenCV or NumPy what the kernel does for the pixels of cameras."""
-    if by == "area":
-        size_wh = (out.shape[1], out.shape[0])
-        for first in range(0, out.shape[2], _AREA_CHANNELS):
-            part = slice(first, first + _AREA_CHANNELS)
-            planes = np.ascontiguousarray(frame[:, :, part])
-            shrunk = cv2.resize(planes, size_wh, interpolation=cv2.INTER_AREA)
-            out[:, :, part] = shrunk.reshape(*out.shape[:2], -1)
+def _resize_by_opencv(frame: NDArray[Any], out: NDArray[Any], by: ResizeFilter) -> None:
+    size_wh = (out.shape[1], out.shape[0])
+    if by == "linear":
+        cv2.resize(frame, size_wh, dst=out, interpolation=cv2.INTER_LINEAR)
         return
-    rows: Axis = triangle(frame.shape[0], out.shape[0])
-    columns: Axis = triangle(frame.shape[1], out.shape[1])
-    resize_by_numpy(np.ascontiguousarray(frame), rows, columns, out)
+    if out.shape[2] == KERNEL_CHANNELS:
+        cv2.resize(frame, size_wh, dst=out, interpolation=cv2.INTER_AREA)
+        return
+    for first in range(0, out.shape[2], _AREA_CHANNELS):
+        part = slice(first, first + _AREA_CHANNELS)
+        planes = np.ascontiguousarray(frame[:, :, part])
+        shrunk = cv2.resize(planes, size_wh, interpolation=cv2.INTER_AREA)
+        out[:, :, part] = shrunk.reshape(*out.shape[:2], -1)
+
+
+def _weighing(
+    by: ResizeFilter, frame_hw: tuple[int, ...], out_hw: tuple[int, ...]
+) -> Callable[[int, int], Axis]:
+    """Choose what weighs each axis."""
+    if by == "linear":
+        return linear
+    if by == "area":
+        return grown_area if _grows(frame_hw, out_hw) else box
+    return triangle
 
 
 def _is_opencvs(frame_hw: tuple[int, ...], out_hw: tuple[int, ...]) -> bool:
     """Whether OpenCV's INTER_AREA is the faster one, at half the size, or no mean, where a side grows."""
-    pairs = list(zip(frame_hw, out_hw, strict=True))
-    grows = any(side < resized for side, resized in pairs)
-    return grows or all(side == 2 * resized for side, resized in pairs)
+    halved = all(side == 2 * resized for side, resized in zip(frame_hw, out_hw, strict=True))
+    return halved or _grows(frame_hw, out_hw)
+
+
+def _grows(frame_hw: tuple[int, ...], out_hw: tuple[int, ...]) -> bool:
+    return any(side < resized for side, resized in zip(frame_hw, out_hw, strict=True))

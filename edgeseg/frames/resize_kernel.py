@@ -11,13 +11,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.frames.resize_weights import Axis
+from edgeseg.machine import processor
 
-_AVX2, _FMA3 = 11, 12  # as cv2.checkHardwareSupport numbers them
+_OF_AVX2 = {"avx2", "fma"}  # vector units, as Linux names them
 KERNEL_CHANNELS = 3
 _READ_BEHIND = 1  # floats: the kernel reads pixels by four
 
@@ -25,7 +25,7 @@ _READ_BEHIND = 1  # floats: the kernel reads pixels by four
 @cache
 def fastest() -> str | None:
     """Name the fastest kernel that was built and runs on this CPU; None: there is none."""
-    if _path("avx2").exists() and cv2.checkHardwareSupport(_AVX2) and cv2.checkHardwareSupport(_FMA3):
+    if _path("avx2").exists() and _OF_AVX2.issubset(processor()["vector_units"].split()):
         return "avx2"
     return "baseline" if _path("baseline").exists() else None
 

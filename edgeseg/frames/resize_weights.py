@@ -55,6 +55,38 @@ def box(size: int, resized: int) -> Axis:
     return _axis(first, np.where(position < last[:, None], np.maximum(covered, 0.0), 0.0))
 
 
+@lru_cache(KEPT)
+def linear(size: int, resized: int) -> Axis:
+    """Weigh the two samples whose centres are next, however far the axis shrinks: OpenCV's INTER_LINEAR."""
+    position = np.clip((np.arange(resized) + 0.5) * (size / resized) - 0.5, 0, size - 1)
+    return _between(np.floor(position).astype(np.int64), position % 1)
+
+
+@lru_cache(KEPT)
+def grown_area(size: int, resized: int) -> Axis:
+    """Weigh as OpenCV's INTER_AREA does both axes of a picture of which a side grows.
+
+    A sample that lies within one of the frame's is that one; one across a border has of each side's what it
+    covers.
+    """
+    place, growth = np.arange(resized), resized / size
+    first = np.minimum(np.floor(place * (1 / growth)).astype(np.int64), size - 1)  # rounded as OpenCV rounds
+    beyond = ((place + 1) - (first + 1) * growth).astype(np.float32)
+    share = np.where(beyond <= 0, 0.0, beyond % 1)
+    return _between(first, np.where(first < size - 1, share, 0.0))
+
+
+def linear_matrix(size: int, resized: int) -> NDArray[np.float32]:
+    """Give the weights of `linear` for few samples, (resized, size)."""
+    position = np.clip((np.arange(resized) + 0.5) * (size / resized) - 0.5, 0, size - 1)
+    return np.maximum(1.0 - np.abs(position[:, None] - np.arange(size)), 0.0).astype(np.float32)
+
+
+def _between(first: NDArray[np.int64], share: NDArray[np.float64]) -> Axis:
+    """Weigh samples and the ones after them, which have a share in 0..1."""
+    return _axis(first, np.stack((1.0 - share, share), axis=1))
+
+
 def _axis(first: NDArray[np.int64], weight: NDArray[np.float64]) -> Axis:
     scaled = weight / weight.sum(axis=1, keepdims=True)
     return Axis(first.astype(np.int32), np.ascontiguousarray(scaled, np.float32))

@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,7 +63,7 @@ def upsampled_labels(logits: NDArray[np.float32], placement: Placement) -> NDArr
     if rows.is_grid and columns.is_grid:
         return grid_labels
     # with a border of one, the corners of cell (i, j) are the samples of rows i, i + 1 and columns j, j + 1
-    samples = np.asarray(cv2.copyMakeBorder(grid_labels, 1, 1, 1, 1, cv2.BORDER_REPLICATE), np.uint8)
+    samples = _bordered(grid_labels)
     labels = samples.take(columns.cell, axis=1).take(rows.cell, axis=0)
     across = samples[:, 1:] != samples[:, :-1]
     mixed = across[:-1]
@@ -136,6 +135,15 @@ class _Axis:
 def _axes(placement: Placement, grid_hw: tuple[int, int]) -> tuple[_Axis, _Axis]:
     rows, columns = grid_hw
     return _Axis.of(placement.sample_rows(rows), rows), _Axis.of(placement.sample_columns(columns), columns)
+
+
+def _bordered(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Repeat the outermost samples of (h, w) once: (h + 2, w + 2)."""
+    bordered = np.empty((labels.shape[0] + 2, labels.shape[1] + 2), np.uint8)
+    bordered[1:-1, 1:-1] = labels
+    bordered[[0, -1]] = bordered[[1, -2]]
+    bordered[:, [0, -1]] = bordered[:, [1, -2]]
+    return bordered
 
 
 def _lerp(plane: NDArray[np.float32], along: _Axis, *, axis: int) -> NDArray[np.float32]:

@@ -9,10 +9,10 @@ as for mIoU. Pixels of 255 in the truth are not counted, and make no boundary.
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.opencv import cv2
 from edgeseg.spec import VOID_LABEL
 
 TOLERANCE_PX = 2.0  # Euclidean

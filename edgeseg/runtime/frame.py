@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -68,9 +67,9 @@ def to_bgr8(image: NDArray[Any], *, bits: int = WORD_BITS) -> NDArray[np.uint8]:
     elif image.dtype != np.uint8:
         raise ShapeError(f"an image must be uint8 or uint16, got {image.dtype}; scale it to 0..255, uint8")
     if channels == GREY:
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
+        return np.repeat(image.reshape(*image.shape[:2], 1), COLOUR, axis=2)
     if channels == COLOUR_ALPHA:
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2BGR), dtype=np.uint8)
+        image = image[:, :, :COLOUR]
     return np.ascontiguousarray(image)
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import ShapeError
 from edgeseg.frames.results import NO_TRACK, InstanceResult, MaskCrop, SemanticResult
+from edgeseg.opencv import cv2
 from edgeseg.palette import UNPAINTED_RGB
 from edgeseg.spec import RGB_CHANNELS, ModelSpec
 
 ALPHA = 0.5  # share of the class colour inside a region
-FONT = cv2.FONT_HERSHEY_SIMPLEX
 FONT_SCALE_PER_PX = 1 / 1100  # of the frame's shorter side
 FONT_SCALE_RANGE = (0.4, 2.0)
 LINE_PX_PER_PX = 1 / 480  # outline width over the frame's shorter side
@@ -112,7 +111,7 @@ def _paint_mask(out: NDArray[np.uint8], crop: MaskCrop, colour: Colour, line_px:
 def _draw_tag(out: NDArray[np.uint8], text: str, box: NDArray[np.float32], colour: Colour) -> None:
     """Write text on a patch of colour above a box, or inside it where there is no room above."""
     scale = _font_scale(out)
-    (width, height), baseline = cv2.getTextSize(text, FONT, scale, 1)
+    (width, height), baseline = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
     if width > TAG_TO_BOX * float(box[2] - box[0]):
         return
     tag_height = height + baseline + PADDING_PX
@@ -127,7 +126,7 @@ def _draw_tag(out: NDArray[np.uint8], text: str, box: NDArray[np.float32], colou
 def _draw_legend(out: NDArray[np.uint8], entries: list[tuple[str, Colour]]) -> None:
     """List names beside their colours at the top left, on a darkened ground, as far as the frame has room."""
     scale = _font_scale(out)
-    sizes = [cv2.getTextSize(name, FONT, scale, 1)[0] for name, _ in entries]
+    sizes = [cv2.getTextSize(name, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)[0] for name, _ in entries]
     if not entries:
         return
     row_height = max(height for _, height in sizes) + 3 * PADDING_PX
@@ -147,7 +146,7 @@ def _draw_legend(out: NDArray[np.uint8], entries: list[tuple[str, Colour]]) -> N
 def _write(
     out: NDArray[np.uint8], text: str, foot_left: tuple[int, int], scale: float, colour: Colour
 ) -> None:
-    cv2.putText(out, text, foot_left, FONT, scale, colour, 1, cv2.LINE_AA)
+    cv2.putText(out, text, foot_left, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
 
 
 def _font_scale(image: NDArray[np.uint8]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-import cv2
+from edgeseg.opencv import cv2, is_installed
 
 FFMPEG_QUIET = "-8"  # AV_LOG_QUIET
 OPENCV_SILENT = 0  # LOG_LEVEL_SILENT
@@ -16,5 +16,5 @@ def silence_opencv() -> None:
     FFmpeg's level is read when OpenCV opens its first video, so this comes before it.
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", FFMPEG_QUIET)
-    if "OPENCV_LOG_LEVEL" not in os.environ:
+    if "OPENCV_LOG_LEVEL" not in os.environ and is_installed():
         cv2.utils.logging.setLogLevel(OPENCV_SILENT)

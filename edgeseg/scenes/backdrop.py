@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from edgeseg.opencv import cv2
 
 CLOUD_CELLS = (4, 12)  # cells of the coarse and the fine colour cloud along the shorter side
 CLOUD_LEVELS = (32.0, 12.0)  # their amplitudes, grey levels

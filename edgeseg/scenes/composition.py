@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.opencv import cv2
 from edgeseg.scenes import shapes
 
 SHADOW = 0.45  # darkening under an object

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.opencv import cv2
 from edgeseg.scenes import backdrop, shapes
 from edgeseg.scenes.composition import cast_shadow, compose, overlap
 

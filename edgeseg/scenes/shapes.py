@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from edgeseg.opencv import cv2
 
 BALL, BOX, CONE, RING, STAR = 1, 2, 3, 4, 5
 

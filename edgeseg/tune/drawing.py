@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
 
-import cv2
 import numpy as np
 
 from edgeseg.errors import UsageError
 from edgeseg.files import write_whole
+from edgeseg.opencv import cv2
 from edgeseg.palette import RGBColour
 from edgeseg.runtime.sinks.base import encode_image
 

@@ -94,6 +94,29 @@ def test_area_is_opencvs_at_whole_ratios(ratio: int) -> None:
     assert np.abs(resized(frame, (37, 50), "area") - theirs).max() <= 1
 
 
+@pytest.mark.parametrize("by", ["linear", "area"])
+@pytest.mark.parametrize(
+    ("channels", "dtype"), [(3, np.uint8), (1, np.uint8), (5, np.uint16), (2, np.float32)]
+)
+@given(PAIRS, PAIRS)
+@settings(max_examples=40, deadline=None)
+def test_opencvs_filters_are_the_same_without_it(
+    by: ResizeFilter,
+    channels: int,
+    dtype: type[np.uint8 | np.uint16 | np.float32],
+    frame_hw: tuple[int, int],
+    size_hw: tuple[int, int],
+) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (*frame_hw, channels)).astype(dtype)
+    theirs, own = (np.empty((*size_hw, channels), dtype) for _ in range(2))
+    resize(frame, theirs, by)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgeseg.frames.resize.is_installed", lambda: False)
+        resize(frame, own, by)
+    rounding = 1e-3 if dtype == np.float32 else 1
+    assert np.abs(own.astype(np.float64) - theirs).max() <= rounding
+
+
 @pytest.mark.parametrize("name", ["avx2", "baseline", "numpy"])
 @given(PAIRS, PAIRS)
 @settings(max_examples=60, deadline=None)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +16,7 @@ from edgeseg.graph.outputs import Outputs, instances_of, label_count, labels_of
 from edgeseg.metrics.confusion import confusion_matrix, mean_iou
 from edgeseg.metrics.label_agreement import LabelErrors
 from edgeseg.metrics.object_agreement import score_weighted_f1
+from edgeseg.opencv import cv2
 from edgeseg.spec import VOID_LABEL, HeadSpec, ModelSpec
 
 POINTS = 100.0

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.opencv import cv2
 from edgeseg.runtime.crf.kernel import Parameters, not_finite
 
 BEFORE, AFTER = 1, 2  # bits of Parameters.normalisation

@@ -6,13 +6,13 @@ import threading
 import time
 from functools import lru_cache
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.forks import tell_of_forks
 from edgeseg.frames.geometry import Placement
 from edgeseg.frames.results import SemanticResult
+from edgeseg.opencv import cv2
 from edgeseg.runtime.crf import kernel, numpy_kernel
 from edgeseg.runtime.crf.budget import Level, TimeBudget, check_budget, levels
 from edgeseg.runtime.crf.dense_crf import TILE, CRFResult, DenseCRF

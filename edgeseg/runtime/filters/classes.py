@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import UsageError, name_a_few, shown
 from edgeseg.frames.results import InstanceResult, Result, SemanticResult
+from edgeseg.opencv import cv2
 from edgeseg.runtime.frame import Frame
 from edgeseg.spec import VOID_LABEL, ModelSpec
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import ShapeError
+from edgeseg.opencv import cv2
 from edgeseg.spec import RGB_CHANNELS
 
 CELL_PX = 4  # side of the squares whose means are compared: noise falls by as much

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import UsageError
 from edgeseg.frames.results import Result, SemanticResult
+from edgeseg.opencv import cv2
 from edgeseg.runtime.filters.elapsed import Elapsed
 from edgeseg.runtime.filters.motion import Motion
 from edgeseg.runtime.frame import Frame

@@ -10,12 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import UsageError
 from edgeseg.frames.results import Result, SemanticResult, track_or_none
+from edgeseg.opencv import cv2
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.spec import VOID_LABEL, InputSpec

@@ -8,13 +8,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import SinkError
 from edgeseg.frames.results import Result
+from edgeseg.opencv import cv2, is_installed
 from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.pillow import encode_picture
 
 SinkT = TypeVar("SinkT", bound="Sink")
 
@@ -68,7 +69,14 @@ class Sink(ABC):
 
 
 def encode_image(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
-    """Encode an image in the format of the path's suffix. Raises SinkError if OpenCV cannot."""
+    """Encode an image in the format of the path's suffix.
+
+    Raises:
+        SinkError: if OpenCV cannot.
+        MissingExtraError: if it is not installed, and Pillow cannot stand in.
+    """
+    if not is_installed():
+        return encode_picture(path, image)
     try:
         ok, data = cv2.imencode(path.suffix.lower(), image)
     except cv2.error as error:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, cast
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.opencv import cv2
 from edgeseg.runtime.frame import Frame
 
 if TYPE_CHECKING:

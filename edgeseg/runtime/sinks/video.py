@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import SinkError
+from edgeseg.extras import require
 from edgeseg.files import Claim, check_writable
 from edgeseg.frames.results import Result
+from edgeseg.opencv import EXTRA
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sinks.encoder import (
@@ -64,7 +66,7 @@ class VideoSink(Sink):
         live: bool = False,
         pixel_aspect: Fraction = Fraction(1),
     ) -> None:
-        import av  # noqa: F401 - takes some tenths of a second, in which a live source's first frames would go
+        require("av", EXTRA)  # takes some tenths of a second, in which a live source's first frames would go
 
         self.path = path
         self.codec: str | None = None

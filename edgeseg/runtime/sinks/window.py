@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import SinkError
 from edgeseg.frames.results import Result
+from edgeseg.opencv import cv2
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.sinks.base import Sink
 

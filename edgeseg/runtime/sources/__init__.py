@@ -7,9 +7,8 @@ import os
 import stat
 from pathlib import Path
 
-import cv2
-
 from edgeseg.errors import SourceError, UsageError
+from edgeseg.opencv import cv2, is_installed
 from edgeseg.runtime.sources.address import GSTREAMER_PREFIX, without_password
 from edgeseg.runtime.sources.arrays import ARRAY_SUFFIXES, ArraysSource
 from edgeseg.runtime.sources.base import Source
@@ -111,7 +110,7 @@ def _open_path(path: Path) -> Source:
         raise SourceError(f"{path} is empty (0 bytes); copy or record it again")
     if is_jpeg_stream(path):
         return VideoSource.file(path, form="mjpeg")
-    if path.suffix.lower() in IMAGE_SUFFIXES or cv2.haveImageReader(str(path)):
+    if path.suffix.lower() in IMAGE_SUFFIXES or (is_installed() and cv2.haveImageReader(str(path))):
         return ImagesSource.file(path)
     return VideoSource.file(path)
 

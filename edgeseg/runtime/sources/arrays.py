@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import MissingExtraError, ShapeError, SourceError, one_line
 from edgeseg.extras import require
 from edgeseg.frames.preprocess import fitted
+from edgeseg.opencv import cv2
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.sources.budget import check_pixels

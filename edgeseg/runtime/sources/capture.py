@@ -6,9 +6,8 @@ import threading
 import time
 from pathlib import Path
 
-import cv2
-
 from edgeseg.errors import ShapeError, SourceDownError, SourceError
+from edgeseg.opencv import cv2
 from edgeseg.runtime.frame import Frame, to_bgr8
 from edgeseg.runtime.quiet import silence_opencv
 from edgeseg.runtime.sources.base import Source

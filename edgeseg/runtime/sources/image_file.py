@@ -7,12 +7,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import SourceError
+from edgeseg.errors import MissingExtraError, SourceError
+from edgeseg.opencv import EXTRA, cv2, is_installed
 from edgeseg.reading import read_bytes
+from edgeseg.runtime.pillow import decode_picture
 from edgeseg.runtime.sources.budget import check_pixels
 from edgeseg.runtime.sources.image_header import Header, read_header
 from edgeseg.runtime.sources.tiff import begin_with
@@ -68,8 +69,12 @@ class ImageFile:
 
         Raises:
             SourceError: if the first one is damaged.
+            MissingExtraError: if OpenCV is not installed, and Pillow cannot stand in.
         """
-        pages = self._animation() if self._is_animation() else self._stack()
+        if not is_installed():
+            pages = self._by_pillow()
+        else:
+            pages = self._animation() if self._is_animation() else self._stack()
         for number, page in enumerate(pages):
             if page.image is None and not number:
                 if self.header.unreadable:
@@ -86,6 +91,11 @@ class ImageFile:
 
     def _is_animation(self) -> bool:
         return self.header.pages != 1 and not self.header.offsets
+
+    def _by_pillow(self) -> Iterator[Page]:
+        if self.header.pages != 1 or self.header.bits != 8 or self.header.offsets:  # noqa: PLR2004
+            raise MissingExtraError("cv2", EXTRA)
+        yield Page(decode_picture(self._data))
 
     def _stack(self) -> Iterator[Page]:
         data = bytearray(self._data) if len(self.header.offsets) > 1 else self._data
@@ -126,7 +136,7 @@ class ImageFile:
 
     def _damaged(self) -> SourceError:
         return SourceError(
-            f"{self._path} is damaged or not an image that OpenCV can read; save it again as PNG"
+            f"{self._path} is damaged or not an image that can be read here; save it again as PNG"
         )
 
 

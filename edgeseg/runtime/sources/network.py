@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgeseg.errors import SourceDownError, SourceError, UsageError
+from edgeseg.extras import require
+from edgeseg.opencv import EXTRA
 from edgeseg.runtime.sources.address import without_password
 from edgeseg.runtime.sources.container import open_container
 from edgeseg.runtime.sources.options import NetworkOptions, network_options, split_options
@@ -89,6 +91,7 @@ def open_stream(address: Address) -> tuple[InputContainer, VideoStream, bool]:
         SourceError: if it cannot be read here, refuses the password, or its frames have too many pixels;
             SourceDownError if it does not answer, or has nothing to show, now.
     """
+    require("av", EXTRA)
     import av
     from av.error import FFmpegError
 

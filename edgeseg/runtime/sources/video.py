@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeseg.errors import SourceError
+from edgeseg.extras import require
+from edgeseg.opencv import EXTRA
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.sources.budget import check_pixels
@@ -91,7 +93,9 @@ class VideoSource(Source):
 
         Raises:
             SourceError: if FFmpeg cannot read it, or its frames have more pixels than the limit.
+            MissingExtraError: if PyAV is not installed.
         """
+        require("av", EXTRA)
         from av.error import FFmpegError
 
         try:

@@ -1,0 +1,39 @@
+"""OpenCV, imported at its first use, which says where it is missing which command installs it."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from edgeseg.extras import require
+
+if TYPE_CHECKING:
+    import cv2
+
+__all__ = ["EXTRA", "cv2", "is_installed"]
+
+EXTRA = "media"
+"""The extra that installs OpenCV and PyAV, each of them larger than an engine's library."""
+
+
+class _AtFirstUse:
+    """Stands for the module."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_module(), name)
+
+
+if not TYPE_CHECKING:
+    cv2 = _AtFirstUse()
+
+
+@cache
+def _module() -> Any:
+    return require("cv2", EXTRA)
+
+
+@cache
+def is_installed() -> bool:
+    """Whether OpenCV can be found; it is not imported."""
+    return find_spec("cv2") is not None
