@@ -1,7 +1,8 @@
 """What a device needs: how long imports take, and how large an installation is.
 
 Imports: medians of processes in turn, less those of a process that imports nothing. Sizes: `pip install` of
-this checkout into an empty folder, for each engine library alone, with all that it brings, without bytecode.
+this checkout into an empty folder, for each engine library alone, with all that it brings, without bytecode;
+with `images` in place of an engine's extra, without OpenCV and PyAV.
 
     python -m benchmarks.footprint [--repeats N] [--no-sizes]
 """
@@ -15,12 +16,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.peers.process import ROOT
 
 IMPORTS = ("pass", "import edgeseg", "import edgeseg.runtime", "import numpy, cv2", "import onnxruntime")
-EXTRAS = ("", "cpu", "mnn", "openvino")
+INSTALLED = (
+    "edgeseg",
+    "edgeseg[images] onnxruntime",
+    "edgeseg[images] mnn",
+    "edgeseg[cpu]",
+    "edgeseg[mnn]",
+    "edgeseg[openvino]",
+)
 LARGEST = 4  # packages that are named
 BYTES_PER_MB = 1_000_000
 
@@ -34,19 +43,18 @@ def main() -> None:
     for statement, ms in import_ms(arguments.repeats).items():
         print(f"{statement:24} {ms:7.1f} ms", flush=True)
     if not arguments.no_sizes:
-        print(f"\n{'installed':24} {'MB':>7}  largest, and edgeseg itself")
-        for extra in EXTRAS:
-            name = f"edgeseg[{extra}]" if extra else "edgeseg"
+        print(f"\n{'installed':27} {'MB':>7}  largest, and edgeseg itself")
+        for name in INSTALLED:
             try:
-                sizes = installed_mb(extra)
+                sizes = installed_mb(name.split())
             except subprocess.CalledProcessError as error:
                 said = error.stderr.decode(errors="replace").strip().splitlines() or ["pip says nothing"]
-                print(f"{name:24} {'-':>7}  not installed: {said[-1]}", flush=True)
+                print(f"{name:27} {'-':>7}  not installed: {said[-1]}", flush=True)
                 continue
             largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:LARGEST]
-            told = ", ".join(f"{name} {sizes[name]:.0f}" for name in largest)
+            told = ", ".join(f"{part} {sizes[part]:.0f}" for part in largest)
             print(
-                f"{name:24} {sum(sizes.values()):7.0f}  {told}; edgeseg itself {sizes['edgeseg']:.1f}",
+                f"{name:27} {sum(sizes.values()):7.0f}  {told}; edgeseg itself {sizes['edgeseg']:.1f}",
                 flush=True,
             )
 
@@ -64,9 +72,9 @@ def import_ms(repeats: int) -> dict[str, float]:
     return {"python itself": nothing, **{statement: ms - nothing for statement, ms in medians.items()}}
 
 
-def installed_mb(extra: str) -> dict[str, float]:
-    """Install with an extra into an empty folder: megabytes by the folders and files in it."""
-    wanted = f"{ROOT}[{extra}]" if extra else str(ROOT)
+def installed_mb(packages: Sequence[str]) -> dict[str, float]:
+    """Install packages into an empty folder, of edgeseg this checkout: megabytes by folders and files in it."""
+    wanted = [package.replace("edgeseg", str(ROOT)) for package in packages]
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable,
@@ -77,7 +85,7 @@ def installed_mb(extra: str) -> dict[str, float]:
             "--no-compile",
             "--target",
             folder,
-            wanted,
+            *wanted,
         ]
         pins = ["--constraint", str(ROOT / "constraints.txt")]
         subprocess.run([*command, *pins], check=True, capture_output=True)

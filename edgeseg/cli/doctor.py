@@ -23,6 +23,7 @@ from edgeseg.engines.registry import DEFAULT, backends, extra_of, facts_of, has_
 from edgeseg.errors import EdgesegError
 from edgeseg.frames.resize_kernel import fastest
 from edgeseg.machine import this_machine
+from edgeseg.opencv import EXTRA as MEDIA
 from edgeseg.records import to_json_value
 from edgeseg.runtime.crf import kernel
 
@@ -47,6 +48,7 @@ def parts() -> tuple[Part, ...]:
     proofs = facts_of(DEFAULT).modules
     return (
         *(Part(one.purpose or one.title, one.modules, one.extra) for one in facts),
+        Part("videos, cameras, overlays", ("cv2", "av"), MEDIA),
         Part("build, verify", ("onnx", "onnx_ir", *proofs), "build"),
         Part("export, demo", ("torch", "onnx", "onnx_ir", "onnxscript", *proofs, "safetensors"), "export"),
     )

@@ -1,4 +1,4 @@
-"""Run engines on frames: the device's side, which needs numpy, OpenCV and one engine library."""
+"""Run engines on frames: the device's side, which needs numpy and one engine library."""
 
 from __future__ import annotations
 
