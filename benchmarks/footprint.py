@@ -73,7 +73,7 @@ def import_ms(repeats: int) -> dict[str, float]:
 
 
 def installed_mb(packages: Sequence[str]) -> dict[str, float]:
-    """Install packages into an empty folder, of edgeseg this checkout: megabytes by folders and files in it."""
+    """Install packages, of edgeseg this checkout, into an empty folder: megabytes by what lies in it."""
     wanted = [package.replace("edgeseg", str(ROOT)) for package in packages]
     with tempfile.TemporaryDirectory() as folder:
         command = [

@@ -111,6 +111,20 @@ def test_pictures_give_the_same_where_neither_opencv_nor_pyav_is_installed(task:
         np.testing.assert_array_equal(lean, cv2.imread(str(full), cv2.IMREAD_UNCHANGED))
 
 
+def test_videos_are_read_where_pyav_is_installed_and_opencv_is_not(tmp_path: Path) -> None:
+    engine, video = labels_engine(tmp_path / "engine"), tmp_path / "video.mp4"
+    assert status_of(["run", str(engine), "synthetic:64x48?frames=3", "-o", str(video)]) == 0
+    assert status_of(["run", str(engine), str(video), "-o", str(tmp_path / "full.json")]) == 0
+    program = """
+import sys
+from edgeseg.cli import status_of
+sys.modules["cv2"] = None
+assert status_of(["run", sys.argv[1], sys.argv[2], "-o", sys.argv[3]]) == 0
+"""
+    _run(program, engine, video, tmp_path / "lean.json")
+    assert (tmp_path / "lean.json").read_text() == (tmp_path / "full.json").read_text()
+
+
 def _engine(task: str, folder: Path) -> Path:
     if task == "instances":
         return instance_engine(folder, [[0, 0, 24, 16]], [0.9])
