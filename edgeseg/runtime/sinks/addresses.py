@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from edgeseg.errors import UsageError
 from edgeseg.runtime.sinks.base import Sink
@@ -10,9 +11,11 @@ from edgeseg.runtime.sinks.broadcast import PUSHED, open_push
 from edgeseg.runtime.sinks.encoder import VideoTiming
 from edgeseg.runtime.sinks.messages import MessageSink, Sender
 from edgeseg.runtime.sinks.mqtt import PORTS, MqttPublisher, parse_mqtt
-from edgeseg.runtime.sinks.webhook import Webhook
 from edgeseg.runtime.sources.address import without_password
 from edgeseg.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from edgeseg.runtime.sinks.webhook import Webhook
 
 WEB = ("http", "https")
 RESULTS = "results"
@@ -28,7 +31,7 @@ def check_address(address: str) -> str:
     if _scheme(address) in PORTS:
         return parse_mqtt(address).name
     if _scheme(address) in WEB:
-        return Webhook(address).name
+        return _webhook(address).name
     name = without_password(address)
     if _scheme(address) in PUSHED:
         return name
@@ -59,7 +62,14 @@ def open_sender(address: str, kind: str) -> Sender:
     """
     if _scheme(address) not in (*PORTS, *WEB):
         raise UsageError(f"{without_password(address)} takes no messages; use mqtt://... or https://...")
-    return MqttPublisher(parse_mqtt(address), kind) if _scheme(address) in PORTS else Webhook(address)
+    return MqttPublisher(parse_mqtt(address), kind) if _scheme(address) in PORTS else _webhook(address)
+
+
+def _webhook(address: str) -> Webhook:
+    """Make a sender for the web, whose libraries are a fifth of what importing the runtime takes."""
+    from edgeseg.runtime.sinks.webhook import Webhook
+
+    return Webhook(address)
 
 
 def _scheme(address: str) -> str:
