@@ -14,7 +14,7 @@ ENGINES = ("MNN", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "cuda")
 ROOT = Path(__file__).parents[1]
 PATTERNS = ("benchmarks/**/*.py", "examples/*.py", "tools/**/*.py")
 PROGRAMS = sorted(path for pattern in PATTERNS for path in ROOT.glob(pattern))
-HEAVY = ("av", "cv2", "torch", "onnx", "rich", "pycocotools", *ENGINES)
+HEAVY = ("av", "cv2", "torch", "onnx", "rich", "pycocotools", "http.client", "ssl", *ENGINES)
 
 
 def test_imports_point_down_only(capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,6 +26,7 @@ def test_imports_point_down_only(capsys: pytest.CaptureFixture[str]) -> None:
     [
         "edgeseg",
         "edgeseg.runtime",
+        "edgeseg.runtime.pipeline",
         "edgeseg.cli",
         "edgeseg.engines",
         "edgeseg.engines.request",
