@@ -24,6 +24,9 @@ from edgeseg.graph.view import Layer
 from edgeseg.manifest import Manifest
 
 MODEL_FILE = EngineOptions.model_file
+WEIGHTS_FILE = "model.weights"
+MAPPED_BYTES = 8 << 20  # of a model, from which on its weights are worth a file of their own
+LEAST_MAPPED_BYTES = 1 << 10  # of a tensor in it
 ON_CPU = (CPU, "openvino")
 CORES_FOR_BRANCHES = 3  # on two, branches side by side take each other's core: half to three quarters as fast
 # Operators with weights in optimised graphs, and which input holds them.
@@ -51,13 +54,20 @@ def write_files(job: BuildJob) -> Manifest:
     optimised = device == CPU
     threads = {} if job.request.threads is None else {"intra_op_threads": job.request.threads}
     # the saved graph is optimised already; doing it again would only slow down opening
-    options = written(
-        EngineOptions, model_file=MODEL_FILE, graph_optimization="disabled" if optimised else "all", **threads
-    )
+    files = {MODEL_FILE: ""}
     if optimised:
         _save_optimised(job.model, job.staging / MODEL_FILE)
+        if (job.staging / WEIGHTS_FILE).exists():
+            files[WEIGHTS_FILE] = ""
     else:
         (job.staging / MODEL_FILE).write_bytes(job.model.to_bytes())
+    options = written(
+        EngineOptions,
+        model_file=MODEL_FILE,
+        weights_file=WEIGHTS_FILE if WEIGHTS_FILE in files else None,
+        graph_optimization="disabled" if optimised else "all",
+        **threads,
+    )
     return Manifest(
         backend="onnxruntime",
         backend_version=require("onnxruntime", FACTS.extra).__version__,
@@ -65,7 +75,7 @@ def write_files(job: BuildJob) -> Manifest:
         device=device,
         spec=job.spec,
         model_sha256=job.model_sha256,
-        files={MODEL_FILE: ""},
+        files=files,
         options=options,
     )
 
@@ -85,7 +95,7 @@ def layer_precisions(folder: Path, manifest: Manifest, layers: Sequence[Layer]) 
 
     if manifest.options["graph_optimization"] != "disabled":
         return {}
-    graph = onnx.load(folder / manifest.options["model_file"]).graph
+    graph = onnx.load(folder / manifest.options["model_file"], load_external_data=False).graph
     dtypes = {tensor.name: tensor.data_type for tensor in graph.initializer}
     layer_of = {name: layer.name for layer in layers for name in (*layer.nodes, *layer.outputs)}
     found: dict[str, set[str]] = {}
@@ -121,7 +131,7 @@ def _choices(device: str, threads: int | None) -> list[dict[str, Any]]:
 
 
 def _save_optimised(model: PortableModel, target: Path) -> None:
-    """Let ONNX Runtime fuse and lay out the graph for this CPU, and keep the result."""
+    """Let ONNX Runtime fuse and lay out the graph for this CPU, and keep the result, large weights apart."""
     data = model.to_bytes()
     needed, free = len(data), shutil.disk_usage(target.parent).free
     if free < needed:  # ONNX Runtime would blame the graph
@@ -133,6 +143,10 @@ def _save_optimised(model: PortableModel, target: Path) -> None:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.optimized_model_filepath = str(target)
     options.log_severity_level = LOG_ERRORS_ONLY
+    if needed >= MAPPED_BYTES:
+        apart = "session.optimized_model_external_initializers"
+        options.add_session_config_entry(f"{apart}_file_name", WEIGHTS_FILE)
+        options.add_session_config_entry(f"{apart}_min_size_in_bytes", str(LEAST_MAPPED_BYTES))
     left_out = DOUBLES_NAMES if model.has_bodies else ()
     try:
         ort.InferenceSession(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ from edgeseg.engines.pool import CLOSED, FORKED
 from edgeseg.errors import EngineError
 from edgeseg.extras import require
 from edgeseg.forks import never_free, tell_of_forks
-from edgeseg.manifest import Manifest, read_file
+from edgeseg.manifest import Manifest, open_file, read_file
+from edgeseg.reading import identity_of
 
 NOWHERE = os.path.join(os.devnull, "external-data")  # no folder can be within a device
 LOG_ERRORS_ONLY = 3  # warnings concern the graph's makers; what fails is raised
@@ -144,8 +146,6 @@ def open(
     device = device or manifest.device
     _check_device(manifest, options, device)
     session_options = _session_options(ort, options, threads)
-    # An engine's graph is whole in itself: what it names elsewhere was compared with no hash.
-    session_options.add_session_config_entry("session.model_external_initializers_file_folder_path", NOWHERE)
     if profile is not None:
         session_options.enable_profiling = True
         session_options.profile_file_prefix = str(profile / "profile")
@@ -156,10 +156,16 @@ def open(
     here = {"onnxruntime": ort.__version__, **built_on(device)}
     refuse_if_moved(folder, manifest, here)
     graph = read_file(folder, manifest, options.model_file)  # bytes: what was hashed is what is opened
-    try:
-        session = ort.InferenceSession(graph, session_options, providers=providers or None, enable_fallback=0)
-    except Exception as error:  # as in infer
-        raise EngineError(f"ONNX Runtime cannot open {folder}: {_first_line(error)}") from error
+    with _weights(folder, manifest, options) as place:
+        session_options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", str(place)
+        )
+        try:
+            session = ort.InferenceSession(
+                graph, session_options, providers=providers or None, enable_fallback=0
+            )
+        except Exception as error:  # as in infer
+            raise EngineError(f"ONNX Runtime cannot open {folder}: {_first_line(error)}") from error
     provider = PROVIDERS[device][0]
     if session.get_providers()[0] != provider:  # its libraries are missing, and it was left out silently
         raise EngineError(
@@ -172,6 +178,23 @@ def open(
     if device in ON_NVIDIA:
         return BoundBackend(session, here, others, ort=ort, memory="cuda")
     return OnnxRuntimeBackend(session, here, others)
+
+
+@contextmanager
+def _weights(folder: Path, manifest: Manifest, options: EngineOptions) -> Iterator[str | Path]:
+    """Give the folder in which ONNX Runtime finds weights by name, and maps them.
+
+    The file that it opens must be the one that was compared with its hash. A graph that has its weights in
+    itself is told of no folder: what it names elsewhere was compared with no hash.
+    """
+    if options.weights_file is None:
+        yield NOWHERE
+        return
+    with open_file(folder, manifest, options.weights_file) as compared:
+        yield folder.resolve()
+        path = folder / options.weights_file
+        if identity_of(os.stat(path)) != identity_of(os.fstat(compared.fileno())):
+            raise EngineError(f"{path} was changed while it was read; try again")
 
 
 def _check_device(manifest: Manifest, options: EngineOptions, device: str) -> None:

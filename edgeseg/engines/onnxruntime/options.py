@@ -22,6 +22,8 @@ class EngineOptions(Ranged):
     """What a manifest says of a session; its device picks the execution provider.
 
     Attributes:
+        weights_file: of large networks, which ONNX Runtime maps: processes that run the engine share its
+            memory. None where the weights are in the model's file.
         intra_op_threads: 0 leaves their number to ONNX Runtime.
         spinning: whether threads that wait for work turn in a loop, which takes their cores from all else.
         graph_optimization: `disabled` where the graph was saved optimised.
@@ -30,6 +32,7 @@ class EngineOptions(Ranged):
     """
 
     model_file: str = "model.onnx"
+    weights_file: str | None = None
     intra_op_threads: Annotated[int, THREADS] = 0
     execution_mode: Literal["sequential", "parallel"] = "sequential"
     spinning: bool = True
