@@ -1,8 +1,8 @@
 """What each of several processes with the same engine holds in memory: of its own, and shared with others.
 
-Each opens the engine, segments one picture, and waits until all have; then each reads the system's accounts of
-itself and of what computes for it (Linux). The first row is of processes that import the engine's library and
-open nothing.
+Each opens the engine, segments one picture, and waits until all have; then each reads the system's accounts
+of itself and of what computes for it (Linux). The first row is of processes that import the engine's library
+and open nothing.
 
     python -m benchmarks.processes ENGINE... [--processes N]
 """
@@ -25,11 +25,11 @@ from edgeseg.manifest import read_manifest
 from edgeseg.runtime import Segmenter
 from edgeseg.runtime.profiling.memory import peak_bytes
 
-ACCOUNT = Path("/proc/self/smaps_rollup")
+PROCESSES = Path("/proc")
 KINDS = {
     "own": ("Private_Clean", "Private_Dirty"),
     "shared": ("Shared_Clean", "Shared_Dirty"),
-    "share": ("Pss",),
+    "share": ("Pss",),  # its own, and of what n processes share an n-th
 }
 KIB, BYTES_PER_MIB = 1024, 1 << 20
 WAIT_S = 120.0
