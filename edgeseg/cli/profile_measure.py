@@ -47,9 +47,10 @@ class Asked:
 
 
 def measure_one(engine: Path, asked: Asked, check: CheckFiles) -> Profile:
-    """Profile one engine in the scenario that is asked for."""
+    """Profile one engine in the scenario that is asked for; overlays are drawn where OpenCV is installed."""
     if asked.scenario != "single-stream":
         return _measure_cameras(engine, asked, check)
+    from edgeseg.opencv import is_installed
     from edgeseg.runtime.profiling.profile import profile
     from edgeseg.runtime.sources import open_source
 
@@ -66,7 +67,7 @@ def measure_one(engine: Path, asked: Asked, check: CheckFiles) -> Profile:
                     frames=asked.frames,
                     seconds=asked.seconds,
                     sinks=sinks,
-                    render=not sinks and segmenter.spec.input.takes_camera_frames,
+                    render=not sinks and is_installed() and segmenter.spec.input.takes_camera_frames,
                     opened=opened,
                     on_frame=advance,
                 )

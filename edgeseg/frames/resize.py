@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.frames.resize_kernel import KERNEL_CHANNELS, fastest, resize_by_kernel, resize_by_numpy
+from edgeseg.frames.resize_kernel import (
+    KERNEL_CHANNELS,
+    fastest,
+    resize_by_kernel,
+    resize_by_numpy,
+    resize_in_fixed_point,
+)
 from edgeseg.frames.resize_weights import Axis, box, grown_area, linear, triangle
 from edgeseg.opencv import cv2, is_installed
 from edgeseg.spec import ResizeFilter
@@ -23,8 +29,8 @@ def resize(frame: NDArray[Any], out: NDArray[Any], by: ResizeFilter) -> None:
     Every value is within one grey level of what the filter's own library gives: for `linear` OpenCV's
     INTER_LINEAR and PyTorch's bilinear, for `area` OpenCV's INTER_AREA, for `pil` Pillow's BILINEAR, for
     `antialias` PyTorch's and torchvision's bilinear with `antialias=True`, of bytes and of floats. The last
-    two weigh alike, and differ in what they round on the way; here both are rounded once. So are the first
-    two where OpenCV is not installed.
+    two weigh alike, and differ in what they round on the way; here both are rounded once. Where OpenCV is not
+    installed, `linear` gives its very bytes, and numbers within one grey level.
 
     Args:
         frame: (H, W, C) uint8, uint16 or float32 of any strides.
@@ -42,7 +48,11 @@ def resize(frame: NDArray[Any], out: NDArray[Any], by: ResizeFilter) -> None:
     rows, columns = weigh(frame_hw[0], out_hw[0]), weigh(frame_hw[1], out_hw[1])
     if frame.strides[1:] != _PIXEL_STRIDES:
         frame = np.ascontiguousarray(frame)
-    if kernel is None:
+    if of_opencv and out.dtype == np.uint8 and weigh is not box:
+        if weigh is linear:
+            rows = linear(frame_hw[0], out_hw[0], within=False)
+        resize_in_fixed_point(frame, rows, columns, out)
+    elif kernel is None:
         resize_by_numpy(frame, rows, columns, out)
     else:
         resize_by_kernel(kernel, frame, rows, columns, out)

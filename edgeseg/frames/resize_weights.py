@@ -56,9 +56,17 @@ def box(size: int, resized: int) -> Axis:
 
 
 @lru_cache(KEPT)
-def linear(size: int, resized: int) -> Axis:
-    """Weigh the two samples whose centres are next, however far the axis shrinks: OpenCV's INTER_LINEAR."""
-    position = np.clip((np.arange(resized) + 0.5) * (size / resized) - 0.5, 0, size - 1)
+def linear(size: int, resized: int, *, within: bool = True) -> Axis:
+    """Weigh the two samples whose centres are next, however far the axis shrinks: OpenCV's INTER_LINEAR.
+
+    Args:
+        within: beyond the outermost centres these samples alone count; else they are weighed with samples
+            beyond the ends, -1 and `size`, for which they stand as well.
+    """
+    scale = 1 / (resized / size)  # rounded as OpenCV rounds
+    position = ((np.arange(resized) + 0.5) * scale - 0.5).astype(np.float32)
+    if within:
+        position = np.clip(position, 0, size - 1)
     return _between(np.floor(position).astype(np.int64), position % 1)
 
 
@@ -72,8 +80,8 @@ def grown_area(size: int, resized: int) -> Axis:
     place, growth = np.arange(resized), resized / size
     first = np.minimum(np.floor(place * (1 / growth)).astype(np.int64), size - 1)  # rounded as OpenCV rounds
     beyond = ((place + 1) - (first + 1) * growth).astype(np.float32)
-    share = np.where(beyond <= 0, 0.0, beyond % 1)
-    return _between(first, np.where(first < size - 1, share, 0.0))
+    share = np.where((beyond <= 0) | (first == size - 1), np.float32(0), beyond % 1)
+    return _between(first, share)
 
 
 def linear_matrix(size: int, resized: int) -> NDArray[np.float32]:
@@ -82,9 +90,9 @@ def linear_matrix(size: int, resized: int) -> NDArray[np.float32]:
     return np.maximum(1.0 - np.abs(position[:, None] - np.arange(size)), 0.0).astype(np.float32)
 
 
-def _between(first: NDArray[np.int64], share: NDArray[np.float64]) -> Axis:
+def _between(first: NDArray[np.int64], share: NDArray[np.float32]) -> Axis:
     """Weigh samples and the ones after them, which have a share in 0..1."""
-    return _axis(first, np.stack((1.0 - share, share), axis=1))
+    return Axis(first.astype(np.int32), np.stack((1 - share, share), axis=1))
 
 
 def _axis(first: NDArray[np.int64], weight: NDArray[np.float64]) -> Axis:
