@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MOST_PORT = 65535
 NAME = "{name}"  # of a stream, in an output
-OF_SITES = ("device", "threads", "rotate", "keep")  # options that are settings of all streams
+OF_SITES = ("device", "threads", "max_memory", "rotate", "keep")  # options that are settings of all streams
 NOT_OF_STREAMS = (*OF_SITES, "serve", "token_file", "outputs")
 BESIDE_A_FILE = ("config", "check")
 
@@ -58,6 +58,11 @@ BESIDE_A_FILE = ("config", "check")
 @click.option("--device", type=click.Choice(DEVICES), help="Where; by default as it was built.")
 @click.option(
     "--threads", type=THREADS, help="Threads per inference; by default what the build measured as best."
+)
+@click.option(
+    "--max-memory",
+    metavar="400MB|1.5GB",
+    help="Refuse an engine that takes more to run once, and end when more is taken.",
 )
 @click.option("--score-threshold", type=PROBABILITY, help="Show instances that score at least this.")
 @click.pass_context

@@ -111,6 +111,10 @@ class _Watch:
             self._service.stopping()
 
     def _look(self, stack: ExitStack) -> None:
+        from edgeseg.runtime.site.memory import check_taken, parse_memory
+
+        if (allowed := self._site.settings.max_memory) is not None:
+            check_taken(parse_memory(allowed))
         streams = self._site.status()
         for line in self._changes.lines(streams):
             _say(line)

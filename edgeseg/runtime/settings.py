@@ -120,6 +120,8 @@ class SiteSettings:
         rotate: how much a part of a video or a `.jsonl` holds, such as `10m` or `1GB`; None for all, or a
             tenth of `keep`.
         keep: how much of what these sinks write is kept, such as `24h` or `10GB`; None for all.
+        max_memory: what may be taken at most, such as `400MB`: an engine that takes more to run once is
+            refused, and the site ends when it has taken more; None for any.
     """
 
     engine: str
@@ -129,5 +131,6 @@ class SiteSettings:
     serve: ServeSettings | None = None
     rotate: str | None = None
     keep: str | None = None
+    max_memory: str | None = None
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _NO_OTHER_KEYS

@@ -21,6 +21,7 @@ from edgeseg.runtime.serve.server import read_token
 from edgeseg.runtime.settings import ServeSettings, SiteSettings, StreamSettings
 from edgeseg.runtime.site.environment import Environment
 from edgeseg.runtime.site.faults import Fault, KeyPath
+from edgeseg.runtime.site.memory import OPTION, parse_memory
 from edgeseg.runtime.site.names import bad_names
 from edgeseg.runtime.site.parts import amount, segmenter_of
 from edgeseg.runtime.site.places import Places
@@ -121,10 +122,13 @@ class _Check:
                 check_host(name)
 
     def amounts(self) -> None:
-        """Look at how much is kept of outputs."""
+        """Look at how much is kept of outputs, and how much memory may be taken."""
         for name in ("rotate", "keep"):
             with self._at(name):
                 amount(getattr(self._settings, name), name)
+        with self._at(OPTION):
+            if self._settings.max_memory is not None:
+                parse_memory(self._settings.max_memory)
 
     def sizes(self, stream: StreamSettings, path: KeyPath) -> None:
         """Look at what depends on this machine."""

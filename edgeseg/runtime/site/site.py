@@ -23,6 +23,7 @@ from edgeseg.runtime.sinks import check_outputs, open_sink, takes_one_image
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.site.environment import Environment
 from edgeseg.runtime.site.late_sinks import LateSink, Once
+from edgeseg.runtime.site.memory import check_engine, parse_memory
 from edgeseg.runtime.site.names import with_names
 from edgeseg.runtime.site.parts import amount, segmenter_of
 from edgeseg.runtime.site.places import Elsewhere, check_images, stored
@@ -193,7 +194,15 @@ class Site:
         return {name: sink for name, sink in found if isinstance(sink, LiveSink)}
 
     def _open_engine(self, settings: SiteSettings) -> Engine:
-        return Engine.open(settings.engine, device=settings.device, threads=settings.threads)
+        most_bytes = None if settings.max_memory is None else parse_memory(settings.max_memory)
+        engine = Engine.open(settings.engine, device=settings.device, threads=settings.threads)
+        if most_bytes is not None:
+            try:
+                check_engine(engine, most_bytes)
+            except BaseException:
+                engine.close()
+                raise
+        return engine
 
     def _make_all(self, settings: SiteSettings, names: Sequence[str], engine: Engine) -> list[Running]:
         """Make streams, none of which runs yet."""
