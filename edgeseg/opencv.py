@@ -1,4 +1,4 @@
-"""OpenCV, imported at its first use, which says where it is missing which command installs it."""
+"""OpenCV, imported at its first use; where it is not installed, that says which command installs it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["EXTRA", "cv2", "is_installed"]
 
 EXTRA = "media"
-"""The extra that installs OpenCV and PyAV, each of them larger than an engine's library."""
+"""The extra that installs OpenCV and PyAV, each of them larger than ONNX Runtime."""
 
 
 class _AtFirstUse:
