@@ -87,7 +87,8 @@ def grown_area(size: int, resized: int) -> Axis:
 def linear_matrix(size: int, resized: int) -> NDArray[np.float32]:
     """Give the weights of `linear` for few samples, (resized, size)."""
     position = np.clip((np.arange(resized) + 0.5) * (size / resized) - 0.5, 0, size - 1)
-    return np.maximum(1.0 - np.abs(position[:, None] - np.arange(size)), 0.0).astype(np.float32)
+    weights: NDArray[np.float64] = np.maximum(1.0 - np.abs(position[:, None] - np.arange(size)), 0.0)
+    return weights.astype(np.float32)
 
 
 def _between(first: NDArray[np.int64], share: NDArray[np.float32]) -> Axis:

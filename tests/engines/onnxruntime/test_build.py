@@ -25,9 +25,10 @@ def model(exported: ExportedModels) -> Path:
 
 
 @pytest.fixture
-def engine(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(build, "MAPPED_BYTES", 0)
-    assert build_engine(model, tmp_path / "engine", request=Request(threads=1)).parity.passed
+def engine(model: Path, tmp_path: Path) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "MAPPED_BYTES", 0)
+        assert build_engine(model, tmp_path / "engine", request=Request(threads=1)).parity.passed
     return tmp_path / "engine"
 
 
