@@ -11,7 +11,7 @@ from edgeseg.extras import require
 if TYPE_CHECKING:
     import cv2
 
-__all__ = ["EXTRA", "cv2", "is_installed"]
+__all__ = ["EXTRA", "cv2", "is_installed", "load"]
 
 EXTRA = "media"
 """The extra that installs OpenCV and PyAV, each of them larger than ONNX Runtime."""
@@ -37,3 +37,9 @@ def _module() -> Any:
 def is_installed() -> bool:
     """Whether OpenCV can be found; it is not imported."""
     return find_spec("cv2") is not None
+
+
+def load() -> None:
+    """Import it now, if it is installed, and not while a camera's first frame waits: it takes 0.1 s."""
+    if is_installed():
+        _module()

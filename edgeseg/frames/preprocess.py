@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg import opencv
 from edgeseg.errors import ShapeError
 from edgeseg.frames.geometry import Placement, place
 from edgeseg.frames.resize import resize
@@ -41,6 +42,7 @@ class Preprocessor:
         self._spec = spec
         self._is_camera = spec.takes_camera_frames
         self._canvas = _Canvas(spec)
+        opencv.load()
 
     def __call__(self, frame: NDArray[Any]) -> Prepared:
         """Prepare a frame (H, W, C) of the spec's channels and type, of any size and any strides.
