@@ -12,7 +12,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +23,7 @@ from edgeseg.graph.golden.frames import GoldenFrame
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import Run, open_run, run_all
 from edgeseg.limits import current
+from edgeseg.opencv import cv2
 from edgeseg.proof.frames import drawn
 from edgeseg.scenes.inputs import input_image
 from edgeseg.spec import ModelSpec
