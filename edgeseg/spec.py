@@ -324,7 +324,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class ModelSpec(Ranged):
-    """The contract between a graph and its runtime; see the module's docstring for inputs and outputs.
+    """The contract between a graph and its runtime: what the graph itself does not say (docs/contract.md).
 
     Raises:
         SpecError: where fields contradict each other.
