@@ -74,6 +74,7 @@ assert status_of(["run", engine, "pictures", "-o", "lean", "-o", "lean.jsonl"]) 
 assert status_of(["profile", engine, "pictures", "--frames", "2", "--warmup", "0"]) == 0
 for arguments in (
     ["pictures", "-o", "o.mp4"],
+    ["pictures", "-o", "udp://127.0.0.1:9"],
     ["video.mp4"],
     ["synthetic:64x48?frames=1"],
     ["0", "--frames", "1"],
@@ -104,7 +105,7 @@ def test_pictures_give_the_same_where_neither_opencv_nor_pyav_is_installed(task:
         assert cv2.imwrite(str(pictures / f"{number}{suffix}"), picture)
     assert status_of(["run", str(engine), str(pictures), "-o", str(tmp_path / "full")]) == 0
     said = _run(LEAN + LEAN_RUN, engine, tmp_path, expects_errors=True)
-    assert said.count("is not installed; run: pip install 'edgeseg[media]'") == 4
+    assert said.count("is not installed; run: pip install 'edgeseg[media]'") == 5
     assert len((tmp_path / "lean.jsonl").read_text().splitlines()) == 2
     for full in sorted((tmp_path / "full").glob("*.png")):
         lean = cv2.imread(str(tmp_path / "lean" / full.name), cv2.IMREAD_UNCHANGED)

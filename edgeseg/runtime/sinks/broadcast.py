@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import SinkError, one_line
+from edgeseg.extras import require
 from edgeseg.files import Claim, check_writable
 from edgeseg.frames.results import Result
+from edgeseg.opencv import EXTRA
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sinks.encoder import H264, FrameClock, VideoTiming, VideoWriter, open_video
@@ -36,6 +38,9 @@ class BroadcastSink(Sink):
     Args:
         target: what FFmpeg opens.
         name: of the target, without passwords.
+
+    Raises:
+        MissingExtraError: if PyAV is not installed.
     """
 
     needs_overlay = True
@@ -43,6 +48,7 @@ class BroadcastSink(Sink):
     def __init__(
         self, target: str, name: str, container: str, options: Mapping[str, str], timing: VideoTiming
     ) -> None:
+        require("av", EXTRA)
         self.path = Path(name)
         self._name = name
         self._target, self._container, self._options = target, container, options
