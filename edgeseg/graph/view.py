@@ -99,6 +99,10 @@ class GraphView:
             value = readers[0].outputs[0]
         return value
 
+    def nodes_of(self, layer: Layer) -> list[ir.Node]:
+        """Give a layer's nodes, which need no names."""
+        return [node for node in self.nodes if self.is_heavy(node) and weight_of(node) == layer.weight]
+
     def layers(self) -> list[Layer]:
         """Gather the heavy nodes by their weights, in the order of the graph."""
         nodes: dict[str, list[ir.Node]] = defaultdict(list)

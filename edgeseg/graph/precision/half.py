@@ -79,8 +79,8 @@ def half_candidates(view: GraphView) -> list[str]:
 
 def half_layers(view: GraphView, kept: Iterable[Kept]) -> set[str]:
     """Name the layers that compute in float16 where `kept` stays float32."""
-    nodes = {node.name for node in _half_nodes(view, {entry.name for entry in kept})}
-    return {layer.name for layer in view.layers() if nodes.issuperset(layer.nodes)}
+    nodes = set(_half_nodes(view, {entry.name for entry in kept}))
+    return {layer.name for layer in view.layers() if nodes.issuperset(view.nodes_of(layer))}
 
 
 def _half_tensors(view: GraphView) -> list[ir.Value]:

@@ -75,21 +75,18 @@ def plan(view: GraphView, scheme: Int8Scheme, float_layers: Collection[str] = ()
         reason = "ONNX Runtime has no int8 kernel for it on CPUs"
         kept += [Kept(layer.name, reason) for layer in layers if layer.op_type == "ConvTranspose"]
     in_float = {*float_layers, *(entry.name for entry in kept)}
-    layer_of = {name: layer for layer in layers for name in layer.nodes}
+    parts = [(layer.name, view.nodes_of(layer)) for layer in layers]
     while True:
-        int8 = {
-            node for node in view.nodes if node.name in layer_of and layer_of[node.name].name not in in_float
-        }
+        int8 = {node for name, nodes in parts if name not in in_float for node in nodes}
         region = _region(view, int8)
         readers = _readers(view, int8, region, both_ends)
         if not both_ends:
             break
         readers = {value: set(view.readers(value)) for value in readers}
         ends = [
-            layer.name
-            for layer in layers
-            if layer.name not in in_float
-            and any(view.settled(node) not in readers for node in view.nodes if node.name in layer.nodes)
+            name
+            for name, nodes in parts
+            if name not in in_float and any(view.settled(node) not in readers for node in nodes)
         ]
         if not ends:
             break

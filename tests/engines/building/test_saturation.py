@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from onnx import numpy_helper
 
-from edgeseg.engines.backend import open_backend
+from edgeseg.engines.backend import Backend, open_backend
 from edgeseg.engines.building import conversion
 from edgeseg.engines.building.conversion import in_precision
 from edgeseg.engines.building.saturation import saturates
@@ -43,6 +44,17 @@ def test_a_kernel_that_saturates_is_found(backend: str) -> None:
     request = Request(backend, "int8")
     assert saturates(request, Halved)
     assert saturates(request, open_backend) in (True, False)  # by the processor
+
+
+def test_what_is_tried_computes_in_int8() -> None:
+    operators: set[str] = set()
+
+    def seen(folder: Path, manifest: Manifest) -> Backend:
+        operators.update(node.op_type for node in onnx.load(folder / "model.onnx").graph.node)
+        return open_backend(folder, manifest)
+
+    saturates(Request("onnxruntime", "int8"), seen)
+    assert "QLinearConv" in operators
 
 
 def test_off_the_processor_nothing_is_tried() -> None:

@@ -68,6 +68,15 @@ def test_layers_are_half_and_what_is_around_them_is_float() -> None:
     }
 
 
+def test_layers_of_nodes_without_names_are_known() -> None:
+    model = graphs.residual()
+    expected = half_layers(GraphView(model), ())
+    for node in model.graph:
+        node.name = None
+    assert half_layers(GraphView(model), ()) == expected
+    assert expected
+
+
 def test_casts_stand_at_borders_only_and_weights_are_stored_once() -> None:
     model = graphs.residual()
     half, _, _ = converted(model)

@@ -117,6 +117,15 @@ def test_the_portable_form_is_symmetric_int8_with_biases_in_float() -> None:
     assert not any(array.dtype == np.int32 for array in constants.values())
 
 
+def test_nodes_need_no_names() -> None:
+    model = graphs.residual()
+    expected = graphs.operators(quantised(model))
+    for node in model.graph:
+        node.name = None
+    assert graphs.operators(quantised(model)) == expected
+    assert expected["QuantizeLinear"]
+
+
 def test_residual_inputs_are_quantised_and_preprocessing_and_softmax_are_not() -> None:
     made = quantised(graphs.residual())
     inputs = {node.op_type: graphs.inputs(node) for node in made.graph}
