@@ -43,7 +43,7 @@ bench: $(VENV)/.ready-dev
 	$(BIN)/python -m benchmarks.everything --model-api-python $(MODEL_API)/bin/python $(BENCH_FLAGS)
 
 clean:
-	rm -rf $(VENV) build dist demo-output site
+	rm -rf $(VENV) $(MODEL_API) build dist demo-output site
 
 $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
