@@ -35,10 +35,12 @@ class Standing:
     Attributes:
         alive: those that are timed on, the one to be kept first; see `best_first`.
         over: whether no further round would tell more.
+        deciding: the rounds that said so: those of the final, where there was one.
     """
 
     alive: tuple[str, ...]
     over: bool
+    deciding: Sequence[Round]
 
 
 def standing(
@@ -59,7 +61,7 @@ def standing(
         if len(alive) <= 1 or end >= MOST_ROUNDS:
             return _final(rounds, end, alive, [name for name in names if name in accurate and name in plain])
         end = min(2 * end, MOST_ROUNDS)
-    return Standing(best_first(rounds, alive, plain) if rounds else alive, not alive)
+    return Standing(best_first(rounds, alive, plain) if rounds else alive, not alive, rounds)
 
 
 def _final(rounds: Sequence[Round], start: int, alive: tuple[str, ...], plain: Sequence[str]) -> Standing:
@@ -67,7 +69,7 @@ def _final(rounds: Sequence[Round], start: int, alive: tuple[str, ...], plain: S
     dropped = [name for name in plain if name not in alive]
     back = [name for name in dropped if not is_slower(rounds[:start], name, alive[0], times=HOPELESS)]
     if not back:
-        return Standing(best_first(rounds, alive, plain), True)
+        return Standing(best_first(rounds, alive, plain), True, rounds)
     finalists = (*alive, *back)
     new = [one for one in rounds[start:] if all(name in one for name in finalists)]
     for end in FINAL_ROUNDS:
@@ -78,8 +80,9 @@ def _final(rounds: Sequence[Round], start: int, alive: tuple[str, ...], plain: S
         unsettled = any(could_be_faster(final, name, first, times=SETTLED) for name in others)
         if end == FINAL_ROUNDS[-1] or not unsettled:
             close = [name for name in others if not is_slower(final, name, first)]
-            return Standing((first, *close), True)
-    return Standing(best_first(new if len(new) >= FIRST_ROUNDS else rounds, finalists, plain), False)
+            return Standing((first, *close), True, final)
+    deciding = new if len(new) >= FIRST_ROUNDS else rounds
+    return Standing(best_first(deciding, finalists, plain), False, deciding)
 
 
 def best_first(rounds: Sequence[Round], names: Sequence[str], plain: Collection[str]) -> tuple[str, ...]:

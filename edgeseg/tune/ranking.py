@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from edgeseg.graph.portable import PortableModel
 from edgeseg.manifest import Manifest
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.tune.entrants import Entrant
-from edgeseg.tune.halving import FIRST_ROUNDS, interval_of_median, is_slower, median_of
+from edgeseg.tune.latency import Latency, latency_of
 from edgeseg.tune.making import segmenting
 from edgeseg.tune.pareto import front
 from edgeseg.tune.report import BYTES_PER_MB, Candidate, Verdict
@@ -81,36 +81,38 @@ class Ranking:
 
     def order(self, timed: Timed) -> list[str]:
         """Name those that may be kept, the best first; see `halving`."""
-        timed_ones = {name for one in timed.rounds for name in one} & self.accurate
-        alive = [name for name in timed.alive if name in timed_ones]
-        rest = sorted(timed_ones - set(alive), key=lambda name: median_of(timed.rounds, name))
-        return [*alive, *rest]
+        names = [name for name in self._timed(timed) if name in self.accurate]
+        alive = [name for name in timed.alive if name in names]
+        rest = [name for name in names if name not in alive]
+        return [*alive, *sorted(rest, key=lambda name: latency_of(timed, name, (alive or rest)[0]).ms)]
 
     def candidates(self, timed: Timed, kept: str) -> tuple[Candidate, ...]:
         """Give one entry an engine, in its fastest way (that which is kept, of its engine), fastest first."""
-        best = self._best_ways(timed, kept)
-        figures = [self._figures(timed, name) for name in best]
+        latencies = {name: latency_of(timed, name, kept) for name in self._timed(timed)}
+        best = self._best_ways(latencies, kept)
+        on_front = front([self._figures(name, latencies[name]) for name in best])
         rows = [
-            self._candidate(timed, name, kept, on_front)
-            for name, on_front in zip(best, front(figures), strict=True)
+            self._candidate(name, latencies[name], kept, starred)
+            for name, starred in zip(best, on_front, strict=True)
         ]
         return tuple(sorted(rows, key=lambda one: one.latency_ms))
 
-    def _best_ways(self, timed: Timed, kept: str) -> list[str]:
-        names = {name for one in timed.rounds for name in one}
-        ranked = sorted(names, key=lambda name: (name != kept, median_of(timed.rounds, name)))
+    def _timed(self, timed: Timed) -> list[str]:
+        return [name for name in self.ways if any(name in one for one in timed.rounds)]
+
+    def _best_ways(self, latencies: Mapping[str, Latency], kept: str) -> list[str]:
+        ranked = sorted(latencies, key=lambda name: (name != kept, latencies[name].ms))
         best = {id(self.ways[name].entrant): name for name in reversed(ranked)}
         return list(best.values())
 
-    def _figures(self, timed: Timed, name: str) -> Sequence[float]:
+    def _figures(self, name: str, latency: Latency) -> Sequence[float]:
         entrant = self.ways[name].entrant
         lost, memory = max(self.drop(self.ways[name]), 0.0), float(entrant.memory_bytes or 0)
-        return median_of(timed.rounds, name), lost, float(entrant.made.size_bytes), memory
+        return latency.ms, lost, float(entrant.made.size_bytes), memory
 
-    def _candidate(self, timed: Timed, name: str, kept: str, on_front: bool) -> Candidate:
+    def _candidate(self, name: str, latency: Latency, kept: str, on_front: bool) -> Candidate:
         way = self.ways[name]
         made, spec = way.entrant.made, way.manifest.spec
-        times = list(_times(timed, name))
         memory = way.entrant.memory_bytes
         return Candidate(
             model=Path(self.models[made.plan.model].name).name,
@@ -122,24 +124,20 @@ class Ranking:
             passes=tuple(way.manifest.passes),
             options=dict(way.manifest.options),
             tried={name: way.manifest.options[name] for name in made.varied},
-            latency_ms=median_of(timed.rounds, name),
-            interval_ms=interval_of_median(times) if len(times) >= FIRST_ROUNDS else None,
-            rounds=len(times),
+            latency_ms=latency.ms,
+            interval_ms=latency.interval_ms,
+            rounds=latency.rounds,
             accuracy=way.entrant.points,
             drop_points=self.drop(way),
             size_mb=made.size_bytes / BYTES_PER_MB,
             memory_mb=None if memory is None else memory / BYTES_PER_MB,
             on_front=on_front,
-            verdict=self._verdict(timed, name, kept),
+            verdict=self._verdict(name, latency, kept),
         )
 
-    def _verdict(self, timed: Timed, name: str, kept: str) -> Verdict:
+    def _verdict(self, name: str, latency: Latency, kept: str) -> Verdict:
         if name == kept:
             return "kept"
         if name not in self.accurate:
             return "loses too much"
-        return "slower" if is_slower(timed.rounds, name, kept) else "as fast within noise"
-
-
-def _times(timed: Timed, name: str) -> Iterator[float]:
-    return (one[name] for one in timed.rounds if name in one)
+        return "slower" if latency.is_slower else "as fast within noise"

@@ -31,8 +31,8 @@ class Candidate:
         passes: that changed its graph, by their titles.
         options: in which it is opened.
         tried: those of them that were tried in several values, such as threads.
-        latency_ms: a frame to its result in the frame's own pixels; the median of the rounds.
-        interval_ms: that the median lies in, with 95 percent.
+        latency_ms: a frame to its result in the frame's own pixels; comparable, see `latency`.
+        interval_ms: that it lies in, with 95 percent; None where too few rounds can say.
         rounds: in which it was timed; those that are clearly slower have few.
         accuracy: points 0..100; see `Tuning.accuracy_of`.
         drop_points: that it loses against the fp32 model; below 0 where it is better.

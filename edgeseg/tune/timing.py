@@ -37,12 +37,14 @@ class Timed:
         failed: why candidates could not be timed, by name.
         alive: those that could be kept, best first; the others were dropped.
         over: whether no further round would tell more: false where time was up before.
+        deciding: those of the rounds that put `alive` into its order.
     """
 
     rounds: Sequence[Round]
     failed: Mapping[str, str]
     alive: Sequence[str]
     over: bool
+    deciding: Sequence[Round]
 
 
 def time_in_rounds(
@@ -82,8 +84,8 @@ def time_in_rounds(
             names = [name for name in names if name not in failed]
             done = [{name: ms for name, ms in one.items() if name not in failed} for one in (*done, found)]
             now = standing(done, names, accurate, plain)
-            on_round(Timed(done, failed, now.alive, now.over))
-    return Timed(done, failed, now.alive, now.over)
+            on_round(Timed(done, failed, now.alive, now.over, now.deciding))
+    return Timed(done, failed, now.alive, now.over, now.deciding)
 
 
 def _round(

@@ -40,7 +40,7 @@ def ranking(tmp_path: Path) -> Ranking:
 def timed() -> Timed:
     rounds = [{name: ms * (noise if name == "2.0" else 1) for name, ms in TIMES.items()} for noise in NOISE]
     assert len(rounds) == FIRST_ROUNDS
-    return Timed(rounds, {}, ("2.0", "0.1"), True)
+    return Timed(rounds, {}, ("2.0", "0.1"), True, rounds)
 
 
 def test_those_within_the_points_are_kept_those_first_that_are_still_timed(
