@@ -33,7 +33,7 @@ lint: $(VENV)/.ready-dev
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.ready-docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # --quiet would silence warnings and pass
 	! grep -rE '<(script|img|link)[^>]+(src|href)="https?://' site --include='*.html'  # nothing from elsewhere
 
 bench: $(VENV)/.ready-dev

@@ -54,7 +54,8 @@ class LabelledImages:
             the data set whose classes the network has, or 255.
         rules: what other values mean, `VALUE=CLASS`; see `stored_values.table_of`.
         palette_rgb: a colour for each class, for label maps in colour.
-        image_suffix, label_suffix: ends of stems that are not matched, such as `_gtFine_labelTrainIds`.
+        image_suffix: end of stems that is not matched, such as `_leftImg8bit`.
+        label_suffix: likewise, such as `_gtFine_labelTrainIds`.
         most: images to take, spread evenly over those that have labels; None for all.
 
     Attributes:

@@ -33,7 +33,8 @@ def open_segmenter(
     """Open an engine's folder, or a portable model, which runs in ONNX Runtime on the processor in fp32.
 
     Args:
-        device, threads: of engines, as for `Engine.open`.
+        device: of engines, as for `Engine.open`.
+        threads: likewise.
         crf: refine by a CRF of the spec's parameters, or else the defaults of the task.
         tiles: how frames larger than the network's input are cut; None stands for resizing them.
 

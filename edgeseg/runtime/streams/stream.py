@@ -50,7 +50,9 @@ class Stream:
         segmenter: on that engine; its thresholds and CRF are this stream's own.
         sinks: get all results, see `Delivery`.
         filters: change each result, one after another.
-        policy, stall_timeout_s, on_state: as for `Feed`.
+        policy: as for `Feed`.
+        stall_timeout_s: likewise.
+        on_state: likewise.
         frames: stop after so many results.
         budget_ms: of a frame, kept by doing less, see `Shedding`; None for never.
         on_result: called with each result in the stream's own thread, which it may hold up.
