@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -199,3 +200,15 @@ def read_file(folder: Path, manifest: Manifest, name: str) -> bytes:
     """Read one of an engine's files whole; raises as `open_file`."""
     with open_file(folder, manifest, name) as file:
         return file.read()
+
+
+def map_file(folder: Path, manifest: Manifest, name: str) -> mmap.mmap:
+    """Map one of an engine's files into memory, which processes that map it share; raises as `open_file`.
+
+    What is written into it stays in this process.
+    """
+    with open_file(folder, manifest, name) as file:
+        try:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        except ValueError as error:
+            raise EngineError(f"{folder / name} is empty; {BUILD_AGAIN}") from error

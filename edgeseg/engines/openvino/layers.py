@@ -83,8 +83,8 @@ def profile_nodes(
     runs: int,
 ) -> NodeTimes:
     """Run an engine with OpenVINO's counters; see `edgeseg.engines.node_times`."""
-    compiled, _ = imported(folder, manifest, device=device, threads=threads, profiled=True)
-    request = compiled.create_infer_request()
+    opened = imported(folder, manifest, device=device, threads=threads, profiled=True)
+    request = opened.compiled.create_infer_request()
     turns = itertools.cycle(images)
     try:
         for image in itertools.islice(turns, WARMUP):
@@ -95,7 +95,7 @@ def profile_nodes(
             request.infer({0: image})
         run_ms = MS_PER_S * (time.perf_counter() - started_s) / runs
         after = _mean_ms(request.get_profiling_info())
-        operations = operations_of(compiled.get_runtime_model())
+        operations = operations_of(opened.compiled.get_runtime_model())
     except (RuntimeError, TypeError, ValueError) as error:  # what its binding raises
         raise EngineError(f"OpenVINO failed: {last_line(error)}") from error
     table = read_table(folder, manifest)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.cores import usable_cores
@@ -18,7 +21,22 @@ from edgeseg.errors import EngineError, UsageError
 from edgeseg.extras import require
 from edgeseg.forks import never_free, tell_of_forks
 from edgeseg.machine import processor
-from edgeseg.manifest import Manifest, read_file
+from edgeseg.manifest import Manifest, map_file
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A compiled model that was imported.
+
+    Attributes:
+        compiled: OpenVINO's object.
+        mapped: the engine's file, in which its weights stay: to be held for as long as `compiled` computes.
+        built_on: what it is tied to here.
+    """
+
+    compiled: Any
+    mapped: mmap.mmap
+    built_on: Mapping[str, str]
 
 
 class OpenVINOBackend:
@@ -27,12 +45,13 @@ class OpenVINOBackend:
     `infer` may be called from several threads; it waits for a free request.
     """
 
-    def __init__(self, compiled: Any, streams: int, names: set[str], built_on: Mapping[str, str]) -> None:
-        self.built_on = built_on
+    def __init__(self, imported: Imported, streams: int, names: set[str]) -> None:
+        compiled = imported.compiled
+        self.built_on = imported.built_on
         self.inputs = {_name(port, names): _tensor(port) for port in compiled.inputs}
         self.outputs = {_name(port, names): _tensor(port) for port in compiled.outputs}
         (self._input,) = self.inputs
-        self._compiled = compiled
+        self._imported: Imported | None = imported
         self._requests: Pool[Any] = Pool()
         for _ in range(streams):
             self._requests.add(compiled.create_infer_request())
@@ -55,7 +74,7 @@ class OpenVINOBackend:
         if self._forked:
             return
         self._requests.close()
-        self._compiled = None
+        self._imported = None
 
     def forked(self) -> None:
         """Leave the model alone: its threads are not here."""
@@ -66,15 +85,14 @@ class OpenVINOBackend:
 def open(folder: Path, manifest: Manifest, *, device: str | None, threads: int | None) -> OpenVINOBackend:
     """Open a compiled model; arguments and errors are those of `open_backend`."""
     options = read_options(EngineOptions, folder, manifest)
-    compiled, built_on = imported(folder, manifest, device=device, threads=threads)
     names = {"image", *(output.name for output in manifest.spec.outputs)}
-    return OpenVINOBackend(compiled, options.streams, names, built_on)
+    return OpenVINOBackend(imported(folder, manifest, device=device, threads=threads), options.streams, names)
 
 
 def imported(
     folder: Path, manifest: Manifest, *, device: str | None, threads: int | None, profiled: bool = False
-) -> tuple[Any, dict[str, str]]:
-    """Import a compiled model; returns OpenVINO's object, and what it is tied to here.
+) -> Imported:
+    """Import a compiled model.
 
     Args:
         profiled: let its requests tell times of nodes.
@@ -86,12 +104,13 @@ def imported(
     try:
         built_on = {"openvino": openvino.__version__, **_device(core, device)}
         refuse_if_moved(folder, manifest, built_on)
-        blob = read_file(folder, manifest, options.model_file)
+        mapped = map_file(folder, manifest, options.model_file)
+        blob = openvino.Tensor(np.frombuffer(mapped, np.uint8), shared_memory=True)
         properties = {**_properties(options, device, threads), "PERF_COUNT": profiled}
         compiled = core.import_model(blob, device.upper(), properties)
     except (RuntimeError, OSError) as error:  # RuntimeError: all that OpenVINO raises
         raise EngineError(f"OpenVINO cannot open {folder}: {last_line(error)}") from error
-    return compiled, built_on
+    return Imported(compiled, mapped, built_on)
 
 
 def last_line(error: Exception) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,18 @@ def test_outputs_are_the_callers(logits: Path) -> None:
     np.testing.assert_allclose(dark[0, 0], 1)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_compiled_model_is_mapped_until_the_engine_is_closed(logits: Path) -> None:
+    def is_mapped() -> bool:
+        gc.collect()
+        return str(logits.resolve() / BLOB) in Path("/proc/self/maps").read_text()
+
+    with closing(open_backend(logits, read_manifest(logits))) as backend:
+        assert is_mapped()
+        np.testing.assert_allclose(backend.infer(DARK)["logits"][0, 0], 1)
+    assert not is_mapped()
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"threads": 1}, {"pinned": False}, {"streams": 2}, {"inference_precision": "bf16"}]
 )
@@ -107,9 +121,14 @@ def test_a_closed_engine_says_so(logits: Path) -> None:
 
 def test_a_corrupt_engine_is_one_line(logits: Path, tmp_path: Path) -> None:
     manifest = dataclasses.replace(read_manifest(logits), files={BLOB: ""})
-    for damaged in (b"", b"not a model" * 100, (logits / BLOB).read_bytes()[:200]):
+    refused = {
+        b"": r"model\.blob is empty; build the engine again",
+        b"not a model" * 100: "OpenVINO cannot open",
+        (logits / BLOB).read_bytes()[:200]: "OpenVINO cannot open",
+    }
+    for damaged, said in refused.items():
         (tmp_path / BLOB).write_bytes(damaged)
-        with pytest.raises(EngineError, match="OpenVINO cannot open") as caught:
+        with pytest.raises(EngineError, match=said) as caught:
             open_backend(tmp_path, manifest)
         assert "\n" not in str(caught.value)
 
