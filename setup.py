@@ -1,7 +1,7 @@
 """Build the kernels in C++: plain shared libraries without Python's ABI; no compiler, no kernels."""
 
 import os
-import platform
+import sysconfig
 from glob import glob
 
 from setuptools import Extension, setup
@@ -27,7 +27,7 @@ FLAGS = [
     "-freciprocal-math",
 ]
 INSTRUCTIONS = {"baseline": []}
-if platform.machine() in ("x86_64", "AMD64"):
+if sysconfig.get_platform().endswith(("-x86_64", "-amd64")):  # what it is built for, maybe not this machine
     INSTRUCTIONS["avx2"] = ["-march=x86-64-v3"]
 
 
