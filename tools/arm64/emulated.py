@@ -1,6 +1,7 @@
 """Make a Python for ARM64 that runs here under emulation, with the wheels that a device installs.
 
-It takes Debian's debootstrap, dpkg-deb and qemu-aarch64-static; neither a chroot nor a setting of the kernel.
+It takes Debian's qemu-aarch64-static beside what `tools.debian` takes; neither a chroot nor a setting of
+the kernel.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+
+from tools.debian import unpack
 
 RELEASE, PYTHON = "bookworm", "3.11"  # what that release has
 QEMU = "qemu-aarch64-static"
@@ -22,7 +25,7 @@ def python_of(folder: Path) -> Path:
     """Give a command that is a Python for ARM64; what is in the folder already is not made again."""
     root, wheels, command = folder / "root", folder / "wheels", folder / "python-arm64"
     if not command.exists():
-        _unpack(root)
+        unpack(root, RELEASE, ("python3", "libgomp1"), machine="arm64")
         _install(wheels)
         words = shlex.join([QEMU, "-L", str(root), f"{root}/usr/bin/python{PYTHON}"])
         command.write_text(f'#!/bin/sh\nPYTHONPATH="$PYTHONPATH:{wheels}" exec {words} "$@"\n')
@@ -30,24 +33,11 @@ def python_of(folder: Path) -> Path:
     return command
 
 
-def _unpack(root: Path) -> None:
-    """Lay out Debian's packages for ARM64 without configuring them, which would run their scripts."""
-    _run(
-        *("debootstrap", "--foreign", "--arch=arm64", "--variant=minbase"),
-        *("--include=python3,libgomp1", RELEASE, str(root)),
-    )
-    for package in sorted((root / "var/cache/apt/archives").glob("*.deb")):
-        _run("dpkg-deb", "-x", str(package), str(root))
-
-
 def _install(target: Path) -> None:
     platforms = [word for tag in TAGS for word in ("--platform", tag)]
-    _run(
+    command = (
         *(sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target), "-c", str(CONSTRAINTS)),
         *("--only-binary=:all:", *platforms, "--python-version", PYTHON, "--implementation", "cp"),
         *(*EXTRAS, *BUILD),
     )
-
-
-def _run(*command: str) -> None:
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
