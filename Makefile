@@ -3,6 +3,7 @@
 # make docs   sets up, then builds the documentation as a site in site/
 # make bench  sets up, then measures everything within an hour, and writes it into benchmarks/README.md; parts
 #             of it by BENCH_FLAGS="--only crf growth", see python -m benchmarks.everything --help
+# make release  makes what a release publishes, in dist/; it publishes nothing (docs/releasing.md)
 #
 # Needs python3 (3.10 or newer, with venv) and make. PIP_FLAGS reaches every pip call, for example
 #   make test PIP_FLAGS="-c constraints.txt"     the exact versions that CI uses
@@ -18,7 +19,7 @@ BIN := $(VENV)/bin
 MODEL_API := $(VENV)-model-api
 KERNELS := $(wildcard edgeseg/*/native/* edgeseg/*/*/native/*)
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test lint docs bench release clean
 
 demo: $(VENV)/.ready-demo
 	$(BIN)/edgeseg demo $(DEMO_FLAGS)
@@ -41,6 +42,9 @@ bench: $(VENV)/.ready-dev
 	-test -e $(MODEL_API)/.ready || { $(PYTHON) -m venv $(MODEL_API) \
 		&& $(MODEL_API)/bin/pip install --quiet "openvino-model-api[onnx]" && touch $(MODEL_API)/.ready; }
 	$(BIN)/python -m benchmarks.everything --model-api-python $(MODEL_API)/bin/python $(BENCH_FLAGS)
+
+release:
+	.ci/release
 
 clean:
 	rm -rf $(VENV) $(MODEL_API) build dist demo-output site
