@@ -57,7 +57,7 @@ $(VENV)/.ready-demo: $(BIN)/pip pyproject.toml setup.py $(KERNELS)
 	touch $@
 
 $(VENV)/.ready-dev: $(BIN)/pip pyproject.toml setup.py $(KERNELS)
-	$(BIN)/pip install $(PIP_FLAGS) --quiet --editable ".[cpu,openvino,mnn,tensorrt-rtx,export,smp,hf,monai,nnunet,streams,serve,dev]"
+	$(BIN)/pip install $(PIP_FLAGS) --quiet --editable ".[cpu,openvino,mnn,tensorrt-rtx,export,smp,hf,monai,nnunet,streams,serve,scale,dev]"
 	-$(BIN)/pip install $(PIP_FLAGS) --quiet --editable ".[crf-peers]"  # tests skip what is missing
 	touch $@
 

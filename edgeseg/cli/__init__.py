@@ -26,6 +26,7 @@ COMMANDS = {
     "build": "Turn a portable model into an engine for this machine.",
     "tune": "Make the engines that this machine can run, and keep the fastest that is accurate enough.",
     "run": "Segment a camera, video, image or folder with an engine.",
+    "batch": "Segment archives of pictures and videos into a table of results, by several processes.",
     "profile": "Measure an engine: inference alone, and capture to result.",
     "fit-crf": "Find the CRF's parameters for an engine on labelled images.",
     "evaluate": "Measure an engine on labelled images: mIoU, boundary F, AP, and what the deployment cost.",

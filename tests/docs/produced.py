@@ -10,6 +10,7 @@ import cv2
 
 from edgeseg.graph.portable import PortableModel
 from edgeseg.manifest import read_manifest
+from tests.batch.archives import rows_of
 
 FRAMES = 6  # of street.mp4, and of every other source of the pages
 
@@ -41,6 +42,8 @@ def check(arguments: list[str], folder: Path) -> None:
                 assert len(list(path.glob("*.png"))) == FRAMES
             case _ if arguments[0] == "evaluate":
                 check_evaluation(path)
+            case _ if arguments[0] == "batch":
+                check_table(path)
             case _:
                 check_engine(path, asked)
     for report in reports:
@@ -61,6 +64,13 @@ def check_evaluation(path: Path) -> None:
     assert next(iter(figures.values()))["value"] > 0.5
     assert cv2.imread(str(path / "confusion.png")) is not None
     assert list((path / "worst").glob("*.png"))
+
+
+def check_table(path: Path) -> None:
+    """Look at an archive's results: the street's frames among them, and none that failed."""
+    rows = rows_of(path)
+    assert sum(row["source"] == "street.mp4" for row in rows) == FRAMES
+    assert not any(row["error"] for row in rows)
 
 
 def check_times(profile: dict[str, dict[str, float]]) -> None:

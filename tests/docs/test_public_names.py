@@ -15,6 +15,7 @@ import pytest
 from tests.docs.blocks import ROOT
 
 PUBLIC = (
+    "edgeseg.batch",
     "edgeseg.engines",
     "edgeseg.evaluation",
     "edgeseg.export",

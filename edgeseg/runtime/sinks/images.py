@@ -49,7 +49,7 @@ class FolderSink(Sink):
         """Write the files of one frame, with the first one the legend; see `Sink.write`."""
         if not self._has_legend:
             self._begin()
-            self._claim.write(self._legend())
+            self._claim.write(legend(self._spec))
             self._has_legend = True
         path = self.path / f"{self._new_stem(frame)}.png"
         if isinstance(result, SemanticResult):
@@ -85,14 +85,6 @@ class FolderSink(Sink):
             stem = frame.name + page
         self._stems.add(stem)
         return stem
-
-    def _legend(self) -> bytes:
-        classes = zip(self._spec.class_names, self._spec.palette_rgb, strict=True)
-        legend = [
-            {"class_id": class_id, "name": name, "colour_rgb": list(colour)}
-            for class_id, (name, colour) in enumerate(classes)
-        ]
-        return (json.dumps(legend, indent=1) + "\n").encode()
 
     def _objects(self, result: InstanceResult) -> bytes:
         objects: list[dict[str, Any]] = [
@@ -138,6 +130,16 @@ class ImageSink(Sink):
     def close(self) -> None:
         """Let other runs write the file."""
         self._claim.release()
+
+
+def legend(spec: ModelSpec) -> bytes:
+    """Write the name and the RGB colour of every class id as JSON."""
+    classes = zip(spec.class_names, spec.palette_rgb, strict=True)
+    values = [
+        {"class_id": class_id, "name": name, "colour_rgb": list(colour)}
+        for class_id, (name, colour) in enumerate(classes)
+    ]
+    return (json.dumps(values, indent=1) + "\n").encode()
 
 
 def instance_map(result: InstanceResult) -> NDArray[np.uint16]:

@@ -117,6 +117,10 @@ class Pictures:
         self.timeline.place(packet.pts if packet.pts is not None else packet.dts, damaged=packet.is_corrupt)
         return True
 
+    def pass_by(self, packets: int) -> None:
+        """Take note that so many of the packets that the container lists will not be read."""
+        self._unread -= packets
+
     def put_back(self, picture: VideoFrame) -> None:
         """Have `next` return a picture once more."""
         self._decoded.appendleft(picture)

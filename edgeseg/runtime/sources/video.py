@@ -85,11 +85,15 @@ class VideoSource(Source):
         self._notes_at: dict[str, int] = {}  # the places of lines on `notes` that change
 
     @classmethod
-    def file(cls, path: Path, form: str | None = None) -> VideoSource:
+    def file(
+        cls, path: Path, form: str | None = None, *, begin: int | None = None, passed: int = 0
+    ) -> VideoSource:
         """A video file.
 
         Args:
             form: FFmpeg's name of its format, None for finding out.
+            begin: the timestamp of a key frame, in ticks, to begin with, or with one before it.
+            passed: how many packets of a container that lists them are before that.
 
         Raises:
             SourceError: if FFmpeg cannot read it, or its frames have more pixels than the limit.
@@ -112,6 +116,9 @@ class VideoSource(Source):
         container, stream, _ = opened
         source = cls._of(container, stream, str(path), path=path)
         source.files = [path]
+        if begin is not None:
+            container.seek(begin, stream=stream)
+            source._pictures.pass_by(passed)
         source._turn_pixels()
         return source
 

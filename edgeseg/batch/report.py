@@ -1,0 +1,37 @@
+"""Say what a batch did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What a run of a batch did.
+
+    Attributes:
+        files: of the archive.
+        pieces: that it was split into.
+        done_before: pieces that an earlier run had done.
+        removed: parts of results that were removed, for their files or the engine have changed.
+        frames: segmented in this run.
+        errors: rows of this run that say why a file, or a frame, has no result.
+        seconds: this run took.
+        workers: processes.
+        left_out: files that are neither pictures nor videos by their names.
+    """
+
+    files: int
+    pieces: int
+    done_before: int
+    removed: int
+    frames: int
+    errors: int
+    seconds: float
+    workers: int
+    left_out: int
+
+    @property
+    def frames_per_s(self) -> float:
+        """Frames a second of this run."""
+        return self.frames / self.seconds if self.seconds else 0.0

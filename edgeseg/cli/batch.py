@@ -1,0 +1,117 @@
+"""`edgeseg batch`: archives of pictures and videos become tables of results, by several processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgeseg.cli.options import COUNT, DEVICES, PATH, PROBABILITY, THREADS, progress, write_json
+from edgeseg.cli.outputs import check_report
+from edgeseg.cli.tile_options import tile_options
+
+if TYPE_CHECKING:
+    from edgeseg.batch import BatchReport, Plan
+
+
+@click.command()
+@click.argument("engine", type=PATH)
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("-o", "--output", type=PATH, required=True, help="A folder for the results.")
+@click.option("--workers", type=COUNT, help="Processes, each with an engine; by default one a core.")
+@click.option("--label-maps", is_flag=True, help="Also write a PNG a frame: class ids, or objects by number.")
+@click.option("--overlays", is_flag=True, help="Also write a JPEG a frame, with what was found drawn in.")
+@click.option("--check", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--json", "json_path", type=PATH, help="Write what was done as JSON ('-': standard output).")
+@tile_options
+@click.option("--crf", is_flag=True, help="Refine labels, or instances' masks, by a CRF, as run does.")
+@click.option("--device", type=click.Choice(DEVICES), help="Where; by default as it was built.")
+@click.option(
+    "--threads", type=THREADS, default=1, show_default=True, help="Threads per process's inference."
+)
+@click.option("--score-threshold", type=PROBABILITY, help="Keep instances that score at least this.")
+def command(
+    *,
+    engine: Path,
+    inputs: tuple[str, ...],
+    output: Path,
+    workers: int | None,
+    check: bool,
+    json_path: Path | None,
+    tiles: str | None,
+    tile_overlap: float,
+    **how: Any,
+) -> None:
+    """Segment all pictures and videos of INPUT with ENGINE into a table of results.
+
+    INPUT is a file, a folder with all below it, or a pattern in quotes ('videos/**'). OUTPUT/parts/*.parquet
+    is one table: a row a frame, with its objects or classes (areas, COCO run-length masks), or with the error
+    of a file that is broken. Run again, it goes on where it was ended, and does only what is new or has
+    changed. Takes edgeseg[scale].
+    """
+    from edgeseg.batch import BatchSettings, plan_batch, run_batch
+    from edgeseg.records import to_json_value
+    from edgeseg.runtime.tiles.tiling import tiling_of
+
+    check_report(json_path, engine=engine)
+    settings = BatchSettings(engine, tiles=tiling_of(tiles, tile_overlap), **how)
+    if check:
+        plan, _ = plan_batch(settings, inputs, output)
+        print("\n".join(_told(plan)))
+        return
+    advance_by = _Bar()
+    try:
+        report = run_batch(
+            settings, inputs, output, workers=workers, on_plan=advance_by.begin, on_piece=advance_by.step
+        )
+    finally:
+        advance_by.end()
+    if json_path is not None:
+        write_json(json_path, {**to_json_value(report), "frames_per_s": round(report.frames_per_s, 3)})
+    if str(json_path) != "-":
+        print("\n".join(_done(report, output)))
+
+
+class _Bar:
+    """Shows how far a batch is, in frames, once it is known how many there are."""
+
+    def __init__(self) -> None:
+        self._shown: Any = None
+        self._advance: Any = None
+
+    def begin(self, plan: Plan) -> None:
+        self._shown = progress("frames", plan.frames)
+        self._advance = self._shown.__enter__()
+
+    def step(self, frames: int) -> None:
+        self._advance(frames)
+
+    def end(self) -> None:
+        if self._shown is not None:
+            self._shown.__exit__(None, None, None)
+
+
+def _told(plan: Plan) -> list[str]:
+    lines = [
+        f"{len(plan.archive.files)} files in {len(plan.pieces)} pieces; {len(plan.missing)} have no results, "
+        f"about {plan.frames} frames"
+    ]
+    return lines + _left_out(plan.archive.left_out)
+
+
+def _done(report: BatchReport, output: Path) -> list[str]:
+    lines = [
+        f"{report.frames} frames in {report.seconds:.1f} s, {report.frames_per_s:.1f} a second by "
+        f"{report.workers} process{'es' * (report.workers > 1)}; {output}/parts holds "
+        f"{report.pieces} parts, {report.done_before} of them from before"
+    ]
+    if report.errors:
+        lines.append(f"{report.errors} rows have an error in place of a result")
+    if report.removed:
+        lines.append(f"{report.removed} parts were removed: their files, or the engine, have changed since")
+    return lines + _left_out(report.left_out)
+
+
+def _left_out(count: int) -> list[str]:
+    return [f"{count} files are neither pictures nor videos by their names"] if count else []

@@ -1,0 +1,223 @@
+"""A batch gives each frame of an archive one row, whoever computes it, and whatever is killed meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+
+pytest.importorskip("pyarrow")
+
+from edgeseg.batch import BatchSettings, crew, run_batch, spans
+from edgeseg.batch.crew import Crew
+from edgeseg.batch.entry import plan_batch
+from edgeseg.batch.parts import PARTS, TIMES
+from edgeseg.errors import EngineError, SinkError
+from edgeseg.files import Claim
+from edgeseg.frames.rle import decode
+from edgeseg.runtime import Segmenter
+from tests.batch.archives import bytes_of, rows_of, write_pictures, write_video
+from tests.runtime.tiny_models import instance_engine, labels_engine
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """30 pictures, a film of 60 frames, a picture and a film that are broken."""
+    folder = tmp_path_factory.mktemp("archive")
+    write_pictures(folder / "pictures", 30)
+    write_video(folder / "film.mp4", frames=60, key_every=10)
+    (folder / "broken.png").write_bytes(b"no picture")
+    (folder / "broken.mp4").write_bytes(b"no film")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> BatchSettings:
+    return BatchSettings(labels_engine(tmp_path_factory.mktemp("engine") / "engine"))
+
+
+@pytest.fixture(scope="module")
+def whole(archive: Path, settings: BatchSettings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of one process."""
+    output = tmp_path_factory.mktemp("whole") / "out"
+    report = run_batch(settings, [str(archive)], output, workers=1)
+    assert (report.files, report.frames, report.errors, report.done_before) == (33, 90, 2, 0)
+    return output
+
+
+def test_each_frame_has_a_row_and_a_broken_file_has_its_error(archive: Path, whole: Path) -> None:
+    rows = rows_of(whole)
+    assert len(rows) == 92
+    assert [row["source"] for row in rows if row["error"]] == ["broken.mp4", "broken.png"]
+    assert all("broken" in row["error"] for row in rows[:2])
+    film = [row for row in rows if row["source"] == "film.mp4"]
+    assert [row["index"] for row in film] == list(range(60))
+    assert [row["media_s"] for row in film] == pytest.approx([number / 10 for number in range(60)])
+    assert len(list((whole / TIMES).iterdir())) == len(list((whole / PARTS).iterdir()))
+
+
+def test_a_row_holds_what_the_runtime_finds(archive: Path, settings: BatchSettings, whole: Path) -> None:
+    (row,) = [row for row in rows_of(whole) if row["source"] == "pictures/7.png"]
+    with Segmenter.open(settings.engine) as segment:
+        labels = segment(cv2.imread(str(archive / "pictures" / "7.png"))).labels
+    assert (row["height"], row["width"]) == labels.shape
+    for found in row["objects"]:
+        mask = labels == found["class_id"]
+        assert found["area"] == mask.sum()
+        assert found["class_name"] == ("dark", "bright")[found["class_id"]]
+        assert (decode(found["rle"]) == mask).all()
+
+
+def test_several_processes_and_spans_write_the_same_bytes(
+    archive: Path, settings: BatchSettings, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_batch(settings, [str(archive)], tmp_path / "two", workers=2)
+    assert bytes_of(tmp_path / "two") == bytes_of(whole)
+    monkeypatch.setattr(spans, "SPAN_S", 1.0)
+    report = run_batch(settings, [str(archive)], tmp_path / "spans", workers=2)
+    assert report.pieces > len(list((whole / PARTS).iterdir()))
+    assert rows_of(tmp_path / "spans") == rows_of(whole)
+
+
+def test_a_second_run_does_what_is_new_or_changed(settings: BatchSettings, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "in", 40)
+    output = tmp_path / "out"
+    run_batch(settings, [str(tmp_path / "in")], output, workers=1)
+    again = run_batch(settings, [str(tmp_path / "in")], output, workers=1)
+    assert (again.frames, again.done_before, again.removed) == (0, again.pieces, 0)
+    write_pictures(tmp_path / "in", 1, first=39)
+    os.utime(tmp_path / "in" / "39.png", ns=(1, 1))
+    changed = run_batch(settings, [str(tmp_path / "in")], output, workers=1)
+    assert 1 <= changed.frames < 40
+    assert changed.removed == 1
+    assert sorted(row["source"] for row in rows_of(output)) == sorted(f"{n}.png" for n in range(40))
+
+
+def test_results_of_another_engine_take_the_place_of_the_first(
+    settings: BatchSettings, tmp_path: Path
+) -> None:
+    write_pictures(tmp_path / "in", 3)
+    run_batch(settings, [str(tmp_path / "in")], tmp_path / "out", workers=1)
+    other = BatchSettings(instance_engine(tmp_path / "other", [[4, 4, 40, 30]], [0.9]))
+    report = run_batch(other, [str(tmp_path / "in")], tmp_path / "out", workers=1)
+    assert (report.frames, report.done_before) == (3, 0)
+    rows = rows_of(tmp_path / "out")
+    assert len(rows) == 3
+    assert all(found["score"] is not None and len(found["bbox"]) == 4 for found in rows[0]["objects"])
+
+
+def test_frames_of_several_files_fill_an_engines_batch(tmp_path: Path, whole: Path, archive: Path) -> None:
+    by_four = BatchSettings(labels_engine(tmp_path / "engine", batch=4))
+    run_batch(by_four, [str(archive)], tmp_path / "out", workers=1)
+    assert rows_of(tmp_path / "out") == rows_of(whole)
+
+
+def test_label_maps_and_overlays_are_named_by_their_files(
+    archive: Path, settings: BatchSettings, tmp_path: Path
+) -> None:
+    drawn = BatchSettings(settings.engine, label_maps=True, overlays=True)
+    run_batch(drawn, [str(archive)], tmp_path / "out", workers=1)
+    assert (tmp_path / "out" / "labels" / "film.mp4" / "000059.png").is_file()
+    assert len(list((tmp_path / "out" / "labels" / "pictures").iterdir())) == 30
+    assert (tmp_path / "out" / "overlays" / "pictures" / "7.png.jpg").is_file()
+    names = [one["name"] for one in json.loads((tmp_path / "out" / "labels" / "classes.json").read_text())]
+    assert names == ["dark", "bright"]
+    with Segmenter.open(settings.engine) as segment:
+        labels = segment(cv2.imread(str(archive / "pictures" / "7.png"))).labels
+    written = cv2.imread(str(tmp_path / "out" / "labels" / "pictures" / "7.png.png"), cv2.IMREAD_UNCHANGED)
+    assert (written == labels).all()
+
+
+@pytest.mark.slow
+def test_processes_that_are_killed_lose_and_double_nothing(
+    archive: Path, settings: BatchSettings, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "TRIES", 100)
+    planned, parts = plan_batch(settings, [str(archive)], tmp_path / "out")
+    parts.make_folders()
+    chosen = random.Random(0)
+    done = []
+    with Crew(settings, parts, 2) as workers:
+        for piece, _ in workers.do(planned.missing):
+            done.append(piece)
+            if len(done) % 2:
+                os.kill(chosen.choice(workers.process_ids), signal.SIGKILL)
+    assert len(done) == len(set(done)) == len(planned.missing)
+    assert bytes_of(tmp_path / "out") == bytes_of(whole)
+
+
+def test_a_piece_that_kills_its_process_is_a_row_that_says_so(
+    archive: Path, settings: BatchSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "serve", _die)
+    planned, parts = plan_batch(settings, [str(archive / "film.mp4")], tmp_path / "out")
+    parts.make_folders()
+    with Crew(settings, parts, 1) as workers:
+        ((_, done),) = workers.do(planned.missing)
+    assert (done.frames, done.errors) == (0, 1)
+    (row,) = rows_of(tmp_path / "out")
+    assert row["error"] == "the process that segmented it was killed (SIGKILL), 3 times"
+
+
+def _die(pipe: Any, settings: Any, parts: Any) -> None:
+    """Stand for a process that a picture kills."""
+    pipe.recv()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_is_gone_on_with(
+    archive: Path, settings: BatchSettings, whole: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    command = [
+        sys.executable,
+        "-m",
+        "edgeseg",
+        "batch",
+        str(settings.engine),
+        str(archive),
+        "-o",
+        str(output),
+    ]
+    run = subprocess.Popen([*command, "--workers", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(output.glob("parts/*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    run.kill()
+    run.wait()
+    before = len(list(output.glob("parts/*.parquet")))
+    report = run_batch(settings, [str(archive)], output, workers=2)
+    assert report.done_before >= before >= 1
+    assert bytes_of(output) == bytes_of(whole)
+
+
+def test_an_engine_that_cannot_be_opened_is_an_error_of_the_run(
+    archive: Path, settings: BatchSettings, tmp_path: Path
+) -> None:
+    broken = shutil.copytree(settings.engine, tmp_path / "engine")
+    next(broken.glob("*.onnx")).write_bytes(b"")
+    with pytest.raises(EngineError, match="is not the file that was built"):
+        run_batch(BatchSettings(broken), [str(archive)], tmp_path / "out", workers=1)
+
+
+def test_one_run_writes_a_folder_at_a_time(archive: Path, settings: BatchSettings, tmp_path: Path) -> None:
+    with Claim(tmp_path / "out" / "batch"), pytest.raises(SinkError, match="another run writes"):
+        run_batch(settings, [str(archive)], tmp_path / "out", workers=1)
+
+
+def test_results_inside_of_the_archive_are_not_segmented(settings: BatchSettings, tmp_path: Path) -> None:
+    write_pictures(tmp_path, 2)
+    drawn = BatchSettings(settings.engine, overlays=True)
+    run_batch(drawn, [str(tmp_path)], tmp_path / "out", workers=1)
+    assert run_batch(drawn, [str(tmp_path)], tmp_path / "out", workers=1).files == 2

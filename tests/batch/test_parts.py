@@ -1,0 +1,55 @@
+"""Parts are whole, the same bytes for the same rows, and go when they hold what is not so any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pyarrow")
+
+from edgeseg.batch.parts import PARTS, TIMES, Parts
+from edgeseg.batch.piece import File, Piece
+from edgeseg.batch.rows import error_row
+from edgeseg.errors import SinkError
+from tests.batch.archives import rows_of
+
+
+def piece(name: str, modified_ns: int = 0) -> Piece:
+    return Piece((File(Path(name), name, 1, modified_ns),))
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Parts:
+    found = Parts(tmp_path, "engine")
+    found.make_folders()
+    return found
+
+
+def test_a_part_is_the_same_bytes_for_the_same_rows(parts: Parts) -> None:
+    one = piece("a.png")
+    parts.put(one, [error_row("a.png", "broken")], [])
+    before = parts.path(one).read_bytes()
+    parts.put(one, [error_row("a.png", "broken")], [{"source": "a.png", "index": 0, "latency_ms": 3.0}])
+    assert parts.path(one).read_bytes() == before
+    (row,) = rows_of(parts.folder)
+    assert (row["source"], row["index"], row["error"], row["objects"]) == ("a.png", None, "broken", [])
+
+
+def test_what_changed_files_had_goes_and_what_others_have_stays(parts: Parts) -> None:
+    for one in (piece("a.png"), piece("b.png")):
+        parts.put_error(one, "broken")
+    Parts(parts.folder, "another engine").put_error(piece("c.png"), "broken")
+    assert parts.remove_stale([piece("a.png", modified_ns=1), piece("c.png")]) == 2
+    assert parts.there() == {parts.path(piece("b.png")).name}
+    assert len(list((parts.folder / TIMES).iterdir())) == 1
+
+
+def test_what_no_batch_wrote_is_refused_and_stays(parts: Parts) -> None:
+    other = parts.folder / PARTS / "my.parquet"
+    other.write_bytes(b"mine")
+    with pytest.raises(
+        SinkError, match=r"my\.parquet is no part of a batch's results; choose another folder"
+    ):
+        parts.remove_stale([piece("a.png")])
+    assert other.read_bytes() == b"mine"

@@ -1,0 +1,48 @@
+"""`edgeseg batch` says what it would do, what it did, and goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pyarrow")
+
+from edgeseg.cli import status_of
+from tests.batch.archives import rows_of, write_pictures
+from tests.cli.error_lines import error_line
+from tests.runtime.tiny_models import labels_engine
+
+
+@pytest.fixture
+def arguments(tmp_path: Path) -> list[str]:
+    write_pictures(tmp_path / "in", 5)
+    (tmp_path / "in" / "notes.txt").write_text("of no use")
+    engine = labels_engine(tmp_path / "engine")
+    return ["batch", str(engine), str(tmp_path / "in" / "**"), "-o", str(tmp_path / "out"), "--workers", "1"]
+
+
+def test_check_changes_nothing(arguments: list[str], tmp_path: Path, capsys: Any) -> None:
+    assert status_of([*arguments, "--check"]) == 0
+    out = capsys.readouterr().out
+    assert "5 files in " in out
+    assert "have no results, about 5 frames" in out
+    assert "1 files are neither pictures nor videos by their names" in out
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_was_done_is_said_and_is_json(arguments: list[str], tmp_path: Path, capsys: Any) -> None:
+    assert status_of([*arguments, "--json", "-"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert (done["files"], done["frames"], done["errors"], done["workers"]) == (5, 5, 0, 1)
+    assert done["frames_per_s"] > 0
+    assert status_of(arguments) == 0
+    assert f"{done['pieces']} of them from before" in capsys.readouterr().out
+    assert len(rows_of(tmp_path / "out")) == 5
+
+
+def test_a_pattern_that_finds_nothing_is_one_line(arguments: list[str], tmp_path: Path, capsys: Any) -> None:
+    assert status_of(["batch", arguments[1], str(tmp_path / "no/**"), "-o", str(tmp_path / "out")]) == 1
+    assert "finds no picture and no video" in error_line(capsys)
