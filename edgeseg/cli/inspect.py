@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from rich.table import Table
 from rich.text import Text
 
+from edgeseg.cli import FAILED
 from edgeseg.cli.inspect_ready import inspect_ready, is_ready
+from edgeseg.cli.inspect_target import inspect_for, print_report
 from edgeseg.cli.inspect_weights import inspect_weights
 from edgeseg.cli.options import PATH, normalisation, write_json
 from edgeseg.cli.tables import console
 from edgeseg.engines.race import read_race
-from edgeseg.engines.registry import backends
 from edgeseg.errors import EdgesegError, EngineError, ExportError, UsageError, one_line
 from edgeseg.manifest import (
     BUILD_AGAIN,
@@ -30,7 +31,8 @@ from edgeseg.manifest import (
 )
 from edgeseg.reading import parse_json, reading
 from edgeseg.records import from_json_value, to_json_value
-from edgeseg.spec import InputSpec, ModelSpec
+from edgeseg.spec import InputSpec, ModelSpec, Precision
+from edgeseg.targets.registry import targets
 from edgeseg.tune.report import read_tuning
 
 SHOWN_NAMES = 12  # class names on a line before "and N more"
@@ -39,21 +41,37 @@ SHOWN_NAMES = 12  # class names on a line before "and N more"
 @click.command()
 @click.argument("path", type=PATH)
 @click.option(
-    "--target", type=click.Choice(backends()), help="What this backend would refuse of an .onnx file."
+    "--target",
+    type=click.Choice(targets()),
+    help="What this device, library or backend would refuse of an .onnx file, and how to mend it.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(get_args(Precision)),
+    help="The precision of the engine that --target is asked about; by default the graph as it is.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def command(path: Path, target: str | None, as_json: bool) -> None:
+def command(*, path: Path, target: str | None, precision: Precision | None, as_json: bool) -> None:
     """Say what PATH holds: an .onnx file, an engine folder, or trained weights, a file or a folder.
 
     Of graphs that edgeseg did not make it says what they take, and how to export them. Of weights it says the
     family and network that they are recognised as, what becomes of pixels and who says so, and the command
     that exports them.
+
+    With --target the exit status is 1 where something of an .onnx file will be refused.
     """
     if not path.exists():
         raise UsageError(f"{path} does not exist")
+    if precision is not None and target is None:
+        raise UsageError("--precision is for --target, which it asks about an engine in that precision")
     if target is not None:
-        findings = inspect_for(path, target)
-    elif path.is_dir() and not _holds_weights(path):
+        report = inspect_for(path, target, precision)
+        if as_json:
+            write_json(Path("-"), to_json_value(report))
+        else:
+            print_report(report)
+        raise click.exceptions.Exit(FAILED if report.refused else 0)
+    if path.is_dir() and not _holds_weights(path):
         findings = inspect_engine(path)
     elif path.suffix == ".onnx":
         findings = inspect_model(path)
@@ -187,16 +205,6 @@ def inspect_model(path: Path) -> dict[str, Any]:
         "nodes": sum(operators.values()),
         "operators": dict(operators.most_common()),
     }
-
-
-def inspect_for(path: Path, target: str) -> dict[str, Any]:
-    """Describe what a backend would refuse of any .onnx file."""
-    from edgeseg.engines.preflight import preflight
-    from edgeseg.graph.portable import PortableModel
-
-    findings = preflight(PortableModel.read(path).model, target)
-    refused = {f"{index}": str(finding) for index, finding in enumerate(findings, start=1)}
-    return {"target": target, "refuses": len(findings), **refused}
 
 
 def describe_spec(spec: ModelSpec) -> dict[str, Any]:

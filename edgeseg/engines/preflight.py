@@ -34,18 +34,21 @@ class Finding:
     Attributes:
         node: name of the node or tensor.
         operator: its type; empty for a tensor.
-        source: PyTorch file and line that it comes from, and the submodule; empty where unknown.
+        source: PyTorch file and line that it comes from; empty where unknown.
+        module: the submodule of the network that it belongs to, likewise.
         problem: what is wrong, and after a semicolon what to do.
     """
 
     node: str
     operator: str
     source: str
+    module: str
     problem: str
 
     def __str__(self) -> str:
         """Give one line."""
-        place = f" ({self.source})" if self.source else ""
+        origin = ", ".join(filter(None, (self.source, self.module)))
+        place = f" ({origin})" if origin else ""
         return f"{self.operator} {self.node}{place}: {self.problem}".lstrip()
 
 
@@ -79,6 +82,13 @@ def origin_of(node: ir.Node) -> str:
     return ", ".join(noted[key] for key in (SOURCE_KEY, MODULE_KEY) if key in noted)
 
 
+def _of_node(node: ir.Node, problem: str) -> Finding:
+    noted = node.metadata_props
+    return Finding(
+        node.name or "", node.op_type, noted.get(SOURCE_KEY, ""), noted.get(MODULE_KEY, ""), problem
+    )
+
+
 def _refused_operators(facts: Facts) -> dict[str, str]:
     """Name what a backend refuses of operators, those of a lowering that it does not take included."""
     refused = dict(facts.rules.operators)
@@ -96,7 +106,7 @@ def _dense_lowering(model: ir.Model, facts: Facts) -> Iterator[Finding]:
     spec = ModelSpec.from_json(text)
     if spec.task == "instance" and spec.graph.lowering == "dense":
         problem = f"{facts.title} takes it without an error and detects something else; {ONNX}"
-        yield Finding("the dense lowering", "", "", problem)
+        yield Finding("the dense lowering", "", "", "", problem)
 
 
 def _operators(model: ir.Model, refused: Mapping[str, str], *, standard_only: bool) -> Iterator[Finding]:
@@ -104,9 +114,9 @@ def _operators(model: ir.Model, refused: Mapping[str, str], *, standard_only: bo
         if node.domain:  # ONNX's own is empty here, however the file has it
             if standard_only:
                 problem = f"is of the domain {node.domain!r}, not of ONNX; {STANDARD}"
-                yield Finding(node.name or "", node.op_type, origin_of(node), problem)
+                yield _of_node(node, problem)
         elif node.op_type in refused:
-            yield Finding(node.name or "", node.op_type, origin_of(node), refused[node.op_type])
+            yield _of_node(node, refused[node.op_type])
 
 
 def _dynamic_shapes(model: ir.Model) -> Iterator[Finding]:
@@ -114,7 +124,7 @@ def _dynamic_shapes(model: ir.Model) -> Iterator[Finding]:
         sizes = [_size(side) for side in value.shape or ()]
         if not all(isinstance(size, int) for size in sizes):
             shape = "x".join(map(str, sizes))
-            yield Finding(value.name or "", "", "", f"the input's shape {shape} is not fixed; {FIXED}")
+            yield Finding(value.name or "", "", "", "", f"the input's shape {shape} is not fixed; {FIXED}")
 
 
 def _types_refused(model: ir.Model, rules: GraphRules) -> Iterator[Finding]:
@@ -122,12 +132,12 @@ def _types_refused(model: ir.Model, rules: GraphRules) -> Iterator[Finding]:
         taken = _kind(node.inputs[0]) if node.inputs else ""
         for (operator, kind), problem in rules.inputs.items():
             if node.op_type == operator and taken == kind:
-                yield Finding(node.name or "", node.op_type, origin_of(node), problem)
+                yield _of_node(node, problem)
         for value in node.outputs:
             for kind, fix in rules.outputs.items():
                 if _kind(value) == kind:
                     problem = f"gives {kind}; {fix}"
-                    yield Finding(node.name or "", node.op_type, origin_of(node), problem)
+                    yield _of_node(node, problem)
 
 
 def _size(side: int | ir.SymbolicDim) -> int | str:

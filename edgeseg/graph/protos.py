@@ -13,6 +13,8 @@ from edgeseg.reading import reason_of
 
 logging.getLogger("onnx_ir").addHandler(logging.NullHandler())  # what it warns of on stderr is refused below
 
+_SMALL = 64  # values of a constant that is no weight
+
 
 def from_proto(proto: onnx.ModelProto, name: str) -> ir.Model:
     """Read a message; its weights are shared, not copied.
@@ -69,11 +71,15 @@ def check(model: ir.Model) -> None:
 
 
 def without_weights(model: ir.Model) -> onnx.ModelProto:
-    """Give a model's message with its float32 constants as inputs: shape inference would copy them about."""
+    """Give a model's message with its float32 weights as inputs: shape inference would copy them about.
+
+    Small constants stay, for a shape may follow from them: the scales of a Resize.
+    """
     bare = model.clone()
     constants = bare.graph.initializers
     for name, value in list(constants.items()):
-        if value.dtype == ir.DataType.FLOAT:
+        small = value.const_value is not None and value.const_value.size <= _SMALL
+        if value.dtype == ir.DataType.FLOAT and not small:
             del constants[name]
             if not value.is_graph_input():
                 bare.graph.inputs.append(value)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from edgeseg.errors import ExportError
+from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.protos import from_proto, to_bytes, to_proto
 from tests.graph import small_graphs as graphs
 
@@ -51,3 +54,17 @@ def test_what_is_no_graph_is_refused(change: Callable[[onnx.ModelProto], None], 
 def test_a_graph_is_what_its_message_was() -> None:
     model = graphs.residual()
     assert to_bytes(from_proto(to_proto(model), "")) == to_bytes(model)
+
+
+def test_shapes_that_follow_from_small_constants_are_inferred() -> None:
+    scales = numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "scales")
+    made = helper.make_graph(
+        [helper.make_node("Resize", ["x", "", "scales"], ["y"])],
+        "upsampling",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 4, 5])],
+        [helper.make_empty_tensor_value_info("y")],
+        [scales],
+    )
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)])
+    (output,) = PortableModel("upsampling", proto=model).model.graph.outputs
+    assert list(output.shape or ()) == [1, 3, 8, 10]

@@ -1,4 +1,4 @@
-"""Turn the records that stand in packages and engines into `docs/schemas/`: python tools/docs/schemas.py
+"""Turn records of packages, engines and reports into `docs/schemas/`: python tools/docs/schemas.py
 
 A test compares the files with what this makes, so that they stay true.
 """
@@ -12,9 +12,10 @@ from edgeseg.engines.building.package import Package
 from edgeseg.json_schema import json_schema
 from edgeseg.manifest import Manifest
 from edgeseg.spec import ModelSpec
+from edgeseg.targets.findings import TargetReport
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
-RECORDS = {"spec": ModelSpec, "manifest": Manifest, "package": Package}
+RECORDS = {"spec": ModelSpec, "manifest": Manifest, "package": Package, "target-report": TargetReport}
 
 
 def schemas() -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""The targets: a module each, with its `TARGET`."""

@@ -1,0 +1,45 @@
+"""A file's opset and IR version are refused above the highest that a target reads, and taken at it."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgeseg.targets.examine import examine
+from edgeseg.targets.registry import target_of, versioned_targets
+from tests.targets.small_graphs import graph, node, save
+
+LIMITED = [name for name, target in versioned_targets().items() if target.opset is not None]
+NEWER = 4  # opsets above that this ONNX may not know
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_an_opset_above_the_highest_is_refused(name: str, tmp_path: Path) -> None:
+    limit = target_of(name).opset
+    assert limit is not None
+    for opset, expected in ((limit.highest, []), (limit.highest + 1, ["opset"])):
+        path = save(graph([node("Relu", ["x"], ["y"])], opset=opset), tmp_path)
+        found = examine(path, target_of(name), "fp16").findings
+        assert [one.fault for one in found if one.fault == "opset"] == expected
+
+
+def test_an_opset_that_nobody_knows_is_a_finding_and_no_error(tmp_path: Path) -> None:
+    path = save(graph([node("Relu", ["x"], ["y"])], opset=99), tmp_path)
+    finding = examine(path, target_of("ort-1.20")).findings[0]
+    assert finding.why == "the graph is of opset 99; ONNX Runtime 1.20 reads up to 21"
+    assert "export it at opset 21 or lower" in finding.mend
+
+
+def test_the_command_writes_an_ir_version_that_is_read(tmp_path: Path) -> None:
+    path = save(graph([node("Relu", ["x"], ["y"])], ir_version=11), tmp_path)
+    (finding,) = examine(path, target_of("ort-1.20")).findings
+    assert finding.why == "the file is of IR version 11; ONNX Runtime 1.20 reads up to 10"
+    assert finding.command is not None
+    program, *words = shlex.split(finding.command)
+    assert program == "python"
+    subprocess.run([sys.executable, *words], check=True)
+    assert examine(path, target_of("ort-1.20")).findings == ()
