@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import subprocess
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from edgeseg.engines.mnn import converter
+
 OPSET_OF_KERNELS = 21  # ONNX Runtime 1.20's highest
-_CONVERT = "from edgeseg.engines.mnn.converter import main; main()"
 _TENSOR = "tensor("
 _NARROWED = ("float16", "float")  # ONNX Runtime puts a Cast before kernels of float32 alone
 
@@ -63,15 +65,26 @@ def _in_openvino(model: bytes) -> object:
 
 
 def _in_mnn(model: bytes) -> object:
-    """Convert in a process of its own, which the converter may end."""
+    """Convert in a process of its own, which the converter may end; forked, for there are hundreds."""
+    importlib.import_module("_tools")  # once, in what is forked
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "model.onnx"), Path(folder, "model.mnn")
         source.write_bytes(model)
-        command = [sys.executable, "-c", _CONVERT, str(source), str(target)]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-        if done.returncode != 0 or not target.exists():
-            raise ValueError(done.stdout[-500:])
+        child = get_context("fork").Process(target=_convert, args=(source, target))
+        child.start()
+        child.join()
+        if child.exitcode != 0 or not target.exists():
+            raise ValueError("its converter refuses the graph")
     return None
+
+
+def _convert(source: Path, target: Path) -> None:
+    """Run MNN's converter, without what it prints."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    sys.argv = ["edgeseg", str(source), str(target)]
+    converter.main()
 
 
 @cache

@@ -23,6 +23,7 @@ import onnx
 
 from edgeseg.targets.operator_table import FOLDER, OperatorTable, TypedOperators
 from tools.targets.libraries import LIBRARIES, Library
+from tools.targets.versions import version_faults
 
 NEWEST_OPSET = 21  # of the cases: the highest that all of the libraries take
 _MOST_CASES = 12  # of one operator that are tried
@@ -41,8 +42,12 @@ def main() -> int:
         path.write_text(made.to_json())
         return 0
     written = OperatorTable.read(path)
-    changed = differences(written.types_of, made.types_of)
-    print(f"{made.title}: {len(made.types_of)} operators; " + ("as written" if not changed else "differs:"))
+    if made.title != written.title:
+        print(f"{made.title}: not compared, for the table is of {written.title}")
+        return 0
+    changed = differences(written.types_of, made.types_of) + list(version_faults(asked.library, library))
+    said = f"{made.title}: {len(made.types_of)} operators, and the numbers of versions"
+    print(f"{said}: as written" if not changed else f"{said}: other than written:")
     print(*changed, sep="\n", end="\n" if changed else "")
     return bool(changed)
 
