@@ -20,15 +20,19 @@ import argparse
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu_steps.machine import NO_GPU, gpu_facts, versions
+from benchmarks.gpu_steps.machine import NO_GPU, gpu_facts, rtx_capabilities, versions
 from benchmarks.gpu_steps.plan import plan, preparation
 from benchmarks.gpu_steps.running import Outcome, Step, run_steps, write_outcomes
+from edgeseg.errors import SinkError
+from edgeseg.files import check_writable, make_folder
 
 SECONDS = 460.0  # of a run; starting and ending stay within the 8 minutes
 PREPARE_SECONDS = 3600.0
+OTHERWISE = "ort-cuda"  # of GPUs that TensorRT for RTX does not know: those of data centres
 FIGURES = ("p50 ms", "p99 ms", "images/s")
 
 
@@ -43,23 +47,59 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--prepare", type=Path, metavar="FOLDER", help="make what needs no GPU")
     parser.add_argument("--compute-capability", action="append", default=[], metavar="X.Y")
     given = parser.parse_args(arguments)
+    gpu = gpu_facts()
     capabilities = tuple(given.compute_capability)
     prepares = given.prepare is not None
-    steps = preparation(given.prepare, capabilities) if prepares else plan(given.work, capabilities)
+    try:
+        first = first_kind(capabilities or ((gpu["compute_cap"],) if gpu and not prepares else ()))
+    except ValueError as error:
+        parser.error(str(error))
+    begun = partial(preparation, given.prepare) if prepares else partial(plan, given.work)
+    steps = begun(capabilities, first=first)
     steps = [step for step in steps if given.only is None or given.only in step.name]
+    if not steps:
+        parser.error(f"no step has {given.only!r} in its name; --list names all")
     if given.list:
         print(*(f"{step.limit_s:5.0f} s  {step.name}" for step in steps), sep="\n")
         return 0
-    gpu = gpu_facts()
     if gpu is None and not prepares:
         print(NO_GPU, file=sys.stderr)
         return 1
+    try:
+        make_folder(given.json.parent)
+        check_writable(given.json)
+    except SinkError as error:
+        parser.error(f"--json: {error}")
     seconds = given.seconds or (PREPARE_SECONDS if prepares else SECONDS)
     started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
     about = {"gpu": gpu, "versions": versions(), "started_at": started_at, "seconds": seconds}
     outcomes = run_steps(steps, seconds, _tell(given.json, about, steps))
     print(*table(outcomes), sep="\n")
     return int(any(outcome.status in ("failed", "out of time") for outcome in outcomes))
+
+
+def first_kind(capabilities: Sequence[str]) -> str:
+    """Choose the kind of engine that most is asked of: TensorRT for RTX, where it knows such GPUs.
+
+    Args:
+        capabilities: compute capabilities, such as `8.6`; none where any GPU is meant.
+
+    Raises:
+        ValueError: if one is no compute capability.
+    """
+    for capability in capabilities:
+        major, dot, minor = capability.partition(".")
+        if not (major.isdecimal() and dot and minor.isdecimal()):
+            raise ValueError(f"a compute capability is two numbers, such as 8.6, got {capability!r}")
+    known = rtx_capabilities()
+    if known is None or set(capabilities) <= set(known):
+        return "rtx"
+    print(
+        f"TensorRT for RTX has no compute capability {', '.join(set(capabilities) - set(known))}; it has "
+        f"{', '.join(known)}. Engines of {OTHERWISE} stand in its place.",
+        file=sys.stderr,
+    )
+    return OTHERWISE
 
 
 def _tell(path: Path, about: dict[str, Any], steps: Sequence[Step]) -> Any:

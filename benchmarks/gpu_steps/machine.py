@@ -11,6 +11,8 @@ import subprocess
 import sys
 from importlib.metadata import distributions
 
+from edgeseg.engines.tensorrt_rtx.build import compute_capabilities
+
 ASKED = ("name", "compute_cap", "driver_version", "memory.total", "clocks.max.sm", "power.limit")
 DISTRIBUTIONS = (
     "torch",
@@ -48,6 +50,15 @@ def gpu_facts() -> dict[str, str] | None:
     return dict(
         zip(ASKED, (value.strip() for value in asked.stdout.splitlines()[0].split(",")), strict=False)
     )
+
+
+def rtx_capabilities() -> list[str] | None:
+    """Name the compute capabilities that TensorRT for RTX builds for; None where it is not installed."""
+    try:
+        import tensorrt_rtx
+    except (ImportError, OSError):
+        return None
+    return list(compute_capabilities(tensorrt_rtx))
 
 
 def versions() -> dict[str, str]:

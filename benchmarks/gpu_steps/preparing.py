@@ -1,6 +1,6 @@
-"""Export a network, and build an engine of it; of TensorRT for RTX without a GPU.
+"""Export a network, and build an engine of it if one is named; of TensorRT for RTX without a GPU.
 
-    python -m benchmarks.gpu_steps.preparing FOLDER NETWORK rtx|trt|ort-cuda|ort-tensorrt fp32|fp16|int8
+    python -m benchmarks.gpu_steps.preparing FOLDER NETWORK [rtx|trt|ort-cuda|ort-tensorrt fp32|fp16|int8]
         [--batch N] [--compute-capability 8.6]
 
 `demo_*` have trained weights, which a proof needs; the others random ones, which are enough to time them.
@@ -41,10 +41,12 @@ def main() -> None:
     model = model_of(given.folder, given.network, given.batch)
     if not model.exists():
         export(given.network, given.batch, model)
-    engine = engine_of(given.folder, given.network, given.batch, given.kind, given.precision)
-    build(model, engine, request_of(given.kind, given.precision, tuple(given.compute_capability)))
-    size = sum(path.stat().st_size for path in engine.iterdir())
-    print(json.dumps({"model MB": model.stat().st_size / 1e6, "engine MB": size / 1e6}))
+    sizes = {"model MB": model.stat().st_size / 1e6}
+    if given.kind is not None:
+        engine = engine_of(given.folder, given.network, given.batch, given.kind, given.precision)
+        build(model, engine, request_of(given.kind, given.precision, tuple(given.compute_capability)))
+        sizes["engine MB"] = sum(path.stat().st_size for path in engine.iterdir()) / 1e6
+    print(json.dumps(sizes))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,8 +54,8 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     made.add_argument("folder", type=Path)
     made.add_argument("network", choices=(*DEMO, *SIZES))
-    made.add_argument("kind", choices=tuple(KINDS))
-    made.add_argument("precision", choices=get_args(Precision))
+    made.add_argument("kind", choices=tuple(KINDS), nargs="?")
+    made.add_argument("precision", choices=get_args(Precision), nargs="?", default="fp32")
     made.add_argument("--batch", type=int, default=1)
     made.add_argument("--compute-capability", action="append", default=[], metavar="X.Y")
     return made

@@ -154,10 +154,11 @@ def test_a_driver_that_does_not_answer_is_no_gpu(monkeypatch: pytest.MonkeyPatch
     assert machine.gpu_facts() is None
 
 
-def test_every_step_can_be_begun(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", ["rtx", benchmark.OTHERWISE])
+def test_every_step_can_be_begun(tmp_path: Path, first: str) -> None:
     """Its program exists and takes its arguments, and what it needs is made before."""
     made: set[Path] = set()
-    steps = plan(tmp_path, ("8.6",))
+    steps = plan(tmp_path, ("8.6",), first=first)
     assert len({step.name for step in steps}) == len(steps)
     for step in steps:
         python, dash_m, module, *arguments = step.command
@@ -221,7 +222,48 @@ def test_what_is_prepared_needs_no_gpu(tmp_path: Path) -> None:
     steps = preparation(tmp_path)
     assert steps
     assert all(step.makes is not None and KINDS["rtx"].anywhere for step in steps)
-    assert all("rtx" in step.name for step in steps)
+    assert all("rtx" in step.name or step.name.startswith("export") for step in steps)
+
+
+def test_every_model_is_prepared(tmp_path: Path) -> None:
+    """Also of the engines that are built on the GPU."""
+    exported = {step.makes for step in preparation(tmp_path) if step.name.startswith("export")}
+    made = [step.makes for step in plan(tmp_path) if step.name.startswith("make")]
+    assert {engine.with_name("model.onnx") for engine in made if engine is not None} == exported
+
+
+def test_a_gpu_that_tensorrt_for_rtx_does_not_know_loses_no_time_on_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(benchmark, "rtx_capabilities", lambda: ["8.6", "12.0"])
+    monkeypatch.setattr(benchmark, "gpu_facts", lambda: {"name": "H100", "compute_cap": "9.0"})
+    assert benchmark.main(["--list"]) == 0
+    said = capsys.readouterr()
+    assert "rtx" not in said.out
+    assert "verify demo_unet b1 ort-cuda-fp16" in said.out
+    assert "no compute capability 9.0; it has 8.6, 12.0" in said.err
+    monkeypatch.setattr(benchmark, "gpu_facts", lambda: {"name": "RTX", "compute_cap": "8.6"})
+    assert benchmark.main(["--list"]) == 0
+    assert "verify demo_unet b1 rtx-fp16" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--only", "nonsense"], "no step has 'nonsense' in its name; --list names all"),
+        (["--compute-capability", "banana"], "two numbers, such as 8.6, got 'banana'"),
+        (["--json", "/dev/null/gpu.json"], "--json: cannot write /dev/null"),
+    ],
+)
+def test_a_mistake_is_said_before_the_first_step(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    monkeypatch.setattr(benchmark, "gpu_facts", lambda: {"name": "a GPU", "compute_cap": "8.6"})
+    monkeypatch.setattr(benchmark, "run_steps", lambda *_: pytest.fail("it has begun"))
+    with pytest.raises(SystemExit) as ended:
+        benchmark.main(arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -304,11 +346,12 @@ def test_a_rehearsal_writes_the_report_and_prints_the_table(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ("sh", "-c", f"echo '{json.dumps({'graph on': FIGURES})}'")
-    monkeypatch.setattr(benchmark, "plan", lambda folder, capabilities: [Step("a", command, 60)])
-    monkeypatch.setattr(benchmark, "gpu_facts", lambda: {"name": "a GPU"})
+    monkeypatch.setattr(benchmark, "plan", lambda *_, first: [Step("a", command, 60)])
+    facts = {"name": "a GPU", "compute_cap": "8.6"}
+    monkeypatch.setattr(benchmark, "gpu_facts", lambda: facts)
     report = tmp_path / "gpu.json"
     assert benchmark.main(["--json", str(report)]) == 0
     written = json.loads(report.read_text())
-    assert written["gpu"] == {"name": "a GPU"}
+    assert written["gpu"] == facts
     assert written["steps"][0]["figures"] == {"graph on": FIGURES}
     assert "1 of 1 steps passed" in capsys.readouterr().out

@@ -29,12 +29,17 @@ def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
     return dataclasses.replace(manifest, built_on=built_on), []
 
 
+def compute_capabilities(library: Any) -> dict[str, Any]:
+    """Give the compute capabilities that the library builds for, such as `8.6`, with its own constants."""
+    members = library.ComputeCapability.__members__
+    return {f"{name[2:-1]}.{name[-1]}": value for name, value in members.items() if name.startswith("SM")}
+
+
 def _restrict(wanted: tuple[str, ...], library: Any, config: Any) -> None:
     """Build for these compute capabilities alone, such as `8.6`: the engine is smaller, and opens faster."""
     if not wanted:
         return
-    members = library.ComputeCapability.__members__
-    known = {f"{name[2:-1]}.{name[-1]}": value for name, value in members.items() if name.startswith("SM")}
+    known = compute_capabilities(library)
     config.num_compute_capabilities = len(wanted)
     for index, capability in enumerate(wanted):
         if capability not in known:
