@@ -11,7 +11,7 @@ EdgesegError
 ├── ParityError           an artifact does not compute what PyTorch computes
 ├── EngineError           an engine cannot be built, opened or run
 │   └── NoDeviceError     the device that an engine runs on is not there
-├── BaselineError         an engine is slower than it was, or cannot be compared with how it was
+├── BaselineError         an engine is slower than it was, by more than is allowed
 ├── SourceError           frames cannot be read
 │   └── SourceDownError   a camera or server does not answer now; it may later
 ├── SinkError             results cannot be written
@@ -108,7 +108,7 @@ class NoDeviceError(EngineError):
 
 
 class BaselineError(EdgesegError):
-    """An engine is slower than a baseline allows, or cannot be compared with it."""
+    """An engine is slower than a baseline allows, beyond noise."""
 
 
 class SourceError(EdgesegError):

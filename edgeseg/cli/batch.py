@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeseg.cli.options import COUNT, DEVICES, PATH, PROBABILITY, THREADS, progress, write_json
-from edgeseg.cli.outputs import check_report
+from edgeseg.cli.outputs import check_reports
 from edgeseg.cli.tile_options import tile_options
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ def command(
     from edgeseg.records import to_json_value
     from edgeseg.runtime.tiles.tiling import tiling_of
 
-    check_report(json_path, engine=engine)
+    reads = map(Path, inputs)
+    check_reports({"--json": json_path}, engines=[engine], reads=reads, beside={"-o": [output]})
     settings = BatchSettings(engine, tiles=tiling_of(tiles, tile_overlap), **how)
     if check:
         plan, _ = plan_batch(settings, inputs, output)

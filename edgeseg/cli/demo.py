@@ -10,7 +10,7 @@ import click
 from rich.table import Table
 
 from edgeseg.cli.options import COUNT, PATH, status, write_json
-from edgeseg.cli.outputs import check_report
+from edgeseg.cli.outputs import check_reports
 from edgeseg.cli.tables import console, print_times
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def command(*, frames: int, json_path: Path | None, output: Path) -> None:
     from edgeseg.demo.crf_picture import NETWORK, show_crf
     from edgeseg.demo.showcase import NETWORKS, demonstrate, overview
 
-    check_report(json_path)
+    check_reports({"--json": json_path}, beside={"-o": [output]})
     output.mkdir(parents=True, exist_ok=True)
     start_s = time.monotonic()
     reports = []

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from edgeseg import __version__
 from edgeseg.cli.options import PATH, write_json
+from edgeseg.cli.outputs import check_reports
 from edgeseg.cli.tables import console
 from edgeseg.engines import cuda
 from edgeseg.engines.registry import DEFAULT, backends, extra_of, facts_of, has_part, part_of
@@ -60,6 +61,7 @@ def parts() -> tuple[Part, ...]:
 )
 def command(json_path: Path | None) -> None:
     """Say what this machine can run, and what to install for the rest."""
+    check_reports({"--json": json_path})
     findings = examine()
     if json_path is not None:
         write_json(json_path, findings)

@@ -11,7 +11,7 @@ import click
 from edgeseg.cli.evaluation_table import print_evaluation
 from edgeseg.cli.label_options import LABELS_HELP, label_options, labelled_arguments
 from edgeseg.cli.options import DEVICES, PATH, THREADS, Number, progress, write_json
-from edgeseg.cli.outputs import check_report
+from edgeseg.cli.outputs import check_reports
 from edgeseg.cli.tile_options import tile_options
 from edgeseg.errors import UsageError
 
@@ -86,7 +86,12 @@ def command(
     from edgeseg.evaluation.evaluation import refuse_other_content
     from edgeseg.runtime.tiles.tiling import tiling_of
 
-    check_report(json_path, engine=engine)
+    check_reports(
+        {"--json": json_path},
+        engines=[one for one in (engine, against) if one is not None and one.is_dir()],
+        reads=(engine, images, labels, against),
+        beside={} if output is None else {"-o": [output]},
+    )
     if output is not None:
         refuse_other_content(output)
         _refuse_within(output, (engine, images, labels, against))

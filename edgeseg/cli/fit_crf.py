@@ -10,6 +10,7 @@ import click
 
 from edgeseg.cli.label_maps import pairs_of, read_pair
 from edgeseg.cli.options import DEVICES, MOST, PATH, progress, write_json
+from edgeseg.cli.outputs import check_reports
 from edgeseg.cores import usable_cores
 from edgeseg.errors import UsageError
 
@@ -47,6 +48,7 @@ def command(
     from edgeseg.runtime.crf import fit as search
     from edgeseg.runtime.crf.refinement import DEFAULT
 
+    check_reports({"--json": json_path}, engines=[engine], reads=(images, labels))
     pairs = pairs_of(images, labels)
     threads = usable_cores()
     examples = []

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from edgeseg.cli.options import COUNT, DEVICES, MOST, PATH, THREADS, Number, write_json
-from edgeseg.cli.outputs import check_report
+from edgeseg.cli.outputs import check_reports
+from edgeseg.cli.profile_check import check_of
 from edgeseg.cli.profile_measure import Asked, measure_one, measure_pairs, with_layers
-from edgeseg.cli.profile_table import names_of, print_comparison, print_profile, print_slowdowns
+from edgeseg.cli.profile_table import names_of, print_comparison, print_profile
 from edgeseg.cli.refine_options import check_crf, crf_budget_option, crf_options
 from edgeseg.cli.remote_options import OWN, check_remote, profile_there, remote_options
 from edgeseg.cli.tile_options import tile_options
@@ -28,6 +30,7 @@ DEFAULT_STREAMS = 4
 DEFAULT_SLOWDOWN = 10.0  # percent
 # Parameters of what is done here, whichever machine is profiled.
 DONE_HERE = ("json_path", "html_path", "baseline_path", "max_slowdown", "check_anyway")
+FOR_CHECK = {"max_slowdown": "--max-slowdown", "check_anyway": "--check-anyway"}
 SCENARIOS = ("single-stream", "multi-stream", "offline")
 
 
@@ -132,12 +135,20 @@ def command(
     asked = Asked(source=source, streams=streams or DEFAULT_STREAMS, **options)
     _refuse_combinations(asked, engines, streams=streams, layers=layers, checks=baseline_path is not None)
     _refuse_no_file(html_path)
-    baseline = None if baseline_path is None else _read_baseline(baseline_path)
+    reports = {"--json": json_path, "--html": html_path}
+    beside = {"-o": [Path(output) for output in asked.outputs]}
+    check_reports(reports, engines=engines, reads=[baseline_path, *engines, Path(source)], beside=beside)
+    if baseline_path is None:
+        _refuse_without_baseline(context)
+        baseline = None
+    else:
+        baseline = check_of(baseline_path, max_slowdown, anyway=check_anyway)
+        baseline.before(engines[0], asked, here=on is None)
 
     def check(opened: Source) -> None:
-        for engine in engines:
-            check_report(json_path, engine=engine, reads=opened.files)
-            check_report(html_path, engine=engine, reads=opened.files, option="--html")
+        check_reports(reports, reads=opened.files)
+        if baseline is not None:
+            baseline.before(engines[0], asked, here=True, source=opened.name)
 
     silent = str(json_path) == "-"
     if len(engines) > 1:
@@ -149,8 +160,6 @@ def command(
             print_comparison(comparison)
         return
     if on is not None:
-        check_report(json_path, engine=engines[0])
-        check_report(html_path, engine=engines[0], option="--html")
         found = profile_there(context, on, engines[0], source, done_here=DONE_HERE)
         report = found.report
         if not silent:
@@ -165,7 +174,14 @@ def command(
     if not silent:
         print_profile(report)
     if baseline is not None:
-        _check(report, baseline, max_slowdown, anyway=check_anyway, silent=silent)
+        click.echo(baseline.after(report), err=silent)
+
+
+def _refuse_without_baseline(context: click.Context) -> None:
+    """Raise UsageError for options that say how to compare where there is nothing to compare with."""
+    for name, option in FOR_CHECK.items():
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise UsageError(f"{option} is for --check FILE, a profile that --json wrote; add it")
 
 
 def _refuse_no_file(html_path: Path | None) -> None:
@@ -236,21 +252,3 @@ def _refuse_combinations(
     ):
         if given:
             raise UsageError(f"{option} takes one engine, got {len(engines)}; profile them one by one")
-
-
-def _read_baseline(path: Path) -> Profile:
-    from edgeseg.runtime.profiling.report import read_profile
-
-    return read_profile(path)
-
-
-def _check(report: Profile, baseline: Profile, max_percent: float, *, anyway: bool, silent: bool) -> None:
-    """Compare with the baseline. Raises BaselineError if that cannot be done, or is slower than it may be."""
-    from edgeseg.runtime.profiling.check import refuse_other, refuse_regression, slowdowns
-
-    if not anyway:
-        refuse_other(report, baseline)
-    found = slowdowns(report, baseline)
-    refuse_regression(found, max_percent)
-    if not silent:
-        print_slowdowns(found, max_percent)

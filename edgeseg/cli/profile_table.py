@@ -1,4 +1,4 @@
-"""Print profiles of engines, comparisons of several, and how one compares with a baseline."""
+"""Print profiles of engines, and comparisons of several."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from rich.table import Table
 from edgeseg.cli.tables import console
 
 if TYPE_CHECKING:
-    from edgeseg.runtime.profiling.check import Slowdown
     from edgeseg.runtime.profiling.comparison import Comparison
     from edgeseg.runtime.profiling.ratios import Ratio
     from edgeseg.runtime.profiling.report import Profile
@@ -66,12 +65,6 @@ def print_comparison(comparison: Comparison) -> None:
         )
     for warning in dict.fromkeys(line for report in comparison.profiles for line in report.warnings):
         click.echo(f"warning: {warning}", err=True)
-
-
-def print_slowdowns(found: Sequence[Slowdown], max_percent: float) -> None:
-    """Say that an engine is not slower than it may be."""
-    spans = ", ".join(map(str, found))
-    click.echo(f"not slower than the baseline by more than {max_percent:g} %: {spans}")
 
 
 def names_of(profiles: Sequence[Profile]) -> list[str]:

@@ -9,7 +9,7 @@ import click
 
 from edgeseg.cli.label_options import LABELS_HELP, label_options, labelled_arguments
 from edgeseg.cli.options import COUNT, DEVICES, PATH, THREADS, Duration, Number, Size, status, write_json
-from edgeseg.cli.outputs import check_report
+from edgeseg.cli.outputs import check_reports
 from edgeseg.cli.tuning_table import print_tuning
 from edgeseg.engines.registry import backends
 from edgeseg.errors import UsageError
@@ -122,7 +122,12 @@ def command(
     from edgeseg.tune.picture import SIZE_WH, picture_of
     from edgeseg.tune.space import Space
 
-    check_report(json_path, reads=models)
+    check_reports(
+        {"--json": json_path, "--plot": plot},
+        engines=[output],
+        reads=(*models, images, labels),
+        beside={"-o": [output]},
+    )
     if plot is not None:
         check_picture(plot)
     further = labelled_arguments(of_labels)

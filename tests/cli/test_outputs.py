@@ -77,6 +77,40 @@ def test_profile_looks_at_its_report_before_it_measures(
         assert message in capfd.readouterr().err
 
 
+def test_no_report_is_written_over_what_is_read_or_over_another_output(
+    engine: Path, image: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pictures, model = tmp_path / "pictures", tmp_path / "model.onnx"
+    pictures.mkdir()
+    image = image.rename(pictures / "a.png")
+    model.write_bytes(b"made with care")
+    labelled = ["--images", str(pictures), "--labels", str(pictures)]
+    new = str(tmp_path / "new.json")
+    before = contents(tmp_path)
+    for arguments, message in [
+        (["evaluate", str(engine), *labelled, "--json", str(image)], "would be overwritten"),
+        (["evaluate", str(engine), *labelled, "--json", new, "-o", new], "--json and -o are both"),
+        (["fit-crf", str(engine), *labelled, "--json", str(image)], "would be overwritten"),
+        (["fit-crf", str(engine), *labelled, "--json", f"{engine}/crf.json"], "lies within the engine"),
+        (["batch", str(engine), str(image), "-o", new, "--json", new], "--json and -o are both"),
+        (["batch", str(engine), str(image), "-o", "x", "--json", str(image)], "would be overwritten"),
+        (["demo", "-o", new, "--json", new], "--json and -o are both"),
+        (["tune", str(model), *labelled, "-o", new, "--json", new], "--json and -o are both"),
+        (["tune", str(model), *labelled, "-o", "e", "--json", "e/r.json"], "lies within the engine"),
+        (["tune", str(model), *labelled, "-o", "e", "--json", new, "--plot", new], "--json and --plot are"),
+        (["tune", str(model), *labelled, "-o", "e", "--plot", str(image)], "would be overwritten"),
+        (["profile", "--on", "nowhere", str(model), "--json", str(model)], "would be overwritten"),
+        (
+            ["profile", "--on", "nowhere", str(model), str(image), "--html", str(image)],
+            "would be overwritten",
+        ),
+        (["doctor", "--json", str(tmp_path)], "is a folder"),
+    ]:
+        assert status_of(arguments) == 2, arguments
+        assert message in capfd.readouterr().err, arguments
+    assert contents(tmp_path) == before
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -53,10 +53,10 @@ def paired_ratio(first: Sequence[float], second: Sequence[float], *, coverage: f
             of them is wrong (Bonferroni).
 
     Raises:
-        ValueError: if there are too few, or not equally many.
+        ValueError: if there are too few, not equally many, or any is not finite and above 0.
     """
     both = np.array([first, second], np.float64)
-    _check(both.shape[1])
+    _check(both)
     drawn = resampled(both, resamples=_resamples(both.shape[1]))
     blocks = both.shape[1] / max(map(block_length, both))
     medians = [_medians(each, drawn) for each in both]
@@ -67,7 +67,7 @@ def unpaired_ratio(first: Sequence[float], second: Sequence[float], *, coverage:
     """Compare durations of two runs that have nothing to do with each other; otherwise as `paired_ratio`."""
     arrays = [np.asarray(each, np.float64) for each in (first, second)]
     for each in arrays:
-        _check(len(each))
+        _check(each)
     resamples = _resamples(max(map(len, arrays)))
     medians = [
         _medians(each, resampled(each, resamples=resamples, seed=seed)) for seed, each in enumerate(arrays)
@@ -76,9 +76,13 @@ def unpaired_ratio(first: Sequence[float], second: Sequence[float], *, coverage:
     return _ratio(arrays, medians, coverage, widened=_widening(blocks, coverage))
 
 
-def _check(count: int) -> None:
+def _check(samples: NDArray[np.float64]) -> None:
+    """Raise ValueError unless there are enough along the last axis, all finite and above 0."""
+    count = samples.shape[-1]
     if count < MIN_SAMPLES:
         raise ValueError(f"a comparison takes {MIN_SAMPLES} samples at least, got {count}")
+    if not (np.isfinite(samples) & (samples > 0)).all():
+        raise ValueError("a comparison takes durations that are finite and above 0")
 
 
 def _resamples(count: int) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from edgeseg.errors import SpecError, UsageError, shown
 from edgeseg.machine import Machine
 from edgeseg.reading import parse_json, read_text, reading
-from edgeseg.records import from_json_value, to_json_value
+from edgeseg.records import Range, from_json_value, to_json_value
 from edgeseg.runtime.profiling.energy import Energy
 from edgeseg.runtime.profiling.layers import LayerProfile
 from edgeseg.runtime.profiling.statistics import Distribution
@@ -18,7 +18,10 @@ from edgeseg.runtime.profiling.surroundings import Surroundings
 
 PROFILE_VERSION = 1
 PROFILE_AGAIN = "write it with edgeseg profile --json"
+ALWAYS_MEASURED = ("latency_ms", "infer_ms")  # spans that every profile has samples of
+COMPARISON_FIELDS = {"profiles", "pairs"}
 
+DurationMs = Annotated[float, Range(0, 1e12, above=True)]
 Scenario = Literal["single-stream", "multi-stream", "offline"]
 
 
@@ -107,7 +110,7 @@ class Profile:
     sink_ms: Distribution | None
     stages: Mapping[str, Distribution]
     samples_needed: Mapping[str, int]
-    samples_ms: Mapping[str, tuple[float, ...]]
+    samples_ms: Mapping[str, tuple[DurationMs, ...]]
     timeline: tuple[FrameTimeline, ...]
     throughput_fps: float
     load_ms: float | None
@@ -148,15 +151,24 @@ class Profile:
         """Build a report from what `json.loads` returned.
 
         Raises:
-            SpecError: naming the field that is missing, unknown or of the wrong type, or another version.
+            SpecError: naming the field that is missing, unknown, of the wrong type or out of its range, or
+                another version.
         """
+        if isinstance(value, Mapping) and set(value) >= COMPARISON_FIELDS:
+            raise SpecError(
+                f"{where or 'it'} is a comparison of several engines, and one engine's profile is wanted"
+            )
         version = value.get("schema_version") if isinstance(value, Mapping) else None
         if isinstance(value, Mapping) and version != PROFILE_VERSION:
             raise SpecError(
                 f"{where or 'a profile'} has schema version {shown(version)}, "
                 f"this edgeseg reads {PROFILE_VERSION}"
             )
-        return from_json_value(cls, value, where=where)
+        report = from_json_value(cls, value, where=where)
+        for name in ALWAYS_MEASURED:
+            if not report.samples_ms.get(name):
+                raise SpecError(f"{f'{where}.' if where else ''}samples_ms.{name} holds no samples")
+        return report
 
 
 def read_profile(path: Path) -> Profile:

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
-from edgeseg.errors import BaselineError
+from edgeseg.errors import BaselineError, UsageError
 from edgeseg.machine import Machine
-from edgeseg.runtime.profiling.check import refuse_other, refuse_regression, slowdowns
+from edgeseg.runtime.profiling.check import (
+    circumstances,
+    refuse_other,
+    refuse_regression,
+    slowdowns,
+    verdict,
+)
 
 from .reports import a_profile
 
@@ -51,16 +58,45 @@ def test_a_faster_run_passes() -> None:
     ],
 )
 def test_a_baseline_of_something_else_is_refused(change: dict[str, object], message: str) -> None:
-    with pytest.raises(BaselineError, match=message) as caught:
-        refuse_other(dataclasses.replace(a_profile(), **change), a_profile())
+    now = circumstances(dataclasses.replace(a_profile(), **change))
+    with pytest.raises(UsageError, match=message) as caught:
+        refuse_other(now, a_profile())
     assert "--check-anyway" in str(caught.value)
 
 
 def test_another_version_of_a_library_is_what_a_check_is_for() -> None:
-    refuse_other(dataclasses.replace(a_profile(), backend_version="2"), a_profile())
+    refuse_other(circumstances(dataclasses.replace(a_profile(), backend_version="2")), a_profile())
+
+
+def test_a_file_is_the_same_by_any_of_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "street.mp4").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    relative = dataclasses.replace(a_profile(), source="street.mp4")
+    absolute = dataclasses.replace(a_profile(), source=str(tmp_path / "street.mp4"))
+    refuse_other(circumstances(relative), absolute)
+    with pytest.raises(UsageError, match=r"source .*street\.mp4, now rtsp://a//b"):
+        refuse_other(circumstances(dataclasses.replace(a_profile(), source="rtsp://a//b")), absolute)
+
+
+def test_what_is_refined_is_not_compared_with_what_is_not() -> None:
+    refined = dataclasses.replace(a_profile(), stages={**a_profile().stages, "crf": a_profile().latency_ms})
+    with pytest.raises(UsageError, match="stages preprocess, infer, now preprocess, infer, crf"):
+        refuse_other(circumstances(refined), a_profile())
+
+
+def test_no_more_is_claimed_than_the_interval_allows() -> None:
+    calm = slowdowns(a_profile(samples=400, seed=1), a_profile(samples=400, seed=2))
+    assert verdict(calm, 10.0).startswith("not slower than the baseline by more than 10 %: capture to result")
+    noisy = tuple(
+        dataclasses.replace(each, ratio=dataclasses.replace(each.ratio, low=0.25, high=2.5)) for each in calm
+    )
+    refuse_regression(noisy, 10.0)
+    line = verdict(noisy, 10.0)
+    assert "no slowdown of more than 10 % beyond noise, but the interval does not exclude one: " in line
+    assert "(-75.0 to +150.0 %); measure again when the machine is quiet, or with more --frames" in line
 
 
 def test_too_few_samples_are_refused_with_what_to_do() -> None:
     few = dataclasses.replace(a_profile(), samples_ms={"latency_ms": (1.0,), "infer_ms": (1.0,)})
-    with pytest.raises(BaselineError, match=r"the baseline has 1 samples, 5 are needed.*--frames"):
+    with pytest.raises(UsageError, match=r"the baseline has 1 samples, 5 are needed.*--frames"):
         slowdowns(a_profile(), few)

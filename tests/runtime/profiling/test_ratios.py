@@ -74,3 +74,10 @@ def test_durations_that_follow_each_other_alike_count_as_fewer() -> None:
     alike = np.repeat(GENERATOR.lognormal(0, 0.05, 10), 10)
     apart, together = (paired_ratio([1.0] * 100, each.tolist()) for each in (noise, alike))
     assert together.high - together.low > 2 * (apart.high - apart.low)
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, float("nan"), float("inf")])
+def test_durations_that_cannot_be_are_refused(wrong: float) -> None:
+    for ratio in (paired_ratio, unpaired_ratio):
+        with pytest.raises(ValueError, match="finite and above 0"):
+            ratio([1.0, 2.0, 3.0, 4.0, wrong], [1.0] * 5)
