@@ -62,7 +62,7 @@ class Gaussian {
     const float* taps = taps_.data();
     const size_t whole = length + 2 * margin;
     lines_.assign(whole * workers.count(), 0.0f);
-    workers.run([&](int part) {
+    workers.each(workers.count(), [&](int part) {
       float* line = lines_.data() + whole * part + margin;
       const int end = rows.cells * (part + 1) / workers.count();
       for (int y = rows.cells * part / workers.count(); y < end; ++y) {

@@ -29,17 +29,21 @@ struct Places {
 
 class Lattice {
  public:
-  // Place the pixels of an image (height, width, 3) that take part; widths in pixels and in grey levels. Writes each
-  // thread's `sums` (vertices,) of what pixels count there.
-  void build(const uint8_t* image, const Tiling& tiling, float position_width, float colour_width, bool chains,
-             std::vector<Array<float>>& sums, Workers& workers);
+  // Place the pixels of an image (height, width, 3) that take part; widths in pixels and in grey levels. Writes `sums`
+  // (vertices,) of what pixels count there.
+  void build(const uint8_t* image, const Tiling& tiling, const Strips& strips, float position_width, float colour_width,
+             bool chains, Array<float>& sums, Workers& workers);
 
   size_t vertices() const { return known_[0].count() + 1; }  // with vertex 0
   const Places& places(size_t tile) const { return places_[tile]; }
 
-  // Add up each thread's sums (vertices, C), and blur them along all axes. More than kMostStreamed channels take chains.
+  // The numbers of the vertices at which a row of tiles lies, (rows,).
+  const std::vector<uint32_t>& lowest() const { return lowest_; }
+  const std::vector<uint32_t>& highest() const { return highest_; }
+
+  // Blur sums (vertices, C) along all axes. More than kMostStreamed channels take chains.
   template <int C>
-  void blur(const std::vector<Array<float>>& sums, Array<float>& values, Workers& workers);
+  void blur(const Array<float>& sums, Array<float>& values, Workers& workers);
 
   static constexpr int kMostStreamed = 4;  // channels
 
@@ -49,6 +53,7 @@ class Lattice {
   // Widths below tell apart what differs at all.
   static constexpr float kNarrowest = 0.25f, kMostWidths = 1 << 16;
 
+  void number(const Tiling& tiling, const Strips& strips, Array<float>& sums, Workers& workers);
   void place(const uint8_t* image, const Tiling& tiling, int row, int column, Places& places) const;
   void link(int axis);
   void chain(int axis);
@@ -62,7 +67,9 @@ class Lattice {
 
   Simplices simplices_;
   Array<Places> places_;
-  std::vector<Vertices> known_;                 // of each thread; the first has all in the end
+  std::vector<Vertices> known_;                 // of each strip; the first has all in the end
+  std::vector<uint32_t> lowest_, highest_;      // of the vertices of a row of tiles
+  std::vector<Array<float>> counted_;           // of each strip but the first
   // (vertices,) the neighbours along each axis, or 0
   Array<uint32_t> before_[kCorners], after_[kCorners];
   // Along the axes from kFirstInBlocks on, vertices are blurred in blocks that fit a cache: where each begins, and the
@@ -73,8 +80,8 @@ class Lattice {
   Array<float> spare_;
 };
 
-inline void Lattice::build(const uint8_t* image, const Tiling& tiling, float position_width, float colour_width,
-                           bool chains, std::vector<Array<float>>& sums, Workers& workers) {
+inline void Lattice::build(const uint8_t* image, const Tiling& tiling, const Strips& strips, float position_width,
+                           float colour_width, bool chains, Array<float>& sums, Workers& workers) {
   const float height = static_cast<float>(tiling.rows * kSide), width = static_cast<float>(tiling.columns * kSide);
   const float position = std::max({position_width, kNarrowest, std::max(height, width) / kMostWidths});
   const float colour = std::max(colour_width, kNarrowest);
@@ -82,43 +89,59 @@ inline void Lattice::build(const uint8_t* image, const Tiling& tiling, float pos
   const float largest[kDimensions] = {width, height, 255.0f, 255.0f, 255.0f};
   simplices_.lay_out(widths, largest);
   places_.resize(tiling.tiles());
-  known_.resize(workers.count());
-  workers.run([&](int part) {
-    known_[part].clear(simplices_.range());
-    for (int row = tiling.rows * part / workers.count(); row < tiling.rows * (part + 1) / workers.count(); ++row)
+  known_.resize(strips.count());
+  workers.each(strips.count(), [&](int strip) {
+    known_[strip].clear(simplices_.range());
+    for (int row = strips.edges[strip]; row < strips.edges[strip + 1]; ++row)
       for (int column = 0; column < tiling.columns; ++column) {
         const size_t tile = static_cast<size_t>(row) * tiling.columns + column;
         if (!tiling.takes_part(tile)) continue;
         Places& places = places_[tile];
         place(image, tiling, row, column, places);
-        for (const auto& keys : places.vertex) known_[part].add(keys, kPixels);
+        for (const auto& keys : places.vertex) known_[strip].add(keys, kPixels);
       }
   });
-  for (size_t part = 1; part < known_.size(); ++part) known_[0].add(known_[part]);
+  for (size_t strip = 1; strip < known_.size(); ++strip) known_[0].add(known_[strip]);
   known_[0].number_all();
   const bool wraps = simplices_.range() > uint64_t{1} << 32;
   blocks_ = known_[0].blocks(wraps ? simplices_.range() : simplices_.block(), kLeastBlock);
-  workers.run([&](int part) {
-    for (int axis = part; axis < kCorners; axis += workers.count()) {
-      link(axis);
-      if (chains && axis) chain(axis);
-    }
+  workers.share(kCorners, [&](int axis) {
+    link(axis);
+    if (chains && axis) chain(axis);
   });
-  workers.run([&](int part) {
-    sums[part].assign(vertices(), 0.0f);
-    float* sum = sums[part].data();
-    const size_t end = tiling.tiles() * (part + 1) / workers.count();
-    for (size_t tile = tiling.tiles() * part / workers.count(); tile < end; ++tile) {
-      if (!tiling.takes_part(tile)) continue;
-      Places& places = places_[tile];
-      for (int k = 0; k < kKept; ++k)
-        for (int i = 0; i < kPixels; ++i) {
-          const uint32_t vertex = known_[0].number(places.vertex[k][i]);
-          places.vertex[k][i] = vertex;
-          sum[vertex] += places.weight[k][i];
-        }
-    }
+  number(tiling, strips, sums, workers);
+}
+
+// Put vertices' numbers in place of their keys, and add up what pixels count at each.
+inline void Lattice::number(const Tiling& tiling, const Strips& strips, Array<float>& sums, Workers& workers) {
+  lowest_.assign(tiling.rows, ~0u), highest_.assign(tiling.rows, 0);
+  counted_.resize(strips.count() - 1);
+  workers.each(strips.count(), [&](int strip) {
+    Array<float>& counted = strip ? counted_[strip - 1] : sums;
+    counted.assign(vertices(), 0.0f);
+    for (int row = strips.edges[strip]; row < strips.edges[strip + 1]; ++row)
+      for (int column = 0; column < tiling.columns; ++column) {
+        const size_t tile = static_cast<size_t>(row) * tiling.columns + column;
+        if (!tiling.takes_part(tile)) continue;
+        Places& places = places_[tile];
+        for (int k = 0; k < kKept; ++k)
+          for (int i = 0; i < kPixels; ++i) {
+            const uint32_t vertex = known_[0].number(places.vertex[k][i]);
+            places.vertex[k][i] = vertex;
+            counted[vertex] += places.weight[k][i];
+          }
+        if (strips.count() == 1) continue;  // who is alone shares nothing
+        uint32_t least = lowest_[row], most = highest_[row];
+        for (const auto& vertices : places.vertex)
+          for (const uint32_t vertex : vertices) least = std::min(least, vertex), most = std::max(most, vertex);
+        lowest_[row] = least, highest_[row] = most;
+      }
   });
+  if (counted_.empty()) return;
+  workers.split(vertices(), [&](size_t begin, size_t end) {
+    for (const Array<float>& counted : counted_)
+      for (size_t v = begin; v < end; ++v) sums[v] += counted[v];
+  }, kWorthSharing);
 }
 
 inline void Lattice::place(const uint8_t* image, const Tiling& tiling, int row, int column, Places& places) const {
@@ -177,13 +200,7 @@ inline void Lattice::chain(int axis) {
 }
 
 template <int C>
-void Lattice::blur(const std::vector<Array<float>>& sums, Array<float>& values, Workers& workers) {
-  const auto said = [&sums](size_t vertex) {
-    Channels<C> sum;
-    sum.read(sums[0].data() + vertex * C);
-    for (size_t part = 1; part < sums.size(); ++part) sum.add(1.0f, sums[part].data() + vertex * C);
-    return sum;
-  };
+void Lattice::blur(const Array<float>& sums, Array<float>& values, Workers& workers) {
   const auto in = [](const Array<float>& array) {
     return [from = array.data()](size_t vertex) {
       Channels<C> value;
@@ -195,7 +212,7 @@ void Lattice::blur(const std::vector<Array<float>>& sums, Array<float>& values, 
   spare_.resize(C > kMostStreamed ? 0 : vertices() * C);
   const size_t least = kWorthSharing / C;
   workers.split(vertices(), [&](size_t begin, size_t end) {
-    blur_all<C>(0, said, C > kMostStreamed ? values.data() : spare_.data(), begin, end);
+    blur_all<C>(0, in(sums), C > kMostStreamed ? values.data() : spare_.data(), begin, end);
   }, least);
   for (int axis = 1; axis < Simplices::kFirstInBlocks; ++axis) {
     if constexpr (C > kMostStreamed) {

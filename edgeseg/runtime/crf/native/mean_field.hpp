@@ -47,17 +47,24 @@ class MeanField {
   static constexpr float kCertain = 0.99f;  // belief that stays, however far it just moved
   static constexpr int kMostChannels = 256;
 
+  struct alignas(64) Kept {  // threads write to theirs side by side: each has lines of the cache of its own
+    Array<float> logits;
+  };
+
   template <int C>
   void iterate(const Grid& grid);
   template <int C>
-  void visit(const Grid& grid, int iteration, int part);
+  void visit(const Grid& grid, int iteration, const Strips& strips, int strip);
   template <int C>
-  void visit_few(const Upsampling& logits, const Tile& tile, int iteration, int part);
+  void visit_few(const Upsampling& logits, const Tile& tile, int iteration, int strip);
   template <int C>
-  void visit_many(const Upsampling& logits, const Tile& tile, int iteration, int part);
+  void visit_many(const Upsampling& logits, const Tile& tile, int iteration, int strip);
   template <int C>
   void compare(float (*message)[C]) const;
-  void keep(const Tile& tile, const float* logits, int channels, int part);
+  void keep(const Tile& tile, const float* logits, int channels, int strip);
+  const float* logits_of(const Tile& tile) const {
+    return &kept_[first_strips_.of(tile.row)].logits[where_[tile.number]];
+  }
   bool is_last(const Tile& tile, int iteration) const {
     return iteration == parameters_.iterations || !tiling_.takes_part(tile.number);
   }
@@ -72,8 +79,11 @@ class MeanField {
   std::vector<int> labels_;  // the likely ones
   Beliefs beliefs_;          // what the sums hold of each pixel
   std::vector<uint8_t> unsettled_;  // (tiles,)
-  // The logits of tiles that are visited again, of each thread, as its visits read them; and where a tile's begin.
-  std::vector<Array<float>> kept_;
+  std::vector<uint32_t> work_;      // (rows of tiles,) unsettled ones
+  Strips first_strips_;             // of iteration 0
+  // The logits of tiles that are visited again, of each of the first strips, as visits read them; and where a tile's
+  // begin.
+  std::vector<Kept> kept_;
   std::vector<size_t> where_;  // (tiles,)
 };
 
@@ -100,8 +110,8 @@ inline MeanField::Outcome MeanField::infer(const Parameters& parameters, const f
   else if (channels > 16) iterate<24>(grid);
   else if (channels > 8) iterate<16>(grid);
   else if (channels > 4) iterate<8>(grid);
-  workers_.run([&](int part) {
-    for (int row = messages_.first_row(part); row < messages_.first_row(part + 1); ++row)
+  workers_.each(workers_.count(), [&](int part) {
+    for (int row = tiling_.rows * part / workers_.count(); row < tiling_.rows * (part + 1) / workers_.count(); ++row)
       beliefs_.write(tiling_, row, labels_, labels, out, marginals);
   });
   return kDone;
@@ -113,20 +123,26 @@ void MeanField::iterate(const Grid& grid) {
   beliefs_.values.resize(tiling_.pixels() * C);
   unsettled_.assign(tiling_.tiles(), 1);
   where_.resize(tiling_.tiles());
+  work_.assign(tiling_.rows, 1);
   kept_.resize(workers_.count());
   messages_.clear<C>();
   for (int iteration = 0; iteration <= parameters_.iterations; ++iteration) {
     if (iteration) messages_.pass_on<C>();
-    workers_.run([&](int part) { visit<C>(grid, iteration, part); });
+    const Strips strips = messages_.strips(work_);
+    if (!iteration) first_strips_ = strips;
+    messages_.take_turns<C>(strips);
+    workers_.each(strips.count(), [&](int strip) { visit<C>(grid, iteration, strips, strip); });
   }
 }
 
 // Renew the beliefs of every unsettled tile; iteration 0 knows the logits alone.
 template <int C>
-void MeanField::visit(const Grid& grid, int iteration, int part) {
+void MeanField::visit(const Grid& grid, int iteration, const Strips& strips, int strip) {
+  const int begin = strips.edges[strip], end = strips.edges[strip + 1];
   Upsampling logits(grid, tiling_, labels_, C > kFewChannels ? C : C + beliefs_.has_last);
-  if (!iteration) kept_[part].clear();
-  for (int row = messages_.first_row(part); row < messages_.first_row(part + 1); ++row) {
+  if (!iteration) kept_[strip].logits.clear();
+  std::fill(work_.begin() + begin, work_.begin() + end, 1 + tiling_.columns / 16);
+  for (int row = begin; row < end; ++row) {
     bool entered = false;
     for (int column = 0; column < tiling_.columns; ++column) {
       const Tile tile{static_cast<size_t>(row) * tiling_.columns + column, row, column};
@@ -134,18 +150,19 @@ void MeanField::visit(const Grid& grid, int iteration, int part) {
       if (!entered && !iteration) logits.enter_row(row);
       entered = true;
       if (!iteration) messages_.weigh(tile.number);
-      if constexpr (C > kFewChannels) visit_many<C>(logits, tile, iteration, part);
-      else visit_few<C>(logits, tile, iteration, part);
+      if constexpr (C > kFewChannels) visit_many<C>(logits, tile, iteration, strip);
+      else visit_few<C>(logits, tile, iteration, strip);
+      work_[row] += unsettled_[tile.number];
     }
   }
 }
 
 // Visit a tile's 16 pixels side by side, one channel after another.
 template <int C>
-void MeanField::visit_few(const Upsampling& logits, const Tile& tile, int iteration, int part) {
+void MeanField::visit_few(const Upsampling& logits, const Tile& tile, int iteration, int strip) {
   alignas(64) Row unary[C], field[C], reference;
   if (iteration) {
-    std::memcpy(unary, &kept_[part][where_[tile.number]], sizeof unary);
+    std::memcpy(unary, logits_of(tile), sizeof unary);
   } else {
     for (int c = 0; c < C; ++c) logits.read(c, tile.column, unary[c]);
     if (beliefs_.has_last) {
@@ -179,7 +196,7 @@ void MeanField::visit_few(const Upsampling& logits, const Tile& tile, int iterat
     return;
   }
   unsettled_[tile.number] = is_unsettled(change, top);
-  if (!iteration && unsettled_[tile.number]) keep(tile, unary[0], C, part);
+  if (!iteration && unsettled_[tile.number]) keep(tile, unary[0], C, strip);
   alignas(64) int32_t speaks[kPixels];
   if (!who_speaks(tile, change, speaks)) return;
   alignas(64) Row moved[C];
@@ -189,7 +206,7 @@ void MeanField::visit_few(const Upsampling& logits, const Tile& tile, int iterat
       known[c * kPixels + i] = static_cast<int16_t>(old + step);
       moved[c][i] = static_cast<float>(step) * (1.0f / Beliefs::kScale);
     }
-  const Messages::Voice<C> voice(messages_, tile, part);
+  const Messages::Voice<C> voice(messages_, tile, strip);
   for (int i = 0; i < kPixels; ++i) {
     if (!speaks[i]) continue;
     Channels<C> difference;
@@ -200,19 +217,19 @@ void MeanField::visit_few(const Upsampling& logits, const Tile& tile, int iterat
 
 // Visit a tile pixel by pixel, all channels of one side by side.
 template <int C>
-void MeanField::visit_many(const Upsampling& logits, const Tile& tile, int iteration, int part) {
+void MeanField::visit_many(const Upsampling& logits, const Tile& tile, int iteration, int strip) {
   typedef Channels<C> Values;
   const bool last = is_last(tile, iteration);
   alignas(64) float read[kPixels][C], message[kPixels][C];
   const float* unary = read[0];
   if (iteration) {
-    unary = &kept_[part][where_[tile.number]];
+    unary = logits_of(tile);
     messages_.hear<C>(tile, message);
     if (compatibility_) compare<C>(message);
   } else {
     logits.read_all<C>(tile.column, read);
   }
-  const Messages::Voice<C> voice(messages_, tile, part);
+  const Messages::Voice<C> voice(messages_, tile, strip);
   const bool whole = tiling_.inside(tile.y(kPixels - 1), tile.x(kPixels - 1));
   alignas(64) float probability[kPixels][C];
   alignas(64) Row top;
@@ -247,13 +264,14 @@ void MeanField::visit_many(const Upsampling& logits, const Tile& tile, int itera
     voice.say(i, difference);
   }
   unsettled_[tile.number] = !last && is_unsettled(change, top);
-  if (!iteration && unsettled_[tile.number]) keep(tile, unary, C, part);
+  if (!iteration && unsettled_[tile.number]) keep(tile, unary, C, strip);
 }
 
 // Keep the logits of a tile that will be visited again.
-inline void MeanField::keep(const Tile& tile, const float* logits, int channels, int part) {
-  where_[tile.number] = kept_[part].size();
-  kept_[part].insert(kept_[part].end(), logits, logits + channels * kPixels);
+inline void MeanField::keep(const Tile& tile, const float* logits, int channels, int strip) {
+  Array<float>& kept = kept_[strip].logits;
+  where_[tile.number] = kept.size();
+  kept.insert(kept.end(), logits, logits + channels * kPixels);
 }
 
 // Turn messages into the negative cost of each label, by the compatibility matrix.

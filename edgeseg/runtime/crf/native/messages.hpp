@@ -13,6 +13,7 @@
 #include "gaussian.hpp"
 #include "lattice.hpp"
 #include "parameters.hpp"
+#include "shares.hpp"
 #include "tiles.hpp"
 #include "workers.hpp"
 
@@ -25,11 +26,9 @@ class Messages {
   // To be ready for `channels` values of each pixel of an image; it may be null where nothing will be said.
   void prepare(const Parameters& parameters, const uint8_t* image, const Tiling& tiling, int channels);
 
-  // Rows of tiles from which thread `part` speaks: whole cells of the coarse grid.
-  int first_row(int part) const {
-    const int step = std::max(1, gaussian_.factor() / kSide);
-    const int steps = (tiling_.rows + step - 1) / step;
-    return std::min(tiling_.rows, steps * part / workers_.count() * step);
+  // Strips that begin with a cell of the coarse grid; each thread's has its part of the `work` (rows of tiles,).
+  Strips strips(const std::vector<uint32_t>& work) const {
+    return Strips(work, workers_.count(), std::max(1, gaussian_.factor() / kSide));
   }
 
   // Find what the weights of a tile's pixels sum to; once, before they say or hear anything.
@@ -39,15 +38,22 @@ class Messages {
   template <int C>
   void clear();
 
+  // Say which strips speak next.
+  template <int C>
+  void take_turns(const Strips& strips) {
+    if (has_appearance_) shares_.lay_out<C>(strips, lattice_.lowest(), lattice_.highest());
+    else shares_.clear(strips.count());
+  }
+
   // Through which the pixels of one tile speak.
   template <int C>
   class Voice {
    public:
-    Voice(Messages& messages, const Tile& tile, int part)
+    Voice(Messages& messages, const Tile& tile, int strip)
         : places_(messages.has_appearance_ ? &messages.lattice_.places(tile.number) : nullptr),
           norms_(messages.norm_.before ? messages.norms_.data() + tile.number * kPixels : nullptr),
-          vertices_(messages.vertex_sums_[part].data()),
-          cells_(messages.has_smoothness_ ? messages.cell_sums_[part].data() : nullptr) {
+          vertices_(messages.shares_, strip, messages.vertex_sums_.data()),
+          cells_(messages.has_smoothness_ ? messages.cell_sums_.data() : nullptr) {
       const Gaussian& gaussian = messages.gaussian_;
       for (int d = 0; d < kSide; ++d) {
         const int y = tile.row * kSide + d, x = tile.column * kSide + d;
@@ -62,7 +68,7 @@ class Messages {
       if (places_) {
         const float in = norms_ ? norms_[i] : 1.0f;
         for (int k = 0; k < kKept; ++k)
-          add(in * places_->weight[k][i], difference, vertices_ + size_t{places_->vertex[k][i]} * C);
+          add(in * places_->weight[k][i], difference, vertices_.of(places_->vertex[k][i]));
       }
       const int dy = i / kSide, dx = i % kSide;
       if (cells_) add(row_in_[dy] * column_in_[dx], difference, cells_ + down_[dy] + right_[dx]);
@@ -78,7 +84,8 @@ class Messages {
 
     const Places* places_;
     const float* norms_;
-    float *vertices_, *cells_;
+    const Shares::Place<C> vertices_;
+    float* cells_;
     size_t down_[kSide], right_[kSide];          // of a pixel's cell, by its row and by its column
     float row_in_[kSide], column_in_[kSide];
   };
@@ -101,9 +108,10 @@ class Messages {
   Lattice lattice_;
   Gaussian gaussian_;
   bool has_appearance_ = false, has_smoothness_ = false;
-  Array<float> norms_;                                 // (tiles, 16) of the appearance kernel
-  std::vector<Array<float>> vertex_sums_, cell_sums_;  // of each thread
-  Array<float> ones_, vertices_, cells_;               // filtered; the first for the norms
+  Array<float> norms_;                    // (tiles, 16) of the appearance kernel
+  Array<float> vertex_sums_, cell_sums_;  // (vertices, C), (cells, C)
+  Array<float> ones_, vertices_, cells_;  // filtered; the first for the norms
+  Shares shares_;
 };
 
 inline void Messages::prepare(const Parameters& parameters, const uint8_t* image, const Tiling& tiling, int channels) {
@@ -113,11 +121,9 @@ inline void Messages::prepare(const Parameters& parameters, const uint8_t* image
   has_appearance_ = image && parameters.appearance_weight != 0.0f;
   has_smoothness_ = image && parameters.smoothness_weight != 0.0f;
   gaussian_.prepare(tiling, has_smoothness_ ? parameters.smoothness_position_px : 1.0f, norm_);
-  vertex_sums_.resize(workers_.count());
-  cell_sums_.resize(workers_.count());
   if (!has_appearance_) return;
-  lattice_.build(image, tiling, parameters.appearance_position_px, parameters.appearance_colour,
-                 channels > Lattice::kMostStreamed, vertex_sums_, workers_);
+  lattice_.build(image, tiling, strips(std::vector<uint32_t>(tiling.rows, 1)), parameters.appearance_position_px,
+                 parameters.appearance_colour, channels > Lattice::kMostStreamed, vertex_sums_, workers_);
   if (!norm_.before && !norm_.after) return;
   norms_.resize(tiling.pixels());
   lattice_.blur<1>(vertex_sums_, ones_, workers_);
@@ -134,25 +140,24 @@ inline void Messages::weigh(size_t tile) {
 
 template <int C>
 void Messages::clear() {
+  shares_.clear(0);
   const size_t vertices = has_appearance_ ? lattice_.vertices() : 0, cells = has_smoothness_ ? gaussian_.cells() : 0;
   cells_.resize(cells * C);
-  workers_.run([&](int part) {
-    vertex_sums_[part].assign(vertices * C, 0.0f);
-    cell_sums_[part].assign(cells * C, 0.0f);
-  });
+  for (Array<float>* sums : {&vertex_sums_, &cell_sums_}) {
+    sums->resize(sums == &vertex_sums_ ? vertices * C : cells * C);
+    workers_.split(sums->size(), [&](size_t begin, size_t end) {
+      std::fill_n(sums->data() + begin, end - begin, 0.0f);
+    });
+  }
 }
 
 template <int C>
 void Messages::pass_on() {
-  if (has_appearance_) lattice_.blur<C>(vertex_sums_, vertices_, workers_);
-  if (!has_smoothness_) return;
-  float* sums = cell_sums_[0].data();
-  for (size_t part = 1; part < cell_sums_.size(); ++part)
-    workers_.split(cell_sums_[0].size(), [&](size_t begin, size_t end) {
-      float* other = cell_sums_[part].data();
-      for (size_t i = begin; i < end; ++i) sums[i] += other[i], other[i] = 0.0f;
-    });
-  gaussian_.blur<C>(sums, cells_.data(), workers_);
+  if (has_appearance_) {
+    shares_.collect<C>(vertex_sums_.data(), lattice_.vertices(), workers_);
+    lattice_.blur<C>(vertex_sums_, vertices_, workers_);
+  }
+  if (has_smoothness_) gaussian_.blur<C>(cell_sums_.data(), cells_.data(), workers_);
 }
 
 template <int C>

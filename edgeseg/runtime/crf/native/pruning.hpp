@@ -20,7 +20,7 @@ constexpr float kLeastLead = -6.9078f;  // log 0.001: of a logit that counts som
 inline bool find_likely(const Grid& grid, int labels, bool all, Workers& workers, std::vector<int>& likely) {
   constexpr size_t kBlock = 1024;
   std::vector<uint8_t> near(static_cast<size_t>(labels) * workers.count(), all), finite(workers.count(), 1);
-  workers.run([&](int part) {
+  workers.each(workers.count(), [&](int part) {
     uint8_t* seen = near.data() + static_cast<size_t>(part) * labels;
     const size_t end = grid.samples() * (part + 1) / workers.count();
     for (size_t begin = grid.samples() * part / workers.count(); begin < end; begin += kBlock) {

@@ -29,8 +29,10 @@ struct Corners {
 // A point is turned into the hyperplane of R^6 whose coordinates sum to 0, where the lattice is Z^6 seen along (1, ..., 1).
 // A vertex is a whole vector up to multiples of (1, ..., 1), so the differences of consecutive coordinates name it; a
 // key is these 5 differences as digits of one number. To count a coordinate up, as from corner to corner and from
-// neighbour to neighbour, adds a constant to the key. Where narrow kernels ask for more keys than 32 bits hold, keys
-// wrap around, and a few vertices among millions share one with a vertex far away.
+// neighbour to neighbour, adds a constant to the key. x alone sets the first difference, and y alone the sum of the first
+// and twice the second, which takes the first one's place as the digit that counts most: rows of pixels that lie far apart
+// have keys far apart. Where narrow kernels ask for more keys than 32 bits hold, keys wrap around, and a few vertices among
+// millions share one with a vertex far away.
 class Simplices {
  public:
   // `largest` (5,): the coordinates of points are 0 to these, in widths of the kernel.
@@ -40,17 +42,13 @@ class Simplices {
       scale_[i] = std::sqrt(2.0f / 3.0f) / std::sqrt((i + 1.0f) * (i + 2.0f)) / width[i];
       extent[i] = double{scale_[i]} * largest[i];
     }
-    uint64_t unit[kCorners + 1] = {};
+    uint64_t unit[kCorners + 1] = {};  // what coordinate j less coordinate j - 1 counts
     range_ = 1;
     origin_ = 0;
-    for (int j = kDimensions; j > 0; --j) {  // coordinate j less coordinate j - 1
-      const double highest = j > 1 ? (j - 1) * extent[j - 2] : 0.0, lowest = -(j + 1) * extent[j - 1];
-      unit[j] = range_;
-      origin_ += static_cast<uint32_t>(unit[j]) * static_cast<uint32_t>(static_cast<int64_t>(kMargin - std::floor(lowest)));
-      const uint64_t digits = static_cast<uint64_t>(highest - lowest) + 2 * kMargin;
-      range_ = std::min(range_ * (digits | 1), kLargestRange | 1);  // odd: no unit is 0 among 32 bits
-    }
+    for (int j = kDimensions; j > 1; --j) unit[j] = add_digit(-(j + 1) * extent[j - 1], (j - 1) * extent[j - 2], kMargin);
     block_ = unit[kFirstInBlocks - 1];
+    unit[1] = add_digit(-6 * extent[1], 0.0, 2 * kMargin);  // the first difference and twice the second: -6 y, scaled
+    unit[2] += 2 * unit[1];
     for (int j = 0; j < kCorners; ++j) step_[j] = static_cast<uint32_t>(unit[j] - unit[j + 1]);
   }
 
@@ -107,6 +105,15 @@ class Simplices {
   }
 
  private:
+  // Puts a digit of lowest..highest before the others, and gives what it counts.
+  uint64_t add_digit(double lowest, double highest, int margin) {
+    const uint64_t unit = range_;
+    origin_ += static_cast<uint32_t>(unit) * static_cast<uint32_t>(static_cast<int64_t>(margin - std::floor(lowest)));
+    const uint64_t digits = static_cast<uint64_t>(highest - lowest) + 2 * margin;
+    range_ = std::min(range_ * (digits | 1), kLargestRange | 1);  // odd: no unit is 0 among 32 bits
+    return unit;
+  }
+
   static constexpr int kMargin = 4;  // of a digit, on each side: rounding, the simplex, and neighbours
   static constexpr uint64_t kLargestRange = uint64_t{1} << 40;
   struct Exchange {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace edgeseg {
 
@@ -33,6 +34,30 @@ struct Tiling {
   // Where a pixel of the image lies in its planes; beyond an edge stands the edge's own pixel.
   size_t at(int y, int x) const {
     return static_cast<size_t>(std::min(y, height - 1)) * width + std::min(x, width - 1);
+  }
+};
+
+// The tiles' rows cut into as many strips as there are threads: each works on one.
+struct Strips {
+  std::vector<int> edges;  // rows at which strips begin, and the end
+
+  // Cuts rows at multiples of `step` into `count` strips of about the same sum of `work` (rows,).
+  Strips(const std::vector<uint32_t>& work, int count, int step) : edges(1, 0) {
+    uint64_t all = 0, before = 0;
+    for (uint32_t each : work) all += each;
+    const int rows = static_cast<int>(work.size());
+    for (int row = 1; row < rows; ++row) {
+      before += work[row - 1];
+      if (row % step == 0 && static_cast<int>(edges.size()) < count && before * count >= all * edges.size())
+        edges.push_back(row);
+    }
+    edges.push_back(rows);
+  }
+  Strips() : edges{0, 0} {}
+
+  int count() const { return static_cast<int>(edges.size()) - 1; }
+  int of(int row) const {
+    return static_cast<int>(std::upper_bound(edges.begin() + 1, edges.end() - 1, row) - edges.begin()) - 1;
   }
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "arrays.hpp"
@@ -12,7 +13,7 @@ namespace edgeseg {
 
 // A set of 32-bit keys that knows how many of its keys come before each. Bits are kept in pages of 256 keys, which
 // exist only where a key does: keys near each other share a cache line.
-class Vertices {
+class alignas(64) Vertices {  // each thread has one, on lines of the cache of its own
  public:
   // Forget all keys; those to come are below `range` (or spread over all 32 bits).
   void clear(uint64_t range) {
@@ -55,7 +56,7 @@ class Vertices {
   void number_all() {
     order_.clear();
     for (size_t p = 1; p < pages_.size(); ++p) order_.push_back(pages_[p].number);
-    std::sort(order_.begin(), order_.end());
+    sort();
     sorted_.assign(1, Page());
     for (uint32_t number : order_) {
       sorted_.push_back(pages_[directory_[number]]);
@@ -145,6 +146,19 @@ class Vertices {
   static uint64_t bit(uint32_t key) { return uint64_t{1} << (key % kWordBits); }
 
   const Page& find(uint32_t key) const { return pages_[directory_[(key >> kPageBits) & (directory_.size() - 1)]]; }
+  // Sorts order_, whose values are below the directory's size, digit by digit.
+  void sort() {
+    constexpr int kBits = 8;
+    other_.resize(order_.size());
+    for (int shift = 0; (directory_.size() - 1) >> shift; shift += kBits) {
+      uint32_t begin[1 << kBits] = {}, before = 0;
+      for (uint32_t number : order_) ++begin[number >> shift & 255];
+      for (uint32_t& each : begin) each = std::exchange(before, before + each);
+      for (uint32_t number : order_) other_[begin[number >> shift & 255]++] = number;
+      order_.swap(other_);
+    }
+  }
+
   uint32_t create(uint32_t number) {
     pages_.emplace_back();
     pages_.back().number = number;
@@ -153,7 +167,7 @@ class Vertices {
 
   Array<uint32_t> directory_;  // of pages_, by number; 0 where there is none
   Array<Page> pages_, sorted_;
-  std::vector<uint32_t> order_;
+  std::vector<uint32_t> order_, other_;
   uint32_t count_ = 0;
 };
 
