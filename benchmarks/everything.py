@@ -26,7 +26,7 @@ from benchmarks.parts.limited import run_limited
 from benchmarks.parts.standing import Block, read_blocks, write_blocks
 from benchmarks.peers.process import ROOT
 from benchmarks.peers.rows import ROWS
-from benchmarks.peers.telling import header
+from benchmarks.peers.telling import header, processor
 
 PAGE = ROOT / "benchmarks" / "README.md"
 PICTURE = ROOT / "docs" / "measured.html"
@@ -86,7 +86,8 @@ def main() -> None:
     deadline_s = time.monotonic() + 60 * arguments.minutes
     arguments.work.mkdir(parents=True, exist_ok=True)
     chosen = list(parts(arguments))
-    about = f"`make bench`: {header(len(os.sched_getaffinity(0))).replace(chr(10), '; ')}"
+    _, versions = header(len(os.sched_getaffinity(0))).splitlines()
+    about = f"`make bench`, last with {versions}; each part names the day and the machine of its figures."
     order = [part.title for part in (*QUICK, *_rows(arguments, SMALL_FIRST))]
     for number, part in enumerate(chosen, start=1):
         left_s = max(0.0, deadline_s - time.monotonic())
@@ -150,7 +151,8 @@ def run(part: Part, limit_s: float, soft_s: float) -> Block:
     seconds = time.monotonic() - started_s
     words = " ".join(f'"{flag}"' if " " in flag else flag for flag in part.flags)
     command = (
-        f"`{f'python -m benchmarks.{part.name} {words}'.strip()}`, {datetime.now():%Y-%m-%d}, {seconds:.0f} s"
+        f"`{f'python -m benchmarks.{part.name} {words}'.strip()}`, {datetime.now():%Y-%m-%d}, "
+        f"{seconds:.0f} s, on {processor()}"
     )
     print(
         f"{part.title}: {seconds:.0f} s, {'done' if ended.status == 0 else printed.splitlines()[-1]}",
