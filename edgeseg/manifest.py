@@ -149,6 +149,10 @@ def read_manifest(folder: Path, *, check_files: bool = False) -> Manifest:
             parsed = parse_json(read_text(path, EngineError, follow=False), EngineError, str(path))
     except EngineError as error:
         if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+            if not folder.exists():
+                raise EngineError(
+                    f"{folder} does not exist; give an engine's folder, which edgeseg build makes"
+                ) from None
             raise EngineError(
                 f"{folder} is not an engine: it has no {MANIFEST_NAME}; make one with edgeseg build"
             ) from None

@@ -26,22 +26,32 @@ class Block:
 
 
 def read_blocks(page: Path) -> dict[str, Block]:
-    """Read the blocks of a page by their titles. Exits where the page has no place for them."""
+    """Read the blocks of a page by their titles; a page that is not there has none.
+
+    Exits where the page has no place for them.
+    """
     return {
-        title: Block(command, text)
-        for title, command, text in BLOCK.findall(_between(page.read_text(), page))
+        title: Block(command, text) for title, command, text in BLOCK.findall(_between(_text_of(page), page))
     }
 
 
 def write_blocks(page: Path, about: str, blocks: Mapping[str, Block]) -> None:
-    """Put blocks into a page in place of those that it has, below a line of what was measured on."""
-    text = page.read_text()
+    """Put blocks into a page in place of those that it has, below a line of what was measured on.
+
+    A page that is not there is made.
+    """
+    text = _text_of(page)
     _between(text, page)
     parts = [about]
     for title, block in blocks.items():
         parts += [f"### {title}", *([block.command] if block.command else []), f"```text\n{block.text}\n```"]
     written = "\n\n".join((BEGIN, *parts, END))
+    page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(BETWEEN.sub(lambda _: written, text))
+
+
+def _text_of(page: Path) -> str:
+    return page.read_text() if page.exists() else f"{BEGIN}\n{END}\n"
 
 
 def _between(text: str, page: Path) -> str:

@@ -45,6 +45,7 @@ EXTRA_OF = {
     "safetensors": "export",
 }
 TRAINING_SIDE = ("export", "demo")  # commands that need all of `export`, onnx included
+KEEPING = ("run", "batch", "tune", "demo")  # commands that finish one thing after another
 
 
 class LazyCommands(click.Group):
@@ -121,13 +122,13 @@ def status_of(arguments: list[str] | None = None) -> int:
             error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return _interrupted()
+        return _interrupted(arguments)
     except UsageError as error:
         _say(f"error: {error}")
         return USAGE
     except EdgesegError as error:
         if isinstance(error, MissingExtraError) and interrupts.stop_requested():
-            return _interrupted()
+            return _interrupted(arguments)
         _say(f"error: {error}")
         return FAILED
     except BrokenPipeError:
@@ -140,7 +141,7 @@ def status_of(arguments: list[str] | None = None) -> int:
     except Exception as error:
         # Libraries turn a signal that comes while they are imported into errors of their own.
         if interrupts.stop_requested():
-            return _interrupted()
+            return _interrupted(arguments)
         if os.environ.get(TRACEBACK_VARIABLE):
             traceback.print_exc()
         first_line = next(iter(str(error).splitlines()), "no message")
@@ -148,9 +149,16 @@ def status_of(arguments: list[str] | None = None) -> int:
         return FAILED
 
 
-def _interrupted() -> int:
-    _say("interrupted; what was finished is kept")
+def _interrupted(arguments: list[str] | None) -> int:
+    keeps = _command_of(arguments) in KEEPING
+    _say("interrupted; what was finished is kept" if keeps else "interrupted")
     return INTERRUPTED
+
+
+def _command_of(arguments: list[str] | None) -> str:
+    """Name the command of a command line, `sys.argv` for None; empty where there is none."""
+    words = sys.argv[1:] if arguments is None else arguments
+    return next((word for word in words if word in COMMANDS), "")
 
 
 def _say(text: str) -> None:
@@ -198,7 +206,6 @@ def _run(arguments: list[str] | None) -> int:
         library = extra_of(package)
         if library is None and package not in EXTRA_OF:
             raise
-        words = sys.argv[1:] if arguments is None else arguments
-        command = next((word for word in words if word in COMMANDS), "")
+        command = _command_of(arguments)
         extra = library or ("export" if command in TRAINING_SIDE else EXTRA_OF[package])
         raise MissingExtraError(package, extra) from error

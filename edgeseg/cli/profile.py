@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DEFAULT_FRAMES = 100
 DEFAULT_SOURCE = "synthetic:640x480"
 DEFAULT_STREAMS = 4
+MOST_STREAMS = 256  # each has three threads and some frames
 DEFAULT_SLOWDOWN = 10.0  # percent
 # Parameters of what is done here, whichever machine is profiled.
 DONE_HERE = ("json_path", "html_path", "baseline_path", "max_slowdown", "check_anyway")
@@ -56,7 +57,8 @@ SCENARIOS = ("single-stream", "multi-stream", "offline")
 @click.option(
     "--streams",
     type=COUNT,
-    help=f"Cameras of multi-stream, each of which gives SOURCE; {DEFAULT_STREAMS} if not said.",
+    help=f"Cameras of multi-stream, each of which gives SOURCE, at most {MOST_STREAMS}; {DEFAULT_STREAMS} if "
+    "not said.",
 )
 @click.option(
     "-o",
@@ -240,6 +242,11 @@ def _refuse_combinations(
     """Raise UsageError for options that do not go together."""
     if streams is not None and asked.scenario != "multi-stream":
         raise UsageError("--streams counts the cameras of --scenario multi-stream; add that")
+    if asked.streams > MOST_STREAMS:
+        raise UsageError(
+            f"--streams must be 1 to {MOST_STREAMS}, got {asked.streams}: each camera has threads and frames "
+            "of its own"
+        )
     if asked.outputs and asked.scenario != "single-stream":
         raise UsageError("latency to -o is measured of one frame at a time; leave out -o, or --scenario")
     if len(engines) == 1:

@@ -139,14 +139,18 @@ def with_layers(report: Profile, engine: Path, asked: Asked) -> Profile:
     from edgeseg.manifest import read_manifest
     from edgeseg.runtime.profiling.inputs import batches_of
     from edgeseg.runtime.profiling.layers import layer_profile
+    from edgeseg.runtime.profiling.trust import reasons_for_doubt
+    from edgeseg.runtime.profiling.watch import Watch
     from edgeseg.runtime.sources import open_source
 
     taken = read_manifest(engine).spec.input
     with open_source(asked.source, taken) as source:
         images = batches_of(source, taken)
-    with status("time by layer, and what this machine can do at best"):
+    with status("time by layer, and what this machine can do at best"), Watch(report.device) as watch:
         layers = layer_profile(engine, images, device=asked.device, threads=asked.threads)
-    return dataclasses.replace(report, layers=layers)
+    seen = {**report.surroundings_of, "layers": watch.surroundings()}
+    report = dataclasses.replace(report, layers=layers, surroundings_of=seen)
+    return dataclasses.replace(report, warnings=reasons_for_doubt(report))
 
 
 @contextmanager

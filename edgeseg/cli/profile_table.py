@@ -28,7 +28,7 @@ def print_profile(report: Profile) -> None:
     click.echo(f"{report.backend} {report.backend_version}, {report.precision}, {report.device}")
     click.echo(
         f"{where}{machine.cpu}, {machine.logical_cores} cores; "
-        f"{report.source} at {report.frame_hw[1]}x{report.frame_hw[0]}{_scenario(report)}"
+        f"{report.source} at {report.size}{_scenario(report)}"
     )
     rows = dict(report.stages)
     for name, title in SPANS.items():
@@ -41,8 +41,7 @@ def print_profile(report: Profile) -> None:
     for line in _figures(report):
         click.echo(line)
     _print_layers(report)
-    for warning in report.warnings:
-        click.echo(f"warning: {warning}", err=True)
+    _print_doubts([report])
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -63,8 +62,15 @@ def print_comparison(comparison: Comparison) -> None:
             f"{first} and {second}: capture to result {_verdict(first, second, pair.latency)}; "
             f"inference {_verdict(first, second, pair.inference)}"
         )
-    for warning in dict.fromkeys(line for report in comparison.profiles for line in report.warnings):
-        click.echo(f"warning: {warning}", err=True)
+    _print_doubts(comparison.profiles)
+
+
+def _print_doubts(profiles: Sequence[Profile]) -> None:
+    """Say what could not be read, and why figures are to be trusted less, each once."""
+    for line in dict.fromkeys(line for report in profiles for line in report.skipped):
+        click.echo(f"skipped: {line}", err=True)
+    for line in dict.fromkeys(line for report in profiles for line in report.warnings):
+        click.echo(f"warning: {line}", err=True)
 
 
 def names_of(profiles: Sequence[Profile]) -> list[str]:

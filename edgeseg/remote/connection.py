@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from edgeseg.errors import RemoteError, UsageError, shown
-from edgeseg.remote.failures import NO_SPACE, SSH_FAILED, explain, last_line
+from edgeseg.remote.failures import LOST, NO_SPACE, SSH_FAILED, explain, last_line, runs_nothing
 
 NO_CLIENT = "OpenSSH's client is not installed here; install it, such as by: apt install openssh-client"
 DESTINATION = re.compile(r"[^\s\-][^\s]*")  # what begins with - would be an option
@@ -28,7 +28,9 @@ OPTIONS = {
     "ControlMaster": "auto",
     "ControlPersist": "60",  # seconds, should this process be killed
 }
-REMEMBER = 'echo $$ > "$0" && exec "$@"'  # arguments of this and the next: $0, $1, ...
+BEGUN = "edgeseg: the program begins"  # on a line of its own: what stands before it is the login's
+BEGIN = 'echo "$0" >&2; exec "$@"'  # arguments of this and the next: $0, $1, ...
+REMEMBER = 'echo $$ > "$0" && exec "$@"'
 FORGET = (
     'if [ -n "$1" ] && read -r pid < "$0/pid" && kill "$pid"; then n=0; '
     'while [ $n -lt 10 ] && kill -0 "$pid"; do sleep 1; n=$((n + 1)); done; fi 2> /dev/null; rm -rf -- "$0"'
@@ -66,6 +68,7 @@ class Connection:
         self.device = device
         self._folder = tempfile.TemporaryDirectory(prefix="edgeseg-ssh-")  # short: paths of sockets are
         self._socket = Path(self._folder.name) / "c"
+        self._reached = False  # whether a program has ever been answered for
         self._in_work = False  # whether a program may still run in the remote folder
 
     def __enter__(self) -> Connection:
@@ -91,7 +94,7 @@ class Connection:
             on_line: called with each line of its errors as it comes.
 
         Raises:
-            RemoteError: if there is no connection.
+            RemoteError: if there is no connection, it is lost, or the device runs nothing for this user.
         """
         with self._started(words, stdin=subprocess.DEVNULL, on_line=on_line) as process:
             assert process.stdout is not None
@@ -149,9 +152,14 @@ class Connection:
             self.run(words)
 
     def _answer(self, process: subprocess.Popen[bytes], output: str) -> Answer:
-        errors = "".join(self._said)
+        errors = "".join(self._heard.lines)
         if process.returncode == SSH_FAILED or process.returncode < 0:
+            if self._heard.begun or (self._reached and not errors):  # a client that fails to connect says why
+                raise RemoteError(LOST.format(device=self.device))
             raise RemoteError(explain(self.device, errors))
+        self._reached = True
+        if not self._heard.begun:
+            raise RemoteError(runs_nothing(self.device, output, errors))
         if process.returncode != 0 and NO_SPACE.search(errors):
             raise RemoteError(
                 f"{self.device} has no space left in its temporary folder; make room, or let its TMPDIR be "
@@ -164,10 +172,10 @@ class Connection:
         self, words: Sequence[str], *, stdin: int, on_line: Callable[[str], None] | None = None
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Start the client; its errors are read in a thread, and it is ended if the block fails."""
-        self._said: list[str] = []
+        self._heard = _Heard(on_line)
         try:
             process = subprocess.Popen(
-                [*self._client(), shlex.join(words)],
+                [*self._client(), shlex.join(["sh", "-c", BEGIN, BEGUN, *words])],
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -177,7 +185,7 @@ class Connection:
         except FileNotFoundError:
             raise RemoteError(NO_CLIENT) from None
         assert process.stderr is not None
-        reader = threading.Thread(target=_read, args=(process.stderr, self._said, on_line), daemon=True)
+        reader = threading.Thread(target=self._heard.read, args=(process.stderr,), daemon=True)
         reader.start()
         try:
             yield process
@@ -199,12 +207,29 @@ class Connection:
         return ["ssh", *settings, *options, "--", self.device]
 
 
-def _read(stream: IO[bytes], said: list[str], on_line: Callable[[str], None] | None) -> None:
-    with stream:
-        for line in map(_text, stream):
-            said.append(line)
-            if on_line is not None and line.strip():
-                on_line(line.rstrip())
+class _Heard:
+    """What the client and the program write as errors.
+
+    Attributes:
+        lines: so far, those of the program from its beginning on.
+        begun: whether the device has begun to run the program.
+    """
+
+    def __init__(self, on_line: Callable[[str], None] | None) -> None:
+        self.lines: list[str] = []
+        self.begun = False
+        self._on_line = on_line
+
+    def read(self, stream: IO[bytes]) -> None:
+        """Take all lines until the end."""
+        with stream:
+            for line in map(_text, stream):
+                if not self.begun and line.rstrip() == BEGUN:
+                    self.lines, self.begun = [], True
+                    continue
+                self.lines.append(line)
+                if self.begun and self._on_line is not None and line.strip():
+                    self._on_line(line.rstrip())
 
 
 def _text(written: bytes) -> str:

@@ -6,6 +6,8 @@ import re
 
 SSH_FAILED = 255  # the client's own exit status; others are the remote program's
 
+LOST = "the connection to {device} was lost; try again"
+
 # What the client says, and what it means; `{device}` is what was given, `{host}` its part after the @.
 MEANINGS = (
     (
@@ -36,7 +38,7 @@ MEANINGS = (
     (
         r"Connection (to \S+ )?closed|Connection reset|Broken pipe|not responding|client_loop|"
         r"Control socket connect|mux_client",
-        "the connection to {device} was lost; try again",
+        LOST,
     ),
     (
         r"Bad configuration option|terminating, \d+ bad",
@@ -59,6 +61,17 @@ def explain(device: str, said: str) -> str:
         if re.search(pattern, said):
             return meaning.format(device=device, host=host, said=last)
     return f"no connection to {device}: {last or 'ssh does not say why'}; try `ssh {device}` yourself"
+
+
+def runs_nothing(device: str, output: str, errors: str) -> str:
+    """Say in one line that a device lets somebody in, and runs no program for them.
+
+    Args:
+        output, errors: what the login wrote in the program's place, such as `nologin`, or nothing.
+    """
+    said = last_line(output) or last_line(errors)
+    told = f" ({said})" if said else ""
+    return f"{device} lets this user in, and runs no programs for them{told}; give one with a shell"
 
 
 def last_line(said: str) -> str:

@@ -40,5 +40,12 @@ def test_a_page_without_a_place_is_refused(tmp_path: Path) -> None:
     assert page.read_text() == "nothing"
 
 
+def test_a_page_that_is_not_there_is_made(tmp_path: Path) -> None:
+    page = tmp_path / "new" / "page.md"
+    assert read_blocks(page) == {}
+    write_blocks(page, "a machine", {"Growth": RAN})
+    assert read_blocks(page) == {"Growth": RAN}
+
+
 def test_the_page_of_benchmarks_has_a_place() -> None:
     read_blocks(ROOT / "benchmarks" / "README.md")

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from edgeseg.cli import status_of
@@ -68,8 +69,10 @@ def test_layers_are_measured_by_the_engines_own_library(
 ) -> None:
     path = tmp_path / "profile.json"
     assert status_of(["profile", str(engine), str(image), *QUICK, "--layers", "--json", str(path)]) == 0
-    layers = read_profile(path).layers
+    report = read_profile(path)
+    layers = report.layers
     assert layers is not None
+    assert list(report.watched) == ["latency_ms", "infer_ms", "layers", "ceilings"]
     assert layers.layers
     assert layers.layers[0].operator in capsys.readouterr().out
 
@@ -85,11 +88,32 @@ def test_engines_are_compared_by_name(
     assert "engine (1) and engine (2): capture to result " in capsys.readouterr().out
 
 
+def test_an_engine_that_is_not_there_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status_of(["profile", "nosuch"]) == 1
+    assert "nosuch does not exist; give an engine's folder" in capsys.readouterr().err
+
+
 def test_json_on_the_standard_output_is_all_there(
     engine: Path, image: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert status_of(["profile", str(engine), str(image), *QUICK, "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["schema_version"] == 1
+
+
+def test_pictures_that_cannot_be_read_are_told_and_so_is_the_range_of_sizes(
+    engine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures, path = tmp_path / "pictures", tmp_path / "profile.json"
+    pictures.mkdir()
+    (pictures / "a.jpg").write_bytes(b"broken")
+    cv2.imwrite(str(pictures / "b.jpg"), np.zeros((428, 640, 3), np.uint8))
+    cv2.imwrite(str(pictures / "c.jpg"), np.zeros((640, 640, 3), np.uint8))
+    assert status_of(["profile", str(engine), str(pictures), *QUICK, "--json", str(path)]) == 0
+    said = capsys.readouterr()
+    assert f"{pictures} at 640x428 to 640x640" in said.out
+    (line,) = [line for line in said.err.splitlines() if line.startswith("skipped: ")]
+    assert "a.jpg" in line
+    assert read_profile(path).skipped == (line.removeprefix("skipped: "),)
 
 
 def slower_and_faster(engine: Path, image: Path, folder: Path) -> tuple[Path, Path]:
@@ -163,6 +187,7 @@ def test_a_baseline_is_not_written_over(
     [
         (["ENGINE", "a.mp4", "b.mp4"], "a.mp4 is no engine"),
         (["ENGINE", "--streams", "2"], "--streams counts the cameras of --scenario multi-stream"),
+        (["ENGINE", "--streams", "257", "--scenario", "multi-stream"], "--streams must be 1 to 256, got 257"),
         (["ENGINE", "-o", "x.mp4", "--scenario", "offline"], "latency to -o is measured of one frame"),
         (["ENGINE", "ENGINE", "--layers"], "--layers takes one engine, got 2"),
         (["ENGINE", "ENGINE", "--scenario", "offline"], "--scenario takes one engine, got 2"),

@@ -72,10 +72,42 @@ def _ignore_loss(connection: Connection, folder: str, words: list[str], on_line:
 
 
 def test_a_connection_that_is_lost_midway_is_told(server: Server) -> None:
-    server.put("stall", "echo begun >&2; kill -9 $PPID; sleep 5")
-    with Connection(server.device) as connection, pytest.raises(RemoteError, match="connection to loopback"):
+    server.put("stall", "echo 'frames: 180/1800' >&2; sleep 1; kill -9 $PPID; sleep 5")
+    heard: list[str] = []
+    with Connection(server.device) as connection, pytest.raises(RemoteError) as caught:
         # the parent of the program is the server's process for this connection
-        connection.run(["stall"])
+        connection.run(["stall"], on_line=heard.append)
+    assert str(caught.value) == "the connection to loopback was lost; try again"
+    assert heard == ["frames: 180/1800"]
+
+
+def test_a_connection_that_is_lost_before_a_word_is_told(server: Server) -> None:
+    server.put("stall", "kill -9 $PPID; sleep 5")
+    with Connection(server.device) as connection:
+        connection.run(["true"])
+        with pytest.raises(RemoteError, match="the connection to loopback was lost; try again"):
+            connection.run(["stall"])
+
+
+def test_what_a_login_prints_is_not_taken_for_the_programs_errors(server: Server) -> None:
+    key = (server.folder / "authorized").read_text()
+    said = 'eval \\"$SSH_ORIGINAL_COMMAND\\"'
+    (server.folder / "authorized").write_text(f'command="echo welcome >&2; {said}" {key}')
+    heard: list[str] = []
+    with Connection(server.device) as connection:
+        answer = connection.run(["sh", "-c", "echo odd >&2; exit 3"], on_line=heard.append)
+    assert (answer.status, answer.errors, heard) == (3, "odd\n", ["odd"])
+
+
+def test_an_account_without_a_shell_is_told(server: Server) -> None:
+    """As `nologin` does, in a home folder that is not there."""
+    said = "echo Could not chdir to home directory >&2; echo This account is currently not available.; exit 1"
+    key = (server.folder / "authorized").read_text()
+    (server.folder / "authorized").write_text(f'command="{said}" {key}')
+    with Connection(server.device) as connection, pytest.raises(RemoteError) as caught:
+        connection.run(["true"])
+    assert "loopback lets this user in, and runs no programs" in str(caught.value)
+    assert "(This account is currently not available.)" in str(caught.value)
 
 
 def test_a_full_disk_is_told(server: Server, tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ HEAD = """# Command line
 <!-- Made by tools/docs/command_line.py; change the help of the commands, and run it again. -->
 
 Every command ends with exit status 0 (done), 1 (it failed; one line on stderr says why and what to do), 2
-(the command line is wrong) or 130 (Ctrl-C, SIGTERM or SIGHUP; what was finished is kept). Long work shows a
-progress bar on a terminal and plain lines elsewhere.
+(the command line is wrong) or 130 (Ctrl-C, SIGTERM or SIGHUP; what run, batch, tune and demo had finished is
+kept). Long work shows a progress bar on a terminal and plain lines elsewhere.
 
 | variable | |
 | --- | --- |

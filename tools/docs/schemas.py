@@ -11,11 +11,20 @@ from pathlib import Path
 from edgeseg.engines.building.package import Package
 from edgeseg.json_schema import json_schema
 from edgeseg.manifest import Manifest
+from edgeseg.runtime.profiling.comparison import Comparison
+from edgeseg.runtime.profiling.report import Profile
 from edgeseg.spec import ModelSpec
 from edgeseg.targets.findings import TargetReport
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
-RECORDS = {"spec": ModelSpec, "manifest": Manifest, "package": Package, "target-report": TargetReport}
+RECORDS = {
+    "spec": ModelSpec,
+    "manifest": Manifest,
+    "package": Package,
+    "target-report": TargetReport,
+    "profile": Profile,
+    "comparison": Comparison,
+}
 
 
 def schemas() -> dict[str, str]:

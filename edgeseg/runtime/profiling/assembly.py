@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -65,18 +66,30 @@ def report_of(
     scenario: Scenario,
     meaning: dict[str, str],
     captured_first_s: float,
-    source: Source,
-    frame: Frame,
+    sources: Sequence[Source],
+    kept: Sequence[Frame],
     distinct: int | None,
     drops: int,
     streams: int,
     opened: Opened,
     started_at: str,
     watch: Watch,
+    watch_alone: Watch | None = None,
 ) -> Profile:
-    """Put together what was measured, and what it was measured on."""
+    """Put together what was measured, and what it was measured on.
+
+    Args:
+        run: from capture to result.
+        alone: inference alone.
+        captured_first_s: of the first frame, if `run` does not hold it.
+        sources: all cameras, or the recording.
+        kept: frames of it that were used.
+        watch: beside `run`.
+        watch_alone: beside `alone`, where that was a loop of its own.
+    """
     manifest = segmenter.manifest
-    height, width = frame.image.shape[:2]
+    source = sources[0]
+    sizes_hw: set[tuple[int, int]] = {frame.image.shape[:2] for frame in kept}
     first_ms = MS_PER_S * (captured_first_s + run.first_s)
     samples_ms = {
         "latency_ms": _in_ms(run.latencies_s),
@@ -85,7 +98,6 @@ def report_of(
     }
     device = opened.device or manifest.device
     held = gpu_bytes(device)
-    surroundings = watch.surroundings()
     report = Profile(
         scenario=scenario,
         meaning={name: text for name, text in meaning.items() if name in samples_ms},
@@ -112,13 +124,16 @@ def report_of(
         streams=streams,
         source=source.name,
         live=source.live,
-        frame_hw=(height, width),
+        frame_hw=kept[0].image.shape[:2],
+        sizes_hw=tuple(sorted(sizes_hw, key=lambda size_hw: (math.prod(size_hw), size_hw))),
+        skipped=tuple(dict.fromkeys(line for each in sources for line in each.skipped)),
         distinct_frames=distinct,
         drops=drops,
         warmup=run.warmup,
         started_at=started_at,
         machine=this_machine(),
-        surroundings=surroundings,
+        surroundings=watch.surroundings(),
+        surroundings_of={} if watch_alone is None else {"infer_ms": watch_alone.surroundings()},
         energy=watch.energy(),
     )
     return dataclasses.replace(report, warnings=reasons_for_doubt(report))

@@ -13,7 +13,7 @@ from edgeseg.errors import SourceError
 from edgeseg.frames.results import Result
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.profiling.recording import StageRecord, timeline
-from edgeseg.runtime.profiling.scenarios import Limits, Run, is_over
+from edgeseg.runtime.profiling.scenarios import Limits, Run, is_over, went_away
 from edgeseg.runtime.profiling.timing import MS_PER_S, STAGES
 from edgeseg.runtime.profiling.warmup import Warming
 from edgeseg.runtime.segmenter import Segmenter
@@ -155,10 +155,12 @@ def _noting(arrivals: _Arrivals, number: int) -> OnResult:
 def _next(arrivals: _Arrivals, streams: Sequence[Stream]) -> _Arrival:
     arrival = arrivals.take()
     if arrival is None:
-        error = next((stream.error for stream in streams if stream.error is not None), None)
-        if error is not None:
-            raise error
-        raise SourceError("a camera ended before the measurement did; use fewer frames")
+        failed = next((stream for stream in streams if stream.error is not None), None)
+        if failed is not None and failed.error is not None and not isinstance(failed.error, SourceError):
+            raise failed.error
+        gone = failed or next((stream for stream in streams if stream.feed.ended), streams[0])
+        source = gone.feed.source
+        raise went_away(gone.feed, f"camera {gone.name}" if source is None else source.name) from gone.error
     return arrival
 
 

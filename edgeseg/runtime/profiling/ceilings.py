@@ -14,6 +14,8 @@ import numpy as np
 from edgeseg.engines import registry
 from edgeseg.engines.facts import CPU
 from edgeseg.machine import available_bytes
+from edgeseg.runtime.profiling.surroundings import Surroundings
+from edgeseg.runtime.profiling.watch import Watch
 
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")  # Linux's
 UNITS = {"K": 10, "M": 20, "G": 30}  # of the caches' sizes, as powers of two
@@ -35,11 +37,13 @@ class Ceilings:
         copy_gbs: 10^9 bytes a second of a copy of arrays far larger than the caches, bytes read and bytes
             written counted, as STREAM does (McCalpin, 1995).
         threads: of both.
+        surroundings: what went on meanwhile; None where it was not watched.
     """
 
     gemm_gflops: Mapping[str, float]
     copy_gbs: float
     threads: int
+    surroundings: Surroundings | None = None
 
 
 def measure_ceilings(
@@ -55,15 +59,16 @@ def measure_ceilings(
         None where memory of the device cannot be measured.
     """
     layers = registry.part_of(backend, "layers")
-    copied = copy_gbs(threads) if device == CPU else getattr(layers, "copy_gbs", lambda device: None)(device)
-    if copied is None:
-        return None
-    products = {
-        precision: layers.gemm_gflops(precision, device=device, threads=threads)
-        for precision in sorted(precisions)
-    }
+    with Watch(device) as watch:
+        copied = copy_gbs(threads) if device == CPU else getattr(layers, "copy_gbs", lambda _: None)(device)
+        if copied is None:
+            return None
+        products = {
+            precision: layers.gemm_gflops(precision, device=device, threads=threads)
+            for precision in sorted(precisions)
+        }
     found = {precision: gflops for precision, gflops in products.items() if gflops is not None}
-    return Ceilings(found, copied, threads)
+    return Ceilings(found, copied, threads, watch.surroundings())
 
 
 def copy_gbs(threads: int, *, size: int | None = None) -> float:

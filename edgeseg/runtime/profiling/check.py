@@ -24,10 +24,12 @@ class Slowdown:
     Attributes:
         span: in words, one of SPANS.
         ratio: of the medians, now by then.
+        disturbed: what disturbed either measurement of this span.
     """
 
     span: str
     ratio: Ratio
+    disturbed: tuple[str, ...] = ()
 
     @property
     def percent(self) -> float:
@@ -46,7 +48,8 @@ class Slowdown:
 
     def __str__(self) -> str:
         interval = f"{self.least_percent:+.1f} to {self.most_percent:+.1f} %"
-        return f"{self.span} takes {self.percent:+.1f} % ({interval})"
+        disturbed = f", disturbed: {', '.join(self.disturbed)}" if self.disturbed else ""
+        return f"{self.span} takes {self.percent:+.1f} % ({interval}){disturbed}"
 
 
 def slowdowns(report: Profile, baseline: Profile) -> tuple[Slowdown, ...]:
@@ -55,7 +58,11 @@ def slowdowns(report: Profile, baseline: Profile) -> tuple[Slowdown, ...]:
     refuse_few(report, "this profile")
     refuse_few(baseline, "the baseline")
     return tuple(
-        Slowdown(span, unpaired_ratio(baseline.samples_ms[name], report.samples_ms[name], coverage=coverage))
+        Slowdown(
+            span,
+            unpaired_ratio(baseline.samples_ms[name], report.samples_ms[name], coverage=coverage),
+            (*_disturbed(report, name, "now"), *_disturbed(baseline, name, "in the baseline")),
+        )
         for span, name in SPANS.items()
     )
 
@@ -76,8 +83,9 @@ def refuse_few_frames(frames: int) -> None:
 def refuse_regression(found: Sequence[Slowdown], max_percent: float) -> None:
     """Raise BaselineError for what takes longer than it may, beyond noise."""
     if slower := [each for each in found if each.least_percent > max_percent]:
+        again = "; measure again when the machine is quiet" if any(each.disturbed for each in slower) else ""
         raise BaselineError(
-            f"slower than the baseline: {', '.join(map(str, slower))}; {max_percent:g} % are allowed"
+            f"slower than the baseline: {', '.join(map(str, slower))}; {max_percent:g} % are allowed{again}"
         )
 
 
@@ -104,7 +112,7 @@ def circumstances(report: Profile) -> dict[str, object]:
         "scenario": report.scenario,
         "cameras": report.streams,
         "source": resolved(report.source),
-        "frame": _size(report),
+        "frame": report.size,
         "stages": ", ".join(name for name in report.stages if name not in OUTSIDE_LATENCY),
     }
 
@@ -164,10 +172,10 @@ def resolved(source: str) -> str:
         return source
 
 
+def _disturbed(report: Profile, name: str, when: str) -> tuple[str, ...]:
+    seen = report.watched.get(name)
+    return () if seen is None else tuple(f"{when} {each.text}" for each in seen.disturbances)
+
+
 def _of_machine(machine: Machine) -> dict[str, object]:
     return {"processor": machine.cpu, "cores": machine.logical_cores}
-
-
-def _size(report: Profile) -> str:
-    height, width = report.frame_hw
-    return f"{width}x{height}"

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Annotated, Any
 
 from edgeseg.engines.tuning import SETTLE_S, order_of_round
 from edgeseg.errors import UsageError
-from edgeseg.records import to_json_value
+from edgeseg.records import Range, to_json_value
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.profiling.assembly import Opened, Profiled, now, report_of
 from edgeseg.runtime.profiling.profile import FRAMES, FROM_MEMORY, TO_RESULT
@@ -60,7 +60,7 @@ class Comparison:
     profiles: tuple[Profile, ...]
     pairs: tuple[Pair, ...]
     rounds: int
-    schema_version: int = PROFILE_VERSION
+    schema_version: Annotated[int, Range(PROFILE_VERSION, PROFILE_VERSION)] = PROFILE_VERSION
 
     def to_json_value(self) -> dict[str, Any]:
         """Give the comparison as dicts, lists and scalars, ready for JSON."""
@@ -109,8 +109,8 @@ def compare(
             scenario="single-stream",
             meaning={"latency_ms": f"{FROM_MEMORY}, {TO_RESULT}; {IN_TURN}", "infer_ms": INFERENCE},
             captured_first_s=0.0 if source.live else capture.durations_s()["capture"][0],
-            source=source,
-            frame=kept[0],
+            sources=[source],
+            kept=kept,
             distinct=len(kept),
             drops=0,
             streams=1,

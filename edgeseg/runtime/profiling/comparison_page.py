@@ -17,6 +17,7 @@ from edgeseg.runtime.profiling.comparison import Comparison, Pair
 from edgeseg.runtime.profiling.latency_charts import Samples, percentile_plot, percentiles, run_plot
 from edgeseg.runtime.profiling.ratios import Ratio
 from edgeseg.runtime.profiling.surroundings_text import disturbances
+from edgeseg.runtime.profiling.trust import doubts
 
 LATENCY, INFERENCE = 0, 1  # tones
 BESIDE = 0.15  # of a row: inference stands as far below latency
@@ -33,10 +34,9 @@ def comparison_page(comparison: Comparison, names: Sequence[str]) -> str:
         names: of the engines, in the order of the profiles.
     """
     first = comparison.profiles[0]
-    warnings = dict.fromkeys(line for profile in comparison.profiles for line in profile.warnings)
-    height, width = first.frame_hw
+    warnings = dict.fromkeys(line for profile in comparison.profiles for line in doubts(profile))
     machine = first.machine
-    what = f"{comparison.rounds} rounds, each engine once in each, on {first.source} at {width}x{height}."
+    what = f"{comparison.rounds} rounds, each engine once in each, on {first.source} at {first.size}."
     where = f"{machine.cpu}, {machine.logical_cores} cores"
     return page(
         " · ".join(names),

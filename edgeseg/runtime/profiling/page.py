@@ -21,6 +21,7 @@ from edgeseg.runtime.profiling.layer_charts import group_bars, node_bars, roofli
 from edgeseg.runtime.profiling.layers import LayerProfile
 from edgeseg.runtime.profiling.report import Profile
 from edgeseg.runtime.profiling.surroundings_text import disturbances, sentence, surroundings_rows
+from edgeseg.runtime.profiling.trust import doubts
 
 NO_ROOFLINE = "What this machine can do at best was not measured, so there is no roofline."
 BELOW_PERCENTILES = (
@@ -33,7 +34,7 @@ def html_page(profile: Profile) -> str:
     return page(
         profile.engine or profile.backend,
         *_introduction(profile),
-        *disturbances(profile.surroundings, profile.warnings),
+        *disturbances(profile.surroundings, doubts(profile), profile.watched.values()),
         _figures(profile),
         _latency(profile),
         *([_layers(profile.layers)] if profile.layers is not None else []),
@@ -42,13 +43,12 @@ def html_page(profile: Profile) -> str:
 
 
 def _introduction(profile: Profile) -> list[Element]:
-    height, width = profile.frame_hw
     batch = f", batches of {profile.batch}" if profile.batch > 1 else ""
     cameras = f", {profile.streams} cameras" if profile.streams > 1 else ""
     threads = f" with {profile.threads} thread{'s' * (profile.threads > 1)}" if profile.threads else ""
     what = (
         f"{profile.backend} {profile.backend_version}, {profile.precision}, on {profile.device}{threads}; "
-        f"{profile.scenario}{cameras}{batch}, {profile.source} at {width}x{height}."
+        f"{profile.scenario}{cameras}{batch}, {profile.source} at {profile.size}."
     )
     where = f"{profile.machine.cpu}, {profile.machine.logical_cores} cores; {_moment(profile.started_at)}"
     return [element("p", what), element("p", where, class_="quiet")]

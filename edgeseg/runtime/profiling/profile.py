@@ -66,7 +66,7 @@ def profile(
         SinkError: if a result cannot be written.
     """
     started_at = now()
-    watch = Watch(opened.device or segmenter.manifest.device)
+    watch, watch_alone = (Watch(opened.device or segmenter.manifest.device) for _ in range(2))
     limits = Limits(frames, seconds, warmup, on_frame or (lambda: None), watch)
     capture = StageRecord()
     if source.live:
@@ -84,7 +84,7 @@ def profile(
     return report_of(
         segmenter,
         run,
-        _alone(segmenter, kept, limits),
+        _alone(segmenter, kept, limits, watch_alone),
         scenario="single-stream",
         meaning={
             "latency_ms": f"{FROM_DRIVER if source.live else FROM_MEMORY}, {TO_RESULT}",
@@ -92,14 +92,15 @@ def profile(
             "infer_ms": INFERENCE,
         },
         captured_first_s=0.0 if source.live else capture.durations_s()["capture"][0],
-        source=source,
-        frame=kept[0],
+        sources=[source],
+        kept=kept,
         distinct=distinct,
         drops=drops,
         streams=1,
         opened=opened,
         started_at=started_at,
         watch=watch,
+        watch_alone=watch_alone,
     )
 
 
@@ -129,7 +130,7 @@ def profile_cameras(
         SourceError: if a source gives no frame, or a live one ends too soon.
     """
     started_at = now()
-    watch = Watch(opened.device or segmenters[0].manifest.device)
+    watch, watch_alone = (Watch(opened.device or segmenters[0].manifest.device) for _ in range(2))
     limits = Limits(frames, seconds, warmup, on_frame or (lambda: None), watch)
     capture = StageRecord()
     live = sources[0].live
@@ -146,21 +147,22 @@ def profile_cameras(
     return report_of(
         segmenters[0],
         run,
-        _alone(segmenters[0], kept, limits),
+        _alone(segmenters[0], kept, limits, watch_alone),
         scenario=scenario,
         meaning={
             "latency_ms": f"{FROM_DRIVER if live else FROM_MEMORY}, {waits}, {TO_RESULT}",
             "infer_ms": INFERENCE,
         },
         captured_first_s=0.0 if live else capture.durations_s()["capture"][0],
-        source=sources[0],
-        frame=kept[0],
+        sources=sources,
+        kept=kept,
         distinct=None if live else len(kept),
         drops=drops,
         streams=len(segmenters) if scenario == "multi-stream" else 1,
         opened=opened,
         started_at=started_at,
         watch=watch,
+        watch_alone=watch_alone,
     )
 
 
@@ -169,11 +171,11 @@ def offline_streams(batch: int) -> int:
     return BATCHES_AT_ONCE * batch
 
 
-def _alone(segmenter: Steps, kept: Sequence[Frame], limits: Limits) -> Run:
-    """Measure inference alone."""
+def _alone(segmenter: Steps, kept: Sequence[Frame], limits: Limits, watch: Watch) -> Run:
+    """Measure inference alone, watched by another than the loop before it."""
     turns = cycle(kept)
-    unwatched = Limits(limits.frames, limits.seconds, limits.warmup, limits.on_frame)
-    return measured(lambda _: infer_once(segmenter, next(turns)), unwatched)
+    limits = dataclasses.replace(limits, watch=watch)
+    return measured(lambda _: infer_once(segmenter, next(turns)), limits)
 
 
 def _to_sink(sinks: Sequence[Sink]) -> str:

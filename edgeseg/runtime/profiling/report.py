@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -98,7 +98,12 @@ class Profile:
         started_at: UTC, ISO 8601.
         on: the device that it was taken on, as `--on` named it; None for this machine.
         warnings: one line for each reason to trust the figures less.
-        surroundings: what went on beside the run; None where it was not watched.
+        surroundings: what went on beside the loop from capture to result; None where it was not watched.
+        surroundings_of: what went on beside the rest, by its name: `infer_ms`, inference alone in a loop of
+            its own; `layers`, ceilings included, whose own stand in `layers`.
+        sizes_hw: height and width of the frames that were used, each size once, the smallest first; empty
+            where they are not known.
+        skipped: one line for each input, or part of one, that could not be read.
         layers: time by layer; None where it was not asked for.
         energy: that the run took; None where the machine does not tell.
     """
@@ -137,9 +142,28 @@ class Profile:
     on: str | None = None
     warnings: tuple[str, ...] = ()
     surroundings: Surroundings | None = None
+    surroundings_of: Mapping[str, Surroundings] = field(default_factory=dict)
+    sizes_hw: tuple[tuple[int, int], ...] = ()
+    skipped: tuple[str, ...] = ()
     layers: LayerProfile | None = None
     energy: Energy | None = None
-    schema_version: int = PROFILE_VERSION
+    schema_version: Annotated[int, Range(PROFILE_VERSION, PROFILE_VERSION)] = PROFILE_VERSION
+
+    @property
+    def size(self) -> str:
+        """Give width x height of the frames, such as `640x480`; of several sizes the smallest and largest."""
+        sizes = [f"{width}x{height}" for height, width in self.sizes_hw or (self.frame_hw,)]
+        return sizes[0] if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+
+    @property
+    def watched(self) -> dict[str, Surroundings]:
+        """Give all that was watched, by what was measured meanwhile: `latency_ms`, `infer_ms` and so on."""
+        found = {} if self.surroundings is None else {"latency_ms": self.surroundings}
+        found |= self.surroundings_of
+        ceilings = None if self.layers is None else self.layers.ceilings
+        if ceilings is not None and ceilings.surroundings is not None:
+            found["ceilings"] = ceilings.surroundings
+        return found
 
     def to_json_value(self) -> dict[str, Any]:
         """Give the report as dicts, lists and scalars, ready for JSON."""

@@ -175,8 +175,16 @@ def take(feed: Feed, source: Source) -> Frame:
     """Wait for a live source's newest frame. Raises SourceError if there is none."""
     frame = feed.take()
     if frame is None:
-        raise SourceError(f"{source.name} ended before the measurement did; use fewer frames") from feed.error
+        raise went_away(feed, source.name) from feed.error
     return frame
+
+
+def went_away(feed: Feed, name: str) -> SourceError:
+    """Say that a live source, of that name, ended before there were enough frames, and why if it is known."""
+    status = feed.status()
+    taken = status.offered - status.waiting - sum(status.drops.values())
+    why = "check camera and network" if feed.error is None else str(feed.error)
+    return SourceError(f"{name} went away after {taken} frames, before the measurement ended: {why}")
 
 
 def decode(source: Source, times: StageTimes, *, most: int = DISTINCT_FRAMES) -> list[Frame]:

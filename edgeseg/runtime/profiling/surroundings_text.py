@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from xml.etree.ElementTree import Element
 
 from edgeseg.charts.elements import element
@@ -13,15 +13,23 @@ UNDISTURBED = "Nothing that was watched disturbed the run."
 UNWATCHED = "The surroundings of the run were not watched."
 
 
-def disturbances(seen: Surroundings | None, warnings: Sequence[str]) -> list[Element]:
-    """Give a paragraph for each disturbance and each warning, and one on the rest of the machine."""
+def disturbances(
+    seen: Surroundings | None, warnings: Sequence[str], others: Collection[Surroundings] = ()
+) -> list[Element]:
+    """Give a paragraph for each disturbance and each warning, and one on the rest of the machine.
+
+    Args:
+        seen: beside the run.
+        others: beside what else was measured, of which `warnings` tell.
+    """
     seen_of = () if seen is None else seen.disturbances
     untold = (each.text for each in seen_of if not any(each.text in warning for warning in warnings))
     texts = [*untold, *warnings]
     drawn = [element("p", sentence(text), class_="warning") for text in texts]
     if seen is None:
         return [*drawn, element("p", UNWATCHED, class_="quiet")]
-    calm = [] if seen.disturbances else [element("p", UNDISTURBED)]
+    disturbed = any(each.disturbances for each in (seen, *others))
+    calm = [] if disturbed else [element("p", UNDISTURBED)]
     return [*calm, *drawn, element("p", _in_words(seen), class_="quiet")]
 
 

@@ -6,10 +6,22 @@ from edgeseg.runtime.profiling.report import Profile
 from edgeseg.runtime.profiling.statistics import PERCENTILES
 from edgeseg.runtime.profiling.warmup import MOST_S
 
+MEANWHILE = {
+    "latency_ms": "the run was disturbed:",
+    "infer_ms": "while inference alone was timed,",
+    "layers": "while layers were timed, ceilings included,",
+    "ceilings": "while the ceilings were measured,",
+}  # parts of a profile -> how a line begins that says what disturbed it
+
 
 def reasons_for_doubt(report: Profile) -> tuple[str, ...]:
     """Give one line for each: too few samples, a warm-up without an end, a disturbed run."""
     return (*_too_few(report), *_not_steady(report), *_disturbed(report))
+
+
+def doubts(report: Profile) -> tuple[str, ...]:
+    """Give all lines of a report that a reader should know before its figures: what was skipped, warnings."""
+    return (*(f"skipped: {line}" for line in report.skipped), *report.warnings)
 
 
 def _too_few(report: Profile) -> list[str]:
@@ -35,6 +47,8 @@ def _not_steady(report: Profile) -> list[str]:
 
 
 def _disturbed(report: Profile) -> list[str]:
-    if report.surroundings is None:
-        return []
-    return [f"the run was disturbed: {each.text}" for each in report.surroundings.disturbances]
+    return [
+        f"{MEANWHILE[part]} {each.text}"
+        for part, seen in report.watched.items()
+        for each in seen.disturbances
+    ]

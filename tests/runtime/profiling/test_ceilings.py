@@ -39,6 +39,8 @@ def test_precisions_without_a_product_are_left_out() -> None:
     assert found.gemm_gflops == {"fp32": 100.0}
     assert found.copy_gbs > 0
     assert found.threads == 2
+    assert found.surroundings is not None
+    assert found.surroundings.samples >= 2
 
 
 @pytest.mark.usefixtures("backend")

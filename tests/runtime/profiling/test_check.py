@@ -14,8 +14,10 @@ from edgeseg.runtime.profiling.check import (
     slowdowns,
     verdict,
 )
+from edgeseg.runtime.profiling.surroundings import Disturbance
 
 from .reports import a_profile
+from .test_disturbances import QUIET
 
 
 def test_a_run_like_the_baseline_passes() -> None:
@@ -54,6 +56,7 @@ def test_a_faster_run_passes() -> None:
         ({"backend": "openvino"}, "backend fake, now openvino"),
         ({"threads": 1}, "threads 2, now 1"),
         ({"frame_hw": (96, 128)}, "frame 64x48, now 128x96"),
+        ({"sizes_hw": ((48, 64), (96, 128))}, "frame 64x48, now 64x48 to 128x96"),
         ({"scenario": "offline"}, "scenario single-stream, now offline"),
     ],
 )
@@ -94,6 +97,22 @@ def test_no_more_is_claimed_than_the_interval_allows() -> None:
     line = verdict(noisy, 10.0)
     assert "no slowdown of more than 10 % beyond noise, but the interval does not exclude one: " in line
     assert "(-75.0 to +150.0 %); measure again when the machine is quiet, or with more --frames" in line
+
+
+def test_a_slowdown_of_a_disturbed_run_says_so() -> None:
+    quota = Disturbance("quota", "the control group's quota held it back 62 % of the time", 62.0)
+    seen = dataclasses.replace(QUIET, disturbances=(quota,))
+    slower = dataclasses.replace(a_profile(scale=2.0, seed=1), surroundings_of={"infer_ms": seen})
+    found = slowdowns(slower, a_profile(seed=2))
+    with pytest.raises(BaselineError) as caught:
+        refuse_regression(found, 10.0)
+    line = str(caught.value)
+    latency, _, alone = line.partition("inference alone takes")
+    assert "disturbed" not in latency
+    assert "disturbed: now the control group's quota held it back 62 % of the time" in alone
+    assert line.endswith("10 % are allowed; measure again when the machine is quiet")
+    (_, alone_again) = slowdowns(a_profile(seed=2), slower)
+    assert "disturbed: in the baseline the control group's quota" in str(alone_again)
 
 
 def test_too_few_samples_are_refused_with_what_to_do() -> None:

@@ -14,10 +14,12 @@ from edgeseg.machine import this_machine
 from edgeseg.runtime import FakeBackend, Segmenter
 from edgeseg.runtime.fake import fake_outputs
 from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.profiling import watch
 from edgeseg.runtime.profiling.assembly import Opened
 from edgeseg.runtime.profiling.profile import offline_streams, profile, profile_cameras
 from edgeseg.runtime.profiling.report import Profile
 from edgeseg.runtime.profiling.scenarios import DISTINCT_FRAMES
+from edgeseg.runtime.profiling.surroundings import Disturbance, Surroundings
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.sources import open_source
 from edgeseg.spec import ModelSpec, OutputSpec
@@ -67,13 +69,49 @@ def test_stages_and_the_whole_agree() -> None:
     assert report.throughput_fps <= 1000.0 / report.latency_ms.p50
 
 
+class Sizes(GreyFrames):
+    """Frames of two sizes, after an input that could not be read."""
+
+    def read(self) -> Frame | None:
+        if not self.skipped:
+            self.skipped.append("a.jpg is damaged")
+        frame = super().read()
+        if frame is None or frame.index % 2:
+            return frame
+        return dataclasses.replace(frame, image=np.zeros((6, 9, 3), np.uint8))
+
+
+def test_sizes_of_frames_and_what_could_not_be_read_are_told() -> None:
+    report = profile(bright_pixels(), Sizes(range(4)), warmup=0, frames=3)
+    assert report.skipped == ("a.jpg is damaged",)
+    assert (report.frame_hw, report.sizes_hw) == ((6, 9), ((6, 9), (8, 8)))
+    assert report.size == "9x6 to 8x8"
+    many = profile_cameras(cameras(SEMANTIC, 2), [Sizes(range(4))], warmup=0, frames=3)
+    assert (many.skipped, many.sizes_hw) == (report.skipped, report.sizes_hw)
+    same = profile(bright_pixels(), GreyFrames([1]), warmup=0, frames=1)
+    assert (same.size, same.skipped) == ("8x8", ())
+
+
+def test_both_loops_are_watched_each_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = iter(["the first was disturbed", "the second was disturbed"])
+
+    def disturbed(seen: Surroundings, clocks_mhz: object) -> tuple[Disturbance, ...]:
+        return (Disturbance("others", next(texts), 50.0),)
+
+    monkeypatch.setattr(watch, "disturbances", disturbed)
+    report = profile(bright_pixels(), GreyFrames([1]), warmup=0, frames=3)
+    assert list(report.watched) == ["latency_ms", "infer_ms"]
+    assert "the run was disturbed: the first was disturbed" in report.warnings
+    assert "while inference alone was timed, the second was disturbed" in report.warnings
+
+
 def test_a_source_without_frames_is_an_error() -> None:
     with pytest.raises(SourceError, match="gave no frames"):
         profile(bright_pixels(), GreyFrames([]))
 
 
 def test_a_live_source_that_ends_too_soon_is_an_error() -> None:
-    with pytest.raises(SourceError, match="ended before the measurement"):
+    with pytest.raises(SourceError, match=r"^grey went away after [0-3] frames, before .*: grey stopped"):
         profile(bright_pixels(), GreyFrames(range(3), live=True), frames=10)
 
 
@@ -218,7 +256,7 @@ def test_live_cameras_share_the_engine() -> None:
 
 def test_a_live_camera_that_ends_too_soon_is_an_error() -> None:
     sources = [GreyFrames(range(3), live=True) for _ in range(2)]
-    with pytest.raises(SourceError, match=r"ended before the measurement|gave no frames|stopped"):
+    with pytest.raises(SourceError, match=r"grey went away after [0-3] frames, before .*(stopped|no frames)"):
         profile_cameras(cameras(SEMANTIC, 2), sources, warmup=0, frames=10)
 
 

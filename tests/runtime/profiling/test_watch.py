@@ -20,6 +20,7 @@ from edgeseg.runtime.profiling.watch import Watch
 from . import machines
 from .machines import write
 
+ROOT_OF_TESTS = Path(__file__).parents[3]
 QUOTA_US, PERIOD_US = 20_000, 100_000
 SPIN = "import time; end = time.monotonic() + {seconds}\nwhile time.monotonic() < end: pass"
 WATCHED = """
@@ -33,6 +34,39 @@ with Watch() as watch:
     while time.monotonic() < end:
         pass
 print(json.dumps(to_json_value(watch.surroundings())))
+"""
+
+
+HELD_BACK_LATER = """
+import json, sys, time
+from pathlib import Path
+from edgeseg.runtime import FakeBackend, Segmenter
+from edgeseg.runtime.fake import fake_outputs
+from edgeseg.runtime.profiling.profile import profile
+from edgeseg.runtime.sources import open_source
+from tests.runtime.fakes import SEMANTIC
+
+FRAMES = 60
+quota, group = sys.argv[1], Path(sys.argv[2])
+limit = group / "cpu.max" if (group / "cpu.max").exists() else group / "cpu.cfs_quota_us"
+limit.write_text("max" if limit.name == "cpu.max" else "-1")
+(group / "cgroup.procs").write_text("0")
+
+calls = 0
+def compute(images):
+    global calls
+    calls += 1
+    if calls == 1 + FRAMES + 1:  # both loops have a frame of warm-up
+        limit.write_text(quota)
+    end = time.thread_time() + 0.01
+    while time.thread_time() < end:
+        pass
+    return fake_outputs(SEMANTIC, images)
+
+with open_source("synthetic:64x48") as source:
+    segmenter = Segmenter(FakeBackend(SEMANTIC, compute).engine())
+    report = profile(segmenter, source, warmup=1, frames=FRAMES)
+print(json.dumps(report.warnings))
 """
 
 
@@ -138,6 +172,21 @@ def test_a_quota_is_noticed(quota_group: Path) -> None:
     assert seen.held_back_percent is not None
     (found,) = (found for found in seen.disturbances if found.kind == "quota")
     assert found.text.startswith("the control group's quota of 0.2 cores held it back")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="control groups are Linux's")
+def test_a_quota_that_comes_with_inference_alone_is_told_of_that(quota_group: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HELD_BACK_LATER, str(QUOTA_US), str(quota_group)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT_OF_TESTS,
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in json.loads(done.stdout) if "quota" in line]
+    held_back = "the control group's quota of 0.2 cores held it back"
+    assert line.startswith(f"while inference alone was timed, {held_back}")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the cores of a process are bound on Linux alone")
