@@ -55,9 +55,21 @@ class Mending:
         }
         return Finding(kind, fault, why, mend, source, commands.get(mend), tuple(places))
 
-    def by_exporting(self, fault: Fault, why: str, mend: str, source: str) -> Finding:
-        """Make a finding about the whole file that only its first export can mend."""
-        return Finding("refused", fault, why, f"{mend}, then once more with edgeseg", source, self.of_ready())
+    def of_opset(self, why: str, opset: int, source: str) -> Finding:
+        """Make a finding about a file's opset, which ONNX's converter may lower in graphs of others.
+
+        One of edgeseg's is not converted: its proof is that of the graph as it is.
+        """
+        mend = f"export it at opset {opset} or lower where it comes from"
+        if self.spec is not None:
+            return Finding("refused", "opset", why, f"{mend}, then once more with edgeseg", source)
+        given, made = str(self.path), f"{self.path.stem}-opset{opset}.onnx"
+        code = (
+            "import onnx; from onnx.version_converter import convert_version as convert; "
+            f"onnx.save(convert(onnx.load({given!r}), {opset}), {made!r})"
+        )
+        command = shlex.join(["python", "-c", code])
+        return Finding("refused", "opset", why, f"{mend}, or let ONNX convert it", source, command)
 
     def of_file(self, fault: Fault, why: str, version: int, source: str) -> Finding:
         """Make a finding about a file's IR version, which can be written lower: nothing else changes."""

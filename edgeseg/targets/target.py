@@ -122,6 +122,7 @@ class Target:
         title: for people.
         backend: that builds engines for it; what the backend refuses whatever its version, this refuses, too.
         library: with its version.
+        library_source: who says that a device has it; "" of a library by itself.
         proof: what the table was checked by; whether it was on the hardware.
         opset, ir_version: None where no version is refused for its number.
         operators: None where all are taken that the backend takes.
@@ -137,6 +138,7 @@ class Target:
     backend: str
     library: str
     proof: str
+    library_source: str = ""
     opset: Limit | None = None
     ir_version: Limit | None = None
     operators: OperatorTable | None = None
@@ -164,6 +166,7 @@ def target_of_backend(backend: str) -> Target:
 def sources_of(target: Target) -> Mapping[str, str]:
     """List the sources of a target by what they are about."""
     found = {
+        "library": target.library_source,
         "opset": target.opset and target.opset.source,
         "IR version": target.ir_version and target.ir_version.source,
         "operators": target.operators and target.operators.source,

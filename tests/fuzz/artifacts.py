@@ -18,9 +18,8 @@ from edgeseg.engines.building.package import MANIFEST_NAME as PACKAGE_MANIFEST
 from edgeseg.engines.building.package import MODEL_NAME, Package, unpack
 from edgeseg.engines.building.verification import verify_engine
 from edgeseg.engines.packed import PackedRequest
-from edgeseg.engines.preflight import preflight
 from edgeseg.graph.golden.golden import GOLDEN_NAME, Golden, sample_all
-from edgeseg.graph.portable import PortableModel, graph_sha256
+from edgeseg.graph.portable import graph_sha256
 from edgeseg.graph.precision.cache import Cache
 from edgeseg.graph.precision.choice import Int8Choice
 from edgeseg.graph.precision.report import CurvePoint, Kept, PrecisionReport
@@ -31,6 +30,8 @@ from edgeseg.records import to_json_value
 from edgeseg.runtime import Segmenter
 from edgeseg.scenes.pictures import pictures
 from edgeseg.spec import ModelSpec
+from edgeseg.targets.examine import examine
+from edgeseg.targets.registry import target_of, targets
 from tests.fuzz.mutations import mutated_bytes, mutated_json, mutated_json_text
 from tests.runtime.tiny_models import MODEL_FILE
 
@@ -134,7 +135,7 @@ def onnx_file(portable: Path, rng: random.Random, at: Path) -> None:
     path = at / "model.onnx"
     path.write_bytes(mutated_bytes(portable.read_bytes(), rng))
     if rng.random() < 0.5:
-        preflight(PortableModel.read(path).model, "tensorrt")
+        examine(path, target_of(rng.choice(targets())))
     else:
         verify_model(path)
 

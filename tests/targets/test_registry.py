@@ -31,6 +31,7 @@ def test_every_number_has_a_source(name: str) -> None:
     assert {"operators"} <= set(told)
     assert ("opset" in told) == (target.opset is not None)
     assert ("memory" in told) == bool(target.devices)
+    assert ("library" in told) == bool(target.devices)
     assert all(rule.source.startswith("https://") for rule in target.rules)
     assert all("https://" in text or "itself" in text for text in told.values()), told
 

@@ -19,7 +19,7 @@ from edgeseg.engines.tensorrt.inspector import precisions_of
 from edgeseg.engines.tensorrt.library import import_library, quiet_logger
 from edgeseg.engines.tensorrt.options import BuildOptions, EngineOptions, SharedOptions
 from edgeseg.engines.tuning import Measured
-from edgeseg.errors import EngineError, NoDeviceError
+from edgeseg.errors import EngineError, NoDeviceError, UsageError
 from edgeseg.files import write_whole
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.view import Layer
@@ -30,14 +30,24 @@ if TYPE_CHECKING:
     import tensorrt as trt
 
 ENGINE_FILE = EngineOptions.engine_file
+FP32_ON_DLA = (
+    "a DLA computes in float16 and int8, and TensorRT would run fp32 on the GPU without a word; "
+    "build with --precision fp16 (edgeseg inspect --target dla says what runs where)"
+)
 
 Configure = Callable[[Any, "trt.IBuilderConfig"], object]
 """Sets what only one of the two libraries has: takes the library, and the configuration."""
 
 
 def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
-    """Write the serialized engine; see `FillEngine`. Nothing is measured: the library chooses its kernels."""
+    """Write the serialized engine; see `FillEngine`. Nothing is measured: the library chooses its kernels.
+
+    Raises:
+        UsageError: if fp32 is asked of a DLA.
+    """
     options = job.request.options_as(BuildOptions)
+    if options.dla_core is not None and job.request.precision == "fp32":
+        raise UsageError(FP32_ON_DLA)
     manifest, config = serialized(job, options, partial(_configure, options))
     if options.timing_cache is not None:
         known: Any = config.get_timing_cache().serialize()

@@ -20,12 +20,7 @@ def version_findings(proto: onnx.ModelProto, target: Target, mending: Mending) -
     opset = max((entry.version for entry in proto.opset_import if entry.domain in STANDARD), default=0)
     if target.opset is not None and opset > target.opset.highest:
         why = f"the graph is of opset {opset}; {target.library} reads up to {target.opset.highest}"
-        yield mending.by_exporting(
-            "opset",
-            why,
-            f"export it at opset {target.opset.highest} or lower where it comes from",
-            target.opset.source,
-        )
+        yield mending.of_opset(why, target.opset.highest, target.opset.source)
     if target.ir_version is not None and proto.ir_version > target.ir_version.highest:
         highest = target.ir_version.highest
         why = f"the file is of IR version {proto.ir_version}; {target.library} reads up to {highest}"

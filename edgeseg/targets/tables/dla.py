@@ -10,6 +10,7 @@ TARGET = Target(
     title="the DLA of Jetson AGX Orin with JetPack 7.2.2 or later (TensorRT 11.4.1)",
     backend="tensorrt",
     library="TensorRT 11.4.1",
+    library_source="https://docs.nvidia.com/deeplearning/tensorrt/11.4.1/inference-library/work-with-dla.html",
     proof=NOT_RUN,
     opset=OPSET,
     operators=operator_table("tensorrt-10.15"),

@@ -8,7 +8,8 @@ TARGET = Target(
     name="jetpack6",
     title="Jetson Orin with JetPack 6.1 or 6.2 (TensorRT 10.3)",
     backend="tensorrt",
-    library="TensorRT 10.3",  # https://docs.pytorch.org/TensorRT/getting_started/jetpack.html
+    library="TensorRT 10.3",
+    library_source="https://docs.pytorch.org/TensorRT/getting_started/jetpack.html",
     proof=NOT_RUN,
     opset=Limit(
         20,
