@@ -33,6 +33,7 @@ def refuse_hostile(model: onnx.ModelProto, name: str) -> None:
     """
     from onnx import TensorProto
 
+    _refuse_incomplete(model, name)
     held = model.ByteSize()
     declared = 0
     for tensor in tensors_of(model):
@@ -50,6 +51,22 @@ def refuse_hostile(model: onnx.ModelProto, name: str) -> None:
             sizes = [max(side.dim_value, 1) for side in kind.shape.dim]  # 0: named, or not known
             what = f"{name}: {_named(value.name)}"
             refuse_above("tensor", _bytes_of(sizes, kind.elem_type, what), what, ExportError)
+
+
+def _refuse_incomplete(model: onnx.ModelProto, name: str) -> None:
+    """Refuse nodes without an input that their operator requires: ONNX's inference reads it, and crashes."""
+    from onnx import defs
+
+    opset = max((entry.version for entry in model.opset_import if not entry.domain), default=0)
+    for node in (node for graph in graphs_of(model) for node in graph.node if not node.domain):
+        if not defs.has(node.op_type, opset, ""):
+            continue
+        for index, formal in enumerate(defs.get_schema(node.op_type, opset, "").inputs):
+            required = formal.option == defs.OpSchema.FormalParameterOption.Single
+            if required and not "".join(node.input[index : index + 1]):
+                raise ExportError(
+                    f"{name}: a {node.op_type} lacks its input {formal.name}; export the model again"
+                )
 
 
 def tensors_of(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:

@@ -25,9 +25,9 @@ class Mending:
     spec: ModelSpec | None
     target: Target
 
-    def build(self, precision: Precision) -> str:
-        """Give the command that builds for the target."""
-        flags = self.target.accelerator.command if self.target.accelerator else ""
+    def build(self, precision: Precision, *, on_gpu: bool = False) -> str:
+        """Give the command that builds for the target: for its accelerator, if it has one."""
+        flags = self.target.accelerator.command if self.target.accelerator and not on_gpu else ""
         words = ["edgeseg", "build", str(self.path), "--backend", self.target.backend, *flags.split()]
         return shlex.join([*words, "--precision", precision, "-o", f"{self.path.stem}-{precision}"])
 

@@ -25,7 +25,6 @@ AGX_ORIN = ORIN[-2:]
 THOR = (Device("Jetson T4000", 64), Device("Jetson T5000", 128))
 
 PARSER = (
-    OneOf(("Resize",), "mode", ("nearest", "linear"), "nearest", _OPERATORS_MD),
     OneOf(("Resize",), "antialias", ("0",), "0", _OPERATORS_MD),
     OneOf(("Resize",), "keep_aspect_ratio_policy", ("stretch",), "stretch", _OPERATORS_MD),
     OneOf(

@@ -157,3 +157,15 @@ def test_a_spec_nested_without_end_is_one_line(model: Path, tmp_path: Path) -> N
     (tmp_path / "model.onnx").write_bytes(proto.SerializeToString())
     with pytest.raises(ExportError, match="the spec is not JSON: nested too deep"):
         verify_model(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("inputs", [[""], []])
+def test_a_node_without_what_it_requires_is_refused_before_onnx_reads_it(
+    inputs: list[str], tmp_path: Path
+) -> None:
+    node = helper.make_node("RegexFullMatch", inputs, ["y"], pattern="a")  # on which ONNX's inference crashes
+    made = helper.make_graph([node], "g", [], [helper.make_empty_tensor_value_info("y")])
+    path = tmp_path / "incomplete.onnx"
+    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)]), path)
+    with pytest.raises(ExportError, match="a RegexFullMatch lacks its input X; export the model again"):
+        PortableModel.read(path)

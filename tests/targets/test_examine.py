@@ -146,7 +146,7 @@ VALUES = st.one_of(
 NODES = st.lists(
     st.tuples(
         st.sampled_from([*OPERATORS, "Unheard"]),
-        st.lists(st.sampled_from(["x", "w", ""]), max_size=4),
+        st.lists(st.sampled_from(["x", "w", "x", "w", "x", "w", ""]), min_size=1, max_size=4),
         st.dictionaries(st.sampled_from(ATTRIBUTES), VALUES, max_size=3),
     ),
     min_size=1,

@@ -18,7 +18,7 @@ from edgeseg.targets.target import Accelerator
 
 FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE)
 MOST_AXES = 4
-QUANTISED = ("QuantizeLinear", "DequantizeLinear")
+FOR_GPU = "build it for the GPU"
 
 
 @dataclass(frozen=True)
@@ -55,23 +55,39 @@ def accelerator_findings(
     model: ir.Model, part: Accelerator, precision: Precision | None, mending: Mending
 ) -> Iterator[Finding]:
     """Give what is refused: the type of all heavy nodes, or too many parts; and what moves to the GPU."""
+    yield from _types_refused(model, part, precision, mending)
+    halves = split(model, part, "int8" if precision == "int8" else "fp16")  # once the types are mended
+    yield from _parts_refused(halves, part, mending)
+    yield from _moved(halves, part)
+
+
+def _types_refused(
+    model: ir.Model, part: Accelerator, precision: Precision | None, mending: Mending
+) -> Iterator[Finding]:
+    """Refuse all nodes with weights that compute in a type that the accelerator has not."""
     wide = [node for node in model.graph if node.op_type in HEAVY and _is_wide(node, part, precision)]
     if wide:
-        why = f"the {part.name} computes in {' and '.join(part.types)}, not in {_type_of(wide[0])}"
+        why = _types_of(part, wide[0])
         mend = "build it with --precision fp16; ask with inspect --precision fp16 what else there is"
         command, places = mending.build("fp16"), tuple(map(place_of, wide))
         yield Finding("refused", "precision", why, mend, part.types_source, command, places)
-    halves = split(model, part, precision if precision in ("fp16", "int8") else "fp16")
+
+
+def _parts_refused(halves: Split, part: Accelerator, mending: Mending) -> Iterator[Finding]:
+    """Refuse a graph of which nothing heavy is left for the accelerator, or too many pieces."""
+    command = mending.build("fp16", on_gpu=True)
     if not any(node.op_type in HEAVY for node in halves.taken):
-        why = f"no layer with weights runs on the {part.name}"
-        command = mending.build("fp16").replace(f" {part.command}", "")
-        yield Finding("refused", "operator", why, "build it for the GPU", part.operators.source, command)
+        why, source = f"no layer with weights runs on the {part.name}", part.operators.source
+        yield Finding("refused", "operator", why, FOR_GPU, source, command)
         return
-    pieces = _pieces(halves.taken)
-    if pieces > part.parts.highest:
-        why = f"the {part.name} takes {part.parts.highest} parts of a graph; this falls into {pieces} or more"
-        command = mending.build("fp16").replace(f" {part.command}", "")
-        yield Finding("refused", "operator", why, "build it for the GPU", part.parts.source, command)
+    pieces, most = _pieces(halves.taken), part.parts.highest
+    if pieces > most:
+        why = f"the {part.name} takes {most} parts of a graph; this falls into {pieces} or more"
+        yield Finding("refused", "operator", why, FOR_GPU, part.parts.source, command)
+
+
+def _moved(halves: Split, part: Accelerator) -> Iterator[Finding]:
+    """Tell what runs on the GPU."""
     reasons: dict[str, list[ir.Node]] = defaultdict(list)
     for node, why in halves.moved:
         reasons[why].append(node)
@@ -80,12 +96,16 @@ def accelerator_findings(
         yield Finding("moved", "operator", why, "it runs on the GPU", part.operators.source, None, places)
 
 
+def _types_of(part: Accelerator, node: ir.Node) -> str:
+    return f"the {part.name} computes in {' and '.join(part.types)}, not in {_type_of(node)}"
+
+
 def _why_moved(node: ir.Node, part: Accelerator, precision: Precision | None) -> str | None:
     missing = operator_fault(node, part.operators, f"the {part.name}")
     if missing is not None:
         return missing
     if _is_wide(node, part, precision):
-        return f"the {part.name} computes in {' and '.join(part.types)}, not in {_type_of(node)}"
+        return _types_of(part, node)
     size = _size_fault(node, part)
     return size or parameter_fault(node, part.rules, f"the {part.name}")
 

@@ -70,7 +70,6 @@ FORTY = np.array([1, 1, 40, 40], np.float32)
 
 # In the order of the rules: what is refused, its twin, and what is said.
 OF_THE_PARSER = (
-    (resize("cubic", "half_pixel"), resize("linear", "half_pixel"), "with mode nearest or linear, not cubic"),
     (
         resize("linear", "half_pixel", antialias=1),
         resize("linear", "half_pixel", antialias=0),
