@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 
 import onnx_ir as ir
 
-from edgeseg.graph.view import HEAVY, WEIGHT, name_of
-from edgeseg.manifest import MODULE_KEY
+from edgeseg.graph.modules import module_of, stored
+from edgeseg.graph.view import name_of
 from edgeseg.nodes.table import AROUND, GraphNode, NodeTable
 from edgeseg.nodes.work import CONVOLUTIONS, flop_of
-
-DEQUANTIZE = "DequantizeLinear"
-_WEIGHT_NAME = re.compile(r"network\.(.+)\.weight")  # of a parameter of the network below an exported program
 
 
 def node_table(model: ir.Model) -> NodeTable:
@@ -28,15 +24,16 @@ def node_table(model: ir.Model) -> NodeTable:
 
 def _described(node: ir.Node) -> GraphNode:
     present = [value for value in node.inputs if value is not None]
-    constants = {value: stored for value in present if (stored := _stored(value)) is not None}
+    constants = {value: constant for value in present if (constant := stored(value)) is not None}
     data = [value for value in present if value not in constants]
     index = CONVOLUTIONS.get(node.op_type)
-    weight = _shape(node.inputs[index]) if index is not None else None
+    read = node.inputs[index] if index is not None else None
+    weight = None if read is None else _shape(constants.get(read, read))  # conversions keep shapes
     first = node.inputs[0] if node.inputs else None
     return GraphNode(
         name=node.name or "",
         operator=node.op_type,
-        module=_module(node),
+        module=module_of(node),
         inputs=tuple(map(name_of, data)),
         outputs=tuple(map(name_of, node.outputs)),
         flop=flop_of(node.op_type, _shape(first), weight, _shape(next(iter(node.outputs), None))),
@@ -44,25 +41,6 @@ def _described(node: ir.Node) -> GraphNode:
         weight_bytes=_bytes(constants.values()) or 0,
         weight_shape=weight,
     )
-
-
-def _module(node: ir.Node) -> str:
-    """Name a node's module: by its weights, where it has any, for it may stand for what follows it, too."""
-    weight = node.inputs[WEIGHT] if node.op_type in HEAVY and len(node.inputs) > WEIGHT else None
-    named = None if weight is None else _WEIGHT_NAME.fullmatch(name_of(_stored(weight)))
-    if named is not None:
-        return named[1]
-    return node.metadata_props.get(MODULE_KEY, "")
-
-
-def _stored(value: ir.Value) -> ir.Value | None:
-    """Give the constant that a value is, or is made of by turning it from whole numbers into float."""
-    if value.is_initializer():
-        return value
-    maker = value.producer()
-    if maker is None or maker.op_type != DEQUANTIZE or maker.inputs[0] is None:
-        return None
-    return maker.inputs[0] if maker.inputs[0].is_initializer() else None
 
 
 def _shape(value: ir.Value | None) -> tuple[int, ...] | None:

@@ -158,8 +158,12 @@ class PortableModel:
             ExportError: as `model`.
         """
         from edgeseg.graph.node_table import node_table
+        from edgeseg.graph.passes.sequence import changed
+        from edgeseg.graph.passes.types import InferTypes
 
-        return node_table(self.model)
+        # passes leave what they put in without types, and other precisions change types that were inferred
+        is_inferred = self._content is not None
+        return node_table(self.model if is_inferred else changed(self.model, InferTypes()).model)
 
     @cached_property
     def metadata(self) -> Mapping[str, str]:

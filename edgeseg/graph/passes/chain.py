@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from edgeseg.graph.modules import count_to_module
 from edgeseg.graph.passes.constants import constant
 
 
@@ -35,6 +36,7 @@ class Chain:
         ]
         node = ir.node(operator, [*inputs, *constants], attributes, name=name)
         node.metadata_props.update(self._node.metadata_props)
+        count_to_module(node, self._node)
         node.outputs[0].name = name
         self._graph.insert_before(self._node, node)
         return node.outputs[0]

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import onnx_ir as ir
 
+from edgeseg.graph.modules import count_to_module
 from edgeseg.graph.passes.conditions import UnfitGraphError, names_of, require_types, require_values
 from edgeseg.graph.view import FLOAT, float_places, name_of
 
@@ -120,6 +121,7 @@ def _cast(source: ir.Value, name: str, to: ir.DataType, uses: Uses) -> ir.Node:
     target = ir.Value(name=name, type=ir.TensorType(to), shape=source.shape)
     attributes = [ir.AttrInt64("to", int(to))]
     node = ir.Node("", "Cast", [source], attributes, outputs=[target], name=f"cast_to_{name}")
+    count_to_module(node, source.producer())
     _read_instead(target, uses)
     return node
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from edgeseg.graph.modules import count_to_module
 from edgeseg.graph.passes.constants import constant
 from edgeseg.graph.view import name_of
 
@@ -30,6 +31,7 @@ class FixPaddedPools(ir.passes.InPlacePass):
             name = f"{name_of(pool.outputs[0])}.in_place"
             least = constant(model.graph, f"{name}.least", np.array(LEAST, np.float32))
             kept = ir.Node("", "Max", [pool.inputs[0], least], outputs=[ir.Value(name=name)], name=name)
+            count_to_module(kept, pool)
             model.graph.insert_before(pool, kept)
             pool.replace_input_with(0, kept.outputs[0])
         return ir.passes.PassResult(model, bool(pools))

@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from edgeseg.graph.modules import count_to_module
 from edgeseg.graph.passes.conditions import UnfitGraphError
 from edgeseg.graph.passes.constants import constant
 from edgeseg.graph.view import FLOAT, name_of
@@ -76,6 +77,8 @@ def _pair(graph: ir.Graph, value: ir.Value, tensor: QuantisedTensor) -> tuple[ir
         ir.Node("", "QuantizeLinear", [value, scale, zero], outputs=[rounded], name=f"{name}.q"),
         ir.Node("", "DequantizeLinear", [rounded, scale, zero], outputs=[scaled], name=f"{name}.dq"),
     )
+    for part in pair:
+        count_to_module(part, value.producer())
     for node, index in uses:
         node.replace_input_with(index, scaled)
     return pair

@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from edgeseg.graph.modules import count_to_module
 from edgeseg.graph.passes.conditions import UnfitGraphError
 from edgeseg.graph.passes.constants import constant
 from edgeseg.graph.view import WEIGHT, weight_of
@@ -67,7 +68,9 @@ class QuantiseWeights(ir.passes.InPlacePass):
             scaled[name] = ir.Node("", "DequantizeLinear", parts, [axis], outputs=[output], name=f"{name}.dq")
         for node in graph:
             if len(node.inputs) > WEIGHT and weight_of(node) in scaled:
-                node.replace_input_with(WEIGHT, scaled[weight_of(node)].outputs[0])
+                scaling = scaled[weight_of(node)]
+                count_to_module(scaling, node)
+                node.replace_input_with(WEIGHT, scaling.outputs[0])
         if scaled:
             graph.insert_before(graph[0], scaled.values())
         return ir.passes.PassResult(model, bool(scaled))
