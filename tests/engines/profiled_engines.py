@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,19 +10,37 @@ import numpy as np
 from edgeseg.engines.building.build import build_engine
 from edgeseg.engines.node_times import NodeTimes, profile_nodes
 from edgeseg.engines.request import Request
+from edgeseg.graph.portable import PortableModel
+from edgeseg.graph.precision.convert import Calibration
 from edgeseg.manifest import read_manifest
 from edgeseg.scenes.pictures import pictures
+from edgeseg.spec import Precision
 
 RUNS = 3
+ANY_DROP = 100.0  # random weights say nothing of accuracy
 
 
-def times_of(model: Path, folder: Path, backend: str) -> NodeTimes:
+def times_of(model: Path, folder: Path, backend: str, precision: Precision = "fp32") -> NodeTimes:
     """Build an engine of a portable model for one thread, and time its nodes on pictures."""
-    build_engine(model, folder, request=Request(backend, threads=1), passes=False)
-    manifest = read_manifest(folder)
-    wanted = manifest.spec.input
+    wanted = PortableModel.read(model).spec.input
     images = pictures(range(2), (wanted.height, wanted.width))
-    return profile_nodes(folder, manifest, list(images[:, None]), runs=RUNS)
+    build_engine(
+        model,
+        folder,
+        request=Request(backend, precision, threads=1),
+        calibration=Calibration(images, max_drop=ANY_DROP) if precision == "int8" else None,
+        passes=False,
+    )
+    return profile_nodes(folder, read_manifest(folder), list(images[:, None]), runs=RUNS)
+
+
+def flop_by_module(times: NodeTimes) -> dict[str | None, int]:
+    """Add up the arithmetic of each module that has any; that of every node must be known."""
+    found: Counter[str | None] = Counter()
+    for node in times.nodes:
+        assert node.flop is not None, node
+        found[node.module] += node.flop
+    return {module: flop for module, flop in found.items() if flop}
 
 
 def check_times(times: NodeTimes) -> None:

@@ -37,7 +37,7 @@ from edgeseg.errors import EngineError
 from edgeseg.extras import require
 from edgeseg.manifest import Manifest
 from edgeseg.nodes.table import GraphNode, NodeTable
-from edgeseg.nodes.work import CONVOLUTIONS, COUNTED, UNKNOWN, flop_of
+from edgeseg.nodes.work import COUNTED, UNKNOWN, flop_of
 from edgeseg.reading import parse_json, read_text
 
 MS_PER_US = 1e-3
@@ -51,7 +51,10 @@ PRECISIONS: Mapping[str, str] = {
     "double": "fp64",
     "uint8": "int8",
 }
-_ADDED = re.compile(r"^fused |^InsertedPrecisionFreeCast_|/\w+Fusion$|(\.fp16)?(_nchwc|_token_\d+|_quant)*$")
+_ADDED = re.compile(  # to names, one after the other
+    r"^fused |^InsertedPrecisionFreeCast_|(/\w+Fusion|/duplicated|\.fp16|_nchwc|_token_\d+|_quant)$"
+)
+_OF_8_BITS = "QLinear"  # begins operators that compute with 8 bits, whatever their first input is
 _Key = tuple[str, str]
 
 
@@ -164,7 +167,7 @@ def _node_time(name: str, arguments: Mapping[str, Any], time_ms: float, table: N
     return NodeTime(
         name=name,
         operator=operator,
-        precision=_precision([kind for kind, _ in inputs or outputs]),
+        precision=_precision(operator, inputs, outputs),
         time_ms=time_ms,
         module=module_of([node] if node else []),
         flop=flop,
@@ -177,15 +180,12 @@ def _flop(
 ) -> int | None:
     """Count a node's arithmetic: as the graph knows it, or with the shapes of this run.
 
-    Weights that were laid out anew are missing among the inputs of a run; of these the graph knows the shape.
+    Weights that were laid out anew are missing among the inputs of a run, and what follows them stands in
+    their place: the shape of weights is from the graph, or not known.
     """
     if node is not None and node.flop:
         return node.flop
-    index = CONVOLUTIONS.get(operator)
-    if node is not None and node.weight_shape is not None:
-        weight: Sequence[int] | None = node.weight_shape
-    else:
-        weight = inputs[index].shape if index is not None and index < len(inputs) else None
+    weight = None if node is None else node.weight_shape
     data, output = (side[0].shape if side else None for side in (inputs, outputs))
     return flop_of(operator, data, weight, output)
 
@@ -198,14 +198,16 @@ def _tensors(described: Sequence[Mapping[str, Sequence[int]]]) -> list[_Tensor]:
 def _origin(name: str, table: NodeTable) -> GraphNode | None:
     """Find the graph's node by what the optimiser has made of its name, or of that of its output."""
     while name not in table.by_name:
-        if (shorter := _ADDED.sub("", name)) == name:
+        if (shorter := _ADDED.sub("", name, count=1)) == name:
             return None
         name = shorter
     return table.by_name[name]
 
 
-def _precision(kinds: Sequence[str]) -> str:
-    return next((PRECISIONS.get(kind, kind) for kind in kinds), "")
+def _precision(operator: str, inputs: Sequence[_Tensor], outputs: Sequence[_Tensor]) -> str:
+    """Tell what a node computed in by the type of what it read, or else gave."""
+    tensors = (*outputs, *inputs) if operator.startswith(_OF_8_BITS) else (*inputs, *outputs)
+    return next((PRECISIONS.get(kind, kind) for kind, _ in tensors), "")
 
 
 def gemm_gflops(precision: str, *, device: str, threads: int) -> float | None:

@@ -50,7 +50,7 @@ HINTS: Mapping[str, tuple[str, str]] = {  # the model of a matrix product, and w
     "bf16": ("fp32", "bf16"),
     "int8": ("int8", "f32"),
 }
-_ADDED = re.compile(r"/WithoutBiases$|_original$")  # to names of nodes that were taken apart
+_ADDED = re.compile(r"/WithoutBiases$|_original$|(?<=\.q)_\d+$")  # to names of nodes that were taken apart
 MEANS = "OpenVINO keeps means of its counters: times are means over the runs, not medians"
 DYNAMIC = "OpenVINO does not tell all sizes that depend on the data: some nodes have no GFLOP or bytes"
 

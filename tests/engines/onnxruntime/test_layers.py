@@ -64,6 +64,31 @@ def test_names_are_recognised_as_the_optimiser_leaves_them(name: str) -> None:
     assert node.module == "stem.conv"
 
 
+def test_a_name_is_looked_up_as_soon_as_the_graph_has_it() -> None:
+    half = GraphNode("node_half", "Conv", "stem.half", ("x",), ("h.fp16",), 1000, 10, 5)
+    events = [whole(0, 10), kernel("InsertedPrecisionFreeCast_h.fp16_nchwc", "Conv", 1, 5)]
+    (node,), _ = node_times(events, NodeTable((*TABLE.nodes, half)), warmup=0)
+    assert (node.module, node.flop) == ("stem.half", 1000)
+
+
+def test_work_is_unknown_where_the_graph_does_not_know_the_weights() -> None:
+    # in the place of weights that were laid out anew stands what follows them
+    other = kernel("other", "QLinearConv", 1, 5)
+    scales = [{"float": []}, {"float": [8]}]
+    other["args"]["input_type_shape"] = [{"uint8": [1, 3, 4, 4]}, *scales]
+    other["args"]["output_type_shape"] = [{"uint8": [1, 8, 4, 4]}]
+    (node,), _ = node_times([whole(0, 10), other], TABLE, warmup=0)
+    assert (node.module, node.flop, node.precision) == (None, None, "int8")
+
+
+def test_what_concatenates_8_bits_is_in_int8_though_a_scale_comes_first() -> None:
+    concat = kernel("node_cat", "QLinearConcat", 1, 5)
+    concat["args"]["input_type_shape"] = [{"float": []}, {"uint8": []}, {"uint8": [1, 4, 4, 4]}]
+    concat["args"]["output_type_shape"] = [{"uint8": [1, 8, 4, 4]}]
+    (node,), _ = node_times([whole(0, 10), concat], TABLE, warmup=0)
+    assert (node.precision, node.flop) == ("int8", 0)
+
+
 def test_what_the_library_puts_in_has_no_module_and_no_arithmetic() -> None:
     (node,), _ = node_times([whole(0, 10), kernel("ReorderInput", "ReorderInput", 1, 5)], TABLE, warmup=0)
     assert (node.module, node.flop) == (None, 0)
