@@ -151,7 +151,7 @@ def _print_layers(report: Profile) -> None:
     if len(slowest) > MOST_LAYERS:
         click.echo(f"and {len(slowest) - MOST_LAYERS} more layers, see --json")
     if layers.efficiency is not None:
-        click.echo(f"all layers: {100 * layers.efficiency:.0f} % of the roofline")
+        click.echo(f"{layers.roofline_is_of}: {100 * layers.efficiency:.0f} % of the roofline")
     for note in layers.notes:
         click.echo(note)
 

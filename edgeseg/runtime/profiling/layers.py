@@ -24,6 +24,7 @@ from edgeseg.runtime.profiling.ceilings import Ceilings, measure_ceilings
 from edgeseg.runtime.profiling.roofline import Bound, least_time
 
 MEGA = 1e6
+LARGE_SHARE = 0.05  # of the time, from which on a reader is told that layers without a roofline took it
 RUNS = 20  # of the whole engine under its profiler; a node's time is the median of them
 
 
@@ -122,6 +123,17 @@ class LayerProfile:
     roofline_ms: float | None
     efficiency: float | None
     notes: tuple[str, ...] = ()
+
+    @property
+    def roofline_share(self) -> float:
+        """Give the share of the time, 0 to 1, of those layers that `roofline_ms` and `efficiency` are of."""
+        return sum(layer.share for layer in self.layers if layer.roofline_ms is not None)
+
+    @property
+    def roofline_is_of(self) -> str:
+        """Say in words which layers those are."""
+        share = self.roofline_share
+        return "all layers" if 1 - share < LARGE_SHARE else f"layers of {100 * share:.0f} % of the time"
 
 
 def layer_profile(
@@ -245,6 +257,12 @@ def _notes(
     """Say what is missing, and why."""
     if NODES_NAME not in manifest.files:
         yield f"{folder} does not say which modules its nodes are from; build it again"
+    unknown = sum(layer.share for layer in layers if layer.gflop is None or layer.mbytes is None)
+    if unknown >= LARGE_SHARE:
+        yield (
+            f"of layers that took {100 * unknown:.0f} % of the time {manifest.backend} does not tell all "
+            "sizes: they have no GFLOP or no bytes, and are in no sum of them and in no roofline"
+        )
     if ceilings and found is None:
         yield f"what {manifest.device} can do at best is not measured in {manifest.backend}"
     if found is not None:

@@ -111,8 +111,8 @@ def _layers(layers: LayerProfile) -> Element:
     efficiency = NO_ROOFLINE
     if layers.efficiency is not None and layers.roofline_ms is not None:
         efficiency = (
-            f"The roofline of this machine would allow {significant(layers.roofline_ms)} ms: "
-            f"the whole is at {100 * layers.efficiency:.0f} % of it."
+            f"The roofline of this machine would allow {significant(layers.roofline_ms)} ms for "
+            f"{layers.roofline_is_of}: together they are at {100 * layers.efficiency:.0f} % of it."
         )
     rooflines = roofline(layers)
     return section(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,13 @@ def test_the_whole_is_the_sum_and_efficiency_is_of_what_has_a_roofline(profile: 
     assert profile.gflop == pytest.approx(0.3)
     assert profile.roofline_ms == pytest.approx(2.5)
     assert profile.efficiency == pytest.approx(2.5 / 5.0)
+    assert profile.roofline_is_of == "layers of 50 % of the time"
+
+
+def test_a_roofline_of_nearly_all_of_the_time_is_of_all_layers(profile: LayerProfile) -> None:
+    conv, reorder, *_ = profile.layers
+    known = (replace(conv, share=0.9), replace(reorder, share=0.06))
+    assert replace(profile, layers=known).roofline_is_of == "all layers"
 
 
 def test_operators_and_modules_share_the_same_time_the_slowest_first(profile: LayerProfile) -> None:
@@ -78,9 +86,10 @@ def test_operators_and_modules_share_the_same_time_the_slowest_first(profile: La
 
 
 def test_notes_say_what_is_missing(profile: LayerProfile) -> None:
-    by_hand, no_modules, no_product = profile.notes
+    by_hand, no_modules, no_sizes, no_product = profile.notes
     assert by_hand == "counted by hand"
     assert "does not say which modules its nodes are from; build it again" in no_modules
+    assert "layers that took 30 % of the time onnxruntime does not tell all sizes" in no_sizes
     assert no_product == "no matrix product of onnxruntime in bf16 was measured"
 
 
