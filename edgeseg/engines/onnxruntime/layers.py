@@ -52,7 +52,7 @@ PRECISIONS: Mapping[str, str] = {
     "uint8": "int8",
 }
 _ADDED = re.compile(  # to names, one after the other
-    r"^fused |^InsertedPrecisionFreeCast_|(/\w+Fusion|/duplicated|\.fp16|_nchwc|_token_\d+|_quant)$"
+    r"^fused |^InsertedPrecisionFreeCast_|(/\w+Fusion|/duplicated|\.fp16|_nchwc|_token_\d+|_quant|_d?q)$"
 )
 _OF_8_BITS = "QLinear"  # begins operators that compute with 8 bits, whatever their first input is
 _Key = tuple[str, str]

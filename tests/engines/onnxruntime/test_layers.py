@@ -58,7 +58,9 @@ def test_a_fused_node_is_of_the_convolution_and_its_laid_out_weights_are_known()
     assert node.moved_bytes == 100 + 50 + 99
 
 
-@pytest.mark.parametrize("name", ["fused node_Conv_1", "node_Conv_1_nchwc", "c_quant", "c.fp16_token_7"])
+@pytest.mark.parametrize(
+    "name", ["fused node_Conv_1", "node_Conv_1_nchwc", "c_quant", "c_q", "c.fp16_token_7"]
+)
 def test_names_are_recognised_as_the_optimiser_leaves_them(name: str) -> None:
     (node,), _ = node_times([whole(0, 10), kernel(name, "Conv", 1, 5)], TABLE, warmup=0)
     assert node.module == "stem.conv"
