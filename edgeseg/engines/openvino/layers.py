@@ -37,7 +37,7 @@ from edgeseg.errors import EngineError
 from edgeseg.extras import require
 from edgeseg.manifest import Manifest
 from edgeseg.nodes.table import GraphNode, NodeTable
-from edgeseg.nodes.work import flop_of
+from edgeseg.nodes.work import PRODUCTS, flop_of
 
 PRECISIONS: Mapping[str, str] = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "int8"}
 ITEM_BYTES: Mapping[str, int] = {
@@ -50,7 +50,14 @@ HINTS: Mapping[str, tuple[str, str]] = {  # the model of a matrix product, and w
     "bf16": ("fp32", "bf16"),
     "int8": ("int8", "f32"),
 }
-_ADDED = re.compile(r"/WithoutBiases$|_original$|(?<=\.q)_\d+$")  # to names of nodes that were taken apart
+COMPUTES = frozenset(("Convolution", "Deconvolution", "DeformableConvolution", "FullyConnected", "MatMul"))
+"""Layers with convolutions and matrix products; what was taken apart leaves its name on other ones, too."""
+
+RECURRENT = frozenset(("RNNCell", "RNNSeq"))
+_ATTENTION = 2  # matrix products, from which on a layer of another type is one of attention
+_ADDED = re.compile(  # to names of nodes that were taken apart, one after the other
+    r"(/WithoutBiases|/Dequantization\w+|_original|(?<=\.q)_\d+)$"
+)
 MEANS = "OpenVINO keeps means of its counters: times are means over the runs, not medians"
 DYNAMIC = "OpenVINO does not tell all sizes that depend on the data: some nodes have no GFLOP or bytes"
 
@@ -100,7 +107,7 @@ def profile_nodes(
         raise EngineError(f"OpenVINO failed: {last_line(error)}") from error
     table = read_table(folder, manifest)
     nodes = tuple(
-        _node_time(name, operations.get(name), time_of_runs(before.get(name, 0.0), mean_ms, runs), table)
+        node_time(name, operations.get(name), time_of_runs(before.get(name, 0.0), mean_ms, runs), table)
         for name, mean_ms in after.items()
     )
     cores = usable_cores()
@@ -167,25 +174,37 @@ def _note(notes: Any, name: str) -> str:
     return str(value.astype(str) if hasattr(value, "astype") else value)
 
 
-def _node_time(name: str, operation: Operation | None, time_ms: float, table: NodeTable) -> NodeTime:
+def node_time(name: str, operation: Operation | None, time_ms: float, table: NodeTable) -> NodeTime:
+    """Tell of one node what the runtime model and the graph know of it."""
     if operation is None:  # not in the runtime model, which lists what runs
         return NodeTime(name, "", "", time_ms, None, None, None)
-    names = dict.fromkeys(_ADDED.sub("", origin) for origin in operation.origins)
-    # by its own name and by its output's it is one
-    nodes = list(dict.fromkeys(table.by_name[origin] for origin in names if origin in table.by_name))
+    found = (_origin(name, table) for name in operation.origins)
+    nodes = list(dict.fromkeys(node for node in found if node is not None))  # named twice, by its output too
     return NodeTime(
         name=name,
         operator=operation.operator,
         precision=operation.precision,
         time_ms=time_ms,
         module=module_of(nodes),
-        flop=_flop(operation, nodes) if operation.origins else 0,  # what OpenVINO put in moves data
+        flop=_flop(operation, nodes),
         moved_bytes=operation.moved_bytes,
     )
 
 
+def _origin(name: str, table: NodeTable) -> GraphNode | None:
+    """Find the graph's node by what OpenVINO has made of its name."""
+    while name not in table.by_name:
+        if (shorter := _ADDED.sub("", name)) == name:
+            return None
+        name = shorter
+    return table.by_name[name]
+
+
 def _flop(operation: Operation, nodes: Sequence[GraphNode]) -> int | None:
     """Add up the arithmetic of what was fused; sizes that depend on the data are those of this run."""
+    products = [node for node in nodes if node.operator in PRODUCTS]
+    if operation.operator not in COMPUTES | RECURRENT and len(products) < _ATTENTION:
+        return 0
     sized = [
         replace(node, flop=flop_of(node.operator, operation.data, node.weight_shape, operation.output))
         if node.flop is None

@@ -8,7 +8,8 @@ import pytest
 
 pytest.importorskip("openvino")
 
-from edgeseg.engines.openvino.layers import MEANS, gemm_gflops, time_of_runs
+from edgeseg.engines.openvino.layers import MEANS, Operation, gemm_gflops, node_time, time_of_runs
+from edgeseg.nodes.table import GraphNode, NodeTable
 from tests.engines.profiled_engines import check_times, check_unet, times_of
 from tests.export import small_networks
 from tests.exported_models import ExportedModels
@@ -46,3 +47,30 @@ def test_a_product_is_timed_in_what_float_may_be_computed_in() -> None:
     assert (gemm_gflops("fp32", device="cpu", threads=1) or 0) > 0
     assert gemm_gflops("fp64", device="cpu", threads=1) is None
     assert gemm_gflops("fp32", device="gpu", threads=1) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "operator", "expected"),
+    [
+        ("conv/WithoutBiases", "Convolution", ("stem.conv", 1000)),
+        ("conv/WithoutBiases/DequantizationMultiply", "Convolution", ("stem.conv", 1000)),
+        ("conv", "Subgraph", ("stem.conv", 0)),  # adds the bias of what was taken apart
+        ("cat.q_1", "Subgraph", ("stem", 0)),  # rounds one part of a concatenation
+        ("TopK_37000", "TopK", (None, 0)),
+        ("Convolution_5", "Convolution", (None, None)),
+    ],
+)
+def test_names_are_recognised_as_openvino_leaves_them(
+    name: str, operator: str, expected: tuple[str | None, int | None]
+) -> None:
+    conv = GraphNode("conv", "Conv", "stem.conv", ("x",), ("c",), 1000, 10, 5, (8, 3, 3, 3))
+    rounded = GraphNode("cat.q", "QuantizeLinear", "stem", ("cat",), ("cat.q",), 0, 10, 0)
+    operation = Operation(operator, (name,), "int8", (1, 3, 4, 4), (1, 8, 4, 4), 10)
+    node = node_time(name, operation, 1.0, NodeTable((conv, rounded)))
+    assert (node.module, node.flop) == expected
+
+
+def test_attention_in_one_layer_has_the_arithmetic_of_its_products() -> None:
+    products = [GraphNode(name, "MatMul", "attention", ("x",), (name,), 100, 10, 0) for name in ("qk", "v")]
+    operation = Operation("Subgraph", ("qk", "v"), "fp32", (1, 4, 8, 8), (1, 4, 8, 8), 10)
+    assert node_time("qk", operation, 1.0, NodeTable(tuple(products))).flop == 200
