@@ -14,7 +14,7 @@ from tests.engines.profiled_engines import flop_by_module, times_of
 from tests.export import small_networks
 from tests.exported_models import ExportedModels
 
-COMPUTED_IN = {"fp16": {"fp32", "fp16", "bf16"}, "int8": {"fp32", "int8"}}  # what has no kernel is in fp32
+COMPUTED_IN = {"fp16": {"fp32", "fp16"}, "int8": {"fp32", "int8"}}  # what has no kernel is in fp32
 
 
 @pytest.fixture(params=["onnxruntime", "openvino"])
