@@ -47,7 +47,7 @@ class Crew:
     def __init__(self, settings: BatchSettings, parts: Parts, workers: int) -> None:
         self._settings = settings
         self._parts = parts
-        self._workers = workers
+        self.workers = workers
         self._hands: list[_Hand] = []
 
     def do(self, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Done]]:
@@ -61,7 +61,7 @@ class Crew:
         """
         waiting = deque(pieces)
         deaths: Counter[Piece] = Counter()
-        while len(self._hands) < min(self._workers, len(pieces)):
+        while len(self._hands) < min(self.workers, len(pieces)):
             self._hands.append(self._hire())
         while waiting or any(hand.piece for hand in self._hands):
             for hand in self._hands:

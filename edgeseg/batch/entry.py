@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edgeseg.batch.crew import Crew
 from edgeseg.batch.found import Archive, find
+from edgeseg.batch.on_ray import OnRay
 from edgeseg.batch.parts import LABELS, Parts
 from edgeseg.batch.plan import Plan, plan
 from edgeseg.batch.report import BatchReport
@@ -45,6 +47,7 @@ def run_batch(
     output: Path,
     *,
     workers: int | None = None,
+    ray: str | None = None,
     on_plan: Callable[[Plan], None] = lambda plan: None,
     on_piece: OnPiece = lambda frames: None,
 ) -> BatchReport:
@@ -54,13 +57,14 @@ def run_batch(
         patterns: see `found.find`.
         output: a folder of results; see `parts` for what is in it.
         workers: processes; None stands for one a core.
+        ray: the address of a Ray cluster whose actors do it, `local` for one of this machine.
         on_plan: told what is to be done before it is begun.
 
     Raises:
         SinkError: if the results cannot be written, or another run writes them.
         EdgesegError: what `plan_batch` raises, and `Segmenter.open`.
     """
-    manifest = read_manifest(settings.engine)
+    manifest = read_manifest(settings.engine, check_files=True)
     planned, parts = plan_batch(settings, patterns, output)
     make_folder(output)
     with Claim(output / CLAIM):
@@ -70,10 +74,9 @@ def run_batch(
             make_folder(output / LABELS)
             write_whole(output / LABELS / CLASSES_NAME, legend(manifest.spec))
         on_plan(planned)
-        count = min(workers or usable_cores(), max(1, len(planned.missing)))
         began_s = time.monotonic()
         frames = errors = 0
-        with Crew(settings, parts, count) as crew:
+        with _crew(settings, parts, workers, ray) as crew:
             for piece, done in crew.do(planned.missing):
                 frames, errors = frames + done.frames, errors + done.errors
                 on_piece(piece.frames)
@@ -85,13 +88,21 @@ def run_batch(
         frames=frames,
         errors=errors,
         seconds=time.monotonic() - began_s,
-        workers=count,
+        workers=min(crew.workers, max(1, len(planned.missing))),
         left_out=planned.archive.left_out,
     )
+
+
+def _crew(settings: BatchSettings, parts: Parts, workers: int | None, ray: str | None) -> Crew | OnRay:
+    if ray is None:
+        return Crew(settings, parts, workers or usable_cores())
+    absolute = dataclasses.replace(parts, folder=parts.folder.resolve())  # an actor has a folder of its own
+    return OnRay(settings, absolute, workers, ray)
 
 
 def _outside(archive: Archive, output: Path) -> Archive:
     """Leave out what lies in the results' own folder."""
     place = output.resolve()
     files = [file for file in archive.files if place not in file.path.resolve().parents]
-    return Archive(files, archive.left_out)
+    absolute = [dataclasses.replace(file, path=file.path.absolute()) for file in files]
+    return Archive(absolute, archive.left_out)

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-o", "--output", type=PATH, required=True, help="A folder for the results.")
 @click.option("--workers", type=COUNT, help="Processes, each with an engine; by default one a core.")
+@click.option(
+    "--ray",
+    metavar="ADDRESS",
+    help="Use the Ray cluster at ADDRESS, whose nodes all see INPUT and OUTPUT; auto: the one here; "
+    "local: one of this machine for this run.",
+)
 @click.option("--label-maps", is_flag=True, help="Also write a PNG a frame: class ids, or objects by number.")
 @click.option("--overlays", is_flag=True, help="Also write a JPEG a frame, with what was found drawn in.")
 @click.option("--check", is_flag=True, help="Say what would be done, and do nothing.")
@@ -37,6 +43,7 @@ def command(
     inputs: tuple[str, ...],
     output: Path,
     workers: int | None,
+    ray: str | None,
     check: bool,
     json_path: Path | None,
     tiles: str | None,
@@ -64,7 +71,13 @@ def command(
     advance_by = _Bar()
     try:
         report = run_batch(
-            settings, inputs, output, workers=workers, on_plan=advance_by.begin, on_piece=advance_by.step
+            settings,
+            inputs,
+            output,
+            workers=workers,
+            ray=ray,
+            on_plan=advance_by.begin,
+            on_piece=advance_by.step,
         )
     finally:
         advance_by.end()

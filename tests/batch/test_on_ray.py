@@ -1,0 +1,99 @@
+"""A batch on Ray writes what one process writes, on one node or several, also when a node is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pyarrow")
+pytest.importorskip("ray")
+
+from edgeseg.batch import BatchSettings, run_batch
+from edgeseg.errors import EngineError, UsageError
+from tests.batch.archives import bytes_of, write_pictures, write_video
+from tests.runtime.tiny_models import labels_engine
+
+pytestmark = [
+    pytest.mark.minutes,
+    pytest.mark.filterwarnings("ignore"),  # Ray's own, of its libraries and sockets
+]
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("archive")
+    write_pictures(folder / "pictures", 60)
+    write_video(folder / "film.mp4", frames=40, key_every=10)
+    (folder / "broken.mp4").write_bytes(b"no film")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> BatchSettings:
+    return BatchSettings(labels_engine(tmp_path_factory.mktemp("engine") / "engine"))
+
+
+@pytest.fixture(scope="module")
+def whole(archive: Path, settings: BatchSettings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of one process of this machine."""
+    output = tmp_path_factory.mktemp("whole") / "out"
+    run_batch(settings, [str(archive)], output, workers=1)
+    return output
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Three nodes of one core each, on loopback."""
+    from ray.cluster_utils import Cluster
+
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    for _ in range(2):
+        nodes.add_node(num_cpus=1)
+    nodes.wait_for_nodes()
+    yield nodes
+    nodes.shutdown()
+
+
+def test_a_cluster_of_this_machine_writes_the_same_bytes(
+    archive: Path, settings: BatchSettings, whole: Path, tmp_path: Path
+) -> None:
+    report = run_batch(settings, [str(archive)], tmp_path / "out", workers=2, ray="local")
+    assert (report.frames, report.errors, report.workers) == (100, 1, 2)
+    assert bytes_of(tmp_path / "out") == bytes_of(whole)
+
+
+def test_a_node_that_is_lost_loses_and_doubles_nothing(
+    archive: Path, settings: BatchSettings, whole: Path, tmp_path: Path, cluster: Any
+) -> None:
+    lost = []
+
+    def lose(frames: int) -> None:
+        if not lost:
+            node = cluster.worker_nodes.copy().pop()
+            lost.append(node)
+            os.kill(node.all_processes["raylet"][0].process.pid, signal.SIGKILL)
+
+    run_batch(settings, [str(archive)], tmp_path / "out", workers=2, ray=cluster.address, on_piece=lose)
+    assert lost
+    assert bytes_of(tmp_path / "out") == bytes_of(whole)
+
+
+def test_what_is_no_fault_of_the_archive_ends_the_run(
+    archive: Path, settings: BatchSettings, tmp_path: Path
+) -> None:
+    broken = labels_engine(tmp_path / "engine")
+    next(broken.glob("*.onnx")).write_bytes(b"")
+    with pytest.raises(EngineError, match="is not the file that was built"):
+        run_batch(BatchSettings(broken), [str(archive)], tmp_path / "out", workers=1, ray="local")
+
+
+def test_a_cluster_that_is_not_there_is_one_line(
+    archive: Path, settings: BatchSettings, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"there is no Ray cluster at '127\.0\.0\.1:1'"):
+        run_batch(settings, [str(archive)], tmp_path / "out", ray="127.0.0.1:1")
