@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 @click.argument("model", type=PATH)
 @click.option(
     "--backend",
+    "--target",
+    "backend",
     type=click.Choice((*backends(), AUTO)),
     help=f"{DEFAULT} by default; {AUTO} takes the fastest of those for this processor.",
 )
@@ -150,7 +152,7 @@ def _build(
     passes: bool,
 ) -> None:
     from edgeseg.engines import timings
-    from edgeseg.engines.backend import remarks_on
+    from edgeseg.engines.backend import next_command, remarks_on
     from edgeseg.engines.building.build import build_engine
 
     request, spec = wanted.request, wanted.model.spec
@@ -182,5 +184,4 @@ def _build(
     print_parity(built.parity)
     if built.precision is not None and built.precision.interrupted:
         raise click.exceptions.Exit(INTERRUPTED)
-    result = "result.mp4" if built.manifest.spec.input.takes_camera_frames else "labels/"
-    click.echo(f"{output}: next: edgeseg run {output} SOURCE -o {result}")
+    click.echo(f"{output}: next: {next_command(output, built.manifest)}")

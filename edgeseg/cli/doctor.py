@@ -48,7 +48,7 @@ def parts() -> tuple[Part, ...]:
     facts = [facts_of(name) for name in backends()]
     proofs = facts_of(DEFAULT).modules
     return (
-        *(Part(one.purpose or one.title, one.modules, one.extra) for one in facts),
+        *(Part(one.purpose or one.title, one.modules, one.extra) for one in facts if one.modules),
         Part("videos, cameras, overlays", ("cv2", "av"), MEDIA),
         Part("build, verify", ("onnx", "onnx_ir", *proofs), "build"),
         Part("export, demo", ("torch", "onnx", "onnx_ir", "onnxscript", *proofs, "safetensors"), "export"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from numpy.typing import NDArray
 
 from edgeseg.engines import registry
 from edgeseg.errors import EngineError, SpecError, shown
+from edgeseg.frames.results import Finding
 from edgeseg.manifest import BUILD_AGAIN, MANIFEST_NAME, Manifest
 from edgeseg.records import from_json_value, to_json_value
 
@@ -59,6 +60,20 @@ class Backend(Protocol):
         In a forked child nothing is freed: what the engine holds is its parent's.
         """
         ...
+
+
+@runtime_checkable
+class FindsInFrames(Protocol):
+    """An opened engine that has code of its own for the way from a frame to its result; it is proven, too."""
+
+    def find(self, frame: NDArray[Any], /) -> Finding:
+        """Take a frame (H, W, C) of any size the whole way. Raises as `Backend.infer`."""
+        ...
+
+
+def own_way_of(engine: Backend) -> Callable[[NDArray[Any]], Finding] | None:
+    """Give an engine's own way from a frame to its result; None where that is the runtime's."""
+    return engine.find if isinstance(engine, FindsInFrames) else None
 
 
 def open_backend(
@@ -119,6 +134,16 @@ def remarks_on(folder: Path, manifest: Manifest) -> list[str]:
     kind = registry.part_of(manifest.backend, "options").EngineOptions
     remarks: Callable[[str], list[str]] | None = getattr(kind, "remarks", None)
     return [] if remarks is None else read_options(kind, folder, manifest).remarks(manifest.device)
+
+
+def next_command(folder: Path, manifest: Manifest) -> str:
+    """Give what a person does next with a finished engine. Raises as `read_options`."""
+    kind = registry.part_of(manifest.backend, "options").EngineOptions
+    if hasattr(kind, "next_command"):
+        command: str = read_options(kind, folder, manifest).next_command(folder)
+        return command
+    result = "result.mp4" if manifest.spec.input.takes_camera_frames else "labels/"
+    return f"edgeseg run {folder} SOURCE -o {result}"
 
 
 def refuse_if_moved(folder: Path, manifest: Manifest, here: Mapping[str, str]) -> None:

@@ -26,6 +26,7 @@ class GraphRules:
         outputs: types that no node may give.
         standard_operators_only: refuses operators of other domains than ONNX's own.
         fixed_shapes: refuses inputs whose sizes are not fixed.
+        single_pictures: refuses inputs of more than one picture, or of others than cameras give.
     """
 
     operators: Mapping[str, str] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class GraphRules:
     outputs: Mapping[ElementType, str] = field(default_factory=dict)
     standard_operators_only: bool = False
     fixed_shapes: bool = False
+    single_pictures: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class Facts:
     Attributes:
         title: its makers' name for it.
         extra: of edgeseg, that installs it.
-        modules: that it needs, as they are imported; the first is the library itself.
+        modules: that it needs, as they are imported; the first is the library itself. None where the
+            library is no module of Python's.
         purpose: what edgeseg does with it, for `edgeseg doctor`; by default the title.
         devices: where its engines run, in the words of `--device`; the first is the default. One that names
             CPU is measured by `--backend auto`.

@@ -34,6 +34,7 @@ class BuildJob:
         image: (N, H, W, C), a realistic input: post-processing inside a graph depends on the data.
         open_engine: opens the engine under construction, for measuring.
         timings: what was measured here before.
+        seeds: of the pictures that the portable model was proven on; empty for graphs that are only tried.
         passes: that make the graph faster, by their titles; None leaves it to measuring.
         on_step: told what is measured.
     """
@@ -46,6 +47,7 @@ class BuildJob:
     image: NDArray[Any]
     open_engine: OpenEngine
     timings: Timings = field(default_factory=Timings)
+    seeds: tuple[int, ...] = ()
     passes: Mapping[str, AppliedPass] | None = None
     on_step: Callable[[str], None] = lambda step: None
 

@@ -62,6 +62,7 @@ def preflight(model: ir.Model, backend: str) -> list[Finding]:
     rules, refused = facts.rules, _refused_operators(facts)
     findings = list(_dense_lowering(model, facts))
     findings += _dynamic_shapes(model) if rules.fixed_shapes else []
+    findings += _unfit_input(model, facts) if rules.single_pictures else []
     findings += _operators(model, refused, standard_only=rules.standard_operators_only)
     if rules.inputs or rules.outputs:
         findings += _types_refused(model, rules)
@@ -100,13 +101,33 @@ def _refused_operators(facts: Facts) -> dict[str, str]:
 
 def _dense_lowering(model: ir.Model, facts: Facts) -> Iterator[Finding]:
     """Find a detector in the dense lowering by what its export says: no operator of it is of it alone."""
-    text = model.metadata_props.get(SPEC_KEY)
-    if "dense" in facts.lowerings or text is None:
+    spec = _spec_of(model)
+    if "dense" in facts.lowerings or spec is None:
         return
-    spec = ModelSpec.from_json(text)
     if spec.task == "instance" and spec.graph.lowering == "dense":
         problem = f"{facts.title} takes it without an error and detects something else; {ONNX}"
         yield Finding("the dense lowering", "", "", "", problem)
+
+
+def _unfit_input(model: ir.Model, facts: Facts) -> Iterator[Finding]:
+    """Find an input of several pictures, or of what no camera gives, by what the export says."""
+    spec = _spec_of(model)
+    if spec is None:
+        return
+    taken = spec.input
+    if not taken.takes_camera_frames:
+        problem = (
+            f"{facts.title} is given three channels of uint8, this takes {taken.channels} of {taken.dtype}"
+        )
+        yield Finding("image", "", "", f"{problem}; build it for another backend")
+    if taken.batch > 1:
+        problem = f"{facts.title} is given one picture at a time, this takes {taken.batch}"
+        yield Finding("image", "", "", f"{problem}; export with --batch 1")
+
+
+def _spec_of(model: ir.Model) -> ModelSpec | None:
+    text = model.metadata_props.get(SPEC_KEY)
+    return None if text is None else ModelSpec.from_json(text)
 
 
 def _operators(model: ir.Model, refused: Mapping[str, str], *, standard_only: bool) -> Iterator[Finding]:

@@ -75,5 +75,6 @@ def versions_of(backend: str) -> tuple[str, ...]:
     """Name the wheels, with their versions, that hold a backend's library; empty if none is installed."""
     import importlib.metadata  # a device that runs engines goes without: it takes longer than all else here
 
-    wheels = importlib.metadata.packages_distributions().get(facts_of(backend).modules[0], [])
-    return tuple(f"{wheel} {importlib.metadata.version(wheel)}" for wheel in sorted(set(wheels)))
+    owners = importlib.metadata.packages_distributions()
+    wheels = {wheel for module in facts_of(backend).modules[:1] for wheel in owners.get(module, [])}
+    return tuple(f"{wheel} {importlib.metadata.version(wheel)}" for wheel in sorted(wheels))

@@ -29,10 +29,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import ParityError
-from edgeseg.frames.geometry import Placement
+from edgeseg.frames.geometry import Placement, place
 from edgeseg.frames.instance import objects_in
 from edgeseg.frames.preprocess import Preprocessor
-from edgeseg.frames.results import InstanceResult, SemanticResult
+from edgeseg.frames.results import Finding, Result
 from edgeseg.frames.semantic import semantic_result
 from edgeseg.graph.golden.frames import GoldenFrame
 from edgeseg.graph.outputs import Outputs
@@ -70,38 +70,47 @@ them by 6e-6 of it; another filter, or half a pixel, by 0.05 and more."""
 Draw = Callable[[GoldenFrame], NDArray[Any]]
 """Makes a golden frame's pixels, (H, W, C) of the input's type."""
 
+Find = Callable[[NDArray[Any]], Finding]
+"""Takes a frame to its result by code of an artifact's own, which is proven in the runtime's place."""
+
 
 @dataclass(frozen=True)
 class Inputs:
     """Frames in the network's input.
 
     Attributes:
-        own: (M, H, W, C) of the input's type as the runtime prepares them.
+        own: (M, H, W, C) of the input's type as the runtime prepares them, or the artifact itself.
         placements: where each frame lies in it.
+        results: what the artifact itself made of each frame; None where the runtime finishes.
         defined: (M, H, W, C) of that type by the filter's definition, rounded.
         levels: largest difference of `own` from the definition, in grey levels, and of which frame size.
     """
 
     own: NDArray[Any]
     placements: tuple[Placement, ...]
+    results: tuple[Result | None, ...]
     defined: NDArray[Any]
     levels: tuple[float, tuple[int, int]]
 
     @classmethod
-    def of(cls, frames: Sequence[GoldenFrame], draw: Draw, spec: ModelSpec) -> Inputs:
+    def of(
+        cls, frames: Sequence[GoldenFrame], draw: Draw, spec: ModelSpec, find: Find | None = None
+    ) -> Inputs:
         """Prepare one frame after another."""
-        own, placements, defined, levels = [], [], [], []
+        own, placements, results, defined, levels = [], [], [], [], []
         for golden in frames:
             height, width = golden.size_hw
             refuse_above("pixels", height * width, f"a golden frame of {height}x{width}", ParityError)
             frame = draw(golden)
-            prepared = Preprocessor(spec.input)(frame)
+            found = None if find is None else find(frame)
+            image = Preprocessor(spec.input)(frame).image[0].copy() if found is None else found.image
             reference = reference_input(frame, spec.input)
-            own.append(prepared.image[0].copy())
-            placements.append(prepared.placement)
+            own.append(image)
+            placements.append(place(golden.size_hw, spec.input))
+            results.append(None if found is None else found.result)
             defined.append(_rounded(reference, spec.input.dtype))
             levels.append((_levels_apart(own[-1], reference), golden.size_hw))
-        return cls(np.stack(own), tuple(placements), np.stack(defined), max(levels))
+        return cls(np.stack(own), tuple(placements), tuple(results), np.stack(defined), max(levels))
 
 
 def frame_sizes(input_hw: tuple[int, int]) -> list[tuple[int, int]]:
@@ -168,6 +177,7 @@ def with_frames(
     frames: Sequence[GoldenFrame],
     *,
     draw: Draw | None = None,
+    find: Find | None = None,
 ) -> ParityReport:
     """Add the proof of frames to a report.
 
@@ -175,14 +185,16 @@ def with_frames(
         run: the artifact.
         frames: what is to be found, as `golden_frames` computes it.
         draw: makes the frames; generated ones by default.
+        find: the artifact's own way from a frame to its result; the runtime's by default.
     """
     if not frames:
         return report
-    inputs = Inputs.of(frames, draw or drawing(spec), spec)
+    inputs = Inputs.of(frames, draw or drawing(spec), spec, find)
     outputs = run_all(run, inputs.own, spec.input.batch)
     misplacings, results = [], []
-    for found, placement, golden in zip(outputs, inputs.placements, frames, strict=True):
-        result = _finished(found, placement, spec)
+    ways = zip(outputs, inputs.placements, inputs.results, frames, strict=True)
+    for found, placement, own, golden in ways:
+        result = _finished(found, placement, spec) if own is None else own
         misplacings.append(misplaced(found, result, golden.size_hw, spec))
         results.append(sampled_result(result))
     figures, failures, notes = _compare(frames, results, report)
@@ -222,7 +234,7 @@ def _resized_wrongly(levels: float, size_hw: tuple[int, int], spec: ModelSpec) -
     )
 
 
-def _finished(outputs: Outputs, placement: Placement, spec: ModelSpec) -> SemanticResult | InstanceResult:
+def _finished(outputs: Outputs, placement: Placement, spec: ModelSpec) -> Result:
     """Finish one image's outputs as the runtime does."""
     batched = {name: array[None] for name, array in outputs.items()}
     if spec.task == "instance":

@@ -19,7 +19,7 @@ from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.protos import to_bytes
 from edgeseg.graph.running import Run, open_run, run_all
 from edgeseg.limits import refuse_above
-from edgeseg.proof.frames import with_frames
+from edgeseg.proof.frames import Find, with_frames
 from edgeseg.proof.intermediates import IntermediatesGate, IntermediatesProof, portable_reference
 from edgeseg.proof.parity import compare
 from edgeseg.proof.report import ParityReport
@@ -78,6 +78,7 @@ def verify(
     further: Further | None = None,
     tolerances: Tolerances = FP32,
     prove: ProveIntermediates | None = None,
+    find: Find | None = None,
 ) -> ParityReport:
     """Prove anything that runs a portable model, such as an engine.
 
@@ -86,6 +87,7 @@ def verify(
         golden: what PyTorch computed for generated pictures, and found in larger frames.
         further: more images, and what the portable model computes of them.
         prove: proves the intermediate values where the detections prove nothing; None where that cannot be.
+        find: the artifact's own way from a frame to its result; the runtime's by default.
 
     Raises:
         ParityError: if the golden outputs are not those of such a model, or of far too many pixels.
@@ -101,7 +103,7 @@ def verify(
     report = compare(expected, found, spec, tolerances=tolerances, max_detections=golden.max_detections)
     if prove is not None and golden.rules is not None:
         report = settle(report, prove)
-    return with_frames(report, run, spec, golden.frames)
+    return with_frames(report, run, spec, golden.frames, find=find)
 
 
 def settle(report: ParityReport, prove: ProveIntermediates) -> ParityReport:

@@ -68,7 +68,7 @@ def plans_of(models: int, space: Space) -> list[Plan]:
     if not space.devices:
         space = dataclasses.replace(space, devices=(CPU, GPU) if has_gpu() else (CPU,))
     wanted = [name for name in backends() if name in space.backends or not space.backends]
-    here = [name for name in wanted if find_spec(facts_of(name).modules[0]) is not None]
+    here = [name for name in wanted if all(map(find_spec, facts_of(name).modules[:1]))]
     plans = [
         plan
         for precision in ORDER

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,7 @@ OF_EXTRAS = {
     "tensorrt_rtx": "tensorrt_rtx",
     "auto": "openvino",
 }  # backend -> module
+OF_PROGRAMS = {"web": ("chromium", "npm")}  # backend -> what builds it besides
 
 
 def _marked(block: Block) -> object:
@@ -92,6 +94,9 @@ def _run(block: Block, words: list[str], folder: Path, capsys: pytest.CaptureFix
     assert program == "edgeseg", f"{block}: {program} is not run by this test"
     for backend in set(arguments) & set(OF_EXTRAS):
         pytest.importorskip(OF_EXTRAS[backend])
+    for backend in set(arguments) & set(OF_PROGRAMS):
+        if missing := [name for name in OF_PROGRAMS[backend] if shutil.which(name) is None]:
+            pytest.skip(f"needs {' and '.join(missing)}")
     if block.page == "README.md":
         said = _in_a_process(arguments, folder, variables)
     else:

@@ -14,7 +14,7 @@ from edgeseg.errors import EngineError, UsageError
 
 
 def test_backends_are_the_folders() -> None:
-    assert backends() == ("mnn", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx")
+    assert backends() == ("mnn", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "web")
     assert cpu_backends() == ("onnxruntime", "mnn", "openvino")
     assert (extra_of("tensorrt_rtx"), extra_of("torch")) == ("tensorrt-rtx", None)
 

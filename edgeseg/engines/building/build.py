@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.engines.backend import open_backend
+from edgeseg.engines.backend import open_backend, own_way_of
 from edgeseg.engines.building.auto import Made, make
 from edgeseg.engines.building.builders import fill_engine, safer_options_of
 from edgeseg.engines.building.comparison import beside_float
@@ -143,6 +143,7 @@ class _Order:
             image,
             self.open_engine,
             self.timings,
+            seeds=tuple(source.golden.seeds),
             passes=None if self.passes else {},
             on_step=self.on_step,
         )
@@ -230,7 +231,7 @@ def _examined(
     manifest = dataclasses.replace(manifest, built_on=engine.built_on)
     with closing(engine):
         run = remembering(engine.infer, comparison.frames)
-        parity = comparison.prove(run, manifest, job.open_engine)
+        parity = comparison.prove(run, manifest, job.open_engine, own_way_of(engine))
         golden = comparison.golden_for(parity, run)
         precision = converted.evaluated(run, manifest.backend)
         beside: Sequence[Measured] = ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,15 +31,18 @@ from edgeseg.spec import ModelSpec
 TALLER, WIDER = 3 / 2, 5 / 4  # of the input's sides: those of the second frame
 
 
-def golden_files(model: PortableModel) -> dict[str, bytes]:
+def golden_files(model: PortableModel, seeds: Sequence[int]) -> dict[str, bytes]:
     """Give the files of all frames, by their names: `golden-0.png`, `golden-0.labels.png` and so on.
 
     A frame that is no camera's is `golden-0.npy`. Beside it stand its labels, `golden-0.labels.png`, (H, W)
     of a byte a pixel; of classes that overlap the pixels of each, `golden-0.segments.json`, as
     `SemanticResult.to_segments` gives them; or its objects, `golden-0.objects.json`, as
     `InstanceResult.to_coco` gives them.
+
+    Args:
+        seeds: of the frames, the first and the last: those that the model was proven by tell something.
     """
-    spec, seeds = model.spec, model.golden.seeds
+    spec = model.spec
     frames = [input_image(seeds[0], spec.input, spec.graph)]
     size_hw = round(spec.input.height * TALLER), round(spec.input.width * WIDER)
     if size_hw[0] * size_hw[1] <= current().pixels:

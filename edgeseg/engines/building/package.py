@@ -86,7 +86,7 @@ def pack(
         contents = {name: read_bytes(path) for name, path in (attachments or {}).items()}
         contents[MODEL_NAME] = model.to_bytes()
         contents[SCHEMA_NAME] = _text_of(json_schema(ModelSpec)).encode()
-        contents |= golden_files(model)
+        contents |= golden_files(model, model.golden.seeds)
         hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())}
         package = Package(request, model.spec, hashes)
         _write(staged, to_json_value(package), contents)

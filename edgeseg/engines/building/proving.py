@@ -20,7 +20,7 @@ from edgeseg.graph.outputs import instances_of
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.running import Run, open_run, run_all
 from edgeseg.manifest import Manifest
-from edgeseg.proof.frames import drawing, golden_frames
+from edgeseg.proof.frames import Find, drawing, golden_frames
 from edgeseg.proof.intermediates import MAX_INTERMEDIATE_ERROR
 from edgeseg.proof.report import ParityReport
 from edgeseg.proof.tolerances import Tolerances
@@ -79,8 +79,14 @@ class Comparison:
                     return frames[np.flatnonzero(finds)]
         return sides[0][0]
 
-    def prove(self, run: Run, manifest: Manifest, open_engine: OpenEngine | None) -> ParityReport:
-        """Compare what `run` computes: an engine, or its graph where `open_engine` is None."""
+    def prove(
+        self, run: Run, manifest: Manifest, open_engine: OpenEngine | None, find: Find | None = None
+    ) -> ParityReport:
+        """Compare what `run` computes: an engine, or its graph where `open_engine` is None.
+
+        Args:
+            find: the engine's own way from a frame to its result.
+        """
         probed = ProbedEngine(
             source=self.source,
             converted=self.converted,
@@ -98,6 +104,7 @@ class Comparison:
             further=self.further,
             tolerances=self.tolerances,
             prove=probed.prove if self.request.precision in INTERMEDIATES_IN else None,
+            find=find,
         )
 
     def prove_graph(self, manifest: Manifest, missing: NoDeviceError) -> ParityReport:

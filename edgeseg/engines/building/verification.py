@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edgeseg.engines.backend import open_backend
+from edgeseg.engines.backend import Backend, open_backend, own_way_of
 from edgeseg.engines.building.conversion import FRESH_SEEDS
 from edgeseg.engines.building.probed import ProbedEngine
 from edgeseg.engines.job import OpenEngine
@@ -18,7 +18,7 @@ from edgeseg.errors import EngineError, ExportError, SpecError, UsageError
 from edgeseg.graph.golden.golden import GOLDEN_NAME, Golden
 from edgeseg.graph.portable import PortableModel
 from edgeseg.graph.precision.evaluator import Evaluator
-from edgeseg.graph.running import Run, check_frames, open_run
+from edgeseg.graph.running import check_frames, open_run
 from edgeseg.manifest import Manifest, read_file, read_manifest
 from edgeseg.proof.report import ParityReport
 from edgeseg.proof.tolerances import TOLERANCES
@@ -57,13 +57,13 @@ def verify_engine(
     golden = _golden(folder, manifest)
     with closing(open_engine(folder, manifest)) as engine:
         if model is None:
-            report = verify(engine.infer, manifest.spec, golden, tolerances=TOLERANCES[manifest.precision])
+            tolerances = TOLERANCES[manifest.precision]
+            find = own_way_of(engine)
+            report = verify(engine.infer, manifest.spec, golden, tolerances=tolerances, find=find)
         else:
             if images is None:
                 images = input_images(FRESH_SEEDS, manifest.spec.input, manifest.spec.graph)
-            report = _verify_beside(
-                model, engine.infer, manifest, golden, images=images, open_engine=open_engine
-            )
+            report = _verify_beside(model, engine, manifest, golden, images=images, open_engine=open_engine)
     return dataclasses.replace(report, notes=(*report.notes, OWN_NOTE)) if golden.own else report
 
 
@@ -90,7 +90,7 @@ def _golden(folder: Path, manifest: Manifest) -> Golden:
 
 def _verify_beside(
     model: PortableModel,
-    run: Run,
+    engine: Backend,
     manifest: Manifest,
     golden: Golden,
     *,
@@ -99,9 +99,10 @@ def _verify_beside(
 ) -> ParityReport:
     """Compare an engine with its golden outputs, and with what its portable model computes of images."""
     spec, tolerances = manifest.spec, TOLERANCES[manifest.precision]
+    run, find = engine.infer, own_way_of(engine)
     reference = open_run(model.to_bytes())
     if manifest.precision == "int8":  # far from fp32 or not, as its user allowed; its kernels are proven
-        report = verify(run, spec, golden, tolerances=tolerances)
+        report = verify(run, spec, golden, tolerances=tolerances, find=find)
         lost = Evaluator(reference, spec, images).points_lost(run)
         note = f"int8 is {lost:.2f} points from fp32 on {len(images)} images, which does not count here"
         return dataclasses.replace(report, notes=(*report.notes, note))
@@ -116,4 +117,5 @@ def _verify_beside(
         further=further,
         tolerances=tolerances,
         prove=probed.prove if manifest.precision == "fp32" else None,
+        find=find,
     )

@@ -41,7 +41,7 @@ def _pixels(data: bytes) -> np.ndarray:
 @pytest.mark.parametrize("kind", ["labels", "logits"])
 def test_labels(exported: ExportedModels, kind: str, tmp_path: Path) -> None:
     model = PortableModel.read(exported(small_networks.unet, output_kind=kind).path)
-    files = golden_files(model)
+    files = golden_files(model, model.golden.seeds)
     assert sorted(files) == ["golden-0.labels.png", "golden-0.png", "golden-1.labels.png", "golden-1.png"]
     with _opened(model, tmp_path / "engine") as segment:
         for index, size_hw in enumerate(SIZES_HW):
@@ -55,7 +55,7 @@ def test_labels(exported: ExportedModels, kind: str, tmp_path: Path) -> None:
 
 def test_objects(exported: ExportedModels, tmp_path: Path) -> None:
     model = PortableModel.read(exported(small_networks.mask_rcnn).path)
-    files = golden_files(model)
+    files = golden_files(model, model.golden.seeds)
     with _opened(model, tmp_path / "engine") as segment:
         for index in range(len(SIZES_HW)):
             objects = json.loads(files[f"golden-{index}.objects.json"])
@@ -67,7 +67,7 @@ def test_objects(exported: ExportedModels, tmp_path: Path) -> None:
 
 def test_arrays_and_overlapping_classes(exported: ExportedModels, tmp_path: Path) -> None:
     model = PortableModel.read(exported(overlapping, output_kind="logits").path)
-    files = golden_files(model)
+    files = golden_files(model, model.golden.seeds)
     with _opened(model, tmp_path / "engine") as segment:
         frame = np.load(io.BytesIO(files["golden-1.npy"]))
         assert (frame.shape, frame.dtype) == ((*SIZES_HW[1], 3), np.float32)
