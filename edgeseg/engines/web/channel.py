@@ -61,28 +61,24 @@ class Channel:
         return f"http://{HOST}:{self._server.server_port}{OWN}{page}#{self.token}"
 
     def ask(self, kind: str, payload: bytes, values: Mapping[str, Any], check: Callable[[], None]) -> Answer:
-        """Send a question and wait for the answer.
+        """Send a question and wait for the answer, whose values have `error` where the page failed.
 
         Args:
             check: raises where nobody can answer any more.
 
         Raises:
-            EngineError: if the page fails, or shows no sign of life for long.
+            EngineError: if the page shows no sign of life for long. A late answer would be taken for the next one.
         """
         self._questions.put(_packed({"kind": kind, **values}, payload))
         silent, signs = 0, self.signs
         while True:
             try:
-                answer = _unpacked(self._answers.get(timeout=TICK_S))
-                break
+                return _unpacked(self._answers.get(timeout=TICK_S))
             except queue.Empty:  # ticks and not a clock: a machine may sleep meanwhile
                 check()
                 silent, signs = (silent + 1, signs) if signs == self.signs else (0, self.signs)
                 if silent > MOST_SILENT_TICKS:
                     raise EngineError("the page in the browser does not answer any more") from None
-        if "error" in answer.values:
-            raise EngineError(str(answer.values["error"]))
-        return answer
 
     def close(self) -> None:
         """Stop serving."""

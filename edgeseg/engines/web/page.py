@@ -62,11 +62,13 @@ class Page:
         if not self._end.alive:
             raise EngineError("its browser ended; open the engine again")
         try:
-            return self._channel.ask(kind, payload, values, self._browser.check)
-        except BaseException as error:
-            if not isinstance(error, EngineError):  # interrupted: what comes later is no answer to the next
-                self.close()
+            answer = self._channel.ask(kind, payload, values, self._browser.check)
+        except BaseException:  # interrupted, or given up: what comes later is no answer to the next
+            self.close()
             raise
+        if "error" in answer.values:
+            raise EngineError(str(answer.values["error"]))
+        return answer
 
     @property
     def process_id(self) -> int:

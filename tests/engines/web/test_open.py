@@ -152,6 +152,14 @@ def test_a_browser_that_ends_is_an_error(page: WebBackend) -> None:
     os.killpg(page.process_id, signal.SIGKILL)
     with pytest.raises(EngineError, match=r"ONNX Runtime Web failed: the browser ended \(status -9\)"):
         page.infer(np.zeros((1, 64, 96, 3), np.uint8))
+    with pytest.raises(EngineError, match=r"its browser ended; open the engine again"):
+        page.infer(np.zeros((1, 64, 96, 3), np.uint8))
+
+
+def test_what_fails_in_the_page_leaves_it_open(page: WebBackend) -> None:
+    with pytest.raises(EngineError, match=r"ONNX Runtime Web failed: .*decode"):
+        page._ask("segment", b"no picture", masks=False)
+    assert page.infer(np.zeros((1, 64, 96, 3), np.uint8))["logits"].shape[0] == 1
 
 
 def test_a_page_ends_its_browser(page: WebBackend) -> None:

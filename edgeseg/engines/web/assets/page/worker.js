@@ -3,6 +3,7 @@ import { openNetwork } from "./network.js";
 import { pixelsOf } from "./pictures.js";
 
 let network = null;
+let before = Promise.resolve(); // what was asked last: one thing at a time, for all of it uses the same buffers
 
 const ANSWERS = {
   async open({ manifest, ...choice }) {
@@ -26,10 +27,14 @@ const ANSWERS = {
   },
 };
 
-onmessage = async ({ data: { id, kind, ...question } }) => {
+async function answer({ id, kind, ...question }) {
   try {
     postMessage({ id, answer: await ANSWERS[kind](question) });
   } catch (error) {
     postMessage({ id, error: String(error?.message ?? error) });
   }
+}
+
+onmessage = ({ data }) => {
+  before = before.then(() => answer(data));
 };
