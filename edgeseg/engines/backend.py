@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeseg.engines import registry
 from edgeseg.errors import EngineError, SpecError, shown
-from edgeseg.frames.results import Finding
+from edgeseg.frames.results import FrameResult
 from edgeseg.manifest import BUILD_AGAIN, MANIFEST_NAME, Manifest
 from edgeseg.records import from_json_value, to_json_value
 
@@ -66,12 +66,12 @@ class Backend(Protocol):
 class FindsInFrames(Protocol):
     """An opened engine that has code of its own for the way from a frame to its result; it is proven, too."""
 
-    def find(self, frame: NDArray[Any], /) -> Finding:
+    def find(self, frame: NDArray[Any], /) -> FrameResult:
         """Take a frame (H, W, C) of any size the whole way. Raises as `Backend.infer`."""
         ...
 
 
-def own_way_of(engine: Backend) -> Callable[[NDArray[Any]], Finding] | None:
+def own_way_of(engine: Backend) -> Callable[[NDArray[Any]], FrameResult] | None:
     """Give an engine's own way from a frame to its result; None where that is the runtime's."""
     return engine.find if isinstance(engine, FindsInFrames) else None
 

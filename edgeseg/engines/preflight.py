@@ -119,10 +119,10 @@ def _unfit_input(model: ir.Model, facts: Facts) -> Iterator[Finding]:
         problem = (
             f"{facts.title} is given three channels of uint8, this takes {taken.channels} of {taken.dtype}"
         )
-        yield Finding("image", "", "", f"{problem}; build it for another backend")
+        yield Finding("image", "", "", "", f"{problem}; build it for another backend")
     if taken.batch > 1:
         problem = f"{facts.title} is given one picture at a time, this takes {taken.batch}"
-        yield Finding("image", "", "", f"{problem}; export with --batch 1")
+        yield Finding("image", "", "", "", f"{problem}; export with --batch 1")
 
 
 def _spec_of(model: ir.Model) -> ModelSpec | None:

@@ -211,7 +211,7 @@ class InstanceResult:
 Result = Union[SemanticResult, InstanceResult]  # noqa: UP007 - evaluated at run time
 
 
-class Finding(NamedTuple):
+class FrameResult(NamedTuple):
     """What code other than the runtime's made of a frame: the network's input (H, W, C), and the result."""
 
     image: NDArray[Any]

@@ -32,7 +32,7 @@ from edgeseg.errors import ParityError
 from edgeseg.frames.geometry import Placement, place
 from edgeseg.frames.instance import objects_in
 from edgeseg.frames.preprocess import Preprocessor
-from edgeseg.frames.results import Finding, Result
+from edgeseg.frames.results import FrameResult, Result
 from edgeseg.frames.semantic import semantic_result
 from edgeseg.graph.golden.frames import GoldenFrame
 from edgeseg.graph.outputs import Outputs
@@ -70,7 +70,7 @@ them by 6e-6 of it; another filter, or half a pixel, by 0.05 and more."""
 Draw = Callable[[GoldenFrame], NDArray[Any]]
 """Makes a golden frame's pixels, (H, W, C) of the input's type."""
 
-Find = Callable[[NDArray[Any]], Finding]
+Find = Callable[[NDArray[Any]], FrameResult]
 """Takes a frame to its result by code of an artifact's own, which is proven in the runtime's place."""
 
 

@@ -67,18 +67,22 @@ class Channel:
             check: raises where nobody can answer any more.
 
         Raises:
-            EngineError: if the page shows no sign of life for long. A late answer would be taken for the next one.
+            EngineError: if the page shows no sign of life for long; what it answers later is lost.
         """
         self._questions.put(_packed({"kind": kind, **values}, payload))
         silent, signs = 0, self.signs
-        while True:
-            try:
-                return _unpacked(self._answers.get(timeout=TICK_S))
-            except queue.Empty:  # ticks and not a clock: a machine may sleep meanwhile
-                check()
-                silent, signs = (silent + 1, signs) if signs == self.signs else (0, self.signs)
-                if silent > MOST_SILENT_TICKS:
-                    raise EngineError("the page in the browser does not answer any more") from None
+        while (data := self._answered_within(TICK_S)) is None:  # ticks: a machine may sleep meanwhile
+            check()
+            silent, signs = (silent + 1, signs) if signs == self.signs else (0, self.signs)
+            if silent > MOST_SILENT_TICKS:
+                raise EngineError("the page in the browser does not answer any more")
+        return _unpacked(data)
+
+    def _answered_within(self, time_s: float) -> bytes | None:
+        try:
+            return self._answers.get(timeout=time_s)
+        except queue.Empty:
+            return None
 
     def close(self) -> None:
         """Stop serving."""

@@ -19,7 +19,7 @@ from edgeseg.engines.web.page import Page
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.forks import never_free, tell_of_forks
 from edgeseg.frames.preprocess import check_frame
-from edgeseg.frames.results import Finding, InstanceResult, MaskCrop, SemanticResult
+from edgeseg.frames.results import FrameResult, InstanceResult, MaskCrop, SemanticResult
 from edgeseg.manifest import MANIFEST_NAME, Manifest, read_file
 from edgeseg.opencv import cv2
 from edgeseg.records import to_json_value
@@ -66,7 +66,7 @@ class WebBackend:
             )
         return self._ask("infer", image.tobytes())[1]
 
-    def find(self, frame: NDArray[np.uint8], /) -> Finding:
+    def find(self, frame: NDArray[np.uint8], /) -> FrameResult:
         """Let the page's own code decode, resize and segment a frame (H, W, 3), and bring results back to it.
 
         Raises:
@@ -79,9 +79,9 @@ class WebBackend:
         taken = self._spec.input
         image = arrays["input"].reshape(taken.height, taken.width, taken.channels)
         if self._spec.task == "instance":
-            return Finding(image, _objects(values["objects"], arrays, frame.shape[:2]))
+            return FrameResult(image, _objects(values["objects"], arrays, frame.shape[:2]))
         masks = arrays["masks"].astype(np.bool_) if "masks" in arrays else None
-        return Finding(image, SemanticResult(arrays["labels"], masks=masks))
+        return FrameResult(image, SemanticResult(arrays["labels"], masks=masks))
 
     def close(self) -> None:
         """End the browser, after the inference that runs; closing twice is allowed."""
