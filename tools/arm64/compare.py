@@ -1,84 +1,81 @@
-"""Compare engines under emulated ARM64 with this machine's: python -m tools.arm64.compare [--work FOLDER]
+"""Take packages to an emulated ARM64 device, and compare what it finds with this machine: see .ci/arm64
 
-The demo's networks are exported here; each backend builds, proves and runs them with its ARM64 wheel. Labels,
-detections and masks must agree as closely as an fp32 engine must with PyTorch. Times mean nothing.
+The demo's networks are exported and packed here. The device, which is closed (see `confined`), builds engines
+from the packages, verifies them and runs a clip. Labels and objects must agree as closely as those of fp32
+engines must. Times mean nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import itertools
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
+from tools.arm64.confined import CLOSED, MEMORY_MIB, Closed, DeviceError
+from tools.arm64.device import PYTHON, Device, packages_of
+from tools.arm64.trial import NETWORKS, Trial
 
-import edgeseg.demo
-from edgeseg.graph.outputs import Outputs
-from edgeseg.graph.portable import PortableModel
-from edgeseg.proof.parity import compare
-from tools.arm64.emulated import python_of
-
-REPOSITORY = Path(__file__).parents[2]
-NETWORKS = ("unet", "deeplab", "maskrcnn")
-BACKENDS = ("mnn", "onnxruntime")  # by default MNN alone: ONNX Runtime 1.32 dies of SIGSEGV in QEMU 7.2
-SIZE = "96x128"  # pixels: small, for an emulated processor takes a hundred times as long
+SIZES = Path(__file__).parents[2] / ".ci" / "size"
+MAKER = ("edgeseg[cpu,mnn,build]",)
+SMALL = {  # by backend: what a small device installs, and how many MB that may be
+    "onnxruntime": (("edgeseg[images]", "onnxruntime"), 250),
+    "mnn": (("edgeseg[images]", "mnn"), 180),
+}
+KERNELS = """
+from edgeseg.frames.resize_kernel import fastest
+from edgeseg.runtime.crf.kernel import load
+assert fastest() and load(), "there are no kernels for this processor"
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build, run and compare all; returns how many do not agree."""
+    """Build, verify, run and compare all; returns how many do not agree."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--work", type=Path, help="Keeps the emulated Python for the next time.")
-    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
-    parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS[:1])
+    parser.add_argument("wheel", type=Path, help="Ours, for ARM64.")
+    parser.add_argument("--work", type=Path, help="Keeps the device for the next time.")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=tuple(NETWORKS))
+    parser.add_argument("--backends", nargs="+", choices=SMALL, default=tuple(SMALL))
     asked = parser.parse_args(arguments)
-    failed = 0
     with tempfile.TemporaryDirectory(prefix="edgeseg-") as temporary:
         folder = Path(temporary)
-        python = str(python_of((asked.work or folder / "python").resolve()))
+        device = Device((asked.work or folder / "device").resolve(), asked.wheel.resolve())
+        trial = _trial(device, asked.backends, folder)
         for network in asked.networks:
-            model = _exported(network, folder)
-            for backend in asked.backends:
-                here = _outputs(sys.executable, model, backend, folder / "here.npz")
-                try:
-                    there = _outputs(python, model, backend, folder / "there.npz")
-                except subprocess.CalledProcessError as error:
-                    print(f"{network} in {backend} on ARM64 does not run: {error}", flush=True)
-                    failed += 1
-                    continue
-                report = compare(here, there, PortableModel.read(model).spec)
-                figures = ", ".join(f"{name} {value:.3g}" for name, value in report.figures.items())
-                verdict = "agrees" if report.passed else f"differs: {'; '.join(report.failures)}"
-                print(f"{network} in {backend} on ARM64 {verdict} ({figures})", flush=True)
-                failed += not report.passed
-    return failed
+            trial.make(network)
+        pairs = itertools.product(asked.networks, asked.backends)
+        return sum(not _agrees(trial, network, backend) for network, backend in pairs)
 
 
-def _exported(network: str, folder: Path) -> Path:
-    weights = Path(edgeseg.demo.__path__[0]) / "checkpoints" / f"{network}.safetensors"
-    model = folder / f"{network}.onnx"
-    words = ["export", f"demo_{network}", "--weights", str(weights), "--size", SIZE, "-o", str(model)]
-    subprocess.run([sys.executable, "-m", "edgeseg", *words], stdout=subprocess.DEVNULL, check=True)
-    return model
-
-
-def _outputs(python: str, model: Path, backend: str, target: Path) -> list[Outputs]:
-    """Build and run a model there, and give its outputs, one item a picture."""
-    subprocess.run(
-        [python, "-m", "tools.arm64.outputs", python, str(model), backend, str(target)],
-        cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        check=True,
+def _trial(device: Device, backends: Sequence[str], folder: Path) -> Trial:
+    """Install on the device, and see that it is as closed and as small as it should be."""
+    data, out = folder / "data", folder / "out"
+    data.mkdir()
+    out.mkdir()
+    maker = Closed(device.root, packages_of(device.installed("maker", MAKER)), data, out)
+    machine = maker.run("-c", CLOSED + KERNELS).said.splitlines()[-1]
+    print(
+        f"{machine}, Python {PYTHON}, {MEMORY_MIB} MiB, one core; read-only, no network, no HOME", flush=True
     )
-    pictures: dict[str, dict[str, np.ndarray]] = {}
-    with np.load(target) as file:
-        for key in file.files:
-            index, _, name = key.partition(" ")
-            pictures.setdefault(index, {})[name] = file[key]
-    return [pictures[index] for index in sorted(pictures, key=int)]
+    runners = {}
+    for backend in backends:
+        requirements, most_mb = SMALL[backend]
+        install = device.installed(f"small-{backend}", requirements)
+        print(f"{' '.join(requirements)}: ", end="", flush=True)
+        subprocess.run([sys.executable, SIZES, install, str(most_mb)], check=True)
+        runners[backend] = Closed(device.root, packages_of(install), data, out)
+    return Trial(maker, runners)
+
+
+def _agrees(trial: Trial, network: str, backend: str) -> bool:
+    try:
+        return trial.agrees(network, backend)
+    except DeviceError as error:
+        print(f"{network} in {backend}: {error}", flush=True)
+        return False
 
 
 if __name__ == "__main__":
