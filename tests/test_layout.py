@@ -33,6 +33,7 @@ OF_SEVERAL_MODULES = {
     "engines/tensorrt/test_forks.py": "an engine in a forked process",
     "engines/test_added_backend.py": "a backend that is found everywhere",
     "engines/test_options.py": "what a manifest says to each backend",
+    "engines/test_profiled_precisions.py": "layers of engines in every precision",
     "export/ready/test_hostile_files.py": "malicious files of every kind",
     "export/test_dense_agreement.py": "the dense lowering beside torchvision",
     "export/test_lowerings.py": "both lowerings of every network",
