@@ -33,6 +33,9 @@ ARGUMENTS = (
     "--no-first-run",
     "--password-store=basic",
 )
+LEASH = ("sh", "-c", 'exec "$@" 3<&0 4>/dev/null </dev/null', "sh")
+"""Of a command that follows: the browser hears us by its debugging pipe, tells nobody, and ends with us."""
+
 _CLOSE_S = 10.0  # for a browser to end by itself
 
 
@@ -86,10 +89,12 @@ class Browser:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the browser lives
         sandbox = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []  # root has none
         command = [str(executable), *ARGUMENTS, *sandbox, *more, f"--user-data-dir={self._profile}", address]
+        if os.name == "posix":
+            command = [*LEASH, command[0], "--remote-debugging-pipe", *command[1:]]
         try:
             self._popen = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # nothing is written; its end is ours
                 stdout=subprocess.DEVNULL,
                 stderr=self._log,
                 start_new_session=True,  # its own processes end with it, and an interrupt is for us to handle
@@ -123,12 +128,14 @@ class Browser:
         else:  # Windows
             self._popen.kill()
         self._popen.wait()
-        self._forget()
+        self._forget(self._popen)
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(OSError):
             os.killpg(self._popen.pid, number)
 
-    def _forget(self) -> None:
+    def _forget(self, popen: subprocess.Popen[bytes] | None = None) -> None:
         self._log.close()
+        if popen is not None and popen.stdin is not None:
+            popen.stdin.close()
         shutil.rmtree(self._profile, ignore_errors=True)

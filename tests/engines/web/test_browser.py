@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -78,3 +81,35 @@ def test_doctor_says_what_is_here_and_what_brings_it(tmp_path: Path, monkeypatch
     assert [state for _, state, _ in lacking] == ["not here", "not here"]
     assert "apt-get install chromium" in lacking[0][2]
     assert "--runtime" in lacking[1][2]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_browser() is None, reason="needs chromium")
+def test_it_ends_with_the_program_that_opened_it(tmp_path: Path) -> None:
+    program = """
+import os
+import subprocess
+import sys
+import time
+from edgeseg.engines.web.browser import Browser
+print(Browser("about:blank").id, flush=True)
+time.sleep(1000)
+"""
+    command = [sys.executable, "-c", program]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as opened:
+        assert opened.stdout is not None
+        process = int(opened.stdout.readline())
+        time.sleep(2)  # until it listens
+        assert is_running(process)
+        opened.kill()
+    while is_running(process):
+        time.sleep(0.1)
+
+
+def is_running(process: int) -> bool:
+    """Whether a process is there, and has not ended unnoticed by its parent."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
