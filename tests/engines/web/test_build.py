@@ -49,8 +49,8 @@ def needs_chromium() -> None:
     ("make", "settings"),
     [
         (small_networks.unet, {"output_kind": "labels"}),
-        (small_networks.deeplab, {"output_kind": "logits"}),
-        (small_networks.mask_rcnn, {"lowering": "onnx"}),
+        pytest.param(small_networks.deeplab, {"output_kind": "logits"}, marks=pytest.mark.minutes),
+        pytest.param(small_networks.mask_rcnn, {"lowering": "onnx"}, marks=pytest.mark.minutes),
         (small_networks.mask_rcnn, {"lowering": "dense"}),
     ],
 )
@@ -73,6 +73,7 @@ def test_networks_of_all_kinds_are_built_and_proven(
     assert verify_engine(tmp_path / "page").passed
 
 
+@pytest.mark.minutes
 def test_a_detector_that_finds_nothing_is_proven_by_its_intermediate_values(
     exported: ExportedModels, runtime: Path, tmp_path: Path
 ) -> None:
@@ -82,6 +83,7 @@ def test_a_detector_that_finds_nothing_is_proven_by_its_intermediate_values(
     assert built.parity.figures["matched"] == 0
 
 
+@pytest.mark.minutes
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_half_and_int8_pages_are_smaller(
     precision: str, exported: ExportedModels, runtime: Path, tmp_path: Path
@@ -101,8 +103,11 @@ def test_half_and_int8_pages_are_smaller(
     "change",
     [
         ("weights.js", "(i + 0.5) * scale - 0.5", "i * scale"),
-        ("semantic.js", "if (lead > most) {", "if (lead < most) {"),
-        ("geometry.js", "(i + 0.5) * (content / frameSide)", "i * (content / frameSide)"),
+        pytest.param(("semantic.js", "if (lead > most) {", "if (lead < most) {"), marks=pytest.mark.minutes),
+        pytest.param(
+            ("geometry.js", "(i + 0.5) * (content / frameSide)", "i * (content / frameSide)"),
+            marks=pytest.mark.minutes,
+        ),
     ],
 )
 def test_a_page_whose_code_is_wrong_is_not_written(

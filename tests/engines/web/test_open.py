@@ -56,7 +56,10 @@ def changed(manifest: Manifest, **of_input: Any) -> Manifest:
     return dataclasses.replace(manifest, spec=dataclasses.replace(manifest.spec, input=taken))
 
 
-@pytest.mark.parametrize("of_input", [*LINEAR, *OTHERS])
+@pytest.mark.parametrize(
+    "of_input",
+    [LINEAR[1], *(pytest.param(one, marks=pytest.mark.minutes) for one in [LINEAR[0], *LINEAR[2:], *OTHERS])],
+)
 def test_labels_and_input_are_the_runtimes(page_of: MakePage, of_input: dict[str, Any]) -> None:
     folder = page_of(small_networks.deeplab, output_kind="logits")
     manifest = changed(read_manifest(folder), **of_input)
@@ -95,7 +98,9 @@ def test_labels_and_overlapping_classes_are_the_runtimes(
                 np.testing.assert_array_equal(found.result.masks, result.masks)
 
 
-@pytest.mark.parametrize("pasting", ["whole_pixels", "pixel_centres"])
+@pytest.mark.parametrize(
+    "pasting", ["whole_pixels", pytest.param("pixel_centres", marks=pytest.mark.minutes)]
+)
 def test_objects_are_the_runtimes(page_of: MakePage, pasting: str) -> None:
     folder = page_of(small_networks.mask_rcnn, lowering="onnx")
     manifest = read_manifest(folder)

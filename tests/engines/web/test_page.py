@@ -241,6 +241,7 @@ def test_a_phone_shows_all_within_its_width(semantic: Path) -> None:
             assert visit.driver.find_element("id", name).size["height"] >= 36  # px, to be hit by a finger
 
 
+@pytest.mark.minutes
 def test_webgpu_computes_where_it_agrees(page_of: MakePage) -> None:
     folder = page_of(small_networks.unet, output_kind="logits")
     with served(folder) as address, visiting(f"{address}?provider=webgpu", *SWIFTSHADER) as visit:
@@ -250,6 +251,7 @@ def test_webgpu_computes_where_it_agrees(page_of: MakePage) -> None:
         visit.wait(lambda: visit.text("#times"))
 
 
+@pytest.mark.minutes
 def test_webgpu_that_differs_falls_back(page_of: MakePage, tmp_path: Path) -> None:
     folder = tmp_path / "page"
     shutil.copytree(page_of(small_networks.unet, output_kind="logits"), folder)
@@ -260,6 +262,7 @@ def test_webgpu_that_differs_falls_back(page_of: MakePage, tmp_path: Path) -> No
         assert "only 0.0 % of the labels are right" in visit.notes()[0]
 
 
+@pytest.mark.minutes
 def test_a_software_gpu_is_left_alone(semantic: Path) -> None:
     with served(semantic) as address, visiting(address, *SWIFTSHADER) as visit:
         assert visit.text("#state").startswith("ready on WASM")
