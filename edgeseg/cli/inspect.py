@@ -1,7 +1,9 @@
-"""`edgeseg inspect PATH`: what an .onnx, an engine or trained weights hold."""
+"""`edgeseg inspect PATH`: what an .onnx, an engine, a package or trained weights hold."""
 
 from __future__ import annotations
 
+import shlex
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any, get_args
@@ -16,6 +18,7 @@ from edgeseg.cli.inspect_target import inspect_for, print_report
 from edgeseg.cli.inspect_weights import inspect_weights
 from edgeseg.cli.options import PATH, normalisation, write_json
 from edgeseg.cli.tables import console
+from edgeseg.engines.packed import holds_package
 from edgeseg.engines.race import read_race
 from edgeseg.errors import EdgesegError, EngineError, ExportError, UsageError, one_line
 from edgeseg.manifest import (
@@ -52,7 +55,7 @@ SHOWN_NAMES = 12  # class names on a line before "and N more"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(*, path: Path, target: str | None, precision: Precision | None, as_json: bool) -> None:
-    """Say what PATH holds: an .onnx file, an engine folder, or trained weights, a file or a folder.
+    """Say what PATH holds: an .onnx file, an engine folder, a package, or weights, a file or a folder.
 
     Of graphs that edgeseg did not make it says what they take, and how to export them. Of weights it says the
     family and network that they are recognised as, what becomes of pixels and who says so, and the command
@@ -75,6 +78,8 @@ def command(*, path: Path, target: str | None, precision: Precision | None, as_j
         findings = inspect_engine(path)
     elif path.suffix == ".onnx":
         findings = inspect_model(path)
+    elif path.suffix == ".edgeseg" or holds_package(path):
+        findings = inspect_package(path)
     elif is_ready(path):
         findings = inspect_ready(path)
     else:
@@ -96,6 +101,28 @@ def _holds_weights(folder: Path) -> bool:
     if (folder / MANIFEST_NAME).exists():
         return False
     return holds_weights(folder) or weights_in(folder, {}) != folder
+
+
+def inspect_package(path: Path) -> dict[str, Any]:
+    """Describe a package after checking its files against their hashes: what is asked for, and the model."""
+    from edgeseg.engines.building.package import MODEL_NAME, unpack
+
+    with tempfile.TemporaryDirectory(prefix="edgeseg-") as unpacked:
+        folder = Path(unpacked)
+        package = unpack(path, folder)
+        asked = package.request
+        return {
+            **inspect_model(folder / MODEL_NAME),
+            "kind": "package",
+            "asks_for": {
+                "backend": asked.backend or "what the device chooses",
+                "precision": asked.precision or "what the device chooses",
+                "device": asked.device or "what the device chooses",
+                **dict(asked.options),
+            },
+            "files": {name: (folder / name).stat().st_size for name in package.files},
+            "build": f"edgeseg build {shlex.quote(str(path))} -o ENGINE",
+        }
 
 
 def inspect_engine(folder: Path) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""Turn what a package asks of a build, and what its device adds, into a request."""
+"""Tell packages from other files, and turn what one asks of a build, and its device adds, into a request."""
 
 from __future__ import annotations
 
 import dataclasses
+import zipfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,17 @@ from typing import Any
 from edgeseg.engines.registry import DEFAULT
 from edgeseg.engines.request import Request
 from edgeseg.spec import Precision
+
+MANIFEST_NAME = "package.json"  # in a package, which is a zip archive
+
+
+def holds_package(path: Path) -> bool:
+    """Whether a file is a package, and no other zip archive, as weights are; nothing else is said of it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return MANIFEST_NAME in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 @dataclass(frozen=True)

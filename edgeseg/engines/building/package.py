@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from edgeseg.engines.building.golden_files import golden_files
-from edgeseg.engines.packed import PackedRequest
+from edgeseg.engines.packed import MANIFEST_NAME, PackedRequest
 from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, SpecError, UsageError, shown
 from edgeseg.files import staged_file
@@ -34,7 +34,6 @@ from edgeseg.spec import ModelSpec
 
 PACKAGE_VERSION = 2
 SUFFIXES = (".edgeseg", ".zip")
-MANIFEST_NAME = "package.json"
 MODEL_NAME = "model.onnx"
 RANGES_NAME = "int8.json"  # ranges, and layers left in float
 SCHEMA_NAME = "spec.schema.json"  # of the spec: a JSON Schema
