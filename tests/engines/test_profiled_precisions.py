@@ -25,8 +25,15 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", [small_networks.unet, small_networks.deeplab])
-@pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.parametrize(
+    ("network", "precision"),
+    [
+        (small_networks.deeplab, "int8"),
+        (small_networks.unet, "fp16"),
+        pytest.param(small_networks.deeplab, "fp16", marks=pytest.mark.minutes),
+        pytest.param(small_networks.unet, "int8", marks=pytest.mark.minutes),
+    ],
+)
 def test_modules_and_arithmetic_are_those_of_float32(
     backend: str,
     precision: Precision,
@@ -43,7 +50,7 @@ def test_modules_and_arithmetic_are_those_of_float32(
     assert precision == "fp16" or "int8" in computed_in
 
 
-@pytest.mark.slow
+@pytest.mark.minutes
 def test_a_detector_in_int8_has_the_modules_of_float32(
     backend: str, exported: ExportedModels, tmp_path: Path
 ) -> None:

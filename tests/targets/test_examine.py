@@ -40,7 +40,7 @@ def demo_maskrcnn() -> Network:
     return open_network("demo_maskrcnn", str(CHECKPOINTS / "maskrcnn.safetensors"))[0]
 
 
-@pytest.mark.slow
+@pytest.mark.minutes
 @pytest.mark.parametrize("name", targets())
 def test_the_demos_networks_are_taken_or_refused_for_one_reason(name: str, exported: ExportedModels) -> None:
     target = target_of(name)

@@ -173,6 +173,7 @@ def test_a_picture_is_segmented_as_the_runtime_does(semantic: Path, tmp_path: Pa
         np.testing.assert_array_equal(visit.pixels()[:, :, 2::-1], frame)
 
 
+@pytest.mark.minutes
 def test_objects_have_boxes_and_numbers(page_of: MakePage) -> None:
     folder = page_of(small_networks.mask_rcnn, lowering="onnx")
     objects = json.loads((folder / "golden-1.objects.json").read_text())
@@ -200,6 +201,7 @@ def test_the_camera_and_pause(semantic: Path) -> None:
         assert not visit.driver.find_element("id", "pause").is_displayed()
 
 
+@pytest.mark.minutes
 def test_a_video_plays_over_and_over(semantic: Path, tmp_path: Path) -> None:
     av = pytest.importorskip("av")
     path = tmp_path / "film.webm"
@@ -226,6 +228,7 @@ def test_what_is_no_picture_is_said(semantic: Path, tmp_path: Path) -> None:
         assert not visit.driver.find_element("id", "problem").is_displayed()
 
 
+@pytest.mark.minutes
 def test_a_plain_server_gives_one_thread_and_the_page_says_why(semantic: Path) -> None:
     with served(semantic, Plain) as address, visiting(address, "--disable-gpu") as visit:
         assert visit.text("#state") == "ready on WASM, 1 thread"
