@@ -188,6 +188,7 @@ def test_objects_have_boxes_and_numbers(page_of: MakePage) -> None:
         assert (visit.pixels()[:, :, 2::-1] != frame).any() == bool(objects)
 
 
+@pytest.mark.minutes
 def test_the_camera_and_pause(semantic: Path) -> None:
     with served(semantic) as address, visiting(address, *FAKE_CAMERA) as visit:
         visit.click("camera")
@@ -218,6 +219,7 @@ def test_a_video_plays_over_and_over(semantic: Path, tmp_path: Path) -> None:
         assert visit.pixels().shape == (120, 160, 4)
 
 
+@pytest.mark.minutes
 def test_what_is_no_picture_is_said(semantic: Path, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no picture")
     with served(semantic) as address, visiting(address) as visit:
@@ -272,6 +274,7 @@ def test_a_software_gpu_is_left_alone(semantic: Path) -> None:
         assert visit.notes()[0].endswith("computes on the processor")
 
 
+@pytest.mark.minutes
 def test_a_folder_without_its_model_says_so(semantic: Path, tmp_path: Path) -> None:
     folder = tmp_path / "page"
     shutil.copytree(semantic, folder)
