@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.batch.piece import Piece
-from edgeseg.batch.rows import EXTRA, SCHEMA_KEY, SOURCES_KEY, Row, schema, times_schema
+from edgeseg.batch.rows import EXTRA, SCHEMA_KEY, SOURCES_KEY, Row, error_row, schema, times_schema
 from edgeseg.batch.settings import RESULTS_VERSION
 from edgeseg.errors import SinkError
 from edgeseg.extras import require
@@ -64,8 +64,7 @@ class Parts:
 
     def put_error(self, piece: Piece, error: str) -> None:
         """Write that a piece has no results, and why: a row a file. Raises SinkError."""
-        rows = [{"source": one.name, "error": error, "objects": []} for one in piece.files]
-        self.put(piece, rows, [])
+        self.put(piece, [error_row(one.name, error) for one in piece.files], [])
 
     def remove_stale(self, pieces: Collection[Piece]) -> int:
         """Remove parts that hold other results of these pieces' files: changed ones, or of another engine.

@@ -86,6 +86,6 @@ def row_of(source: str, index: int, frame: Frame, result: Result, class_names: S
     }
 
 
-def error_row(source: str, error: str, index: int | None = None) -> Row:
-    """Say why a file, or a frame of it, gave no result."""
-    return {"source": source, "index": index, "error": error, "objects": []}
+def error_row(source: str, error: str) -> Row:
+    """Say why a file, or a part of it, gave no result."""
+    return {"source": source, "error": error, "objects": []}

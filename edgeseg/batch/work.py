@@ -54,8 +54,9 @@ class _Part:
     times: list[Row] = field(default_factory=list)
     errors: int = 0
 
-    def fail(self, source: str, error: str, index: int | None = None) -> None:
-        self.rows.append(error_row(source, one_line(error), index))
+    def fail(self, file: File, error: str) -> None:
+        """Take note of what is wrong with a file, by its name: where it lies is the machine's own affair."""
+        self.rows.append(error_row(file.name, one_line(error.replace(str(file.path), file.name))))
         self.errors += 1
 
 
@@ -119,12 +120,12 @@ class Worker:
                         file, frame.index - (first if span else 0) + (span.index if span else 0), frame
                     )
                 for line in source.skipped:
-                    part.fail(file.name, line)
+                    part.fail(file, line)
         except (SourceError, UsageError) as error:
-            part.fail(file.name, str(error))
+            part.fail(file, str(error))
         else:
             if not count and not source.skipped:
-                part.fail(file.name, f"{file.path} has no picture that can be read")
+                part.fail(file, f"{file.path} has no picture that can be read")
 
     def _finish(self, held: list[_Shot], part: _Part) -> None:
         """Segment the frames that are held, and empty the list."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeseg.cli.options import COUNT, DEVICES, PATH, PROBABILITY, THREADS, progress, write_json
+from edgeseg.cli.options import COUNT, DEVICES, PATH, PROBABILITY, THREADS, Advance, progress, write_json
 from edgeseg.cli.outputs import check_reports
 from edgeseg.cli.tile_options import tile_options
 
@@ -68,42 +69,28 @@ def command(
         plan, _ = plan_batch(settings, inputs, output)
         print("\n".join(_told(plan)))
         return
-    advance_by = _Bar()
-    try:
+    advance: list[Advance] = []
+    with ExitStack() as shown:
+
+        def begin(plan: Plan) -> None:
+            advance.append(shown.enter_context(progress("frames", plan.frames)))
+
+        def step(frames: int) -> None:
+            advance[0](frames)
+
         report = run_batch(
             settings,
             inputs,
             output,
             workers=workers,
             ray=ray,
-            on_plan=advance_by.begin,
-            on_piece=advance_by.step,
+            on_plan=begin,
+            on_piece=step,
         )
-    finally:
-        advance_by.end()
     if json_path is not None:
         write_json(json_path, {**to_json_value(report), "frames_per_s": round(report.frames_per_s, 3)})
     if str(json_path) != "-":
         print("\n".join(_done(report, output)))
-
-
-class _Bar:
-    """Shows how far a batch is, in frames, once it is known how many there are."""
-
-    def __init__(self) -> None:
-        self._shown: Any = None
-        self._advance: Any = None
-
-    def begin(self, plan: Plan) -> None:
-        self._shown = progress("frames", plan.frames)
-        self._advance = self._shown.__enter__()
-
-    def step(self, frames: int) -> None:
-        self._advance(frames)
-
-    def end(self) -> None:
-        if self._shown is not None:
-            self._shown.__exit__(None, None, None)
 
 
 def _told(plan: Plan) -> list[str]:

@@ -34,11 +34,6 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> BatchSettings:
-    return BatchSettings(labels_engine(tmp_path_factory.mktemp("engine") / "engine"))
-
-
-@pytest.fixture(scope="module")
 def whole(archive: Path, settings: BatchSettings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of one process of this machine."""
     output = tmp_path_factory.mktemp("whole") / "out"
