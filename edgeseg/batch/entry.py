@@ -4,47 +4,51 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from edgeseg.batch.crew import Crew
 from edgeseg.batch.found import Archive, find
 from edgeseg.batch.on_ray import OnRay
 from edgeseg.batch.parts import LABELS, Parts
+from edgeseg.batch.places import Place, Stored, make, place_of, write
 from edgeseg.batch.plan import Plan, plan
 from edgeseg.batch.report import BatchReport
 from edgeseg.batch.rows import EXTRA
 from edgeseg.batch.settings import BatchSettings
 from edgeseg.cores import usable_cores
+from edgeseg.errors import UsageError
 from edgeseg.extras import require
-from edgeseg.files import Claim, make_folder, write_whole
+from edgeseg.files import Claim
 from edgeseg.manifest import read_manifest
 from edgeseg.runtime.sinks.images import CLASSES_NAME, legend
 
+HERE_ALONE = "memory"  # scheme of fsspec's store
 CLAIM = "batch"  # of a folder of results: one run writes them at a time
 
 OnPiece = Callable[[int], None]
 """Told after each piece how many frames it was expected to have."""
 
 
-def plan_batch(settings: BatchSettings, patterns: Sequence[str], output: Path) -> tuple[Plan, Parts]:
+def plan_batch(settings: BatchSettings, patterns: Sequence[str], output: Path | str) -> tuple[Plan, Parts]:
     """Find what is to be done, and change nothing.
 
     Raises:
         EngineError: if there is no engine.
         SourceError: if a pattern finds nothing.
-        UsageError: if two files would have the same name in the results.
+        UsageError: if two files would have the same name in the results, or a store cannot be opened.
         MissingExtraError: if pyarrow is not installed.
     """
     require("pyarrow", EXTRA)
-    parts = Parts(output, settings.digest())
-    return plan(_outside(find(patterns), output), parts), parts
+    parts = Parts(place_of(output), settings.digest())
+    return plan(_outside(find(patterns), parts.folder), parts, settings.image), parts
 
 
 def run_batch(
     settings: BatchSettings,
     patterns: Sequence[str],
-    output: Path,
+    output: Path | str,
     *,
     workers: int | None = None,
     ray: str | None = None,
@@ -55,24 +59,25 @@ def run_batch(
 
     Args:
         patterns: see `found.find`.
-        output: a folder of results; see `parts` for what is in it.
+        output: a folder of results, or its address in a store; see `parts` for what is in it.
         workers: processes; None stands for one a core.
         ray: the address of a Ray cluster whose actors do it, `local` for one of this machine.
         on_plan: told what is to be done before it is begun.
 
     Raises:
-        SinkError: if the results cannot be written, or another run writes them.
+        SinkError: if the results cannot be written, or another run of this machine writes them.
         EdgesegError: what `plan_batch` raises, and `Segmenter.open`.
     """
     manifest = read_manifest(settings.engine, check_files=True)
     planned, parts = plan_batch(settings, patterns, output)
-    make_folder(output)
-    with Claim(output / CLAIM):
+    _refuse_what_is_here_alone([parts.folder, *(file.path for file in planned.archive.files)])
+    make(parts.folder)
+    with _claim(parts.folder):
         parts.make_folders()
         removed = parts.remove_stale(planned.pieces)
         if settings.label_maps:
-            make_folder(output / LABELS)
-            write_whole(output / LABELS / CLASSES_NAME, legend(manifest.spec))
+            make(parts.folder / LABELS)
+            write(parts.folder / LABELS / CLASSES_NAME, legend(manifest.spec))
         on_plan(planned)
         began_s = time.monotonic()
         frames = errors = 0
@@ -96,13 +101,33 @@ def run_batch(
 def _crew(settings: BatchSettings, parts: Parts, workers: int | None, ray: str | None) -> Crew | OnRay:
     if ray is None:
         return Crew(settings, parts, workers or usable_cores())
-    absolute = dataclasses.replace(parts, folder=parts.folder.resolve())  # an actor has a folder of its own
-    return OnRay(settings, absolute, workers, ray)
+    if isinstance(parts.folder, Path):
+        parts = dataclasses.replace(parts, folder=parts.folder.resolve())  # an actor has a folder of its own
+    return OnRay(settings, parts, workers, ray)
 
 
-def _outside(archive: Archive, output: Path) -> Archive:
-    """Leave out what lies in the results' own folder."""
-    place = output.resolve()
-    files = [file for file in archive.files if place not in file.path.resolve().parents]
-    absolute = [dataclasses.replace(file, path=file.path.absolute()) for file in files]
-    return Archive(absolute, archive.left_out)
+def _claim(folder: Place) -> AbstractContextManager[object]:
+    """Keep other runs from the folder; in stores, which know no locks, two write the same bytes twice."""
+    return Claim(folder / CLAIM) if isinstance(folder, Path) else nullcontext()
+
+
+def _refuse_what_is_here_alone(places: Iterable[Place]) -> None:
+    """Raise UsageError for stores in this process's memory, of which the processes that work know nothing."""
+    for place in places:
+        if isinstance(place, Stored) and place.scheme == HERE_ALONE:
+            raise UsageError(f"{place} lies in the memory of one process; give a store that all see")
+
+
+def _outside(archive: Archive, output: Place) -> Archive:
+    """Leave out what lies in the results' own folder, and name all files from the root."""
+    files = []
+    for file in archive.files:
+        path = file.path
+        if isinstance(path, Stored):
+            is_own = isinstance(output, Stored) and str(path).startswith(f"{output}/")
+        else:
+            is_own = isinstance(output, Path) and output.resolve() in path.resolve().parents
+            path = path.absolute()
+        if not is_own:
+            files.append(dataclasses.replace(file, path=path))
+    return Archive(files, archive.left_out)

@@ -1,22 +1,31 @@
-"""Turn folders, files and patterns such as `videos/**` into the files of an archive."""
+"""Turn folders, files and patterns such as `videos/**`, also of stores, into the files of an archive."""
 
 from __future__ import annotations
 
 import glob
+import itertools
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeseg.batch.piece import File
+from edgeseg.batch.parts import PARTS, TIMES
+from edgeseg.batch.piece import KEY_DIGITS, File
+from edgeseg.batch.places import Place, Stored, listed, place_of
+from edgeseg.batch.rows import EXTRA
+from edgeseg.batch.shards import SHARD_SUFFIXES
 from edgeseg.errors import SourceError, UsageError, name_a_few
+from edgeseg.extras import require
 from edgeseg.runtime.sources.images import IMAGE_SUFFIXES, natural_key
 
 VIDEO_SUFFIXES = frozenset(
     (".avi", ".flv", ".h264", ".hevc", ".m2ts", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
      ".mts", ".mxf", ".ts", ".webm", ".wmv")
 )  # fmt: skip
+SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES | SHARD_SUFFIXES
+OWN = re.compile(rf"(.*/)?({PARTS}|{TIMES})/[0-9a-f]{{{KEY_DIGITS}}}\.parquet")  # what a batch writes
 
 
 @dataclass(frozen=True)
@@ -25,19 +34,19 @@ class Archive:
 
     Attributes:
         files: in natural order of their names.
-        left_out: how many files are neither pictures nor videos by their names.
+        left_out: how many files are neither pictures nor videos nor shards by their names.
     """
 
     files: Sequence[File]
     left_out: int
 
 
-def find(patterns: Sequence[str], suffixes: frozenset[str] = IMAGE_SUFFIXES | VIDEO_SUFFIXES) -> Archive:
+def find(patterns: Sequence[str], suffixes: frozenset[str] = SUFFIXES) -> Archive:
     """Find the files of an archive.
 
     Args:
         patterns: files, folders, which are searched with all below them, and patterns of `glob` (`**` is any
-            number of folders).
+            number of folders); of this machine, or of a store by its address, such as `s3://bucket/videos/**`.
         suffixes: of files that are taken from folders and patterns; a file that is named is taken anyway.
 
     Raises:
@@ -48,41 +57,68 @@ def find(patterns: Sequence[str], suffixes: frozenset[str] = IMAGE_SUFFIXES | VI
     left_out = 0
     for pattern in patterns:
         there = False
-        for path, root, named in _matches(pattern):
-            if not named and path.suffix.lower() not in suffixes:
+        for found, named in _matches(pattern):
+            if not named and (found.path.suffix.lower() not in suffixes or OWN.fullmatch(str(found.path))):
                 left_out += 1
                 continue
             there = True
-            found = _file(path, root)
-            if files.setdefault(found.name, found).path.resolve() != path.resolve():
+            if not _same(files.setdefault(found.name, found).path, found.path):
                 raise UsageError(
-                    f"{files[found.name].path} and {path} would both be {found.name} in the results; give a "
-                    "folder that holds both"
+                    f"{files[found.name].path} and {found.path} would both be {found.name} in the results; "
+                    "give a folder that holds both"
                 )
         if not there:
             raise SourceError(
-                f"{pattern} finds no picture and no video (by their names: "
+                f"{_shown(pattern)} finds no picture, no video and no shard (by their names: "
                 f"{name_a_few(sorted(suffixes))}); is it in quotes, and right from this folder?"
             )
     return Archive(sorted(files.values(), key=_order), left_out)
 
 
-def _matches(pattern: str) -> Iterator[tuple[Path, Path, bool]]:
-    """Give paths of files, the folder that each is named from, and whether the user named it itself."""
-    place = Path(pattern)
-    if place.is_dir():
-        yield from ((path, place, False) for path in _below(place))
+def _matches(pattern: str) -> Iterator[tuple[File, bool]]:
+    """Give files, and whether the user named each itself."""
+    place = place_of(pattern)
+    if isinstance(place, Stored):
+        yield from _in_store(place)
+    elif place.is_dir():
+        yield from ((_file(path, place), False) for path in _below(place))
     elif place.exists():
-        yield place, place.parent, True
+        yield _file(place, place.parent), True
     else:
-        root = _fixed_part(pattern)
+        root = _fixed_part(place)
         taken: set[Path] = set()
-        for text in sorted(glob.glob(pattern, recursive=True)):
+        for text in sorted(glob.glob(str(place), recursive=True)):
             path = Path(text)
-            for one in _below(path) if path.is_dir() and not pattern.endswith("**") else (path,):
+            for one in _below(path) if path.is_dir() and place.name != "**" else (path,):
                 if one.is_file() and one not in taken:
                     taken.add(one)
-                    yield one, root, False
+                    yield _file(one, root), False
+
+
+def _in_store(place: Stored) -> Iterator[tuple[File, bool]]:
+    """Give the files of a store that a file, a folder or a pattern names; a folder stands for all below."""
+    fixed = place.path
+    if glob.has_magic(fixed):
+        fixed = "/".join(itertools.takewhile(lambda part: not glob.has_magic(part), fixed.split("/")))
+    translated = require("fsspec.utils", EXTRA).glob_translate(place.path)
+    wanted = re.compile(translated.removesuffix(r"\Z").removesuffix(r"\z") + r"(/.*)?\Z")
+    for found, size, modified_ns in listed(Stored(place.store, fixed)):
+        named = found == place
+        name = found.name if named else found.path.removeprefix(fixed).lstrip("/")
+        hidden = any(part.startswith(".") for part in name.split("/"))
+        if named or (not hidden and (fixed == place.path or wanted.match(found.path))):
+            yield File(found, name, size, modified_ns), named
+
+
+def _same(one: Place, other: Place) -> bool:
+    if isinstance(one, Stored) or isinstance(other, Stored):
+        return one == other
+    return one.resolve() == other.resolve()
+
+
+def _shown(pattern: str) -> str:
+    place = place_of(pattern)
+    return str(place) if isinstance(place, Stored) else pattern
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -92,9 +128,9 @@ def _below(folder: Path) -> Iterator[Path]:
         yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
 
 
-def _fixed_part(pattern: str) -> Path:
+def _fixed_part(pattern: Path) -> Path:
     """Give the folder that a pattern names before its first wildcard."""
-    parts = Path(pattern).parts
+    parts = pattern.parts
     fixed = next((place for place, part in enumerate(parts) if glob.has_magic(part)), len(parts))
     return Path(*parts[:fixed])
 

@@ -12,15 +12,14 @@ import io
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.batch.piece import Piece
+from edgeseg.batch.places import Place, make, names_in, opened, remove, write
 from edgeseg.batch.rows import EXTRA, SCHEMA_KEY, SOURCES_KEY, Row, error_row, schema, times_schema
 from edgeseg.batch.settings import RESULTS_VERSION
 from edgeseg.errors import SinkError
 from edgeseg.extras import require
-from edgeseg.files import make_folder, unwritable, write_whole
 
 if TYPE_CHECKING:
     import pyarrow
@@ -31,36 +30,36 @@ SUFFIX = ".parquet"
 
 @dataclass(frozen=True)
 class Parts:
-    """The results in a folder.
+    """The results in a folder, of this machine or of a store.
 
     Attributes:
         folder: of the results.
         digest: of the engine and how it is used; see `BatchSettings.digest`.
     """
 
-    folder: Path
+    folder: Place
     digest: str
 
-    def path(self, piece: Piece) -> Path:
+    def path(self, piece: Piece) -> Place:
         """Say where a piece's rows are, or will be."""
         return self.folder / PARTS / f"{piece.key(self.digest)}{SUFFIX}"
 
     def make_folders(self) -> None:
         """Make what parts lie in. Raises SinkError."""
         for name in (PARTS, TIMES):
-            make_folder(self.folder / name)
+            make(self.folder / name)
 
     def there(self) -> frozenset[str]:
         """Name the parts that are there."""
-        return frozenset(path.name for path in (self.folder / PARTS).glob(f"*{SUFFIX}"))
+        return names_in(self.folder / PARTS, SUFFIX)
 
     def put(self, piece: Piece, rows: Sequence[Row], times: Sequence[Row]) -> None:
         """Write a piece's results, the rows last. Raises SinkError."""
         path = self.path(piece)
         sources = [one.name for one in piece.files]
         metadata = {SCHEMA_KEY: str(RESULTS_VERSION).encode(), SOURCES_KEY: json.dumps(sources).encode()}
-        write_whole(self.folder / TIMES / path.name, _parquet(times, times_schema()))
-        write_whole(path, _parquet(rows, schema().with_metadata(metadata)))
+        write(self.folder / TIMES / path.name, _parquet(times, times_schema()))
+        write(path, _parquet(rows, schema().with_metadata(metadata)))
 
     def put_error(self, piece: Piece, error: str) -> None:
         """Write that a piece has no results, and why: a row a file. Raises SinkError."""
@@ -75,23 +74,24 @@ class Parts:
         Raises:
             SinkError: if one cannot be removed, or is no part of a batch.
         """
-        planned = {self.path(piece).name for piece in pieces}
-        sources = {one.name for piece in pieces for one in piece.files}
-        stale = [name for name in self.there() - planned if not sources.isdisjoint(self._sources(name))]
+        stale = self.stale(pieces, self.there())
         for name in stale:
             for kind in (PARTS, TIMES):
-                path = self.folder / kind / name
-                try:
-                    path.unlink(missing_ok=True)
-                except OSError as error:
-                    raise unwritable(path, error) from error
+                remove(self.folder / kind / name)
         return len(stale)
+
+    def stale(self, pieces: Collection[Piece], there: Collection[str]) -> Sequence[str]:
+        """Name the parts, of those there, that `remove_stale` removes. Raises SinkError."""
+        planned = {self.path(piece).name for piece in pieces}
+        sources = {one.name for piece in pieces for one in piece.files}
+        return [name for name in there if name not in planned and not sources.isdisjoint(self._sources(name))]
 
     def _sources(self, name: str) -> list[str]:
         path = self.folder / PARTS / name
         parquet = require("pyarrow.parquet", EXTRA)
         try:
-            metadata = parquet.read_schema(path).metadata or {}
+            with opened(path) as file:
+                metadata = parquet.read_schema(file).metadata or {}
         except (OSError, ValueError) as error:
             raise SinkError(f"{path} is no part of a batch's results; choose another folder") from error
         if SOURCES_KEY not in metadata:

@@ -1,4 +1,4 @@
-"""A piece of an archive: some pictures, or a part of a video; what one process segments at a time."""
+"""A piece of an archive: some pictures, a part of a video or of a shard; what is segmented at a time."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
+
+from edgeseg.batch.places import Place
 
 KEY_DIGITS = 32  # hexadecimal, of 64: no two of 2^64 pieces are likely to share a name
 
@@ -19,10 +20,10 @@ class File:
     Attributes:
         path: where it is.
         name: what it is called in results: its path below the folder that was given, with `/`.
-        size_bytes, modified_ns: by which it is told from what was there before.
+        size_bytes, modified_ns: by which it is told from what was there before; 0 where a store has no times.
     """
 
-    path: Path
+    path: Place
     name: str
     size_bytes: int
     modified_ns: int
@@ -45,17 +46,35 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Samples:
+    """Some of the samples of a shard: an archive of pictures in one file.
+
+    Attributes:
+        begin, end: numbers of the first and of the one behind the last; None: up to the end.
+        place: where reading begins: a byte of a tar file, a row group of a Parquet file.
+        first: the number of the sample there.
+        field: the extension, or the column, that holds the pictures; None where the file itself tells.
+    """
+
+    begin: int = 0
+    end: int | None = None
+    place: int = 0
+    first: int = 0
+    field: str | None = None
+
+
+@dataclass(frozen=True)
 class Piece:
     """What one process segments at a time, and writes one part of the results of.
 
     Attributes:
-        files: pictures, or one video.
-        span: of the video, None for all of it.
+        files: pictures, or one video, or one shard.
+        span: of the video, None for all of it; or the shard's samples.
         frames: how many are expected.
     """
 
     files: Sequence[File]
-    span: Span | None = None
+    span: Span | Samples | None = None
     frames: int = field(default=1, compare=False)
 
     def key(self, digest: str) -> str:
@@ -64,7 +83,11 @@ class Piece:
         Args:
             digest: of the engine and how it is used; see `BatchSettings.digest`.
         """
-        span: Any = None if self.span is None else [self.span.stamp, self.span.end_s, self.span.index]
+        span: Any = self.span
+        if isinstance(span, Span):
+            span = [span.stamp, span.end_s, span.index]
+        elif isinstance(span, Samples):
+            span = ["samples", span.begin, span.end, span.field]
         content = {
             "how": digest,
             "files": [[one.name, one.size_bytes, one.modified_ns] for one in self.files],

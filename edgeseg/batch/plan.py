@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from edgeseg.batch import shards, spans
 from edgeseg.batch.found import VIDEO_SUFFIXES, Archive
 from edgeseg.batch.parts import Parts
-from edgeseg.batch.piece import File, Piece
-from edgeseg.batch.spans import split
+from edgeseg.batch.piece import File, Piece, Samples
+from edgeseg.batch.shards import SHARD_SUFFIXES
 from edgeseg.errors import SourceError
 
 MOST_PICTURES = 64  # of a piece
@@ -24,11 +25,21 @@ class Plan:
         archive: all files.
         pieces: all of them.
         missing: those without results.
+        stale: parts of results that a run removes: their files, or the engine, have changed.
     """
 
     archive: Archive
     pieces: Sequence[Piece]
     missing: Sequence[Piece]
+    stale: int = 0
+
+    @property
+    def kinds(self) -> Mapping[str, int]:
+        """How many files there are of each kind: pictures, videos, shards."""
+        suffixes = [file.path.suffix.lower() for file in self.archive.files]
+        videos = sum(suffix in VIDEO_SUFFIXES for suffix in suffixes)
+        in_shards = sum(suffix in SHARD_SUFFIXES for suffix in suffixes)
+        return {"pictures": len(suffixes) - videos - in_shards, "videos": videos, "shards": in_shards}
 
     @property
     def frames(self) -> int:
@@ -36,23 +47,32 @@ class Plan:
         return sum(piece.frames for piece in self.missing)
 
 
-def plan(archive: Archive, parts: Parts) -> Plan:
-    """Split an archive; a video that cannot be read is a piece, too, whose row says why."""
-    pieces = list(pieces_of(archive.files))
+def plan(archive: Archive, parts: Parts, field: str | None = None) -> Plan:
+    """Split an archive; a video or a shard that cannot be read is a piece, too, whose row says why.
+
+    Args:
+        field: of samples of shards; see `shards.split`.
+    """
+    pieces = list(pieces_of(archive.files, field))
     there = parts.there()
-    return Plan(archive, pieces, [piece for piece in pieces if parts.path(piece).name not in there])
+    missing = [piece for piece in pieces if parts.path(piece).name not in there]
+    return Plan(archive, pieces, missing, len(parts.stale(pieces, there)))
 
 
-def pieces_of(files: Sequence[File]) -> Iterator[Piece]:
-    """Give pictures some at a time, and videos a span at a time.
+def pieces_of(files: Sequence[File], field: str | None = None) -> Iterator[Piece]:
+    """Give pictures some at a time, and videos and shards a part at a time.
 
     Which pictures go together depends on their own names alone: one that is added, or goes, changes the piece
     that it is in, and no other.
     """
     held: list[File] = []
     for file in files:
-        if file.path.suffix.lower() in VIDEO_SUFFIXES:
+        suffix = file.path.suffix.lower()
+        if suffix in VIDEO_SUFFIXES:
             yield from _spans(file)
+            continue
+        if suffix in SHARD_SUFFIXES:
+            yield from _samples(file, field)
             continue
         held.append(file)
         if len(held) == MOST_PICTURES or _ends(file):
@@ -64,11 +84,20 @@ def pieces_of(files: Sequence[File]) -> Iterator[Piece]:
 
 def _spans(file: File) -> Iterator[Piece]:
     try:
-        spans, frames = split(file.path)
+        found, frames = spans.split(file.path)
     except SourceError:
-        spans, frames = [None], [1]
-    for span, count in zip(spans, frames, strict=True):
+        found, frames = [None], [1]
+    for span, count in zip(found, frames, strict=True):
         yield Piece((file,), span, count)
+
+
+def _samples(file: File, field: str | None) -> Iterator[Piece]:
+    try:
+        found, frames = shards.split(file.path, field)
+    except SourceError:
+        found, frames = [Samples(field=field)], [1]
+    for part, count in zip(found, frames, strict=True):
+        yield Piece((file,), part, count)
 
 
 def _ends(file: File) -> bool:

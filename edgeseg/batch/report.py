@@ -18,7 +18,7 @@ class BatchReport:
         errors: rows of this run that say why a file, or a frame, has no result.
         seconds: this run took.
         workers: processes.
-        left_out: files that are neither pictures nor videos by their names.
+        left_out: files that are neither pictures nor videos nor shards by their names.
     """
 
     files: int

@@ -21,10 +21,11 @@ def schema() -> pyarrow.Schema:
     """Describe a row.
 
     `source` is the file's name in the archive; `index` the frame's place in it, null where the file gave
-    none; `page` the picture's number in a file of several; `media_s` the frame's time in a video; `height`
-    and `width` in pixels; `error` why a frame, or all of a file, is missing, else null. `objects` are those
-    found, best first, or the classes that occur: `area` in pixels, `rle` as COCO encodes masks (`size` is
-    height and width), and of instances `score` and `bbox`, xywh in pixels.
+    none; `sample` what a shard calls it; `page` the picture's number in a file of several; `media_s` the
+    frame's time in a video; `height` and `width` in pixels; `error` why a frame, or all of a file, is
+    missing, else null. `objects` are those found, best first, or the classes that occur: `area` in pixels,
+    `rle` as COCO encodes masks (`size` is height and width), and of instances `score` and `bbox`, xywh in
+    pixels.
     """
     pa = require("pyarrow", EXTRA)
     rle = pa.struct([("size", pa.list_(pa.int32(), 2)), ("counts", pa.string())])
@@ -42,6 +43,7 @@ def schema() -> pyarrow.Schema:
         [
             ("source", pa.string()),
             ("index", pa.int64()),
+            ("sample", pa.string()),
             ("page", pa.int32()),
             ("media_s", pa.float64()),
             ("height", pa.int32()),
@@ -58,7 +60,15 @@ def times_schema() -> pyarrow.Schema:
     return pa.schema([("source", pa.string()), ("index", pa.int64()), ("latency_ms", pa.float32())])
 
 
-def row_of(source: str, index: int, frame: Frame, result: Result, class_names: Sequence[str]) -> Row:
+def row_of(
+    source: str,
+    index: int,
+    frame: Frame,
+    result: Result,
+    class_names: Sequence[str],
+    *,
+    sample: str | None = None,
+) -> Row:
     """Describe a frame and what was found in it."""
     height, width = frame.image.shape[:2]
     names = dict(enumerate(class_names))
@@ -67,6 +77,7 @@ def row_of(source: str, index: int, frame: Frame, result: Result, class_names: S
     return {
         "source": source,
         "index": index,
+        "sample": sample,
         "page": frame.page,
         "media_s": frame.media_s,
         "height": height,
@@ -86,6 +97,6 @@ def row_of(source: str, index: int, frame: Frame, result: Result, class_names: S
     }
 
 
-def error_row(source: str, error: str) -> Row:
-    """Say why a file, or a part of it, gave no result."""
-    return {"source": source, "error": error, "objects": []}
+def error_row(source: str, error: str, index: int | None = None, sample: str | None = None) -> Row:
+    """Say why a file, a sample of it, or a part, gave no result."""
+    return {"source": source, "index": index, "sample": sample, "error": error, "objects": []}

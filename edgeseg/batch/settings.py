@@ -15,7 +15,7 @@ from edgeseg.records import to_json_value
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.tiles.tiling import Tiling
 
-RESULTS_VERSION = 1  # of the rows and of what their parts are named by
+RESULTS_VERSION = 2  # of the rows and of what their parts are named by
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class BatchSettings:
         tiles: how frames larger than the network's input are cut; None stands for resizing them.
         label_maps: write a PNG a frame; see `FolderSink` for what is in it.
         overlays: write a JPEG a frame.
+        image: which picture of a shard's sample is taken, by its extension in a tar file, by its column in a
+            Parquet file; None stands for all in a tar file, for the only column in a Parquet file.
     """
 
     engine: Path
@@ -41,6 +43,7 @@ class BatchSettings:
     tiles: Tiling | None = None
     label_maps: bool = False
     overlays: bool = False
+    image: str | None = None
 
     def open(self) -> Segmenter:
         """Open the engine; raises as `Segmenter.open`."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 from edgeseg.batch.piece import Span
+from edgeseg.batch.places import Place, opened
 from edgeseg.errors import SourceError
 from edgeseg.extras import require
 from edgeseg.opencv import EXTRA
@@ -27,11 +29,12 @@ class Picture:
     is_key: bool
 
 
-def split(path: Path) -> tuple[Sequence[Span | None], Sequence[int]]:
+def split(path: Place) -> tuple[Sequence[Span | None], Sequence[int]]:
     """Split a video into spans of SPAN_S or more; of one that cannot be split, None stands for all of it.
 
     Its packets are read, not decoded. Only MP4 and QuickTime are split, where each packet is a picture: there
-    the place of a frame in the video is known without decoding those before.
+    the place of a frame in the video is known without decoding those before. One in a store is not split: to
+    find its key frames is to read it.
 
     Returns:
         The spans, and how many frames each is expected to have.
@@ -45,15 +48,17 @@ def split(path: Path) -> tuple[Sequence[Span | None], Sequence[int]]:
 
     failure = SourceError(f"{path} is damaged or not a video that FFmpeg can read")
     try:
-        container, stream, _ = open_container(f"file:{path}", str(path), failure)
-        with container:
+        with ExitStack() as held:
+            place = f"file:{path}" if isinstance(path, Path) else held.enter_context(opened(path))
+            container, stream, _ = open_container(place, str(path), failure)
+            held.enter_context(container)
             codec = stream.codec_context.codec.canonical_name
             rate = float(stream.average_rate or 0) or None
             whole = [None], [frame_count(container, stream, rate) or 1]
             tick = stream.time_base
             if tick is None or stream.duration is None or stream.duration * tick < 2 * SPAN_S:
                 return whole
-            if SPLIT not in formats(container) or codec not in ONE_PICTURE:
+            if SPLIT not in formats(container) or codec not in ONE_PICTURE or not isinstance(path, Path):
                 return whole
             pictures = []
             for packet in container.demux(stream):

@@ -13,21 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.batch.parts import LABELS, OVERLAYS, Parts
-from edgeseg.batch.piece import File, Piece, Span
+from edgeseg.batch.piece import Piece
+from edgeseg.batch.places import make, write
 from edgeseg.batch.rows import Row, error_row, row_of
 from edgeseg.batch.settings import BatchSettings
-from edgeseg.errors import SourceError, UsageError, one_line
-from edgeseg.files import make_folder, write_whole
+from edgeseg.batch.shots import Failure, Reader, Shot
 from edgeseg.frames.preprocess import Prepared
 from edgeseg.frames.results import Result, SemanticResult
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.overlay import draw
 from edgeseg.runtime.sinks.base import encode_image
 from edgeseg.runtime.sinks.images import instance_map
-from edgeseg.runtime.sources import open_source
-from edgeseg.runtime.sources.base import Source
-from edgeseg.runtime.sources.video import VideoSource
-from edgeseg.spec import InputSpec
 
 INDEX_DIGITS = 6
 MS_PER_S = 1000
@@ -54,19 +50,10 @@ class _Part:
     times: list[Row] = field(default_factory=list)
     errors: int = 0
 
-    def fail(self, file: File, error: str) -> None:
-        """Take note of what is wrong with a file, by its name: where it lies is the machine's own affair."""
-        self.rows.append(error_row(file.name, one_line(error.replace(str(file.path), file.name))))
+    def fail(self, failure: Failure) -> None:
+        """Take note of what is wrong with a file."""
+        self.rows.append(error_row(failure.file.name, failure.error, failure.index, failure.sample))
         self.errors += 1
-
-
-@dataclass(frozen=True)
-class _Shot:
-    """A frame with its place in its file."""
-
-    file: File
-    index: int
-    frame: Frame
 
 
 class Worker:
@@ -82,6 +69,7 @@ class Worker:
         self._settings = settings
         self._parts = parts
         self._segmenter = settings.open()
+        self._reader = Reader(self._segmenter.spec.input)
 
     def do(self, piece: Piece) -> Done:
         """Segment a piece and write its part; a file that is broken is a row that says so.
@@ -91,9 +79,12 @@ class Worker:
             EngineError: if the engine fails.
         """
         part = _Part()
-        held: list[_Shot] = []
+        held: list[Shot] = []
         for file in piece.files:
-            for shot in self._shots(file, piece.span, part):
+            for shot in self._reader.shots(file, piece.span):
+                if isinstance(shot, Failure):
+                    part.fail(shot)
+                    continue
                 held.append(shot)
                 if len(held) == self._segmenter.engine.batch_shape[0]:
                     self._finish(held, part)
@@ -102,39 +93,15 @@ class Worker:
         self._parts.put(piece, part.rows, part.times)
         return Done(len(part.times), part.errors)
 
-    def _shots(self, file: File, span: Span | None, part: _Part) -> Iterator[_Shot]:
-        """Give a file's frames, and put what is wrong with it into the part."""
-        count = 0
-        try:
-            with _opened(file.path, span, self._segmenter.spec.input) as source:
-                first: int | None = None
-                while (frame := source.read()) is not None:
-                    if span is not None and frame.media_s is not None:
-                        if frame.media_s < span.begin_s:
-                            continue
-                        if span.end_s is not None and frame.media_s >= span.end_s:
-                            break
-                    first = frame.index if first is None else first
-                    count += 1
-                    yield _Shot(
-                        file, frame.index - (first if span else 0) + (span.index if span else 0), frame
-                    )
-                for line in source.skipped:
-                    part.fail(file, line)
-        except (SourceError, UsageError) as error:
-            part.fail(file, str(error))
-        else:
-            if not count and not source.skipped:
-                part.fail(file, f"{file.path} has no picture that can be read")
-
-    def _finish(self, held: list[_Shot], part: _Part) -> None:
+    def _finish(self, held: list[Shot], part: _Part) -> None:
         """Segment the frames that are held, and empty the list."""
         if not held:
             return
         shots, began_s = list(held), time.monotonic()
         held.clear()
+        names = self._segmenter.spec.class_names
         for shot, result in zip(shots, self._segmented([shot.frame for shot in shots]), strict=True):
-            row = row_of(shot.file.name, shot.index, shot.frame, result, self._segmenter.spec.class_names)
+            row = row_of(shot.file.name, shot.index, shot.frame, result, names, sample=shot.sample)
             part.rows.append(row)
             self._draw(shot, result)
         took_ms = MS_PER_S * (time.monotonic() - began_s) / len(shots)
@@ -156,25 +123,23 @@ class Worker:
             part = {name: value[own] for name, value in outputs.items()}
             yield segmenter.finish(part, one.placement, frame.image)
 
-    def _draw(self, shot: _Shot, result: Result) -> None:
+    def _draw(self, shot: Shot, result: Result) -> None:
         """Write the label map and the overlay of a frame, where they are asked for."""
         if self._settings.label_maps:
             self._write(LABELS, shot, ".png", _map_of(result))
         if self._settings.overlays:
             self._write(OVERLAYS, shot, ".jpg", draw(shot.frame.image, result, self._segmenter.spec))
 
-    def _write(self, kind: str, shot: _Shot, suffix: str, image: NDArray[Any]) -> None:
-        stem = self._parts.folder / kind / shot.file.name
-        if shot.frame.name is None:  # of a video
-            path = stem / f"{shot.index:0{INDEX_DIGITS}d}{suffix}"
-        else:
-            page = "" if shot.frame.page is None else f"-{shot.frame.page:0{INDEX_DIGITS}d}"
-            path = stem.with_name(stem.name + page + suffix)
-        make_folder(path.parent)
-        write_whole(path, encode_image(path, image))
+    def _write(self, kind: str, shot: Shot, suffix: str, image: NDArray[Any]) -> None:
+        page = "" if shot.frame.page is None else f"-{shot.frame.page:0{INDEX_DIGITS}d}"
+        within = f"/{shot.index:0{INDEX_DIGITS}d}" if shot.in_file else ""
+        folder, _, name = f"{kind}/{shot.file.name}{within}{page}{suffix}".rpartition("/")
+        make(self._parts.folder / folder)
+        write(self._parts.folder / folder / name, encode_image(Path(name), image))
 
     def close(self) -> None:
         """Close the engine."""
+        self._reader.close()
         self._segmenter.close()
 
     def __enter__(self) -> Worker:
@@ -188,12 +153,6 @@ class Worker:
 
 def _map_of(result: Result) -> NDArray[np.uint8] | NDArray[np.uint16]:
     return result.labels if isinstance(result, SemanticResult) else instance_map(result)
-
-
-def _opened(path: Path, span: Span | None, taken: InputSpec) -> Source:
-    if span is None:
-        return open_source(path if path.is_absolute() else Path(".", path), taken)
-    return VideoSource.file(path, begin=span.stamp, passed=span.index)
 
 
 def _kept(prepared: Prepared) -> Prepared:

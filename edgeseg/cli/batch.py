@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeseg.cli.options import COUNT, DEVICES, PATH, PROBABILITY, THREADS, Advance, progress, write_json
+from edgeseg.cli.batch_progress import frames_progress
+from edgeseg.cli.options import COUNT, DEVICES, PATH, PROBABILITY, THREADS, NamedPath, write_json
 from edgeseg.cli.outputs import check_reports
 from edgeseg.cli.tile_options import tile_options
 
 if TYPE_CHECKING:
     from edgeseg.batch import BatchReport, Plan
+    from edgeseg.batch.places import Place
+ADDRESS = re.compile("[a-z][a-z0-9+.-]+://")  # of a store
+
+
+class PathOrAddress(NamedPath):
+    """A path, or the address of a store, such as s3://bucket/results."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a path, or the address as a text."""
+        if isinstance(value, str) and ADDRESS.match(value):
+            return value
+        return super().convert(value, param, ctx)
 
 
 @click.command()
 @click.argument("engine", type=PATH)
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("-o", "--output", type=PATH, required=True, help="A folder for the results.")
+@click.option(
+    "-o",
+    "--output",
+    type=PathOrAddress(path_type=Path),
+    required=True,
+    help="A folder for the results, or its address in a store.",
+)
 @click.option("--workers", type=COUNT, help="Processes, each with an engine; by default one a core.")
 @click.option(
     "--ray",
     metavar="ADDRESS",
     help="Use the Ray cluster at ADDRESS, whose nodes all see INPUT and OUTPUT; auto: the one here; "
     "local: one of this machine for this run.",
+)
+@click.option(
+    "--image",
+    metavar="NAME",
+    help="Of shards whose samples have several pictures: the column (Parquet) or extension (tar) to take.",
 )
 @click.option("--label-maps", is_flag=True, help="Also write a PNG a frame: class ids, or objects by number.")
 @click.option("--overlays", is_flag=True, help="Also write a JPEG a frame, with what was found drawn in.")
@@ -42,7 +68,7 @@ def command(
     *,
     engine: Path,
     inputs: tuple[str, ...],
-    output: Path,
+    output: Path | str,
     workers: int | None,
     ray: str | None,
     check: bool,
@@ -53,27 +79,29 @@ def command(
 ) -> None:
     """Segment all pictures and videos of INPUT with ENGINE into a table of results.
 
-    INPUT is a file, a folder with all below it, or a pattern in quotes ('videos/**'). OUTPUT/parts/*.parquet
-    is one table: a row a frame, with its objects or classes (areas, COCO run-length masks), or with the error
-    of a file that is broken. Run again, it goes on where it was ended, and does only what is new or has
-    changed. Takes edgeseg[scale].
+    INPUT is a file, a folder with all below it, or a pattern in quotes ('videos/**'); shards of pictures
+    (WebDataset's .tar, .parquet) are taken, too. INPUT and OUTPUT may lie in stores: s3://bucket/videos.
+    OUTPUT/parts/*.parquet is one table: a row a frame, with its objects or classes (areas, COCO run-length
+    masks), or with the error of a file that is broken. Run again, it goes on where it was ended, and does
+    only what is new or has changed. Takes edgeseg[scale].
     """
     from edgeseg.batch import BatchSettings, plan_batch, run_batch
     from edgeseg.records import to_json_value
     from edgeseg.runtime.tiles.tiling import tiling_of
 
-    reads = map(Path, inputs)
-    check_reports({"--json": json_path}, engines=[engine], reads=reads, beside={"-o": [output]})
+    reads = [Path(one) for one in inputs if not ADDRESS.match(one)]
+    beside = {"-o": [output]} if isinstance(output, Path) else {}
+    check_reports({"--json": json_path}, engines=[engine], reads=reads, beside=beside)
     settings = BatchSettings(engine, tiles=tiling_of(tiles, tile_overlap), **how)
     if check:
-        plan, _ = plan_batch(settings, inputs, output)
-        print("\n".join(_told(plan)))
+        plan, parts = plan_batch(settings, inputs, output)
+        print("\n".join(_told(plan, parts.folder)))
         return
-    advance: list[Advance] = []
+    advance: list[Callable[[int], None]] = []
     with ExitStack() as shown:
 
         def begin(plan: Plan) -> None:
-            advance.append(shown.enter_context(progress("frames", plan.frames)))
+            advance.append(shown.enter_context(frames_progress(plan.frames)))
 
         def step(frames: int) -> None:
             advance[0](frames)
@@ -93,15 +121,19 @@ def command(
         print("\n".join(_done(report, output)))
 
 
-def _told(plan: Plan) -> list[str]:
+def _told(plan: Plan, output: Place) -> list[str]:
+    kinds = [f"{count} {name}" for name, count in plan.kinds.items() if count]
     lines = [
-        f"{len(plan.archive.files)} files in {len(plan.pieces)} pieces; {len(plan.missing)} have no results, "
-        f"about {plan.frames} frames"
+        f"{len(plan.archive.files)} files ({', '.join(kinds)}) in {len(plan.pieces)} pieces; "
+        f"{len(plan.missing)} have no results, about {plan.frames} frames",
+        f"{output}/parts holds {len(plan.pieces) - len(plan.missing)} of {len(plan.pieces)} parts",
     ]
+    if plan.stale:
+        lines.append(f"{plan.stale} parts would be removed: their files, or the engine, have changed since")
     return lines + _left_out(plan.archive.left_out)
 
 
-def _done(report: BatchReport, output: Path) -> list[str]:
+def _done(report: BatchReport, output: Path | str) -> list[str]:
     lines = [
         f"{report.frames} frames in {report.seconds:.1f} s, {report.frames_per_s:.1f} a second by "
         f"{report.workers} process{'es' * (report.workers > 1)}; {output}/parts holds "
@@ -115,4 +147,4 @@ def _done(report: BatchReport, output: Path) -> list[str]:
 
 
 def _left_out(count: int) -> list[str]:
-    return [f"{count} files are neither pictures nor videos by their names"] if count else []
+    return [f"{count} files are neither pictures nor videos nor shards by their names"] if count else []

@@ -1,8 +1,10 @@
-"""Small archives: pictures, a video of several groups of pictures, files that are broken."""
+"""Small archives: pictures, shards of them, a video of several groups of pictures, files that are broken."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+import tarfile
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeseg.batch.parts import PARTS
 
@@ -21,9 +24,7 @@ def write_pictures(folder: Path, count: int, first: int = 0) -> None:
     """Write pictures `NUMBER.png`, each with a bright rectangle of its own size."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(first, first + count):
-        image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-        image[4:20, 4 : 8 + number % 50] = 250
-        cv2.imwrite(str(folder / f"{number}.png"), image)
+        (folder / f"{number}.png").write_bytes(picture(number))
 
 
 def write_video(path: Path, frames: int, key_every: int, codec: str = "libx264", **options: str) -> None:
@@ -41,6 +42,47 @@ def write_video(path: Path, frames: int, key_every: int, codec: str = "libx264",
             frame.pts, frame.time_base = number, Fraction(1, FPS)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+
+
+def picture(number: int) -> bytes:
+    """Give the file of picture NUMBER, as `write_pictures` writes it."""
+    return cv2.imencode(".png", image_of(number))[1].tobytes()
+
+
+def image_of(number: int) -> NDArray[np.uint8]:
+    """Draw picture NUMBER: a bright rectangle of its own size."""
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    image[4:20, 4 : 8 + number % 50] = 250
+    return image
+
+
+def write_tar(path: Path, members: Mapping[str, bytes]) -> None:
+    """Write a tar file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as tar:
+        for name, data in members.items():
+            one = tarfile.TarInfo(name)
+            one.size = len(data)
+            tar.addfile(one, io.BytesIO(data))
+
+
+def samples(count: int) -> dict[str, bytes]:
+    """Give the members of a shard as WebDataset writes it: a picture and its class by the same name."""
+    members = {}
+    for number in range(count):
+        members[f"{number:06d}.png"] = picture(number)
+        members[f"{number:06d}.cls"] = b"1"
+    return members
+
+
+def write_parquet(path: Path, cells: Sequence[Any], rows_a_group: int = 10, **columns: Sequence[Any]) -> None:
+    """Write a Parquet file with a column `image` of these cells."""
+    import pyarrow
+    from pyarrow import parquet
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pyarrow.table({"label": list(range(len(cells))), "image": cells, **columns})
+    parquet.write_table(table, path, row_group_size=rows_a_group)
 
 
 def rows_of(output: Path) -> list[dict[str, Any]]:

@@ -64,5 +64,5 @@ def test_two_files_of_one_name_are_refused(archive: Path) -> None:
 
 @pytest.mark.parametrize("pattern", ["nowhere", "nowhere/**", "b/*.tif"])
 def test_a_pattern_that_finds_nothing_is_said(archive: Path, pattern: str) -> None:
-    with pytest.raises(SourceError, match="finds no picture and no video"):
+    with pytest.raises(SourceError, match="finds no picture, no video and no shard"):
         names(archive, "a", pattern)

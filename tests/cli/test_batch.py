@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("pyarrow")
 
 from edgeseg.cli import status_of
-from tests.batch.archives import rows_of, write_pictures
+from tests.batch.archives import picture, rows_of, samples, write_pictures, write_tar
 from tests.cli.error_lines import error_line
 from tests.runtime.tiny_models import labels_engine
 
@@ -27,10 +27,34 @@ def arguments(tmp_path: Path) -> list[str]:
 def test_check_changes_nothing(arguments: list[str], tmp_path: Path, capsys: Any) -> None:
     assert status_of([*arguments, "--check"]) == 0
     out = capsys.readouterr().out
-    assert "5 files in " in out
+    assert "5 files (5 pictures) in " in out
     assert "have no results, about 5 frames" in out
-    assert "1 files are neither pictures nor videos by their names" in out
+    assert "1 files are neither pictures nor videos nor shards by their names" in out
     assert not (tmp_path / "out").exists()
+
+
+def test_check_tells_kinds_and_what_would_be_removed(
+    arguments: list[str], tmp_path: Path, capsys: Any
+) -> None:
+    write_tar(tmp_path / "in" / "a.tar", samples(3))
+    write_tar(tmp_path / "in" / "b.tar", {"0.left.png": picture(0), "0.right.png": picture(1)})
+    assert status_of([*arguments, "--check"]) == 0
+    assert "7 files (5 pictures, 2 shards) in 3 pieces; 3 have no results, about 10 frames" in (
+        capsys.readouterr().out
+    )
+    assert status_of(arguments) == 0
+    assert "frames: 10/10, " in capsys.readouterr().err
+    assert status_of([*arguments, "--check", "--image", "left.png"]) == 0
+    out = capsys.readouterr().out
+    assert "3 pieces; 2 have no results, about 2 frames" in out
+    assert "/out/parts holds 1 of 3 parts" in out
+    assert "2 parts would be removed: their files, or the engine, have changed since" in out
+
+
+def test_a_store_that_cannot_be_opened_is_one_line(arguments: list[str], capsys: Any) -> None:
+    arguments[arguments.index("-o") + 1] = "nowhere://bucket/out"
+    assert status_of(arguments) == 2
+    assert "cannot open nowhere://bucket" in error_line(capsys)
 
 
 def test_what_was_done_is_said_and_is_json(arguments: list[str], tmp_path: Path, capsys: Any) -> None:
@@ -45,4 +69,4 @@ def test_what_was_done_is_said_and_is_json(arguments: list[str], tmp_path: Path,
 
 def test_a_pattern_that_finds_nothing_is_one_line(arguments: list[str], tmp_path: Path, capsys: Any) -> None:
     assert status_of(["batch", arguments[1], str(tmp_path / "no/**"), "-o", str(tmp_path / "out")]) == 1
-    assert "finds no picture and no video" in error_line(capsys)
+    assert "finds no picture, no video and no shard" in error_line(capsys)

@@ -6,7 +6,7 @@ import re
 import struct
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from edgeseg import limits
 from edgeseg.errors import SourceError
@@ -44,7 +44,7 @@ def telling_gaps(container: InputContainer, *, live: bool) -> Gaps:
 
 
 def open_container(
-    place: str,
+    place: str | BinaryIO,
     name: str,
     failure: SourceError,
     *,
@@ -56,7 +56,7 @@ def open_container(
     """Open what FFmpeg can read, and tell whether it is live: of a network, and without an end or `paced`.
 
     Args:
-        place: a file or an address, `name` what it is called in messages.
+        place: a file, open or not, or an address; `name` what it is called in messages.
         failure: raised, or another of its kind, if there are no moving pictures in it.
         options: FFmpeg's, of protocol and format.
         timeout_s: of opening and of each read, for a network; None for a file, which takes its time.

@@ -1,0 +1,220 @@
+"""Tell addresses of stores, such as `s3://bucket/videos`, from paths; and read and write at either.
+
+Stores are opened by pyarrow where it knows them itself (S3, Google Cloud Storage, HDFS, Azure), else by
+fsspec.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+from edgeseg.batch.rows import EXTRA
+from edgeseg.errors import SinkError, SourceError, UsageError, one_line
+from edgeseg.extras import require
+from edgeseg.files import make_folder, unwritable, write_whole
+
+if TYPE_CHECKING:
+    import pyarrow.fs
+
+# Options are such as ?region=eu-west-1&scheme=http; another question mark is a pattern's.
+ADDRESS = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]+)://(?P<root>[^/?]*)(?P<path>[^\0]*?)(?P<options>\?\w+=[^?]*)?"
+)
+LOCAL = "file"
+NATIVE = frozenset(("abfs", "abfss", "gcs", "gs", "hdfs", "s3", "viewfs"))  # schemes that pyarrow opens
+# A new object of these is there when it is whole, and not before; elsewhere it is moved to its place.
+OBJECT_STORES = frozenset(("abfs", "abfss", "az", "gcs", "gs", "memory", "oci", "oss", "s3"))
+STAGED = ".part"
+COPIED_BYTES = 1 << 22  # at a time
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file or a folder in a store.
+
+    Attributes:
+        store: the address that opens it, with its options and whatever secrets are in these.
+        path: in the store's own form, which begins with the bucket where there are buckets.
+    """
+
+    store: str
+    path: str
+
+    @property
+    def scheme(self) -> str:
+        """The store's kind, such as `s3`."""
+        return self.store.partition("://")[0]
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return PurePosixPath(self.path).name
+
+    @property
+    def suffix(self) -> str:
+        """The name's, such as `.mp4`."""
+        return PurePosixPath(self.path).suffix
+
+    def __truediv__(self, name: str) -> Stored:
+        return replace(self, path=f"{self.path.rstrip('/')}/{name}")
+
+    def __str__(self) -> str:
+        """Give the address without options and passwords."""
+        return self.path if "://" in self.path else f"{self.scheme}://{self.path.lstrip('/')}"
+
+
+Place = Path | Stored
+
+
+def place_of(text: str | Path | Stored) -> Place:
+    """Turn what a user gives into a path of this machine, or a place in a store.
+
+    Raises:
+        UsageError: if it is the address of a store that cannot be opened.
+        MissingExtraError: if pyarrow is not installed.
+    """
+    if not isinstance(text, str) or (found := ADDRESS.fullmatch(text)) is None:
+        return text if isinstance(text, Stored) else Path(text)
+    if found["scheme"] == LOCAL:
+        return Path(unquote(urlsplit(text).path))
+    store = f"{found['scheme']}://{found['root']}{found['options'] or ''}"
+    _, root = _opened(store)
+    return Stored(store, root.rstrip("/") + found["path"].rstrip("/"))
+
+
+def listed(folder: Stored) -> Iterator[tuple[Stored, int, int]]:
+    """Give all files at and below a place: each with its size in bytes and its time in ns.
+
+    Raises:
+        SourceError: if the store cannot be read.
+    """
+    fs = require("pyarrow.fs", EXTRA)
+    try:
+        store, _ = _opened(folder.store)
+        (itself,) = store.get_file_info([folder.path])
+        if itself.type == fs.FileType.File:
+            found = [itself]
+        else:
+            selected = fs.FileSelector(folder.path, recursive=True, allow_not_found=True)
+            found = store.get_file_info(selected)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"cannot list {folder}: {one_line(str(error))}") from error
+    for one in found:
+        if one.type == fs.FileType.File:
+            yield replace(folder, path=one.path), one.size or 0, one.mtime_ns or 0
+
+
+def opened(place: Place) -> BinaryIO:
+    """Open a file for reading, at any of its bytes. Raises OSError."""
+    if isinstance(place, Path):
+        return place.open("rb")
+    store, _ = _opened(place.store)
+    file: BinaryIO = store.open_input_file(place.path)
+    return file
+
+
+def copied(place: Stored, target: Path) -> None:
+    """Copy a file of a store to one of this machine. Raises SourceError."""
+    try:
+        with opened(place) as source, target.open("wb") as copy:
+            while data := source.read(COPIED_BYTES):
+                copy.write(data)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"cannot read {place}: {one_line(str(error))}") from error
+
+
+def names_in(folder: Place, suffix: str) -> frozenset[str]:
+    """Name the files of a folder, none where it is not there. Raises SourceError."""
+    if isinstance(folder, Path):
+        return frozenset(path.name for path in folder.glob(f"*{suffix}"))
+    found = (place for place, _, _ in listed(folder))
+    return frozenset(one.name for one in found if one.suffix == suffix and one == folder / one.name)
+
+
+def make(folder: Place) -> None:
+    """Make a folder with its parents, where files need one. Raises SinkError."""
+    if isinstance(folder, Path):
+        make_folder(folder)
+    elif folder.scheme not in OBJECT_STORES:
+        with _writing(folder):
+            _opened(folder.store)[0].create_dir(folder.path)
+
+
+def write(place: Place, data: bytes) -> None:
+    """Write a file whole or not at all. Raises SinkError."""
+    if isinstance(place, Path):
+        write_whole(place, data)
+        return
+    at_once = place.scheme in OBJECT_STORES
+    target = place.path if at_once else f"{place.path}{STAGED}"
+    with _writing(place):
+        store, _ = _opened(place.store)
+        with store.open_output_stream(target) as stream:
+            stream.write(data)
+        if not at_once:
+            store.move(target, place.path)
+
+
+def remove(place: Place) -> None:
+    """Remove a file, which need not be there. Raises SinkError."""
+    if isinstance(place, Path):
+        try:
+            place.unlink(missing_ok=True)
+        except OSError as error:
+            raise unwritable(place, error) from error
+        return
+    try:
+        with _writing(place):
+            _opened(place.store)[0].delete_file(place.path)
+    except SinkError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+
+
+@contextmanager
+def _writing(place: Stored) -> Iterator[None]:
+    """Say of what goes wrong that a place of a store cannot be written."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise SinkError(f"cannot write {place}: {one_line(str(error))}") from error
+
+
+@functools.lru_cache(maxsize=16)
+def _opened(store: str) -> tuple[pyarrow.fs.FileSystem, str]:
+    """Open a store once a process; gives the path of what the address names, too."""
+    fs = require("pyarrow.fs", EXTRA)
+    scheme = store.partition("://")[0]
+    shown = re.sub("//[^/]*@", "//", store.partition("?")[0])
+    try:
+        if scheme in NATIVE:
+            found: tuple[pyarrow.fs.FileSystem, str] = fs.FileSystem.from_uri(_as_told(store))
+            return found
+        opened, root = require("fsspec", EXTRA).core.url_to_fs(store)
+        return fs.PyFileSystem(fs.FSSpecHandler(opened)), root
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot open {shown}: {one_line(str(error))}") from error
+    except ImportError as error:  # fsspec says what is to be installed
+        raise UsageError(f"{shown} needs another package: {one_line(str(error))}") from error
+
+
+def _as_told(store: str) -> str:
+    """Add to an address of S3 the endpoint and region of AWS's own variables, which pyarrow does not read."""
+    if not store.startswith("s3:"):
+        return store
+    options = dict(parse_qsl(store.partition("?")[2]))
+    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if endpoint.netloc:
+        options = {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme, **options}
+    if region:
+        options.setdefault("region", region)
+    return f"{store.partition('?')[0]}?{urlencode(options)}" if options else store

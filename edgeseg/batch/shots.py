@@ -1,0 +1,156 @@
+"""Read the frames of a file of an archive, or of a part of it, and say what of it cannot be read."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+
+from edgeseg.batch.piece import File, Samples, Span
+from edgeseg.batch.places import copied
+from edgeseg.batch.shards import SHARD_SUFFIXES, samples_of
+from edgeseg.errors import SourceError, UsageError, one_line
+from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.sources import open_source
+from edgeseg.runtime.sources.base import Source
+from edgeseg.runtime.sources.images import IMAGE_SUFFIXES
+from edgeseg.runtime.sources.video import VideoSource
+from edgeseg.spec import InputSpec
+
+UNNAMED = ".png"  # suffix of pictures without one; what they are, their content tells
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A frame with its place in its file.
+
+    Attributes:
+        sample: what a shard calls it.
+        in_file: that the file is one of many pictures: a video, or a shard.
+    """
+
+    file: File
+    index: int
+    frame: Frame
+    sample: str | None = None
+    in_file: bool = False
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What of a file gave no frame, and why; names the file as results do, wherever it lies."""
+
+    file: File
+    error: str
+    index: int | None = None
+    sample: str | None = None
+
+
+class Reader:
+    """Frames of files, whatever these are and wherever they lie; a context manager.
+
+    A file of a store, and the picture of a sample, is copied to this machine while it is read.
+
+    Args:
+        taken: the network's input.
+    """
+
+    def __init__(self, taken: InputSpec) -> None:
+        self._taken = taken
+        self._copies = tempfile.TemporaryDirectory(prefix="edgeseg-batch-")
+
+    def shots(self, file: File, part: Span | Samples | None) -> Iterator[Shot | Failure]:
+        """Give a file's frames, or those of a part of it, and what is wrong with it."""
+        if isinstance(part, Samples) or file.path.suffix.lower() in SHARD_SUFFIXES:
+            yield from self._of_shard(file, part if isinstance(part, Samples) else Samples())
+            return
+        try:
+            with self._local(file) as path:
+                yield from self._of_file(file, path, part)
+        except SourceError as error:
+            yield _failure(file, str(error), file.path)
+
+    def _of_file(self, file: File, path: Path, span: Span | None) -> Iterator[Shot | Failure]:
+        count = 0
+        try:
+            with self._opened(path, span) as source:
+                first: int | None = None
+                while (frame := source.read()) is not None:
+                    if span is not None and frame.media_s is not None:
+                        if frame.media_s < span.begin_s:
+                            continue
+                        if span.end_s is not None and frame.media_s >= span.end_s:
+                            break
+                    first = frame.index if first is None else first
+                    count += 1
+                    index = frame.index if span is None else frame.index - first + span.index
+                    yield Shot(file, index, frame, in_file=frame.name is None)
+                for line in source.skipped:
+                    yield _failure(file, line, path)
+        except (SourceError, UsageError) as error:
+            yield _failure(file, str(error), path)
+        else:
+            if not count and not source.skipped:
+                yield _failure(file, f"{path} has no picture that can be read", path)
+
+    def _of_shard(self, file: File, part: Samples) -> Iterator[Shot | Failure]:
+        none = part.begin == 0  # and nothing is what it holds
+        try:
+            for sample in samples_of(file.path, part):
+                none = False
+                if sample.data is None:
+                    yield Failure(file, sample.error or "", sample.index, sample.name)
+                    continue
+                suffix = PurePosixPath(sample.name or "").suffix.lower()
+                path = self._copy(suffix if suffix in IMAGE_SUFFIXES else UNNAMED)
+                path.write_bytes(sample.data)
+                for one in self._of_file(file, path, None):
+                    if isinstance(one, Failure):
+                        yield Failure(file, one.error, sample.index, sample.name)
+                    else:
+                        yield Shot(file, sample.index, one.frame, sample.name, in_file=True)
+        except SourceError as error:
+            yield _failure(file, str(error), file.path)
+            none = False
+        if none:
+            yield Failure(file, f"{file.name} holds no picture")
+
+    def _opened(self, path: Path, span: Span | None) -> Source:
+        if span is None:
+            return open_source(path if path.is_absolute() else Path(".", path), self._taken)
+        return VideoSource.file(path, begin=span.stamp, passed=span.index)
+
+    @contextmanager
+    def _local(self, file: File) -> Iterator[Path]:
+        """Give the file, or a copy of it for the time being. Raises SourceError."""
+        if isinstance(file.path, Path):
+            yield file.path
+            return
+        copy = self._copy(file.path.suffix)
+        try:
+            copied(file.path, copy)
+            yield copy
+        finally:
+            copy.unlink(missing_ok=True)
+
+    def _copy(self, suffix: str) -> Path:
+        return Path(self._copies.name, f"copy{suffix}")
+
+    def close(self) -> None:
+        """Remove the copies."""
+        self._copies.cleanup()
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _failure(file: File, error: str, path: object) -> Failure:
+    return Failure(file, one_line(error.replace(str(path), file.name)))

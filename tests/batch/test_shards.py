@@ -1,0 +1,127 @@
+"""Parts of a shard together are the shard: each sample once, the same picture, and errors where they are."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pyarrow")
+
+from edgeseg.batch import BatchSettings, run_batch
+from edgeseg.batch.shards import Sample, samples_of, split
+from edgeseg.errors import SourceError
+from tests.batch.archives import (
+    bytes_of,
+    picture,
+    rows_of,
+    samples,
+    write_parquet,
+    write_pictures,
+    write_tar,
+)
+
+
+def read(path: Path, field: str | None = None) -> list[Sample]:
+    """Read a shard by its parts, and hold these against what they are expected to have."""
+    parts, counts = split(path, field)
+    found = [list(samples_of(path, part)) for part in parts]
+    assert [len(some) for some in found] == counts
+    return list(chain(*found))
+
+
+def test_a_tar_file_is_shared_by_the_headers_of_its_members(tmp_path: Path) -> None:
+    long = f"{'deep/' * 40}picture.png"  # whose name takes a header of its own
+    write_tar(tmp_path / "a.tar", {long: picture(0), **samples(150), ".hidden.png": b""})
+    assert len(split(tmp_path / "a.tar", None)[0]) == 3
+    found = read(tmp_path / "a.tar")
+    assert [one.index for one in found] == list(range(151))
+    assert [one.name for one in found] == [long, *(f"{number:06d}.png" for number in range(150))]
+    assert [one.data for one in found[1:]] == [picture(number) for number in range(150)]
+
+
+def test_extensions_choose_among_the_pictures_of_a_sample(tmp_path: Path) -> None:
+    pictures = {f"{number}.{side}.png": picture(number) for number in range(3) for side in ("left", "right")}
+    write_tar(tmp_path / "a.tar", pictures)
+    assert len(read(tmp_path / "a.tar")) == 6
+    assert [one.name for one in read(tmp_path / "a.tar", "right.png")] == [f"{n}.right.png" for n in range(3)]
+
+
+def test_a_parquet_file_is_shared_by_its_groups_of_rows(tmp_path: Path) -> None:
+    cells = [{"bytes": picture(number), "path": f"{number}.png"} for number in range(150)]
+    write_parquet(tmp_path / "a.parquet", cells)
+    assert len(split(tmp_path / "a.parquet", None)[0]) == 3
+    found = read(tmp_path / "a.parquet")
+    assert [(one.index, one.name) for one in found] == [(number, f"{number}.png") for number in range(150)]
+    assert [one.data for one in found] == [cell["bytes"] for cell in cells]
+
+
+def test_a_large_group_of_rows_is_shared_too(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "a.parquet", [b"%d" % number for number in range(1200)], rows_a_group=1000)
+    assert len(split(tmp_path / "a.parquet", None)[0]) == 3
+    assert [one.data for one in read(tmp_path / "a.parquet")] == [b"%d" % number for number in range(1200)]
+
+
+def test_a_column_of_pictures_is_found_or_asked_for(tmp_path: Path) -> None:
+    structs = [{"bytes": b"a", "path": None}]
+    write_parquet(tmp_path / "a.parquet", structs, embedding=[b"no picture"])
+    assert [one.data for one in read(tmp_path / "a.parquet")] == [b"a"]
+    assert [one.data for one in read(tmp_path / "a.parquet", "embedding")] == [b"no picture"]
+    write_parquet(tmp_path / "b.parquet", structs, mask=structs)
+    with pytest.raises(SourceError, match="choose one by --image: image, mask"):
+        split(tmp_path / "b.parquet", None)
+    with pytest.raises(SourceError, match=r"has no column photo of pictures .* it has label, image"):
+        split(tmp_path / "a.parquet", "photo")
+
+
+def test_results_of_shards_are_those_of_the_pictures(settings: BatchSettings, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "in", 70)
+    write_tar(tmp_path / "shards" / "a.tar", samples(70))
+    cells = [{"bytes": picture(number), "path": f"{number}.png"} for number in range(70)]
+    write_parquet(tmp_path / "shards" / "b.parquet", cells)
+    run_batch(settings, [str(tmp_path / "in")], tmp_path / "one", workers=1)
+    report = run_batch(settings, [str(tmp_path / "shards")], tmp_path / "out", workers=2)
+    assert (report.files, report.frames, report.errors) == (2, 140, 0)
+    plain = {int(Path(row["source"]).stem): row["objects"] for row in rows_of(tmp_path / "one")}
+    for source, name in (("a.tar", "{:06d}.png"), ("b.parquet", "{}.png")):
+        rows = [row for row in rows_of(tmp_path / "out") if row["source"] == source]
+        assert [row["index"] for row in rows] == list(range(70))
+        assert [row["sample"] for row in rows] == [name.format(number) for number in range(70)]
+        assert [row["objects"] for row in rows] == [plain[number] for number in range(70)]
+    run_batch(settings, [str(tmp_path / "shards")], tmp_path / "again", workers=1)
+    assert bytes_of(tmp_path / "again") == bytes_of(tmp_path / "out")
+
+
+def test_what_is_broken_is_a_row_and_the_rest_has_results(settings: BatchSettings, tmp_path: Path) -> None:
+    archive = tmp_path / "in"
+    write_tar(archive / "a.tar", {**samples(2), "2.png": b"no picture", "3.png": picture(3)})
+    write_tar(archive / "ends.tar", samples(4))
+    whole = (archive / "ends.tar").read_bytes()
+    (archive / "ends.tar").write_bytes(whole[: whole.index(b"000003.png") + 600])
+    write_tar(archive / "empty.tar", {"notes.txt": b"of no use"})
+    cells = [{"bytes": None, "path": "elsewhere.png"}, {"bytes": picture(1), "path": None}]
+    write_parquet(archive / "b.parquet", cells)
+    (archive / "broken.parquet").write_bytes(b"no table")
+    drawn = BatchSettings(settings.engine, label_maps=True)
+    report = run_batch(drawn, [str(archive)], tmp_path / "out", workers=1)
+    assert (report.frames, report.errors) == (3 + 3 + 1, 5)
+    errors = {
+        (row["source"], row["index"]): row["error"] for row in rows_of(tmp_path / "out") if row["error"]
+    }
+    assert "2.png" not in errors["a.tar", 2]  # its column is another
+    assert "is damaged or not an image" in errors["a.tar", 2]
+    assert "is damaged" in errors["ends.tar", None]
+    assert errors["empty.tar", None] == "empty.tar holds no picture"
+    assert errors["b.parquet", 0] == "holds no picture, only the path elsewhere.png"
+    assert "broken.parquet is damaged or no Parquet file" in errors["broken.parquet", None]
+    assert not any(str(tmp_path) in error for error in errors.values())
+    maps = [path.name for path in (tmp_path / "out" / "labels" / "a.tar").iterdir()]
+    assert sorted(maps) == ["000000.png", "000001.png", "000003.png"]
+
+
+def test_tables_of_another_batch_are_no_shards(settings: BatchSettings, tmp_path: Path) -> None:
+    write_pictures(tmp_path, 2)
+    run_batch(settings, [str(tmp_path)], tmp_path / "first", workers=1)
+    report = run_batch(settings, [str(tmp_path)], tmp_path / "second", workers=1)
+    assert (report.files, report.errors) == (2, 0)
