@@ -36,6 +36,11 @@ class Placement:
         """Rows and columns of the input that hold the frame."""
         return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
+    @property
+    def fills_input(self) -> bool:
+        """Whether the frame is resized to the whole input, without padding."""
+        return (self.height, self.width) == self.input_hw
+
     def boxes_to_frame(self, boxes_xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
         """Carry boxes (D, 4) from input pixels to frame pixels, clipped to the frame."""
         frame_height, frame_width = self.frame_hw

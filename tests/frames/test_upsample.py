@@ -116,6 +116,15 @@ def test_any_grid_on_any_frame(data: st.DataObject) -> None:
     assert_best(upsampled_labels(logits, placement), interpolated(logits, placement))
 
 
+@pytest.mark.parametrize("make", [noise, near_ties, regions])
+def test_two_classes_need_no_opencv(
+    make: Callable[[int, int, int], NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeseg.frames.upsample.is_installed", lambda: False)
+    placement, logits = place((100, 37), InputSpec(48, 64)), make(2, 6, 8)
+    assert_best(upsampled_labels(logits, placement), interpolated(logits, placement))
+
+
 def test_logits_of_the_frames_own_size_only_need_the_argmax() -> None:
     logits = noise(4, 6, 8)
     placement = place((6, 8), InputSpec(6, 8))
