@@ -13,8 +13,8 @@ that sum to 1, which saves nearly all of the work and changes no label (but for 
   all four corners wins nowhere inside, and only the few others of the mixed cell are interpolated.
 
 Logits that change class from sample to sample, as noise does, leave nothing to save; they cost about as much
-as resizing all classes and taking the argmax. Of two classes the second is best where its lead over the first,
-a single plane, is interpolated to more than 0.
+as resizing all classes and taking the argmax. Of two classes the second is best where its lead over
+the first, a single plane, is interpolated to more than 0.
 """
 
 from __future__ import annotations
