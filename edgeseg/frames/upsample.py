@@ -42,7 +42,7 @@ def argmax_labels(logits: NDArray[np.float32]) -> NDArray[np.uint8]:
     size_hw = logits.shape[1:]
     if len(logits) == 1:
         return np.zeros(size_hw, np.uint8)
-    wins = np.greater(logits[1], logits[0])
+    wins: NDArray[np.bool_] = logits[1] > logits[0]
     if len(logits) == _TWO:
         return wins.view(np.uint8)
     labels = wins.astype(np.uint8)
@@ -66,8 +66,8 @@ def upsampled_labels(logits: NDArray[np.float32], placement: Placement) -> NDArr
         (H, W) class ids at frame size; ties go to the lower id.
     """
     if len(logits) == _TWO and placement.fills_input and is_installed():
-        lead = np.subtract(logits[1], logits[0])
-        return np.greater(cv2.resize(lead, placement.frame_hw[::-1]), 0).view(np.uint8)
+        wins: NDArray[np.bool_] = cv2.resize(logits[1] - logits[0], placement.frame_hw[::-1]) > 0
+        return wins.view(np.uint8)
     grid_labels = argmax_labels(logits)
     rows, columns = _axes(placement, (logits.shape[1], logits.shape[2]))
     if rows.is_grid and columns.is_grid:
