@@ -11,6 +11,7 @@ from typing import Any
 
 from edgeseg.engines.registry import DEFAULT
 from edgeseg.engines.request import Request
+from edgeseg.reading import open_regular
 from edgeseg.spec import Precision
 
 MANIFEST_NAME = "package.json"  # in a package, which is a zip archive
@@ -19,7 +20,7 @@ MANIFEST_NAME = "package.json"  # in a package, which is a zip archive
 def holds_package(path: Path) -> bool:
     """Whether a file is a package, and no other zip archive, as weights are; nothing else is said of it."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:  # a pipe would never open
             return MANIFEST_NAME in archive.namelist()
     except (OSError, zipfile.BadZipFile):
         return False
