@@ -25,9 +25,15 @@ settings.register_profile("any_machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any_machine")
 
 
+MINUTES_S = 3600  # that a test of minutes may take; pyproject.toml says it of all others
+
+
 @pytest.hookimpl(trylast=True)  # after the order was drawn
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files of slow tests, so that no process works on one alone at the end."""
+    for item in items:
+        if item.get_closest_marker("minutes"):
+            item.add_marker(pytest.mark.timeout(MINUTES_S))
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: slow[item.path], reverse=True)
 
