@@ -24,7 +24,7 @@ from edgeseg.scenes.pictures import pictures
 from tests.export.small_networks import SIZE_HW, mask_rcnn, unet
 from tests.exported_models import ExportedModels
 
-FLIPS = 61  # damaged bytes that are tried, spread over the file and in its metadata
+FEW_FLIPS, MANY_FLIPS = 13, 61  # damaged bytes that are tried, spread over the file and in its metadata
 
 VERIFY = "import sys; sys.modules['torch'] = None; from pathlib import Path; "
 VERIFY += "from edgeseg.proof.verify import verify_model; print(verify_model(Path(sys.argv[1])).passed)"
@@ -175,13 +175,14 @@ def test_a_graph_that_onnx_runtime_refuses(semantic: Path, tmp_path: Path) -> No
         open_run(changed(semantic, tmp_path / "broken.onnx", misspell))
 
 
+@pytest.mark.parametrize("flips", [FEW_FLIPS, pytest.param(MANY_FLIPS, marks=pytest.mark.minutes)])
 def test_a_damaged_byte_fails_the_proof_in_one_line_or_is_no_harm(
-    semantic: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    flips: int, semantic: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     good, path = semantic.read_bytes(), tmp_path / "damaged.onnx"
     metadata = good.index(b"edgeseg.")
     messages = []
-    for position in [*range(0, len(good), len(good) // FLIPS), *range(metadata, metadata + FLIPS)]:
+    for position in [*range(0, len(good), len(good) // flips), *range(metadata, metadata + flips)]:
         block = bytearray(good)
         block[position] ^= 0x80
         path.write_bytes(block)
