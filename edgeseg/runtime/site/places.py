@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from edgeseg.errors import EdgesegError, SinkError, UsageError
+from edgeseg.errors import EdgesegError, SinkError, SourceError, UsageError
 from edgeseg.runtime.events.outputs import check_place
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.settings import SiteSettings, StreamSettings
@@ -152,6 +153,13 @@ def check_images(texts: Sequence[str], source: Source) -> None:
                 f"-o {text} takes one image, and {source.name} has more; write to a folder or an .mp4, or "
                 "stop after one with --frames 1"
             )
+
+
+def refuse_images(texts: Sequence[str], source: str, taken: InputSpec) -> None:
+    """Raise UsageError for a picture of one frame where there are more; a bad source says so itself."""
+    if any(map(takes_one_image, texts)):
+        with suppress(SourceError, OSError):
+            check_images(texts, stored(source, taken))
 
 
 def _has_several_frames(source: Source) -> bool:

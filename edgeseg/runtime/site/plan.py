@@ -13,7 +13,7 @@ class Plan:
 
     Attributes:
         kept: the same settings: they run on.
-        restarted: other settings, or another engine.
+        restarted: other settings, or another engine whose results are of another kind.
         added: new ones, in the order of the settings.
         removed: those that are not asked for any more.
         engine: another engine is to be opened.
@@ -41,12 +41,16 @@ class Plan:
         return "; ".join(said)
 
 
-def plan(now: SiteSettings, wanted: SiteSettings) -> Plan:
-    """Compare settings, all of whose streams have names."""
+def plan(now: SiteSettings, wanted: SiteSettings, *, fits: bool = False) -> Plan:
+    """Compare settings, all of whose streams have names.
+
+    Args:
+        fits: streams go on with another engine, if there is one.
+    """
     before = {stream.name: stream for stream in now.streams}
     after = {stream.name: stream for stream in wanted.streams}
     engine = _engine(now) != _engine(wanted)
-    stays = not engine and (now.rotate, now.keep) == (wanted.rotate, wanted.keep)
+    stays = (fits or not engine) and (now.rotate, now.keep) == (wanted.rotate, wanted.keep)
     common = [name for name in after if name in before]
     kept = [name for name in common if stays and before[name] == after[name]]
     return Plan(

@@ -5,35 +5,34 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from edgeseg.errors import SourceError
 from edgeseg.runtime.engine import Engine
 from edgeseg.runtime.events.outputs import EventOutputs
 from edgeseg.runtime.events.sink import ZoneSink
 from edgeseg.runtime.filters import make_filters
+from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.serve.app import Served
 from edgeseg.runtime.serve.live import LiveSink, check_shown
 from edgeseg.runtime.serve.server import Server
 from edgeseg.runtime.settings import SiteSettings, StreamSettings
-from edgeseg.runtime.sinks import check_outputs, open_sink, takes_one_image
+from edgeseg.runtime.sinks import check_outputs, open_sink
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.site.environment import Environment
 from edgeseg.runtime.site.late_sinks import LateSink, Once
 from edgeseg.runtime.site.memory import check_engine, parse_memory
 from edgeseg.runtime.site.names import with_names
 from edgeseg.runtime.site.parts import amount, segmenter_of
-from edgeseg.runtime.site.places import Elsewhere, check_images, stored
+from edgeseg.runtime.site.places import Elsewhere, refuse_images
 from edgeseg.runtime.site.plan import Plan, plan
 from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.sources.options import split_options
 from edgeseg.runtime.status import StreamStatus
 from edgeseg.runtime.streams.stream import Stream
 from edgeseg.runtime.streams.streams import Streams
-from edgeseg.spec import InputSpec
+from edgeseg.runtime.streams.switching import why_not
 
 
 class Running:
@@ -123,6 +122,9 @@ class Site:
     def reload(self, settings: SiteSettings) -> Plan:
         """Follow other settings. Streams whose own are the same run on, without a gap.
 
+        So they do with another engine where its results are of the same kind: it is opened beside the one in
+        use, and takes the frames from the next on. Else all streams are started anew.
+
         The page stays where it is. If something fails, all stays as it was.
 
         Raises:
@@ -132,23 +134,29 @@ class Site:
         wanted = dataclasses.replace(with_names(settings), serve=self.settings.serve)
         todo = plan(self.settings, with_names(settings))
         engine = self._open_engine(wanted) if todo.engine else self._engine
+        fits = not why_not(self._engine.spec, engine.spec)
+        todo = plan(self.settings, with_names(settings), fits=fits)
         try:
+            segmenters = self._segmenters(wanted, todo.kept, engine)
             made = self._make_all(wanted, (*todo.restarted, *todo.added), engine)
         except BaseException:
             if todo.engine:
                 engine.close()
             raise
-        if todo.engine:
+        if todo.engine and not fits:
             self._streams.close()
-            self._engine.close()
-            self._engine, self._streams = engine, Streams(engine)
+            self._streams = Streams(engine)
             self._streams.__enter__()
             self._running = {}
-            self._served.spec = engine.spec
         else:
             for name in (*todo.removed, *todo.restarted):
                 self._streams.remove(name)
                 del self._running[name]
+            if todo.engine:
+                self._streams.replace(engine, segmenters)
+        if todo.engine:
+            self._engine.close()
+            self._engine, self._served.spec = engine, engine.spec
         self._start_all(made)
         self.settings = wanted
         return todo
@@ -204,6 +212,14 @@ class Site:
                 raise
         return engine
 
+    def _segmenters(
+        self, settings: SiteSettings, names: Sequence[str], engine: Engine
+    ) -> dict[str, Segmenter]:
+        """Make those of streams that go on with another engine; none where the engine is the same."""
+        if engine is self._engine:
+            return {}
+        return {one.name: segmenter_of(one, engine) for one in settings.streams if one.name in names}
+
     def _make_all(self, settings: SiteSettings, names: Sequence[str], engine: Engine) -> list[Running]:
         """Make streams, none of which runs yet."""
         made: list[Running] = []
@@ -231,7 +247,7 @@ class Site:
         source_text, texts = fill(settings.source), [fill(text) for text in settings.outputs]
         check_outputs(texts, Elsewhere(live=False), engine=Path(site.engine))  # the rest with the source open
         if self._frames != 1:
-            _refuse_images(texts, source_text, engine.spec.input)
+            refuse_images(texts, source_text, engine.spec.input)
         sources = [fill(each.source) for each in site.streams]
         spared = [Path(text) for each in sources for text in (each, split_options(each)[0])]
 
@@ -293,10 +309,3 @@ class Site:
             ),
             error=self.shown(status.error),
         )
-
-
-def _refuse_images(texts: Sequence[str], source: str, taken: InputSpec) -> None:
-    """Raise UsageError for a picture of one frame where there are more; a bad source says so itself."""
-    if any(map(takes_one_image, texts)):
-        with suppress(SourceError, OSError):
-            check_images(texts, stored(source, taken))

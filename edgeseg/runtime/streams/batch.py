@@ -15,6 +15,8 @@ from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.profiling.timing import MS_PER_S
 
 if TYPE_CHECKING:
+    from edgeseg.runtime.engine import Engine
+    from edgeseg.runtime.segmenter import Segmenter
     from edgeseg.runtime.streams.stream import Stream
 
 
@@ -24,6 +26,7 @@ class Item:
 
     Attributes:
         stream: that it belongs to.
+        segmenter: that prepares and finishes it, also where the stream has another by then.
         began_s: `time.monotonic()` from which its latency counts.
         placement: where it lies in its images.
         images: its part of the batch, (K, H, W, C).
@@ -32,6 +35,7 @@ class Item:
     """
 
     stream: Stream
+    segmenter: Segmenter
     frame: Frame
     began_s: float
     placement: Placement | None = None
@@ -51,12 +55,23 @@ class Batch:
     Args:
         shape: (N, H, W, C) of what the engine takes at once; the buffer grows if one frame has more tiles.
         dtype: of its numbers.
+
+    Attributes:
+        engine: that it is for; None where its maker knows.
     """
 
     def __init__(self, shape: tuple[int, ...], dtype: str = "uint8") -> None:
+        self.engine: Engine | None = None
         self.items: list[Item] = []
         self._buffer = np.zeros(shape, dtype)
         self._count = 0
+
+    @classmethod
+    def of(cls, engine: Engine) -> Batch:
+        """Make one for an engine."""
+        batch = cls(engine.batch_shape, engine.spec.input.dtype)
+        batch.engine = engine
+        return batch
 
     @property
     def images(self) -> NDArray[Any]:

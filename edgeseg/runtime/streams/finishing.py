@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from edgeseg.frames.results import Result
 from edgeseg.runtime.filters import Filter
-from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.streams.batch import Item
 
 
-def result_of(item: Item, segmenter: Segmenter, filters: Sequence[Filter]) -> Result:
+def result_of(item: Item, filters: Sequence[Filter]) -> Result:
     """Bring a frame's outputs to its pixels, and let the filters change the result; note what both took."""
     assert item.placement is not None
+    segmenter = item.segmenter
     began_s = time.monotonic()
     result: Result = segmenter.finish(item.outputs, item.placement, item.frame.image)
     item.note(segmenter.finish_stage, time.monotonic() - began_s)

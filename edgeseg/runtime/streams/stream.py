@@ -114,6 +114,7 @@ class Stream:
         self._changed = threading.Condition()
         self._queue: deque[Item] = deque()  # outputs that wait; no more than there is room for
         self._room = Room()
+        self._budget_ms = budget_ms
         self._shedding = Shedding(budget_ms, segmenter.refinement)
         self._input_over = self._stopped = self._done = False
         self._figures = Figures()
@@ -173,7 +174,16 @@ class Stream:
         self._shedding.took(now_s)
         if (rests_until_s := self.rests_until_s) > now_s:
             self.feed.expect(rests_until_s, DropCause.SHED)
-        return Item(self, frame, frame.time_s if self.feed.policy == "latest" else now_s)
+        return Item(self, self.segmenter, frame, frame.time_s if self.feed.policy == "latest" else now_s)
+
+    def adopt(self, segmenter: Segmenter) -> None:
+        """Prepare and finish the frames that are taken from now on by another segmenter.
+
+        A CRF that keeps a budget begins with all it may do.
+        """
+        self.segmenter = segmenter
+        if self._budget_ms is not None and segmenter.refinement is not None:
+            self._shedding = Shedding(self._budget_ms, segmenter.refinement)
 
     def finish(self, item: Item) -> None:
         """Queue a frame with its outputs; never wait."""
@@ -291,7 +301,7 @@ class Stream:
 
     def _finish(self, item: Item) -> None:
         try:
-            result = result_of(item, self.segmenter, self.filters)
+            result = result_of(item, self.filters)
         except Exception as error:
             self._note_failure(item, error)
             return

@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
-from edgeseg.errors import UsageError
+from edgeseg.errors import EngineError, UsageError
 from edgeseg.runtime.engine import Engine
+from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.status import StreamStatus
 from edgeseg.runtime.streams.batch import Batch
 from edgeseg.runtime.streams.dispatch import Recent, Turns, filled, take_at_s, worth_waiting_s
 from edgeseg.runtime.streams.stream import Stream
+from edgeseg.runtime.streams.switching import Switch
 
 BATCHES = 2  # one in the engine, one prepared
 CLOSE_S = 1.9  # for all threads together, so that a program ends within 2 s
@@ -39,7 +41,8 @@ class Streams:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._room = engine.batch_shape[0]
+        self._switch: Switch | None = None  # that is to be made before the next frame
+        self._leaving = 0  # batches of the engine before that are not computed
         self._changed = threading.Condition()
         self._streams: dict[str, Stream] = {}
         self._news = 0  # counts what could change the choice
@@ -49,7 +52,7 @@ class Streams:
         self._free: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._prepared: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         for _ in range(BATCHES):
-            self._free.put(Batch(engine.batch_shape, engine.spec.input.dtype))
+            self._free.put(Batch.of(engine))
         self._inferring = Recent()
         self._pending = 0  # batches that were prepared and are not computed
         self._began_s: float | None = None  # when the inference that runs began
@@ -96,6 +99,28 @@ class Streams:
         with self._changed:
             self._streams.pop(name, None)
         self._turns.forget(name)
+
+    def replace(self, engine: Engine, segmenters: Mapping[str, Segmenter]) -> None:
+        """Have another engine compute the frames from the next on; sources, filters and sinks go on.
+
+        Frames that were taken are computed by the engine before, which has none of them left on return.
+
+        Args:
+            segmenters: on the new engine, one for each stream, by name.
+
+        Raises:
+            UsageError: if results would be others in kind, or a stream has no segmenter on that engine.
+            EngineError: if nothing can be computed any more.
+        """
+        switch = Switch(engine, segmenters)
+        with self._changed:
+            switch.check(self._engine.spec, self._streams)
+            self._switch = switch
+            self._news += 1
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._is_over or (self._switch is None and not self._leaving))
+        if self._engine is not engine:
+            raise EngineError("nothing can be computed any more; start anew with the other engine")
 
     def status(self) -> tuple[StreamStatus, ...]:
         """Say how each stream is doing, in the order they were added."""
@@ -166,8 +191,9 @@ class Streams:
         """Fill batch after batch."""
         while (batch := self._free.get()) is not None and not self._is_over:
             batch.clear()
-            while not batch.items and (chosen := self._choose()):
-                for stream in chosen:
+            while not batch.items and not self._is_over:
+                batch = self._of_engine(batch)
+                for stream in self._choose():
                     self._prepare(stream, batch)
             if batch.items:
                 with self._changed:
@@ -176,6 +202,18 @@ class Streams:
                         self._began_s = time.monotonic()
                 self._prepared.put(batch)
 
+    def _of_engine(self, batch: Batch) -> Batch:
+        """Make the switch that is asked for, if any, and give a batch of the engine that is in use."""
+        with self._changed:
+            switch, self._switch = self._switch, None
+            if switch is not None:
+                self._engine, self._leaving = switch.engine, self._pending
+                self._inferring = Recent()
+                for name, stream in self._streams.items():
+                    stream.adopt(switch.segmenters[name])
+                self._changed.notify_all()
+        return batch if batch.engine is self._engine else Batch.of(self._engine)
+
     def _prepare(self, stream: Stream, batch: Batch) -> None:
         """Take a stream's frame into a batch."""
         item = stream.take()
@@ -183,7 +221,7 @@ class Streams:
             return
         began_s = time.monotonic()
         try:
-            prepared = stream.segmenter.preprocess(item.frame.image)
+            prepared = item.segmenter.preprocess(item.frame.image)
             batch.add(item, prepared)
         except Exception as error:  # a frame that does not fit is the stream's alone
             stream.fail(item, error)
@@ -195,11 +233,11 @@ class Streams:
         self._turns.serve(stream.name, stream.images)
 
     def _choose(self) -> list[Stream]:
-        """Wait until there are frames to take; nothing once closed."""
+        """Wait until there are frames to take; nothing once closed, or when there is a switch to make."""
         held_since_s: float | None = None
         while True:
             with self._changed:
-                if self._is_over:
+                if self._is_over or self._switch is not None:
                     return []
                 seen = self._news
             now_s = time.monotonic()
@@ -276,6 +314,10 @@ class Streams:
     def _is_full(self, chosen: Sequence[Stream]) -> bool:
         return sum(one.images for one in chosen) >= self._room
 
+    @property
+    def _room(self) -> int:
+        return self._engine.batch_shape[0]
+
     def _is_busy(self) -> bool:
         return self._began_s is not None
 
@@ -291,7 +333,8 @@ class Streams:
         while (batch := self._prepared.get()) is not None:
             began_s = self._began_s = time.monotonic()
             try:
-                outputs = self._engine.infer(batch.images)
+                assert batch.engine is not None
+                outputs = batch.engine.infer(batch.images)
             except Exception as error:  # of this batch; whether it is the last is each stream's to decide
                 items = batch.items
                 self._give_back(batch)
@@ -311,6 +354,7 @@ class Streams:
         """The engine is free, for the batch that waits if there is one."""
         with self._changed:
             self._pending -= 1
+            self._leaving -= batch.engine is not self._engine
             self._began_s = time.monotonic() if self._pending else None
         self._free.put(batch)
         self.wake()

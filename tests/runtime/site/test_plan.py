@@ -28,6 +28,11 @@ def test_another_engine_restarts_all() -> None:
         assert plan(SITE, wanted) == Plan((), ("gate", "yard"), (), (), True, False)
 
 
+def test_another_engine_whose_results_are_of_the_same_kind_restarts_none() -> None:
+    wanted = replace(SITE, engine="other", streams=(GATE, replace(YARD, smooth=True)))
+    assert plan(SITE, wanted, fits=True) == Plan(("gate",), ("yard",), (), (), True, False)
+
+
 def test_what_sinks_keep_is_part_of_every_stream() -> None:
     assert plan(SITE, replace(SITE, keep="1h")) == Plan((), ("gate", "yard"), (), (), False, False)
 

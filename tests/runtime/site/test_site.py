@@ -16,7 +16,7 @@ from edgeseg.runtime.site.site import Site
 pytest.importorskip("onnx", reason="needs onnx, which makes the engine")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
 
-from ..tiny_models import labels_engine
+from ..tiny_models import instance_engine, labels_engine
 
 DEADLINE_S = 30.0
 
@@ -67,3 +67,26 @@ def test_a_stream_that_is_started_anew_leaves_nothing_in_memory(settings: SiteSe
             _wait_for(lambda: before() is None)
         finally:
             gc.enable()
+
+
+def test_another_engine_takes_over_without_a_gap(settings: SiteSettings, tmp_path: Path) -> None:
+    other = labels_engine(tmp_path / "other", (64, 96))
+    with Site(settings) as site:
+        _wait_for(lambda: site.status()[0].results > 2)
+        done = site.reload(dataclasses.replace(settings, engine=str(other)))
+        assert (done.kept, done.restarted, done.engine) == (("one",), (), True)
+        assert site.engine.spec.input.width == 96
+        before = site.status()[0].results
+        _wait_for(lambda: site.status()[0].results > before + 2)
+    lines = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert [line["index"] for line in lines] == list(range(len(lines)))
+
+
+def test_an_engine_with_other_results_starts_streams_anew(settings: SiteSettings, tmp_path: Path) -> None:
+    other = instance_engine(tmp_path / "other", [[1, 1, 9, 9]], [0.9])
+    with Site(settings) as site:
+        _wait_for(lambda: site.status()[0].results > 2)
+        done = site.reload(dataclasses.replace(settings, engine=str(other)))
+        assert done.restarted == ("one",)
+        _wait_for(lambda: site.status()[0].results > 2)
+    assert len(list(tmp_path.glob("r*.jsonl"))) == 2

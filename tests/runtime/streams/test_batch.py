@@ -12,7 +12,7 @@ PLACEMENT = place((2, 2), InputSpec(2, 2))
 
 
 def item() -> Item:
-    return Item(None, Frame(np.zeros((2, 2, 3), np.uint8), 0, 0.0), 0.0)  # type: ignore[arg-type]
+    return Item(None, None, Frame(np.zeros((2, 2, 3), np.uint8), 0, 0.0), 0.0)  # type: ignore[arg-type]
 
 
 def prepared(*values: int) -> Prepared:

@@ -162,6 +162,64 @@ def test_names_are_unique_and_segmenters_are_on_the_engine() -> None:
             streams.remove("c")
 
 
+@pytest.mark.parametrize(("batch", "after"), [(1, 1), (1, 3), (3, 1)])
+def test_another_engine_takes_over_between_two_frames(batch: int, after: int) -> None:
+    def inverse(images: np.ndarray) -> Mapping[str, np.ndarray]:
+        return {"labels": 199 - images[..., 0]}
+
+    first, second = FakeBackend(spec_of(batch), echo, delay_s=0.002), FakeBackend(spec_of(after), inverse)
+    old, new = first.engine(), second.engine()
+    seen: dict[str, list[tuple[int, int]]] = {"a": [], "b": []}
+    with Streams(old) as streams:
+        for name, results in seen.items():
+            keep = lambda frame, result, results=results: results.append(  # noqa: E731
+                (frame.index, int(result.labels.max()))
+            )
+            streams.add(Stream(name, Numbered(0, 400), Segmenter(old), on_result=keep))
+        until(lambda: all(len(results) > 20 for results in seen.values()))
+        streams.replace(new, {name: Segmenter(new) for name in seen})
+        calls = first.calls
+        old.close()
+        assert streams.wait(60)
+        assert first.calls == calls
+    for results in seen.values():
+        assert [index for index, _ in results] == list(range(400))
+        by_new = [label == 199 - value_of(0, index) for index, label in results]
+        at = by_new.index(True)
+        assert 20 < at < 400
+        assert all(by_new[at:])
+        assert all(label == value_of(0, index) for index, label in results[:at])
+
+
+def test_another_engine_takes_over_while_no_frame_comes() -> None:
+    old, new = FakeBackend(spec_of(), echo).engine(), FakeBackend(spec_of(), echo).engine()
+    camera = Camera()
+    with Streams(old) as streams:
+        streams.add(Stream("camera", camera, Segmenter(old)))
+        camera.send()
+        until(lambda: streams.status()[0].results == 1)
+        streams.replace(new, {"camera": Segmenter(new)})
+        old.close()
+        camera.send()
+        until(lambda: streams.status()[0].results == 2)
+
+
+def test_streams_do_not_go_on_with_results_of_another_kind() -> None:
+    old = FakeBackend(spec_of(), echo).engine()
+    with Streams(old) as streams:
+        streams.add(Stream("a", Numbered(0, 1), Segmenter(old)))
+        for spec, reason in (
+            (labels_spec(SIZE_HW), "its classes are others"),
+            (instances_spec(None, SIZE_HW, mask_size=4), "it gives instance results"),
+        ):
+            other = FakeBackend(spec).engine()
+            with pytest.raises(UsageError, match=reason):
+                streams.replace(other, {"a": Segmenter(other)})
+        with pytest.raises(UsageError, match="a segmenter on the other engine for a"):
+            streams.replace(FakeBackend(spec_of(), echo).engine(), {"a": Segmenter(old)})
+        assert streams.wait(60)
+
+
 def test_each_stream_has_its_own_thresholds() -> None:
     backend = FakeBackend(instances_spec(None, SIZE_HW, mask_size=4))
     engine = backend.engine()
