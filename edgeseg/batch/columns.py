@@ -21,6 +21,7 @@ TOGETHER = 64  # rows that one process does at a time, at least
 MOST = 512  # rows of a group that is not split
 SHARES = 16  # of a group that is larger: each reads the group from its beginning
 AT_ONCE = 16  # rows that are in memory
+READ_BYTES = 8 << 20  # of a column at a time: a request of a store
 BYTES, PATH = "bytes", "path"  # of a struct
 HUGGING_FACE = b"huggingface"  # key of a file's metadata
 
@@ -62,7 +63,7 @@ def samples(path: Place, part: Samples) -> Iterator[tuple[int, str | None, bytes
     """Give index, name, picture and error of each sample; see `shards.samples_of`."""
     with _reading(path) as file:
         field = _column(path, file.schema_arrow, part.field)
-        groups = list(range(part.place, file.num_row_groups))
+        groups = range(part.place, file.num_row_groups)
         index = part.first
         for batch in file.iter_batches(AT_ONCE, row_groups=groups, columns=[field]):
             for value in batch.column(0):
@@ -134,7 +135,10 @@ def _reading(path: Place) -> Iterator[pyarrow.parquet.ParquetFile]:
     """Open it so that pages are read one by one, and say of what goes wrong that it cannot be read."""
     parquet = require("pyarrow.parquet", EXTRA)
     try:
-        with opened(path) as file, parquet.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False) as table:
+        with (
+            opened(path) as file,
+            parquet.ParquetFile(file, buffer_size=READ_BYTES, pre_buffer=False) as table,
+        ):
             yield table
     except (OSError, ValueError, NotImplementedError, require("pyarrow", EXTRA).ArrowException) as error:
         reason = getattr(error, "strerror", None) or str(error)

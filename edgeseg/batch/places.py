@@ -10,7 +10,7 @@ import functools
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
@@ -33,6 +33,7 @@ NATIVE = frozenset(("abfs", "abfss", "gcs", "gs", "hdfs", "s3", "viewfs"))  # sc
 # A new object of these is there when it is whole, and not before; elsewhere it is moved to its place.
 OBJECT_STORES = frozenset(("abfs", "abfss", "az", "gcs", "gs", "memory", "oci", "oss", "s3"))
 STAGED = ".part"
+AT_ONCE = "allow_delayed_open=true"  # a small object is one request, of which nothing is left if it fails
 COPIED_BYTES = 1 << 22  # at a time
 
 
@@ -196,14 +197,25 @@ def _opened(store: str) -> tuple[pyarrow.fs.FileSystem, str]:
     shown = re.sub("//[^/]*@", "//", store.partition("?")[0])
     try:
         if scheme in NATIVE:
-            found: tuple[pyarrow.fs.FileSystem, str] = fs.FileSystem.from_uri(_as_told(store))
-            return found
+            return _natively(store)
         opened, root = require("fsspec", EXTRA).core.url_to_fs(store)
         return fs.PyFileSystem(fs.FSSpecHandler(opened)), root
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot open {shown}: {one_line(str(error))}") from error
     except ImportError as error:  # fsspec says what is to be installed
         raise UsageError(f"{shown} needs another package: {one_line(str(error))}") from error
+
+
+def _natively(store: str) -> tuple[pyarrow.fs.FileSystem, str]:
+    from_uri = require("pyarrow.fs", EXTRA).FileSystem.from_uri
+    told = _as_told(store)
+    found: tuple[pyarrow.fs.FileSystem, str]
+    if store.startswith("s3:"):
+        with suppress(ValueError):  # of pyarrow before 20, which does not know the option
+            found = from_uri(f"{told}{'&' if '?' in told else '?'}{AT_ONCE}")
+            return found
+    found = from_uri(told)
+    return found
 
 
 def _as_told(store: str) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
 from edgeseg.batch.piece import File, Samples, Span
-from edgeseg.batch.places import copied
+from edgeseg.batch.places import Stored, copied
 from edgeseg.batch.shards import SHARD_SUFFIXES, samples_of
 from edgeseg.errors import SourceError, UsageError, one_line
 from edgeseg.runtime.frame import Frame
@@ -20,6 +22,7 @@ from edgeseg.runtime.sources.images import IMAGE_SUFFIXES
 from edgeseg.runtime.sources.video import VideoSource
 from edgeseg.spec import InputSpec
 
+AHEAD = 8  # files of a store that are fetched at once
 UNNAMED = ".png"  # suffix of pictures without one; what they are, their content tells
 
 
@@ -52,7 +55,8 @@ class Failure:
 class Reader:
     """Frames of files, whatever these are and wherever they lie; a context manager.
 
-    A file of a store, and the picture of a sample, is copied to this machine while it is read.
+    A file of a store, and the picture of a sample, is copied to this machine while it is read; files of a
+    store before their turn, so that the store's latency is not waited for.
 
     Args:
         taken: the network's input.
@@ -61,6 +65,17 @@ class Reader:
     def __init__(self, taken: InputSpec) -> None:
         self._taken = taken
         self._copies = tempfile.TemporaryDirectory(prefix="edgeseg-batch-")
+        self._fetching = ThreadPoolExecutor(AHEAD)  # which starts no thread before it is used
+        self._coming: dict[File, Future[Path]] = {}
+
+    def in_turn(self, files: Sequence[File]) -> Iterator[File]:
+        """Give files in their order, while those to come are fetched."""
+        for place, file in enumerate(files):
+            for one in files[place : place + AHEAD]:
+                if len(files) > 1 and isinstance(one.path, Stored) and one not in self._coming:
+                    self._coming[one] = self._fetching.submit(self._fetched, one)
+            yield file
+            self._coming.pop(file, None)
 
     def shots(self, file: File, part: Span | Samples | None) -> Iterator[Shot | Failure]:
         """Give a file's frames, or those of a part of it, and what is wrong with it."""
@@ -105,7 +120,7 @@ class Reader:
                     yield Failure(file, sample.error or "", sample.index, sample.name)
                     continue
                 suffix = PurePosixPath(sample.name or "").suffix.lower()
-                path = self._copy(suffix if suffix in IMAGE_SUFFIXES else UNNAMED)
+                path = Path(self._copies.name, f"sample{suffix if suffix in IMAGE_SUFFIXES else UNNAMED}")
                 path.write_bytes(sample.data)
                 for one in self._of_file(file, path, None):
                     if isinstance(one, Failure):
@@ -129,18 +144,24 @@ class Reader:
         if isinstance(file.path, Path):
             yield file.path
             return
-        copy = self._copy(file.path.suffix)
+        coming = self._coming.get(file)
+        copy = self._fetched(file) if coming is None else coming.result()
         try:
-            copied(file.path, copy)
             yield copy
         finally:
             copy.unlink(missing_ok=True)
 
-    def _copy(self, suffix: str) -> Path:
-        return Path(self._copies.name, f"copy{suffix}")
+    def _fetched(self, file: File) -> Path:
+        """Copy a file of a store. Raises SourceError."""
+        assert isinstance(file.path, Stored)
+        handle, copy = tempfile.mkstemp(file.path.suffix, dir=self._copies.name)
+        os.close(handle)
+        copied(file.path, Path(copy))
+        return Path(copy)
 
     def close(self) -> None:
         """Remove the copies."""
+        self._fetching.shutdown(cancel_futures=True)
         self._copies.cleanup()
 
     def __enter__(self) -> Reader:

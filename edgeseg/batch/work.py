@@ -80,7 +80,7 @@ class Worker:
         """
         part = _Part()
         held: list[Shot] = []
-        for file in piece.files:
+        for file in self._reader.in_turn(piece.files):
             for shot in self._reader.shots(file, piece.span):
                 if isinstance(shot, Failure):
                     part.fail(shot)
