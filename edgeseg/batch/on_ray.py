@@ -47,6 +47,7 @@ class OnRay:
     Raises:
         MissingExtraError: if Ray is not installed.
         UsageError: if there is no cluster at that address.
+        EngineError: if Ray does not start here.
     """
 
     def __init__(self, settings: BatchSettings, parts: Parts, workers: int | None, address: str) -> None:
@@ -130,7 +131,12 @@ def _join(ray: Any, address: str) -> None:
             log_to_driver=False,
             logging_level="ERROR",
         )
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises bare ones, too
+        if here:
+            raise EngineError(
+                f"Ray does not start on this machine ({str(error).splitlines()[0]}); try again when it is "
+                "less busy, or leave out --ray"
+            ) from error
         raise UsageError(
             f"there is no Ray cluster at {address!r} ({str(error).splitlines()[0]}); start one with "
             f"`ray start --head`, or give --ray {HERE}"
