@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import logging
 import os
 import pickle
 import socket
@@ -61,6 +62,8 @@ class OnRay:
         """Segment pieces, each once; gives them as they are done, in any order. Raises as `Crew.do`."""
         if not pieces:
             return
+        self._data.DataContext.get_current().enable_progress_bars = False  # whoever runs a batch shows one
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         rows = [{PIECE: pickle.dumps(piece)} for piece in pieces]
         engine = self._ray.put(_packed(self._settings.engine))
         actors = self._data.ActorPoolStrategy(
