@@ -9,13 +9,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from edgeseg.engines.apart.process import check_installed
 from edgeseg.engines.backend import written
 from edgeseg.engines.candidates import measure_options, thread_counts
 from edgeseg.engines.command import command_of
 from edgeseg.engines.facts import CPU
 from edgeseg.engines.job import BuildJob
+from edgeseg.engines.mnn.facts import FACTS
 from edgeseg.engines.mnn.options import BuildOptions, EngineOptions
-from edgeseg.engines.mnn.process import check_installed
 from edgeseg.engines.tuning import Measured
 from edgeseg.errors import EngineError
 from edgeseg.graph.portable import PortableModel
@@ -39,7 +40,7 @@ def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
 
 def write_files(job: BuildJob) -> Manifest:
     """Write the converted model; see `WriteFiles`."""
-    check_installed()
+    check_installed(FACTS)
     winograd = job.request.options_as(BuildOptions).winograd or EngineOptions.winograd
     threads = {} if job.request.threads is None else {"threads": job.request.threads}
     options = written(

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.engines.apart.process import check_installed
+from edgeseg.engines.apart.serving import PROTOCOL, Answer
 from edgeseg.engines.backend import read_options
 from edgeseg.engines.command import command_of
-from edgeseg.engines.mnn.child import PROTOCOL, Answer
+from edgeseg.engines.mnn.facts import FACTS
 from edgeseg.engines.mnn.open import WINOGRAD_LEVELS, WINOGRAD_MEMORY_LEVEL, session_config
 from edgeseg.engines.mnn.options import EngineOptions
-from edgeseg.engines.mnn.process import check_installed
 from edgeseg.engines.mnn.profiled import Key, Node, Order, Told
 from edgeseg.engines.node_times import (
     GEMM_SIZES,
@@ -61,7 +62,7 @@ def profile_nodes(
         EngineError: also where sizes depend on the data, as detectors' do: such graphs MNN runs by another
             interface, which tells nothing.
     """
-    check_installed()
+    check_installed(FACTS)
     options = read_options(EngineOptions, folder, manifest)
     config = session_config(options, threads)
     hints = {WINOGRAD_MEMORY_LEVEL: WINOGRAD_LEVELS[options.winograd]}
@@ -80,7 +81,7 @@ def gemm_gflops(precision: str, *, device: str, threads: int) -> float | None:
     """Time large matrix products in MNN, in float32 alone."""
     if precision != "fp32":
         return None
-    check_installed()
+    check_installed(FACTS)
     with tempfile.TemporaryDirectory(prefix="edgeseg-") as folder:
         found = [_gemm_gflops(Path(folder), size, threads) for size in GEMM_SIZES]
     return max((rate for rate in found if rate is not None), default=None)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.engines.mnn.child import PROTOCOL, STDOUT, Answer, divert_output, last_line
+from edgeseg.engines.apart.serving import PROTOCOL, STDOUT, Answer, divert_output, last_line
 
 MS_PER_S = 1000.0
 MACS_PER_MFLOP = 1_000_000  # MNN counts in millions, a multiplication and an addition as one

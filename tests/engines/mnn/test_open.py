@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgeseg.engines.apart.backend import ApartBackend
 from edgeseg.engines.backend import Tensor, open_backend
 from edgeseg.engines.job import BuildJob
 from edgeseg.engines.mnn.build import write_files
-from edgeseg.engines.mnn.open import MNNBackend
 from edgeseg.engines.request import Request
 from edgeseg.errors import EngineError, MissingExtraError, UsageError
 from edgeseg.graph.portable import PortableModel
@@ -119,7 +119,7 @@ def test_a_closed_engine_says_so(logits: Path) -> None:
 
 def test_a_process_that_was_killed_is_one_line(logits: Path) -> None:
     backend = open_backend(logits, read_manifest(logits))
-    assert isinstance(backend, MNNBackend)
+    assert isinstance(backend, ApartBackend)
     os.kill(backend.process_id, signal.SIGKILL)
     for _ in range(2):
         with pytest.raises(
@@ -131,7 +131,7 @@ def test_a_process_that_was_killed_is_one_line(logits: Path) -> None:
 
 def test_its_process_ends_with_the_engine(logits: Path) -> None:
     backend = open_backend(logits, read_manifest(logits))
-    assert isinstance(backend, MNNBackend)
+    assert isinstance(backend, ApartBackend)
     backend.close()
     with pytest.raises(ProcessLookupError):
         os.kill(backend.process_id, 0)

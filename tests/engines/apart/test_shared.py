@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from edgeseg.engines.mnn.shared import ALIGNMENT, SharedArrays
+from edgeseg.engines.apart.shared import ALIGNMENT, SharedArrays
 
 
 @pytest.fixture

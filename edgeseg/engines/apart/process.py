@@ -1,53 +1,59 @@
-"""Run MNN in a process of its own, so that it can print, block and crash there.
+"""Run a model in a process that its library has to itself, so that it can print, block and crash there.
 
-MNN prints to the standard output, holds Python's lock while it computes, and ends the process by a signal
-where a graph holds what it does not know.
+A library may print to the standard output, hold Python's lock while it computes, and end the process by a
+signal where a graph holds what it does not know.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import pickle
 import signal
 import subprocess
 import weakref
 from contextlib import suppress
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from numpy.typing import NDArray
 
+from edgeseg.engines.apart.serving import PROTOCOL, Answer, Order
+from edgeseg.engines.apart.shared import SharedArrays
 from edgeseg.engines.command import command_of
-from edgeseg.engines.mnn.child import PROTOCOL, Answer, Load, Loaded
-from edgeseg.engines.mnn.facts import FACTS
-from edgeseg.engines.mnn.shared import SharedArrays
+from edgeseg.engines.facts import Facts
 from edgeseg.errors import EngineError, MissingExtraError
+
+Loaded = TypeVar("Loaded")
 
 _CLOSE_S = 5.0  # for a process to end by itself
 
 
-def check_installed() -> None:
-    """Look for MNN without importing it, which would print. Raises MissingExtraError."""
-    if find_spec(FACTS.modules[0]) is None:
-        raise MissingExtraError(FACTS.modules[0], FACTS.extra)
+def check_installed(facts: Facts) -> None:
+    """Look for a backend's library without importing it, which may print. Raises MissingExtraError."""
+    if find_spec(facts.modules[0]) is None:
+        raise MissingExtraError(facts.modules[0], facts.extra)
 
 
-class Process:
+class Process(Generic[Loaded]):
     """A model in a process of its own; one message at a time.
 
     Args:
-        order: what to load.
+        title: the library's.
+        serve: what runs in the process, as `package.module:function`; calls `serving.serve`.
+        load: what to load, in the words of what `serve` calls to load it.
+
+    Attributes:
+        loaded: what was told of the model.
 
     Raises:
-        EngineError: if the process does not start, or MNN refuses the model.
+        EngineError: if the process does not start, or the library refuses the model.
     """
 
-    def __init__(self, order: Load) -> None:
+    def __init__(self, title: str, serve: str, load: Any) -> None:
         self._memory = SharedArrays.create()
         shared = () if self._memory is None else (self._memory.descriptor,)
         try:
             self._popen = subprocess.Popen(
-                command_of("edgeseg.engines.mnn.child:serve"),
+                command_of(serve),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -57,10 +63,10 @@ class Process:
         except OSError as error:
             if self._memory is not None:
                 self._memory.close()
-            raise EngineError(f"MNN cannot start a process of its own: {error}") from error
+            raise EngineError(f"{title} cannot start a process of its own: {error}") from error
         self._end = weakref.finalize(self, _end, self._popen, self._memory)
         try:
-            self.loaded: Loaded = self._ask(dataclasses.replace(order, memory=next(iter(shared), None)))
+            self.loaded: Loaded = self._ask(Order(load, next(iter(shared), None)))
         except BaseException:
             self.close()
             raise
@@ -69,7 +75,7 @@ class Process:
         """Run one batch of images (N, H, W, C); returns the outputs in the order in which they were named.
 
         Raises:
-            EngineError: if MNN fails, or its process has ended.
+            EngineError: if the library fails, or its process has ended.
         """
         if self._memory is None:
             outputs: list[NDArray[Any]] = self._ask(image)
