@@ -38,7 +38,7 @@ docs: $(VENV)/.ready-docs
 	! grep -rE '<(script|img|link)[^>]+(src|href)="https?://' site --include='*.html'  # nothing from elsewhere
 
 bench: $(VENV)/.ready-dev
-	-$(BIN)/pip install $(PIP_FLAGS) --quiet ncnn pnnx  # a peer that is missing is a row that says so
+	-$(BIN)/pip install $(PIP_FLAGS) --quiet pnnx  # a peer that is missing is a row that says so
 	-test -e $(MODEL_API)/.ready || { $(PYTHON) -m venv $(MODEL_API) \
 		&& $(MODEL_API)/bin/pip install --quiet "openvino-model-api[onnx]" && touch $(MODEL_API)/.ready; }
 	$(BIN)/python -m benchmarks.everything --model-api-python $(MODEL_API)/bin/python $(BENCH_FLAGS)
@@ -57,7 +57,7 @@ $(VENV)/.ready-demo: $(BIN)/pip pyproject.toml setup.py $(KERNELS)
 	touch $@
 
 $(VENV)/.ready-dev: $(BIN)/pip pyproject.toml setup.py $(KERNELS)
-	$(BIN)/pip install $(PIP_FLAGS) --quiet --editable ".[cpu,openvino,mnn,tensorrt-rtx,export,smp,hf,monai,nnunet,streams,serve,scale,dev]"
+	$(BIN)/pip install $(PIP_FLAGS) --quiet --editable ".[cpu,openvino,mnn,ncnn,tensorrt-rtx,export,smp,hf,monai,nnunet,streams,serve,scale,dev]"
 	-$(BIN)/pip install $(PIP_FLAGS) --quiet --editable ".[crf-peers]"  # tests skip what is missing
 	touch $@
 

@@ -18,8 +18,8 @@ those of PyTorch, or its detections that were found too.
 
 `--work` keeps models and engines, so that the next run only times; `--prepare` makes them and does not time.
 After `--seconds` a network gets no further rounds than FEW.
-`ncnn` takes the wheels `ncnn` and `pnnx`, `mnn` the wheel `mnn`; openvino-model-api needs an OpenCV of its
-own, so it is installed elsewhere, and `--model-api-python` is the interpreter that has it.
+`mnn` takes the wheel `mnn`, `ncnn` the wheel `ncnn` and, to convert, `pnnx`; openvino-model-api needs an
+OpenCV of its own, so it is installed elsewhere, and `--model-api-python` is the interpreter that has it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from importlinter.cli import lint_imports
 
-ENGINES = ("MNN", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "cuda")
+ENGINES = ("MNN", "ncnn", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "cuda")
 ROOT = Path(__file__).parents[1]
 PATTERNS = ("benchmarks/**/*.py", "examples/*.py", "tools/**/*.py")
 PROGRAMS = sorted(path for pattern in PATTERNS for path in ROOT.glob(pattern))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,6 +20,7 @@ class GraphRules:
     """What a backend refuses of an ONNX graph. A text says what is wrong and, after a semicolon, what to do.
 
     Attributes:
+        only: operators that it has, where it has few; empty where it has nearly all.
         operators: refused wherever they stand. Where a backend does not take the `onnx` lowering, what to do
             about the operators of that lowering is known without being said.
         inputs: refused as an operator's first input, by operator and type.
@@ -29,6 +30,7 @@ class GraphRules:
         single_pictures: refuses inputs of more than one picture, or of others than cameras give.
     """
 
+    only: Collection[str] = ()
     operators: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[tuple[str, ElementType], str] = field(default_factory=dict)
     outputs: Mapping[ElementType, str] = field(default_factory=dict)
@@ -50,7 +52,8 @@ class Facts:
         devices: where its engines run, in the words of `--device`; the first is the default. One that names
             CPU is measured by `--backend auto`.
         precisions: that it computes.
-        lowerings: that it takes of detectors. Without `dense`, it computes something else from that.
+        lowerings: that it takes of detectors; none where it takes no detectors. One that takes `onnx` alone
+            computes something else from the other.
         int8: the form that each device computes int8 in.
         no_int8: why a device has no int8 and, after a semicolon, what to do.
         rules: what it refuses of a graph.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from edgeseg.engines.facts import Facts, GraphRules
-from edgeseg.engines.registry import facts_of
+from edgeseg.engines.registry import cpu_backends, facts_of
 from edgeseg.errors import EngineError
 from edgeseg.manifest import MODULE_KEY, SOURCE_KEY, SPEC_KEY
 from edgeseg.spec import ModelSpec
@@ -59,11 +59,14 @@ def preflight(model: ir.Model, backend: str) -> list[Finding]:
         model: with its types inferred, as far as they can be.
     """
     facts = facts_of(backend)
+    if detector := list(_detector(model, facts)):
+        return detector
     rules, refused = facts.rules, _refused_operators(facts)
     findings = list(_dense_lowering(model, facts))
     findings += _dynamic_shapes(model) if rules.fixed_shapes else []
     findings += _unfit_input(model, facts) if rules.single_pictures else []
     findings += _operators(model, refused, standard_only=rules.standard_operators_only)
+    findings += _unknown_operators(model, facts) if rules.only else []
     if rules.inputs or rules.outputs:
         findings += _types_refused(model, rules)
     return findings
@@ -93,16 +96,33 @@ def _of_node(node: ir.Node, problem: str) -> Finding:
 def _refused_operators(facts: Facts) -> dict[str, str]:
     """Name what a backend refuses of operators, those of a lowering that it does not take included."""
     refused = dict(facts.rules.operators)
-    if "onnx" not in facts.lowerings:
+    if facts.lowerings and "onnx" not in facts.lowerings:
         for operator in OF_THE_ONNX_LOWERING:
             refused[operator] = f"{refused.get(operator, 'is of the onnx lowering')}; {DENSE}"
     return refused
 
 
+def _detector(model: ir.Model, facts: Facts) -> Iterator[Finding]:
+    """Find a detector where a backend takes none, by what the export says."""
+    spec = _spec_of(model)
+    if facts.lowerings or spec is None or spec.task != "instance":
+        return
+    able = [name for name in cpu_backends() if spec.graph.lowering in facts_of(name).lowerings]
+    problem = f"{facts.title} runs semantic networks alone; build it with --backend {' or '.join(able)}"
+    yield Finding("the detector", "", "", "", problem)
+
+
+def _unknown_operators(model: ir.Model, facts: Facts) -> Iterator[Finding]:
+    """Find operators that are none of the few that a backend has."""
+    for node in model.graph.all_nodes():
+        if node.domain or node.op_type not in facts.rules.only:
+            yield _of_node(node, f"{facts.title} has no layer for it; build it for another backend")
+
+
 def _dense_lowering(model: ir.Model, facts: Facts) -> Iterator[Finding]:
     """Find a detector in the dense lowering by what its export says: no operator of it is of it alone."""
     spec = _spec_of(model)
-    if "dense" in facts.lowerings or spec is None:
+    if not facts.lowerings or "dense" in facts.lowerings or spec is None:
         return
     if spec.task == "instance" and spec.graph.lowering == "dense":
         problem = f"{facts.title} takes it without an error and detects something else; {ONNX}"

@@ -61,7 +61,7 @@ def test_auto_says_what_it_compared(model: Path, tmp_path: Path, capsys: pytest.
     assert status_of(["build", str(model), "--backend", "auto", "--threads", "1", "-o", str(engine)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert {line.split(",")[0] for line in lines[:2]} <= {
-        f"backend {name}" for name in ("mnn", "onnxruntime", "openvino")
+        f"backend {name}" for name in ("mnn", "ncnn", "onnxruntime", "openvino")
     }
     assert lines[0].startswith(f"backend {read_manifest(engine).backend},")
 

@@ -26,6 +26,7 @@ VARIABLE = re.compile(r"([A-Z_]+)=(.*)")
 OF_EXTRAS = {
     "openvino": "openvino",
     "mnn": "MNN",
+    "ncnn": "ncnn",
     "tensorrt_rtx": "tensorrt_rtx",
     "auto": "openvino",
 }  # backend -> module

@@ -168,6 +168,6 @@ def test_where_it_is_not_its_engine_is_refused_by_name(folder: Path) -> None:
 
     said(folder, "build unet.onnx --backend toy -o away")
     with pytest.raises(
-        EngineError, match=r"built for the backend 'toy', this edgeseg runs mnn, onnxruntime, op"
+        EngineError, match=r"built for the backend 'toy', this edgeseg runs mnn, ncnn, onnxruntime, op"
     ):
         open_backend(folder / "away", read_manifest(folder / "away"))

@@ -40,6 +40,8 @@ def _changed(folder: Path, backend: str, options: dict[str, Any]) -> Path:
         ("mnn", {"winograd": "huge"}, "options.winograd must be one of"),
         ("mnn", {"outputs": [{"name": "labels"}]}, "options.outputs[0]"),
         ("mnn", {"model_file": "../secret"}, "has no file '../secret' that was built"),
+        ("ncnn", {"threads": -5}, "options.threads must be 0 to 1024, got -5"),
+        ("ncnn", {"weights_file": "../secret"}, "has no file "),
         ("onnxruntime", {"intra_op_threads": 10**9}, "options.intra_op_threads must be 0 to 1024"),
         ("onnxruntime", {"intra_op_threads": -1}, "options.intra_op_threads must be 0 to 1024"),
         ("onnxruntime", {"intra_op_threads": 1.5}, "options.intra_op_threads must be int, got float 1.5"),
@@ -56,8 +58,8 @@ def test_options_out_of_range_are_one_line(
 ) -> None:
     if backend == "openvino":
         pytest.importorskip("openvino")
-    if backend == "mnn" and find_spec("MNN") is None:
-        pytest.skip("MNN is not installed")
+    if (module := {"mnn": "MNN", "ncnn": "ncnn"}.get(backend)) and find_spec(module) is None:
+        pytest.skip(f"{module} is not installed")
     engine = _changed(tmp_path / "engine", backend, options)
     with pytest.raises(EngineError) as caught:
         Segmenter.open(engine, device="cuda" if "tensorrt" in backend else None)

@@ -14,15 +14,15 @@ from edgeseg.errors import EngineError, UsageError
 
 
 def test_backends_are_the_folders() -> None:
-    assert backends() == ("mnn", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "web")
-    assert cpu_backends() == ("onnxruntime", "mnn", "openvino")
+    assert backends() == ("mnn", "ncnn", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "web")
+    assert cpu_backends() == ("onnxruntime", "mnn", "ncnn", "openvino")
     assert (extra_of("tensorrt_rtx"), extra_of("torch")) == ("tensorrt-rtx", None)
 
 
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"backend": "abacus"}, "there is no backend 'abacus'; there are mnn, onnxruntime, openvino, "),
+        ({"backend": "abacus"}, "there is no backend 'abacus'; there are mnn, ncnn, onnxruntime, openvino, "),
         ({"backend": "openvino", "device": "cuda"}, "OpenVINO has no device 'cuda'; it has cpu, gpu"),
         ({"precision": "fp8"}, "onnxruntime does not compute in 'fp8'"),
         ({"options": {"hint": "latency"}}, "ONNX Runtime has no --hint; --hint is for openvino"),

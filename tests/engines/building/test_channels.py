@@ -25,6 +25,7 @@ from edgeseg.spec import LARGEST_VALUE, InputType
         ("onnxruntime", 5, "uint16"),
         ("openvino", 1, "uint16"),
         ("mnn", 2, "float32"),
+        ("ncnn", 4, "uint16"),
     ],
 )
 def test_other_channels_and_numbers_give_what_pytorch_gives(

@@ -26,11 +26,11 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.minutes
-@pytest.mark.parametrize("backend", ["onnxruntime", "openvino", "mnn"])
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino", "mnn", "ncnn"])
 def test_nine_tenths_of_the_time_have_a_module(backend: str, model: Path, tmp_path: Path) -> None:
     pytest.importorskip(facts_of(backend).modules[0])
-    if backend == "mnn" and "maskrcnn" in model.name:
-        pytest.skip("MNN tells nothing of networks whose sizes depend on the data")
+    if backend in ("mnn", "ncnn") and "maskrcnn" in model.name:
+        pytest.skip("MNN tells nothing of networks whose sizes depend on the data, and ncnn runs none")
     nodes = times_of(model, tmp_path / "engine", backend).nodes
     whole_ms = sum(node.time_ms for node in nodes)
     assert sum(node.time_ms for node in nodes if node.module) / whole_ms >= LEAST_SHARE
