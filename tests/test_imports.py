@@ -33,6 +33,8 @@ def test_imports_point_down_only(capsys: pytest.CaptureFixture[str]) -> None:
         "edgeseg.evaluation",
         "edgeseg.export",
         "edgeseg.remote.profile",
+        "edgeseg.serving",
+        "edgeseg.serving.triton.front",
     ],
 )
 def test_importing_loads_no_engine_and_no_opencv(module: str) -> None:

@@ -21,6 +21,7 @@ from edgeseg.cli.tables import (
     print_precision,
     race_lines,
 )
+from edgeseg.engines.packed import PackedRequest
 from edgeseg.engines.registry import AUTO, DEFAULT, backends
 from edgeseg.errors import UsageError
 from edgeseg.interrupts import INTERRUPTED
@@ -28,9 +29,10 @@ from edgeseg.spec import Precision
 
 if TYPE_CHECKING:
     from edgeseg.engines.building.package import ToBuild
-    from edgeseg.engines.packed import PackedRequest
     from edgeseg.graph.portable import PortableModel
     from edgeseg.graph.precision.choice import Int8Choice
+
+TRITON = "triton"  # beside the backends: a server, which has its own
 
 
 @click.command()
@@ -39,8 +41,9 @@ if TYPE_CHECKING:
     "--backend",
     "--target",
     "backend",
-    type=click.Choice((*backends(), AUTO)),
-    help=f"{DEFAULT} by default; {AUTO} takes the fastest of those for this processor.",
+    type=click.Choice((*backends(), AUTO, TRITON)),
+    help=f"{DEFAULT} by default; {AUTO} takes the fastest of those for this processor; {TRITON} writes a "
+    "model repository for that server.",
 )
 @click.option(
     "--precision",
@@ -87,8 +90,16 @@ def command(
     only after it has computed what PyTorch computed; fp16 and int8 engines within wider tolerances, and with
     a report of what computes in which precision (edgeseg inspect ENGINE).
     """
+    if choices["backend"] == TRITON:
+        if package or portable or measure_again or not passes:
+            raise UsageError(f"--package, --measure-again and --no-passes are not for --target {TRITON}")
+        from edgeseg.cli.build_triton import write_repository
+
+        ranges = Ranges(**{name: choices.pop(name) for name in RANGE_FLAGS})
+        asked = PackedRequest(options=given(choices), **{**choices, "backend": DEFAULT})
+        write_repository(model, output, asked, threads=threads, images=images, ranges=ranges)
+        return
     from edgeseg.engines.building.package import RANGES_NAME, is_package, pack, to_build
-    from edgeseg.engines.packed import PackedRequest
     from edgeseg.graph.portable import PortableModel
 
     ranges = Ranges(**{name: choices.pop(name) for name in RANGE_FLAGS})

@@ -241,3 +241,17 @@ def test_int8_that_is_slower_is_called_so() -> None:
     (line,) = beside_float_lines([fp32, slow])
     assert line.startswith("int8 takes 9.5 ms, fp32 takes 8.0 ms: int8 is slower than fp32 on this processor")
     assert beside_float_lines([]) == []
+
+
+def test_a_repository_is_built_for_a_server_and_not_packed(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["build", str(model), "--target", "triton", "-o", str(tmp_path / "repository")]
+    assert status_of([*command, "--package"]) == 2
+    assert "are not for --target triton" in capsys.readouterr().err
+    assert status_of([*command, "--threads", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "parity passed" in said
+    assert f"clients call {model.stem.replace('.', '_')}" in said
+    assert status_of([*command, "--precision", "int8"]) == 2
+    assert "give --calibration" in capsys.readouterr().err

@@ -42,6 +42,8 @@ def check(arguments: list[str], folder: Path) -> None:
                 assert len(list(path.glob("*.png"))) == FRAMES
             case _ if arguments[0] == "evaluate":
                 check_evaluation(path)
+            case _ if "triton" in arguments:
+                assert {one.parent.name for one in path.glob("*/config.pbtxt")} == {"unet", "unet_network"}
             case _ if arguments[0] == "batch":
                 check_table(path)
             case _:

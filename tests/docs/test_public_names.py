@@ -22,6 +22,7 @@ PUBLIC = (
     "edgeseg.runtime",
     "edgeseg.runtime.crf",
     "edgeseg.runtime.filters",
+    "edgeseg.serving",
 )
 REFERENCE = re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
 

@@ -1,0 +1,192 @@
+"""Turn tensors that clients send into frames, and results into the tensors that they get.
+
+The names, types and shapes are the same for every server. A client sends one of
+
+    frame     (b, H, W, C)  of the network's type; uint8 BGR of cameras, of any size
+    picture   (b, 1)        BYTES: JPEG, PNG and what else OpenCV reads, of one size; cameras' networks only
+
+and gets those that it asks for, or all, of
+
+    labels      (b, H, W)     uint8    semantic: a class for every pixel of the frame
+    masks       (b, C, H, W)  bool     of classes that may overlap: the pixels of each
+    boxes       (b, D, 4)     float32  instance: xyxy in the frame's pixels, best score first
+    scores      (b, D)        float32  0 fills up frames in which fewer objects were found than in another
+    class_ids   (b, D)        int64
+    masks       (b, D, H, W)  bool     of instances, at the frame's size
+    masks_rle   (b, D)        BYTES    the same as COCO's run lengths, in JSON: small
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.errors import ShapeError, UsageError
+from edgeseg.frames.results import InstanceResult, Result, SemanticResult
+from edgeseg.frames.rle import encode_crop
+from edgeseg.limits import refuse_above
+from edgeseg.opencv import cv2
+from edgeseg.spec import InputSpec, ModelSpec
+
+FRAME, PICTURE = "frame", "picture"
+BYTES = "BYTES"
+VARIABLE = -1  # a size that depends on the request
+DATATYPES: Mapping[str, str] = {
+    "bool": "BOOL",
+    "uint8": "UINT8",
+    "uint16": "UINT16",
+    "int32": "INT32",
+    "int64": "INT64",
+    "float16": "FP16",
+    "float32": "FP32",
+    "object": BYTES,
+}
+"""The names that the KServe protocol has for types, by numpy's."""
+_FRAME_AXES = 4
+
+
+class TensorSpec(NamedTuple):
+    """A tensor of a request or of its answer; VARIABLE in `shape` is a size that depends on the request."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+def tensors_in(spec: ModelSpec) -> tuple[TensorSpec, ...]:
+    """Name what a request may hold, one of them."""
+    taken = spec.input
+    frame = TensorSpec(FRAME, DATATYPES[taken.dtype], (*(VARIABLE,) * 3, taken.channels))
+    return (frame, TensorSpec(PICTURE, BYTES, (VARIABLE, 1))) if taken.takes_camera_frames else (frame,)
+
+
+def tensors_out(spec: ModelSpec) -> tuple[TensorSpec, ...]:
+    """Name what is given of a network."""
+    if spec.task == "instance":
+        return (
+            TensorSpec("boxes", "FP32", (VARIABLE, VARIABLE, 4)),
+            TensorSpec("scores", "FP32", (VARIABLE,) * 2),
+            TensorSpec("class_ids", "INT64", (VARIABLE,) * 2),
+            TensorSpec("masks", "BOOL", (VARIABLE,) * 4),
+            TensorSpec("masks_rle", BYTES, (VARIABLE,) * 2),
+        )
+    labels = TensorSpec("labels", "UINT8", (VARIABLE,) * 3)
+    if spec.head.kind != "multilabel":
+        return (labels,)
+    return (labels, TensorSpec("masks", "BOOL", (VARIABLE, len(spec.class_names), VARIABLE, VARIABLE)))
+
+
+def frames_of(tensors: Mapping[str, NDArray[Any]], taken: InputSpec) -> list[NDArray[Any]]:
+    """Give the frames (H, W, C) of a request, all of one size.
+
+    Args:
+        tensors: of the request by name; BYTES are arrays of objects.
+
+    Raises:
+        ShapeError: if there is neither a `frame` nor a `picture`, or one of another shape.
+        UsageError: if a picture cannot be read.
+    """
+    if len(tensors) != 1 or not set(tensors) <= {FRAME, PICTURE}:
+        raise ShapeError(
+            f"a request holds one tensor, {FRAME} or {PICTURE}, got {', '.join(tensors) or 'none'}"
+        )
+    if PICTURE in tensors:
+        return _of_pictures(tensors[PICTURE], taken)
+    frames = tensors[FRAME]
+    fits = frames.ndim == _FRAME_AXES and frames.shape[3] == taken.channels and frames.size
+    if not fits or frames.dtype != np.dtype(taken.dtype):
+        raise ShapeError(
+            f"{FRAME} must be (b, H, W, {taken.channels}) {taken.dtype}, got {frames.shape} {frames.dtype}; "
+            "one frame is a batch of 1: frame[None]"
+        )
+    return list(frames)
+
+
+def tensors_of(
+    results: Sequence[Result], spec: ModelSpec, wanted: Sequence[str] = ()
+) -> dict[str, NDArray[Any]]:
+    """Give the tensors of one request's results.
+
+    Args:
+        results: of frames of one size.
+        wanted: names of `tensors_out`; all if there are none. What is not wanted is not made.
+
+    Raises:
+        UsageError: if there is no such tensor.
+    """
+    known = [tensor.name for tensor in tensors_out(spec)]
+    for name in wanted:
+        if name not in known:
+            raise UsageError(f"there is no output {name!r}; there are {', '.join(known)}")
+    makers = _of_objects if spec.task == "instance" else _of_labels
+    return {name: makers[name](results) for name in wanted or known}
+
+
+def _of_pictures(pictures: NDArray[Any], taken: InputSpec) -> list[NDArray[Any]]:
+    if not taken.takes_camera_frames:
+        raise ShapeError(f"this network takes no pictures; send {FRAME}")
+    if pictures.ndim != 2 or pictures.shape[1] != 1 or not pictures.size:  # noqa: PLR2004
+        raise ShapeError(f"{PICTURE} must be (b, 1) {BYTES}, got {pictures.shape}")
+    frames = [_decoded(bytes(picture)) for picture in pictures[:, 0]]
+    sizes = sorted({frame.shape[:2] for frame in frames})
+    if len(sizes) > 1:
+        raise ShapeError(f"pictures of one request must be of one size, got {sizes}; send a request for each")
+    return frames
+
+
+def _decoded(picture: bytes) -> NDArray[Any]:
+    """Decode a picture to BGR, turned as its EXIF data say."""
+    try:
+        frame: NDArray[Any] | None = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # of no bytes, and of more pixels than OpenCV takes
+        frame = None
+    if frame is None:
+        raise UsageError(f"{len(picture)} bytes are no picture that OpenCV reads; send JPEG or PNG")
+    refuse_above("pixels", frame.shape[0] * frame.shape[1], "the picture", UsageError)
+    return frame
+
+
+def _filled(values: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Stack (D, ...) of frames with different D, filled with zeros."""
+    most = max(map(len, values))
+    filled = np.zeros((len(values), most, *values[0].shape[1:]), values[0].dtype)
+    for row, value in zip(filled, values, strict=True):
+        row[: len(value)] = value
+    return filled
+
+
+def _run_lengths(result: InstanceResult) -> NDArray[np.object_]:
+    """Encode an object's mask as {"size": [H, W], "counts": "..."}."""
+    encoded = np.empty(len(result), np.object_)
+    for index, crop in enumerate(result.crops()):
+        encoded[index] = json.dumps(encode_crop(crop.mask, crop.left, crop.top, result.frame_hw)).encode()
+    return encoded
+
+
+def _filled_run_lengths(results: Sequence[InstanceResult]) -> NDArray[np.object_]:
+    filled = np.full((len(results), max(map(len, results))), b"", np.object_)
+    for row, result in zip(filled, results, strict=True):
+        row[: len(result)] = _run_lengths(result)
+    return filled
+
+
+def _overlapping(result: SemanticResult) -> NDArray[np.bool_]:
+    assert result.masks is not None  # of a `multilabel` head
+    return result.masks
+
+
+_of_labels: Mapping[str, Callable[[Any], NDArray[Any]]] = {
+    "labels": lambda results: np.stack([result.labels for result in results]),
+    "masks": lambda results: np.stack([_overlapping(result) for result in results]),
+}
+_of_objects: Mapping[str, Callable[[Any], NDArray[Any]]] = {
+    "boxes": lambda results: _filled([result.boxes for result in results]),
+    "scores": lambda results: _filled([result.scores for result in results]),
+    "class_ids": lambda results: _filled([result.class_ids for result in results]),
+    "masks": lambda results: _filled([result.masks for result in results]),
+    "masks_rle": _filled_run_lengths,
+}
