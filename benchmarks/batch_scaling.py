@@ -18,15 +18,15 @@ from pathlib import Path
 from benchmarks.batches.archive import unet_engine, write_pictures
 from benchmarks.batches.cluster import Load, Outcome, Store, simulate
 from benchmarks.batches.costs import Costs, measure
-from edgeseg.batch.plan import MOST_PICTURES, ONE_IN
+from edgeseg.batch.piece import LEAST, MOST
+from edgeseg.batch.plan import ONE_IN
 from edgeseg.charts.axis import axis_of
 from edgeseg.palette import RGBColour
 from edgeseg.tune.drawing import FAINT, INK, Path2D, Shape, Words, write_picture
 
 WORKERS = (1, 2, 10, 32, 100, 320, 1000, 3200, 10000)
 SIZE_HW = (480, 640)
-LARGER = 8  # times, of pieces that are tried beside those of today
-SHARD_READS = 4  # requests of a piece of today: the file's size, its end, its index, and its groups of rows
+SHARD_READS = 4  # requests of a short piece: the file's size, its end, its index, and its groups of rows
 SIZE_WH = (720, 400)
 LEFT, TOP, RIGHT, BOTTOM = 70, 44, 500, 340  # of the plot; names stand to the right of it
 COLOURS: tuple[RGBColour, ...] = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167))
@@ -61,19 +61,13 @@ def main() -> None:
 
 
 def loads(costs: Costs) -> Sequence[Load]:
-    """Say what is simulated: pictures one by one, shards, and shards in larger pieces."""
+    """Say what is simulated: pictures one by one, and shards of up to 1,024 and from 8,192 samples on."""
     driver_ms = costs.ray_ms or costs.crew_ms
     about = (costs.picture_ms, costs.picture_kb, costs.part_kb, driver_ms)
     return (
         Load("a file a picture", ONE_IN, None, False, *about),
-        Load(f"shards, {MOST_PICTURES} a piece", MOST_PICTURES, SHARD_READS, True, *about),
-        Load(
-            f"shards, {LARGER * MOST_PICTURES} a piece",
-            LARGER * MOST_PICTURES,
-            LARGER + SHARD_READS - 1,
-            True,
-            *about,
-        ),
+        Load(f"short shards, {LEAST} a piece", LEAST, SHARD_READS, True, *about),
+        Load(f"long shards, {MOST} a piece", MOST, SHARD_READS + MOST // LEAST - 1, True, *about),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from edgeseg.batch.piece import Samples
+from edgeseg.batch.piece import MOST, SHARES, Samples, together
 from edgeseg.batch.places import Place, opened
 from edgeseg.batch.rows import EXTRA
 from edgeseg.errors import SourceError, name_a_few, one_line
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     import pyarrow
     import pyarrow.parquet
 
-TOGETHER = 64  # rows that one process does at a time, at least
-MOST = 512  # rows of a group that is not split
-SHARES = 16  # of a group that is larger: each reads the group from its beginning
 AT_ONCE = 16  # rows that are in memory
 READ_BYTES = 8 << 20  # of a column at a time: a request of a store
 BYTES, PATH = "bytes", "path"  # of a struct
@@ -27,30 +24,29 @@ HUGGING_FACE = b"huggingface"  # key of a file's metadata
 
 
 def split(path: Place, field: str | None) -> tuple[Sequence[Samples], Sequence[int]]:
-    """Split by its groups of rows; see `shards.split`."""
+    """Split by its groups of rows; see `shards.split`.
+
+    A group of more than MOST rows is split, too; each of its SHARES reads it from its beginning.
+    """
     with _reading(path) as file:
         field = _column(path, file.schema_arrow, field)
         sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    step = together(sum(sizes))
     parts: list[Samples] = []
     held: Samples | None = None
     first = 0
     for group, size in enumerate(sizes):
         end = first + size
         if size > MOST:
-            step = max(MOST, -(-size // SHARES))
             parts += [held] if held else []
-            parts += [
-                Samples(begin, min(begin + step, end), group, first, field)
-                for begin in range(first, end, step)
-            ]
             held = None
+            share = max(MOST, -(-size // SHARES))
+            begins = range(first, end, share)
+            parts += [Samples(begin, min(begin + share, end), group, first, field) for begin in begins]
         else:
-            held = (
-                Samples(held.begin, end, held.place, held.first, field)
-                if held
-                else (Samples(first, end, group, first, field))
-            )
-            if end - held.begin >= TOGETHER:
+            begin, place = (held.begin, held.place) if held else (first, group)
+            held = Samples(begin, end, place, begin, field)
+            if end - begin >= step:
                 parts.append(held)
                 held = None
         first = end

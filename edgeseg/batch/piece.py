@@ -11,6 +11,8 @@ from typing import Any
 from edgeseg.batch.places import Place
 
 KEY_DIGITS = 32  # hexadecimal, of 64: no two of 2^64 pieces are likely to share a name
+LEAST, MOST = 64, 512  # samples of a shard that one process does at a time
+SHARES = 16  # of a shard, as long as these have so many
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,11 @@ class Samples:
     place: int = 0
     first: int = 0
     field: str | None = None
+
+
+def together(samples: int) -> int:
+    """Say how many samples of a shard are done at a time: few enough that several processes share it."""
+    return min(MOST, max(LEAST, samples // SHARES))
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from edgeseg.batch.piece import Samples
+from edgeseg.batch.piece import Samples, together
 from edgeseg.batch.places import Place, opened
 from edgeseg.errors import SourceError, one_line
 from edgeseg.runtime.sources.images import IMAGE_SUFFIXES
 
-TOGETHER = 64  # samples that one process does at a time
 LOOKED_AT = 1 << 20  # bytes of a shard in a store, by which the number of its samples is estimated
 
 
@@ -25,13 +24,12 @@ def split(path: Place, field: str | None) -> tuple[Sequence[Samples], Sequence[i
         places: list[int] = []
         with suppress(tarfile.TarError):  # whoever does the last part says so
             places.extend(member.offset for member in _pictures(file, field))
-    begins = range(0, max(1, len(places)), TOGETHER)
-    parts = [
-        Samples(begin, begin + TOGETHER, places[begin] if places else 0, begin, field) for begin in begins
-    ]
+    step = together(len(places))
+    begins = range(0, max(1, len(places)), step)
+    parts = [Samples(begin, begin + step, places[begin] if places else 0, begin, field) for begin in begins]
     last = parts[-1]
     parts[-1] = Samples(last.begin, None, last.place, last.first, field)
-    return parts, [min(TOGETHER, max(1, len(places) - part.begin)) for part in parts]
+    return parts, [min(step, max(1, len(places) - part.begin)) for part in parts]
 
 
 def samples(path: Place, part: Samples) -> Iterator[tuple[int, str | None, bytes | None, str | None]]:

@@ -41,6 +41,15 @@ def test_a_tar_file_is_shared_by_the_headers_of_its_members(tmp_path: Path) -> N
     assert [one.data for one in found[1:]] == [picture(number) for number in range(150)]
 
 
+def test_a_longer_shard_is_shared_in_larger_parts(tmp_path: Path) -> None:
+    write_tar(tmp_path / "a.tar", dict.fromkeys((f"{number}.png" for number in range(3000)), b""))
+    parts, counts = split(tmp_path / "a.tar", None)
+    assert (len(parts), counts[0], sum(counts)) == (17, 187, 3000)
+    write_parquet(tmp_path / "a.parquet", [b"1"] * 20_000, rows_a_group=100)
+    parts, counts = split(tmp_path / "a.parquet", None)
+    assert (len(parts), counts[0], sum(counts)) == (34, 600, 20_000)
+
+
 def test_extensions_choose_among_the_pictures_of_a_sample(tmp_path: Path) -> None:
     pictures = {f"{number}.{side}.png": picture(number) for number in range(3) for side in ("left", "right")}
     write_tar(tmp_path / "a.tar", pictures)
