@@ -9,15 +9,9 @@ take yet.
 from __future__ import annotations
 
 import dataclasses
-import io
 import logging
-import os
 import pickle
-import socket
-import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -26,15 +20,14 @@ from edgeseg.batch.piece import Piece
 from edgeseg.batch.rows import EXTRA
 from edgeseg.batch.settings import BatchSettings
 from edgeseg.batch.work import Done, Worker
-from edgeseg.errors import EdgesegError, EngineError, UsageError
+from edgeseg.cluster.joining import join
+from edgeseg.cluster.sent import packed, unpacked
+from edgeseg.errors import EdgesegError
 from edgeseg.extras import require
-from edgeseg.files import Claim
 
-HERE = "local"  # in place of an address: a cluster of this machine alone, for this run
 PIECE, DONE = "piece", "done"  # columns, pickled
 IN_FLIGHT = 2  # pieces of an actor: the next is there when one is done
-ANSWER_S = 5.0  # that a cluster has to answer in
-UNPACK_S = 60.0  # that another actor of the node may take to unpack the engine
+USE = "batch"  # of engines that are unpacked
 
 
 class OnRay:
@@ -43,7 +36,7 @@ class OnRay:
     Args:
         parts: whose folder all nodes see.
         workers: actors, of one core each; None stands for one a core of the cluster.
-        address: of the cluster; HERE for one of this machine.
+        address: as for `join`.
 
     Raises:
         MissingExtraError: if Ray is not installed.
@@ -55,7 +48,7 @@ class OnRay:
         self._ray, self._data = require("ray", EXTRA), require("ray.data", EXTRA)
         self._settings = settings
         self._parts = parts
-        _join(self._ray, address)
+        join(self._ray, address)
         self.workers = workers or max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
     def do(self, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Done]]:
@@ -65,7 +58,7 @@ class OnRay:
         self._data.DataContext.get_current().enable_progress_bars = False  # whoever runs a batch shows one
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         rows = [{PIECE: pickle.dumps(piece)} for piece in pieces]
-        engine = self._ray.put(_packed(self._settings.engine))
+        engine = self._ray.put(packed(self._settings.engine))
         actors = self._data.ActorPoolStrategy(
             size=min(self.workers, len(rows)), max_tasks_in_flight_per_actor=IN_FLIGHT
         )
@@ -117,54 +110,6 @@ class Actor:
         return {PIECE: [pickled], DONE: [pickle.dumps(answer)]}
 
     def _opened(self) -> Worker:
-        packed = require("ray", EXTRA).get(self._engine)
-        here = _unpacked(packed, self._parts.digest)
+        package = require("ray", EXTRA).get(self._engine)
+        here = unpacked(package, self._parts.digest, USE)
         return Worker(dataclasses.replace(self._settings, engine=here), self._parts)
-
-
-def _join(ray: Any, address: str) -> None:
-    here = address == HERE
-    try:
-        host, _, port = address.rpartition(":")
-        if port.isdecimal() and "//" not in host:  # Ray itself tries for minutes
-            socket.create_connection((host, int(port)), ANSWER_S).close()
-        ray.init(
-            address=HERE if here else address,
-            include_dashboard=False if here else None,
-            log_to_driver=False,
-            logging_level="ERROR",
-        )
-    except Exception as error:  # Ray raises bare ones, too
-        if here:
-            raise EngineError(
-                f"Ray does not start on this machine ({str(error).splitlines()[0]}); try again when it is "
-                "less busy, or leave out --ray"
-            ) from error
-        raise UsageError(
-            f"there is no Ray cluster at {address!r} ({str(error).splitlines()[0]}); start one with "
-            f"`ray start --head`, or give --ray {HERE}"
-        ) from error
-
-
-def _packed(folder: Path) -> bytes:
-    """Put the files of an engine into one."""
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        for path in sorted(folder.iterdir()):
-            archive.write(path, path.name)
-    return data.getvalue()
-
-
-def _unpacked(packed: bytes, digest: str) -> Path:
-    """Put an engine into a folder of this node, once for all its actors; opening it compares its hashes."""
-    folder = Path(tempfile.gettempdir()) / f"edgeseg-batch-{os.getuid()}" / digest
-    folder.parent.mkdir(mode=0o700, exist_ok=True)
-    if folder.parent.stat().st_uid != os.getuid():
-        raise EngineError(f"{folder.parent} is another user's; remove it, or set TMPDIR on this node")
-    with Claim(folder, EngineError, wait_s=UNPACK_S) as claim:
-        if not folder.exists():
-            staged = claim.staging()
-            with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-                archive.extractall(staged)
-            claim.put(staged)
-    return folder

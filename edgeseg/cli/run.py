@@ -25,7 +25,7 @@ MOST_PORT = 65535
 NAME = "{name}"  # of a stream, in an output
 OF_SITES = ("device", "threads", "max_memory", "rotate", "keep")  # options that are settings of all streams
 NOT_OF_STREAMS = (*OF_SITES, "serve", "token_file", "outputs")
-BESIDE_A_FILE = ("config", "check")
+BESIDE_A_FILE = ("config", "check", "ray", "status_path")
 
 
 @click.command()
@@ -76,6 +76,8 @@ def command(
     check: bool,
     show: bool,
     frames: int | None,
+    ray: str | None,
+    status_path: Path | None,
     **asked: Any,
 ) -> None:
     """Segment each SOURCE with ENGINE.
@@ -99,11 +101,22 @@ def command(
     else:
         settings = _settings(engine, sources, asked)
         _refuse_show(show, sources)
+    if ray is None and status_path is not None:
+        raise UsageError("--status says how a cluster is doing; it goes with --ray")
+    if ray is not None and (show or frames):
+        raise UsageError("--show and --frames are of one machine; leave them out with --ray")
+    if ray is not None:
+        from edgeseg.cli.cluster_run import for_nodes, run_cluster
+
+        settings = for_nodes(settings)
     if check:
         check_site(settings, file, frames)
         return
     if engine is not None and not (asked["outputs"] or asked["serve"] or show or frames):
         _refuse_endless(engine, sources)
+    if ray is not None:
+        run_cluster(settings, file=file, address=ray, status_path=status_path)
+        return
     run_site(settings, file=file, frames=frames, show=show)
 
 

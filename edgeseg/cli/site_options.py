@@ -12,8 +12,21 @@ from edgeseg.runtime.settings import DEFAULT_STALL_TIMEOUT_S
 
 
 def site_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command --config, --check, --serve, --token-file and --stall-timeout."""
+    """Give a command --config, --check, --serve, --token-file, --stall-timeout, --ray and --status."""
     for option in (
+        click.option(
+            "--status",
+            "status_path",
+            type=PATH,
+            metavar="FILE",
+            help="With --ray: write every 2 s as JSON which node runs which camera, and how all are doing.",
+        ),
+        click.option(
+            "--ray",
+            metavar="ADDRESS",
+            help="Run the cameras on the nodes of the Ray cluster at ADDRESS, which all reach SOURCE and "
+            "outputs; auto: the one here; local: one of this machine for this run.",
+        ),
         click.option(
             "--stall-timeout",
             "stall_timeout_s",

@@ -74,7 +74,7 @@ def read_settings(path: Path) -> SettingsFile:
     faults += out_of_range(values)
     if settings is None or faults:
         raise SettingsError(placed(faults, str(path), lines))
-    return SettingsFile(path, _from_folder(settings, path.parent), lines)
+    return SettingsFile(path, from_folder(settings, path.parent), lines)
 
 
 def _parsed(path: Path, text: str) -> dict[str, Any]:
@@ -128,8 +128,8 @@ def _nearest(path: KeyPath) -> str:
     return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
 
 
-def _from_folder(settings: SiteSettings, folder: Path) -> SiteSettings:
-    """Lead paths that are relative to the file's folder there."""
+def from_folder(settings: SiteSettings, folder: Path) -> SiteSettings:
+    """Lead paths that are relative to a folder there; addresses and absolute paths stay."""
 
     def there(text: str) -> str:
         is_path = bool(text) and not _ADDRESS.match(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -114,6 +114,10 @@ class Site:
     def shown(self, text: str) -> str:
         """Put `${NAME}` in the place of what the environment holds."""
         return self._environment.hide(text)
+
+    def write_beside(self, outputs: Iterable[str]) -> None:
+        """Leave what others have written to these outputs, named as in the settings, and write beside it."""
+        self._written.update(map(self._environment.fill, outputs))
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until all streams have ended; False if the time is over before."""

@@ -1,0 +1,1 @@
+"""Use Ray's clusters: join them, send engines to their nodes, run cameras there."""

@@ -1,0 +1,58 @@
+"""Pack an engine's folder into bytes, and unpack it on another node, once for each content."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+from edgeseg.errors import EngineError
+from edgeseg.files import Claim
+from edgeseg.manifest import MANIFEST_NAME, read_manifest
+
+UNPACK_S = 60.0  # that another process of the node may take to unpack the engine
+
+
+def digest_of(folder: Path) -> str:
+    """Give the sha256 of an engine's manifest, which names its files by theirs.
+
+    Raises:
+        EngineError: if there is no engine, or a file of it was changed.
+    """
+    read_manifest(folder, check_files=True)
+    return hashlib.sha256((folder / MANIFEST_NAME).read_bytes()).hexdigest()
+
+
+def packed(folder: Path) -> bytes:
+    """Put the files of an engine into one."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for path in sorted(folder.iterdir()):
+            archive.write(path, path.name)
+    return data.getvalue()
+
+
+def unpacked(package: bytes, digest: str, use: str) -> Path:
+    """Put an engine into a folder of this node, once for all who want it; opening it compares its hashes.
+
+    Args:
+        digest: names the folder.
+        use: names the folder around it, of this user.
+
+    Raises:
+        EngineError: if that folder is another user's, or cannot be written.
+    """
+    folder = Path(tempfile.gettempdir()) / f"edgeseg-{use}-{os.getuid()}" / digest
+    folder.parent.mkdir(mode=0o700, exist_ok=True)
+    if folder.parent.stat().st_uid != os.getuid():
+        raise EngineError(f"{folder.parent} is another user's; remove it, or set TMPDIR on this node")
+    with Claim(folder, EngineError, wait_s=UNPACK_S) as claim:
+        if not folder.exists():
+            staged = claim.staging()
+            with zipfile.ZipFile(io.BytesIO(package)) as archive:
+                archive.extractall(staged)
+            claim.put(staged)
+    return folder

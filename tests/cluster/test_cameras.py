@@ -1,0 +1,202 @@
+"""Cameras on several nodes: a node that is killed, another engine without a gap, and one that is refused."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from onnx import numpy_helper
+
+pytest.importorskip("ray")
+pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
+
+from edgeseg.cluster.cameras import Cameras
+from edgeseg.cluster.order import ClusterStatus
+from edgeseg.cluster.sent import digest_of
+from edgeseg.engines import build
+from edgeseg.manifest import read_manifest, seal
+from edgeseg.runtime.settings import SiteSettings, StreamSettings
+from tests.export.small_networks import unet
+from tests.exported_models import ExportedModels
+from tests.runtime.fakes import write_video
+from tests.servers.rtsp import Camera, RtspServer
+
+pytestmark = [
+    pytest.mark.minutes,
+    pytest.mark.filterwarnings("ignore"),  # Ray's own, of its libraries and sockets
+]
+DEADLINE_S = 180.0
+ELSEWHERE_S = 10.0  # from the death of a node to results of its cameras on others
+NAMES = ("north", "east", "south", "west")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Three nodes on loopback."""
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TMPDIR", str(tmp_path_factory.mktemp("nodes")))  # engines go with the tests
+        environment.setenv("RAY_TMPDIR", "/tmp")  # Ray's sockets take short paths
+        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        for _ in range(2):
+            nodes.add_node(num_cpus=1)
+        nodes.wait_for_nodes()
+        yield nodes
+        nodes.shutdown()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RtspServer]:
+    with RtspServer({f"/{name}": Camera(number, fps=10) for number, name in enumerate(NAMES)}) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def engine(exported: ExportedModels, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("first") / "engine"
+    build(exported(unet).path, folder, backend="onnxruntime", threads=1)
+    return folder
+
+
+@pytest.fixture
+def settings(server: RtspServer, engine: Path, tmp_path: Path) -> SiteSettings:
+    streams = (
+        StreamSettings(server.url(f"/{name}"), name, "every", outputs=(str(tmp_path / f"{name}.jsonl"),))
+        for name in NAMES
+    )
+    return SiteSettings(str(engine), tuple(streams))
+
+
+def look_until(cameras: Cameras, condition: Callable[[ClusterStatus], bool]) -> ClusterStatus:
+    """Look at the cluster until it is so."""
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not (cameras.look() or condition(cameras.status())):
+        assert time.monotonic() < deadline_s, cameras.status()
+        time.sleep(0.05)
+    return cameras.status()
+
+
+def have_results(more_than: int = 5) -> Callable[[ClusterStatus], bool]:
+    return lambda status: all(
+        one.stream is not None and one.stream.results > more_than for one in status.cameras
+    )
+
+
+def results_of(status: ClusterStatus) -> dict[str, int]:
+    return {one.name: one.stream.results for one in status.cameras if one.stream is not None}
+
+
+def indices(path: Path) -> list[int]:
+    return [json.loads(line)["index"] for line in path.read_text().splitlines()]
+
+
+def test_cameras_of_a_node_that_is_killed_run_elsewhere(
+    settings: SiteSettings, cluster: Any, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    with Cameras(settings, cluster.address, say=said.append) as cameras:
+        status = look_until(cameras, have_results())
+        nodes = {one.node: one for one in status.nodes}
+        assert {one.node for one in status.cameras} == {one.name for one in status.nodes}
+        lost = next(node for node in cluster.worker_nodes if nodes[node.node_id].cameras)
+        gone = nodes[lost.node_id].cameras
+        for process in family(lost.all_processes["raylet"][0].process.pid):
+            os.kill(process, signal.SIGKILL)
+        killed_s = time.monotonic()
+        look_until(cameras, lambda _: sum(name in line for line in said for name in gone) >= 2 * len(gone))
+        took_s = time.monotonic() - killed_s
+        print(f"\n{len(gone)} of {len(NAMES)} cameras had results elsewhere {took_s:.1f} s after the kill")
+        print("\n".join(said))
+        assert took_s < ELSEWHERE_S
+        status = look_until(cameras, have_results())
+        assert all(one.node != nodes[lost.node_id].name for one in status.cameras)
+        assert {one.name for one in status.cameras if one.moves} == set(gone)
+    for name in gone:
+        assert indices(tmp_path / f"{name}.jsonl")  # what the lost node wrote stays
+        assert len(list(tmp_path.glob(f"{name}-*.jsonl"))) == 1
+
+
+def test_another_engine_takes_over_once_it_is_proven_on_the_nodes(
+    settings: SiteSettings, engine: Path, exported: ExportedModels, cluster: Any, tmp_path: Path
+) -> None:
+    broken, second = tmp_path / "broken", tmp_path / "second"
+    shutil.copytree(engine, broken)
+    change_weights(broken)
+    build(exported(unet, batch=2).path, second, backend="onnxruntime", threads=1)
+    said: list[str] = []
+    with Cameras(settings, cluster.address, say=said.append) as cameras:
+        look_until(cameras, have_results())
+        cameras.reload(SiteSettings(str(broken), settings.streams))
+        status = look_until(cameras, lambda _: any("refused" in line for line in said))
+        assert "does not compute what PyTorch computes" in said[-1]
+        assert {one.engine for one in status.nodes} == {digest_of(engine)}
+        cameras.reload(SiteSettings(str(second), settings.streams))
+        new = digest_of(second)
+        status = look_until(cameras, lambda status: {one.engine for one in status.nodes} == {new})
+        before = results_of(status)
+        status = look_until(
+            cameras, lambda status: all(results_of(status)[name] > before[name] + 10 for name in NAMES)
+        )
+        assert [one.moves for one in status.cameras] == [0] * len(NAMES)
+        print("\n" + "\n".join(said))
+    for name in NAMES:
+        lines = [json.loads(line) for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()]
+        assert [line["index"] for line in lines] == list(range(len(lines)))
+        times = [line["time_s"] for line in lines]
+        pauses = sorted(later - earlier for earlier, later in itertools.pairwise(times))
+        print(f"{name}: {len(lines)} frames, none lost, {pauses[-1]:.2f} s apart at most")
+
+
+def test_the_command_line_runs_a_site_to_its_end(engine: Path, tmp_path: Path) -> None:
+    write_video(tmp_path / "street.mp4", 30)
+    (tmp_path / "site.toml").write_text(
+        f'engine = "{engine}"\n[[streams]]\nname = "gate"\nsource = "street.mp4"\noutputs = ["gate.jsonl"]\n'
+    )
+    command = [sys.executable, "-m", "edgeseg", "run", "--config", "site.toml", "--ray", "local"]
+    done = subprocess.run(
+        [*command, "--status", "status.json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "gate: 30 frames on " in done.stdout
+    assert indices(tmp_path / "gate.jsonl") == list(range(30))
+    status = json.loads((tmp_path / "status.json").read_text())
+    assert status["cameras"][0]["stream"]["results"] == 30
+    assert status["nodes"][0]["engine"] == digest_of(engine)
+
+
+def family(process: int) -> list[int]:
+    """Give a process and all that it started: a raylet and what runs on its node."""
+    found = [process]
+    for listing in Path(f"/proc/{process}/task").glob("*/children"):
+        for child in listing.read_text().split():
+            found += family(int(child))
+    return found
+
+
+def change_weights(engine: Path) -> None:
+    """Give an engine other weights, and a manifest that says they were built."""
+    manifest = read_manifest(engine)
+    (file,) = [path for path in engine.iterdir() if path.suffix == ".onnx"]
+    model = onnx.load(file)
+    weights = max(model.graph.initializer, key=lambda one: len(one.raw_data))
+    changed = numpy_helper.from_array(numpy_helper.to_array(weights) * 1.5 + 0.1, weights.name)
+    weights.CopyFrom(changed)
+    onnx.save(model, file)
+    seal(engine, manifest)

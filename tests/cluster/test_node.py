@@ -1,0 +1,115 @@
+"""A node follows orders: cameras come and go, the engine is replaced without a gap, silence ends all."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("onnx", reason="needs onnx, which makes the engine")
+pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
+
+from edgeseg.cluster.node import Node, prove
+from edgeseg.cluster.order import Order, Report
+from edgeseg.cluster.sent import digest_of, packed
+from edgeseg.errors import EngineError
+from edgeseg.runtime.settings import SiteSettings, StreamSettings
+from tests.runtime.tiny_models import labels_engine
+
+DEADLINE_S = 30.0
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unpack engines where the test ends with them."""
+    (tmp_path / "unpacked").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "unpacked"))
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    node = Node(2.0, lease_s=DEADLINE_S)
+    yield node
+    node.close()
+
+
+def order_of(tmp_path: Path, engine: Path, *names: str, written: tuple[str, ...] = ()) -> Order:
+    streams = tuple(
+        StreamSettings("synthetic:64x48", name, outputs=(str(tmp_path / f"{name}.jsonl"),)) for name in names
+    )
+    return Order(SiteSettings(str(engine), streams), digest_of(engine), written)
+
+
+def until(node: Node, order: Order, condition: Callable[[Report], bool]) -> Report:
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not condition(report := node.turn(order)):
+        assert time.monotonic() < deadline_s, report
+        time.sleep(0.02)
+    return report
+
+
+def with_results(name: str, more_than: int = 2) -> Callable[[Report], bool]:
+    return lambda report: any(one.name == name and one.results > more_than for one in report.cameras)
+
+
+def test_cameras_come_and_go_and_another_engine_takes_over_without_a_gap(node: Node, tmp_path: Path) -> None:
+    first, second = labels_engine(tmp_path / "first"), labels_engine(tmp_path / "second", (64, 96))
+    for engine in (first, second):
+        assert node.prepare(digest_of(engine), [packed(engine)], proven=False) == ""
+    report = until(node, order_of(tmp_path, first, "one"), with_results("one"))
+    assert (report.engine, report.error) == (digest_of(first), "")
+    until(node, order_of(tmp_path, first, "one", "two"), with_results("two"))
+    both = order_of(tmp_path, second, "one", "two")
+    report = until(node, both, lambda report: report.engine == digest_of(second))
+    done = {one.name: one.results for one in report.cameras}
+    until(node, both, with_results("one", done["one"] + 2))
+    until(node, order_of(tmp_path, second, "two"), lambda report: len(report.cameras) == 1)
+    for name in ("one", "two"):
+        lines = (tmp_path / f"{name}.jsonl").read_text().splitlines()
+        indices = [json.loads(line)["index"] for line in lines]
+        assert indices == list(range(len(indices)))
+
+
+def test_what_another_node_wrote_is_left(node: Node, tmp_path: Path) -> None:
+    engine = labels_engine(tmp_path / "engine")
+    node.prepare(digest_of(engine), [packed(engine)], proven=False)
+    output = tmp_path / "one.jsonl"
+    output.write_text("of another node\n")
+    order = order_of(tmp_path, engine, "one", written=(str(output),))
+    until(node, order, lambda report: len(list(tmp_path.glob("one-*.jsonl"))) == 1)
+    assert output.read_text() == "of another node\n"
+
+
+def test_cameras_end_without_orders_and_begin_again_with_the_next(tmp_path: Path) -> None:
+    engine = labels_engine(tmp_path / "engine")
+    node = Node(2.0, lease_s=1.0)
+    try:
+        node.prepare(digest_of(engine), [packed(engine)], proven=False)
+        order = order_of(tmp_path, engine, "one")
+        until(node, order, with_results("one"))
+        time.sleep(2.0)
+        until(node, order, lambda report: len(list(tmp_path.glob("one-*.jsonl"))) == 1)
+    finally:
+        node.close()
+
+
+def test_an_order_that_cannot_be_followed_is_said_and_changes_nothing(node: Node, tmp_path: Path) -> None:
+    engine = labels_engine(tmp_path / "engine")
+    node.prepare(digest_of(engine), [packed(engine)], proven=False)
+    until(node, order_of(tmp_path, engine, "one"), with_results("one"))
+    (one,) = order_of(tmp_path, engine, "one").settings.streams
+    unset = StreamSettings("rtsp://${EDGESEG_NOT_SET}@camera", "two")
+    bad = Order(SiteSettings(str(engine), (one, unset)), digest_of(engine))
+    report = until(node, bad, lambda report: report.error != "")
+    assert "EDGESEG_NOT_SET" in report.error
+    assert [camera.name for camera in report.cameras] == ["one"]
+
+
+def test_an_engine_that_cannot_be_proven_is_refused(node: Node, tmp_path: Path) -> None:
+    engine = labels_engine(tmp_path / "engine")
+    assert "golden" in node.prepare(digest_of(engine), [packed(engine)], proven=True)
+    with pytest.raises(EngineError, match="has no file 'golden"):
+        prove(engine)

@@ -1,0 +1,84 @@
+"""What is known of cameras decides what nodes are ordered to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgeseg.cluster.load import Load
+from edgeseg.cluster.order import Report
+from edgeseg.cluster.roster import GUESS, Roster
+from edgeseg.runtime.settings import SiteSettings, StreamSettings
+from edgeseg.runtime.status import SinkState, SinkStatus, SourceState, SourceStatus, StreamStatus
+
+SITE = SiteSettings(
+    "engine",
+    (StreamSettings("rtsp://a", "gate", outputs=("gate.jsonl",)), StreamSettings("rtsp://b", "yard")),
+)
+
+
+@dataclass
+class Node:
+    name: str
+    node: str
+    report: Report | None = None
+
+
+def camera(
+    name: str, results: int, state: SourceState = SourceState.LIVE, sink: str = "open"
+) -> StreamStatus:
+    sinks = (SinkStatus("gate.jsonl", SinkState(sink)),)
+    return StreamStatus(name, SourceStatus(name, state), results, sinks=sinks)
+
+
+def reporting(node: Node, *cameras: StreamStatus, settled: bool = True, **loads: float) -> Node:
+    node.report = Report("digest", cameras, Load(2.0, 0.0, loads), settled)
+    return node
+
+
+def test_a_node_begins_a_camera_once_no_other_holds_it() -> None:
+    roster, left, right = Roster(), Node("left", "1"), Node("right", "2")
+    roster.put({"gate": "left", "yard": "right"})
+    assert [one.name for one in roster.order(SITE, "digest", left, ()).settings.streams] == ["gate"]
+    roster.move("gate", "right")
+    assert [one.name for one in roster.order(SITE, "digest", right, {"gate"}).settings.streams] == ["yard"]
+    assert len(roster.order(SITE, "digest", right, ()).settings.streams) == 2
+    assert roster.order(SITE, "digest", left, ()).settings.streams == ()
+
+
+def test_another_node_writes_beside_what_the_lost_one_wrote_and_the_gap_is_told() -> None:
+    roster, left, right = Roster(), Node("left", "1"), Node("right", "2")
+    roster.put({"gate": "left", "yard": "left"})
+    assert roster.read(reporting(left, camera("gate", 3)), 10.0) == []
+    assert roster.lose(left) == ["gate", "yard"]
+    roster.put({"gate": "right", "yard": "right"})
+    assert roster.order(SITE, "digest", right, ()).written == ("gate.jsonl",)
+    assert roster.read(reporting(right, camera("gate", 0)), 12.0) == []
+    lines = roster.read(reporting(right, camera("gate", 1), camera("yard", 1)), 13.5)
+    assert lines == ["gate: runs on right, 3.5 s after the last result before", "yard: runs on right"]
+    assert roster.moves == {"gate": 1, "yard": 1}
+
+
+def test_a_camera_has_ended_when_all_is_written_and_nobody_ended_it() -> None:
+    roster, node = Roster(), Node("left", "1")
+    roster.put({"gate": "left", "yard": "left"})
+    over = camera("gate", 3, SourceState.ENDED)
+    roster.read(reporting(node, over), 1.0)
+    assert roster.ended == {}
+    closed = camera("gate", 3, SourceState.ENDED, "closed")
+    roster.read(reporting(node, closed, settled=False), 2.0)
+    assert roster.ended == {}
+    roster.read(reporting(node, closed), 3.0)
+    assert roster.ended == {"gate": ""}
+    assert roster.lose(node) == ["yard"]
+    assert not roster.all_ended(SITE)
+    assert roster.all_ended(SiteSettings("engine", SITE.streams[:1]))
+
+
+def test_what_is_not_measured_yet_is_taken_for_the_mean_of_the_others() -> None:
+    roster, node = Roster(), Node("left", "1")
+    assert roster.loads(SITE) == {"gate": GUESS, "yard": GUESS}
+    roster.put({"gate": "left"})
+    roster.read(reporting(node, gate=2.0), 1.0)
+    assert roster.loads(SITE) == {"gate": 2.0, "yard": 2.0}
+    roster.read(reporting(node, gate=1.0), 2.0)
+    assert 1.0 < roster.loads(SITE)["gate"] < 2.0
