@@ -1,4 +1,4 @@
-"""Build an ncnn engine: converted by edgeseg itself, its threads measured."""
+"""Build an ncnn engine: converted by edgeseg itself, its threads measured, and how they wait."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ MODEL_FILE, WEIGHTS_FILE = EngineOptions.model_file, EngineOptions.weights_file
 def fill_engine(job: BuildJob) -> tuple[Manifest, list[Measured]]:
     """Write the converted model and decide its options; see `FillEngine`."""
     manifest = write_files(job)
-    choices = [{"threads": count} for count in thread_counts(job.request.threads)]
+    choices = [{"threads": count, "spinning": False} for count in thread_counts(job.request.threads)]
+    if choices[-1]["threads"] > 1:
+        choices.append({**choices[-1], "spinning": True})
     measured = measure_options(job, manifest, choices)
     return dataclasses.replace(manifest, options=measured[0].options), measured
 

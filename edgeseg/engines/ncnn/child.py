@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ class Load:
         outputs: names of the blobs to give, in this order.
         labels: those of them whose best channel is wanted.
         threads: that an inference uses.
+        spinning: whether they keep their cores busy while they wait.
     """
 
     model: str
@@ -34,6 +36,7 @@ class Load:
     outputs: Sequence[str]
     labels: Sequence[str]
     threads: int
+    spinning: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,8 @@ def serve() -> None:
 
 def load(order: Load) -> tuple[Run, Loaded]:
     """Load a network; returns what runs it, and what it is."""
-    import ncnn
-
     net = opened(order)
+    import ncnn
 
     def run(image: NDArray[Any]) -> list[NDArray[Any]]:
         found = [_one(net, planes(one), order) for one in image]
@@ -63,6 +65,8 @@ def load(order: Load) -> tuple[Run, Loaded]:
 
 def opened(order: Load) -> Any:
     """Open the files as an `ncnn.Net` that computes in float32. Raises PrintedError."""
+    if not order.spinning:
+        os.environ["OMP_WAIT_POLICY"] = "passive"  # read once, when the library is loaded
     import ncnn
 
     net = ncnn.Net()

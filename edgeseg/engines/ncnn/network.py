@@ -164,5 +164,5 @@ def _entries(layer: Layer) -> Iterator[str]:
 
 
 def _number(value: float) -> str:
-    """Write a number so that ncnn reads the same: with a point or an exponent, it is a float."""
-    return str(value) if isinstance(value, int) else f"{np.float32(value):.9e}"
+    """Write a number so that ncnn reads the same: with an exponent, it is a float; 15 characters at most."""
+    return str(value) if isinstance(value, int) else f"{np.float32(value):.8e}"

@@ -52,4 +52,5 @@ def load_of(folder: Path, manifest: Manifest, options: EngineOptions, threads: i
         outputs=[output.name for output in manifest.spec.outputs],
         labels=options.labels,
         threads=threads or min(options.threads or usable_cores(), usable_cores()),
+        spinning=options.spinning,
     )

@@ -21,9 +21,12 @@ class EngineOptions(Ranged):
     Attributes:
         labels: names of the outputs whose blobs hold scores, the best of which is found afterwards.
         threads: 0 takes all cores.
+        spinning: whether threads that wait for others keep their cores busy. Where each has a core to itself,
+            that may be faster; where one has not, it takes several times as long.
     """
 
     model_file: str = "model.param"
     weights_file: str = "model.bin"
     labels: tuple[str, ...] = ()
     threads: Annotated[int, THREADS] = 0
+    spinning: bool = False

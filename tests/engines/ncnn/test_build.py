@@ -64,3 +64,13 @@ def test_detectors_are_refused_by_what_runs_them(
 def test_other_precisions_are_for_other_backends() -> None:
     with pytest.raises(UsageError, match="ncnn does not compute in 'fp16'; that is for onnxruntime"):
         Request("ncnn", "fp16")
+
+
+def test_threads_that_sleep_and_threads_that_spin_are_measured(
+    exported: ExportedModels, tmp_path: Path
+) -> None:
+    path = exported(small_networks.unet, output_kind="labels").path
+    built = build_engine(path, tmp_path / "engine", request=Request("ncnn", threads=2))
+    assert [entry.options["threads"] for entry in built.measured] == [2, 2]
+    assert {entry.options["spinning"] for entry in built.measured} == {False, True}
+    assert built.manifest.options == built.measured[0].options

@@ -66,7 +66,7 @@ def test_an_image_may_be_a_view(engine: Path) -> None:
     np.testing.assert_allclose(backend.infer(bright)["logits"][0, 1], 1, rtol=1e-6)
 
 
-@pytest.mark.parametrize("options", [{}, {"threads": 1}, {"threads": 1024}])
+@pytest.mark.parametrize("options", [{}, {"threads": 1}, {"threads": 1024, "spinning": True}])
 def test_the_manifests_options_open(options: dict[str, Any], engine: Path) -> None:
     manifest = dataclasses.replace(read_manifest(engine), options=options)
     backend = open_backend(engine, manifest)
