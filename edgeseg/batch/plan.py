@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from edgeseg.batch import shards, spans
 from edgeseg.batch.found import VIDEO_SUFFIXES, Archive
 from edgeseg.batch.parts import Parts
-from edgeseg.batch.piece import File, Piece, Samples
+from edgeseg.batch.piece import File, Piece, Samples, Span
+from edgeseg.batch.places import Stored
 from edgeseg.batch.shards import SHARD_SUFFIXES
 from edgeseg.errors import SourceError
 
 MOST_PICTURES = 64  # of a piece
+LOOKED_AT = 32  # files of a store that are looked at at once
 ONE_IN = 16  # pictures ends a piece, by its name alone
 
 
@@ -66,13 +69,16 @@ def pieces_of(files: Sequence[File], field: str | None = None) -> Iterator[Piece
     that it is in, and no other.
     """
     held: list[File] = []
+    with ThreadPoolExecutor(LOOKED_AT) as pool:  # whose threads begin when they are needed
+        ahead = {
+            file: pool.submit(_parts, file, field)
+            for file in files
+            if isinstance(file.path, Stored) and file.path.suffix.lower() in VIDEO_SUFFIXES | SHARD_SUFFIXES
+        }
     for file in files:
         suffix = file.path.suffix.lower()
-        if suffix in VIDEO_SUFFIXES:
-            yield from _spans(file)
-            continue
-        if suffix in SHARD_SUFFIXES:
-            yield from _samples(file, field)
+        if suffix in VIDEO_SUFFIXES | SHARD_SUFFIXES:
+            yield from ahead[file].result() if file in ahead else _parts(file, field)
             continue
         held.append(file)
         if len(held) == MOST_PICTURES or _ends(file):
@@ -82,22 +88,15 @@ def pieces_of(files: Sequence[File], field: str | None = None) -> Iterator[Piece
         yield Piece(tuple(held), frames=len(held))
 
 
-def _spans(file: File) -> Iterator[Piece]:
+def _parts(file: File, field: str | None) -> list[Piece]:
+    """Split a video or a shard; one that cannot be read is one piece."""
+    is_shard = file.path.suffix.lower() in SHARD_SUFFIXES
+    found: Sequence[Span | Samples | None]
     try:
-        found, frames = spans.split(file.path)
+        found, frames = shards.split(file.path, field) if is_shard else spans.split(file.path)
     except SourceError:
-        found, frames = [None], [1]
-    for span, count in zip(found, frames, strict=True):
-        yield Piece((file,), span, count)
-
-
-def _samples(file: File, field: str | None) -> Iterator[Piece]:
-    try:
-        found, frames = shards.split(file.path, field)
-    except SourceError:
-        found, frames = [Samples(field=field)], [1]
-    for part, count in zip(found, frames, strict=True):
-        yield Piece((file,), part, count)
+        found, frames = [Samples(field=field) if is_shard else None], [1]
+    return [Piece((file,), part, count) for part, count in zip(found, frames, strict=True)]
 
 
 def _ends(file: File) -> bool:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
+from edgeseg.batch.excerpts import copy_part
 from edgeseg.batch.piece import File, Samples, Span
-from edgeseg.batch.places import Stored, copied
+from edgeseg.batch.places import COPIES, Stored, copied
 from edgeseg.batch.shards import SHARD_SUFFIXES, samples_of
 from edgeseg.errors import SourceError, UsageError, one_line
 from edgeseg.runtime.frame import Frame
@@ -64,7 +65,7 @@ class Reader:
 
     def __init__(self, taken: InputSpec) -> None:
         self._taken = taken
-        self._copies = tempfile.TemporaryDirectory(prefix="edgeseg-batch-")
+        self._copies = tempfile.TemporaryDirectory(prefix=COPIES)
         self._fetching = ThreadPoolExecutor(AHEAD)  # which starts no thread before it is used
         self._coming: dict[File, Future[Path]] = {}
 
@@ -83,7 +84,7 @@ class Reader:
             yield from self._of_shard(file, part if isinstance(part, Samples) else Samples())
             return
         try:
-            with self._local(file) as path:
+            with self._local(file, part) as path:
                 yield from self._of_file(file, path, part)
         except SourceError as error:
             yield _failure(file, str(error), file.path)
@@ -139,24 +140,27 @@ class Reader:
         return VideoSource.file(path, begin=span.stamp, passed=span.index)
 
     @contextmanager
-    def _local(self, file: File) -> Iterator[Path]:
-        """Give the file, or a copy of it for the time being. Raises SourceError."""
+    def _local(self, file: File, span: Span | None) -> Iterator[Path]:
+        """Give the file, or a copy of what is needed of it for the time being. Raises SourceError."""
         if isinstance(file.path, Path):
             yield file.path
             return
         coming = self._coming.get(file)
-        copy = self._fetched(file) if coming is None else coming.result()
+        copy = self._fetched(file, span) if coming is None else coming.result()
         try:
             yield copy
         finally:
             copy.unlink(missing_ok=True)
 
-    def _fetched(self, file: File) -> Path:
-        """Copy a file of a store. Raises SourceError."""
+    def _fetched(self, file: File, span: Span | None = None) -> Path:
+        """Copy a file of a store, or a span of it. Raises SourceError."""
         assert isinstance(file.path, Stored)
         handle, copy = tempfile.mkstemp(file.path.suffix, dir=self._copies.name)
         os.close(handle)
-        copied(file.path, Path(copy))
+        if span is None:
+            copied(file.path, Path(copy))
+        else:
+            copy_part(file.path, Path(copy), span)
         return Path(copy)
 
     def close(self) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from edgeseg.batch.excerpts import copy_tables
 from edgeseg.batch.piece import Span
-from edgeseg.batch.places import Place, opened
+from edgeseg.batch.places import COPIES, Place, Stored, opened
 from edgeseg.errors import SourceError
 from edgeseg.extras import require
 from edgeseg.opencv import EXTRA
@@ -33,8 +35,8 @@ def split(path: Place) -> tuple[Sequence[Span | None], Sequence[int]]:
     """Split a video into spans of SPAN_S or more; of one that cannot be split, None stands for all of it.
 
     Its packets are read, not decoded. Only MP4 and QuickTime are split, where each packet is a picture: there
-    the place of a frame in the video is known without decoding those before. One in a store is not split: to
-    find its key frames is to read it.
+    the place of a frame in the video is known without decoding those before. Of one in a store only the
+    tables are read.
 
     Returns:
         The spans, and how many frames each is expected to have.
@@ -49,7 +51,8 @@ def split(path: Place) -> tuple[Sequence[Span | None], Sequence[int]]:
     failure = SourceError(f"{path} is damaged or not a video that FFmpeg can read")
     try:
         with ExitStack() as held:
-            place = f"file:{path}" if isinstance(path, Path) else held.enter_context(opened(path))
+            here = path if isinstance(path, Path) else _tables(path, held)
+            place = held.enter_context(opened(path)) if here is None else f"file:{here}"
             container, stream, _ = open_container(place, str(path), failure)
             held.enter_context(container)
             codec = stream.codec_context.codec.canonical_name
@@ -58,18 +61,30 @@ def split(path: Place) -> tuple[Sequence[Span | None], Sequence[int]]:
             tick = stream.time_base
             if tick is None or stream.duration is None or stream.duration * tick < 2 * SPAN_S:
                 return whole
-            if SPLIT not in formats(container) or codec not in ONE_PICTURE or not isinstance(path, Path):
+            if SPLIT not in formats(container) or codec not in ONE_PICTURE or here is None:
                 return whole
+            # FFmpeg looks at frames themselves for what begins with each; copies have none, but the table
+            listed = [entry.is_keyframe for entry in stream.index_entries] if here != path else None
             pictures = []
             for packet in container.demux(stream):
                 if packet.size and (packet.pts is None or not is_shown(packet, codec)):
                     return whole
                 if packet.size and packet.pts is not None:
                     pictures.append(Picture(packet.pts, packet.is_keyframe))
+            if listed is not None:
+                if len(listed) != len(pictures):
+                    return whole
+                pictures = [Picture(one.stamp, key) for one, key in zip(pictures, listed, strict=True)]
     except (FFmpegError, OSError, ValueError) as error:
         raise failure from error
     spans, frames = spans_of(pictures, tick)
     return (spans, frames) if len(spans) > 1 else whole
+
+
+def _tables(path: Stored, held: ExitStack) -> Path | None:
+    """Copy what says where frames are, for as long as `held` is; None where nothing does."""
+    copy = Path(held.enter_context(tempfile.TemporaryDirectory(prefix=COPIES)), f"copy{path.suffix}")
+    return copy if copy_tables(path, copy) else None
 
 
 def spans_of(pictures: Sequence[Picture], tick: Fraction) -> tuple[list[Span | None], list[int]]:

@@ -27,10 +27,17 @@ def write_pictures(folder: Path, count: int, first: int = 0) -> None:
         (folder / f"{number}.png").write_bytes(picture(number))
 
 
-def write_video(path: Path, frames: int, key_every: int, codec: str = "libx264", **options: str) -> None:
+def write_video(
+    path: Path,
+    frames: int,
+    key_every: int,
+    codec: str = "libx264",
+    container_options: Mapping[str, str] | None = None,
+    **options: str,
+) -> None:
     """Write a video in which a bright bar grows, with pictures that are shown before others they need."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=dict(container_options or {})) as container:
         stream = container.add_stream(codec, rate=FPS)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.gop_size = key_every

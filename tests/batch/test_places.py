@@ -18,7 +18,7 @@ import pytest
 
 pytest.importorskip("pyarrow")
 
-from edgeseg.batch import BatchSettings, places, run_batch
+from edgeseg.batch import BatchSettings, excerpts, places, run_batch, spans
 from edgeseg.batch.entry import plan_batch
 from edgeseg.batch.found import find
 from edgeseg.batch.parts import PARTS
@@ -166,6 +166,43 @@ def test_results_in_a_store_are_those_in_a_folder(
     write(root / "in" / "pictures" / "0.png", b"changed")
     changed, _ = plan_batch(drawn, [f"{store}/in"], f"{store}/out")
     assert len(changed.missing) == changed.stale == 1
+
+
+@pytest.mark.parametrize(
+    ("codec", "codec_options", "options"),
+    [
+        ("libx264", {"x264-params": "bframes=3:open-gop=1:scenecut=0"}, {"movflags": "faststart"}),
+        ("libx264", {"x264-params": "bframes=0"}, {}),
+        ("libx265", {"x265-params": "bframes=3:open-gop=1:scenecut=0:log-level=none"}, {}),
+    ],
+)
+def test_a_long_video_of_a_store_is_shared_by_its_key_frames(
+    settings: BatchSettings,
+    store: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    codec: str,
+    codec_options: dict[str, str],
+    options: dict[str, str],
+) -> None:
+    monkeypatch.setattr(spans, "SPAN_S", 1.0)
+    monkeypatch.setattr(excerpts, "BEGUN_BYTES", 100)
+    monkeypatch.setattr(excerpts, "BEHIND", 12)
+    film = tmp_path / "in" / "film.mp4"
+    write_video(film, frames=97, key_every=10, codec=codec, container_options=options, **codec_options)
+    root = place_of(store)
+    assert isinstance(root, Stored)
+    upload(tmp_path / "in", root / "in")
+    planned, parts = plan_batch(settings, [f"{store}/in"], f"{store}/out")
+    here, _ = plan_batch(settings, [str(tmp_path / "in")], tmp_path / "out")
+    assert [piece.span for piece in planned.pieces] == [piece.span for piece in here.pieces]
+    assert len(planned.pieces) > 4
+    with Worker(settings, parts) as worker:
+        done = [worker.do(piece) for piece in planned.missing]
+    assert sum(one.frames for one in done) == 97
+    assert not any(one.errors for one in done)
+    assert sorted_rows(download(root / "out")) == local_rows(settings, tmp_path / "in", tmp_path / "out")
 
 
 def test_what_lies_in_one_process_is_refused(settings: BatchSettings, store: str, tmp_path: Path) -> None:
