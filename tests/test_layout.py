@@ -17,6 +17,7 @@ WITHOUT_A_PACKAGE = {
     "tools": "tools/",
 }
 OF_SEVERAL_MODULES = {
+    "batch/test_on_s3.py": "archives and results in S3, from a real server",
     "cli/test_cli.py": "what all commands have in common",
     "cli/test_export_crf.py": "the CRF's flags of export",
     "cli/test_interrupt.py": "every command when it is interrupted",

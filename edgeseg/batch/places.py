@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from edgeseg.batch.rows import EXTRA
-from edgeseg.errors import SinkError, SourceError, UsageError, one_line
+from edgeseg.errors import SinkError, SourceDownError, SourceError, UsageError, one_line
 from edgeseg.extras import require
 from edgeseg.files import make_folder, unwritable, write_whole
 
@@ -121,6 +121,19 @@ def opened(place: Place) -> BinaryIO:
     store, _ = _opened(place.store)
     file: BinaryIO = store.open_input_file(place.path)
     return file
+
+
+def check_answers(place: Stored) -> None:
+    """Raise SourceDownError if a store does not give a file's first byte now."""
+    try:
+        with opened(place) as file:
+            file.read(1)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise SourceDownError(
+            f"{place} cannot be read now: {one_line(str(error))}; run again later"
+        ) from error
 
 
 def copied(place: Stored, target: Path) -> None:

@@ -45,12 +45,17 @@ class Shot:
 
 @dataclass(frozen=True)
 class Failure:
-    """What of a file gave no frame, and why; names the file as results do, wherever it lies."""
+    """What of a file gave no frame, and why; names the file as results do, wherever it lies.
+
+    Attributes:
+        doubtful: it may be the store's fault, not the file's.
+    """
 
     file: File
     error: str
     index: int | None = None
     sample: str | None = None
+    doubtful: bool = False
 
 
 class Reader:
@@ -87,7 +92,7 @@ class Reader:
             with self._local(file, part) as path:
                 yield from self._of_file(file, path, part)
         except SourceError as error:
-            yield _failure(file, str(error), file.path)
+            yield _failure(file, str(error), file.path, error.__cause__)
 
     def _of_file(self, file: File, path: Path, span: Span | None) -> Iterator[Shot | Failure]:
         count = 0
@@ -129,7 +134,7 @@ class Reader:
                     else:
                         yield Shot(file, sample.index, one.frame, sample.name, in_file=True)
         except SourceError as error:
-            yield _failure(file, str(error), file.path)
+            yield _failure(file, str(error), file.path, error.__cause__)
             none = False
         if none:
             yield Failure(file, f"{file.name} holds no picture")
@@ -177,5 +182,7 @@ class Reader:
         self.close()
 
 
-def _failure(file: File, error: str, path: object) -> Failure:
-    return Failure(file, one_line(error.replace(str(path), file.name)))
+def _failure(file: File, error: str, path: object, cause: BaseException | None = None) -> Failure:
+    lost = isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
+    doubtful = lost and isinstance(file.path, Stored)
+    return Failure(file, one_line(error.replace(str(path), file.name)), doubtful=doubtful)

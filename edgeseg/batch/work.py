@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgeseg.batch.parts import LABELS, OVERLAYS, Parts
 from edgeseg.batch.piece import Piece
-from edgeseg.batch.places import make, write
+from edgeseg.batch.places import Stored, check_answers, make, write
 from edgeseg.batch.rows import Row, error_row, row_of
 from edgeseg.batch.settings import BatchSettings
 from edgeseg.batch.shots import Failure, Reader, Shot
@@ -27,6 +27,7 @@ from edgeseg.runtime.sinks.images import instance_map
 
 INDEX_DIGITS = 6
 MS_PER_S = 1000
+TRIES = 3  # to read what a store did not give, though it answers
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,14 @@ class _Part:
     rows: list[Row] = field(default_factory=list)
     times: list[Row] = field(default_factory=list)
     errors: int = 0
+    doubtful: list[Stored] = field(default_factory=list)
 
     def fail(self, failure: Failure) -> None:
         """Take note of what is wrong with a file."""
         self.rows.append(error_row(failure.file.name, failure.error, failure.index, failure.sample))
         self.errors += 1
+        if failure.doubtful and isinstance(failure.file.path, Stored):
+            self.doubtful.append(failure.file.path)
 
 
 class Worker:
@@ -74,10 +78,25 @@ class Worker:
     def do(self, piece: Piece) -> Done:
         """Segment a piece and write its part; a file that is broken is a row that says so.
 
+        What a store did not give is read again, before it is taken for broken.
+
         Raises:
             SinkError: if the results cannot be written.
+            SourceDownError: if a store does not answer.
             EngineError: if the engine fails.
         """
+        for _ in range(TRIES):
+            part = self._part_of(piece)
+            if not part.doubtful:
+                break
+            for place in part.doubtful:
+                check_answers(place)
+        part.rows.sort(key=lambda row: _place(row, piece))
+        self._parts.put(piece, part.rows, part.times)
+        return Done(len(part.times), part.errors)
+
+    def _part_of(self, piece: Piece) -> _Part:
+        """Segment a piece."""
         part = _Part()
         held: list[Shot] = []
         for file in self._reader.in_turn(piece.files):
@@ -89,9 +108,7 @@ class Worker:
                 if len(held) == self._segmenter.engine.batch_shape[0]:
                     self._finish(held, part)
         self._finish(held, part)
-        part.rows.sort(key=lambda row: _place(row, piece))
-        self._parts.put(piece, part.rows, part.times)
-        return Done(len(part.times), part.errors)
+        return part
 
     def _finish(self, held: list[Shot], part: _Part) -> None:
         """Segment the frames that are held, and empty the list."""

@@ -2,87 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import Request, urlopen
+from typing import BinaryIO
 
 import pytest
 
 pytest.importorskip("pyarrow")
 
-from edgeseg.batch import BatchSettings, excerpts, places, run_batch, spans
+from edgeseg.batch import BatchSettings, excerpts, places, run_batch, spans, tars
 from edgeseg.batch.entry import plan_batch
 from edgeseg.batch.found import find
-from edgeseg.batch.parts import PARTS
-from edgeseg.batch.places import Stored, listed, names_in, opened, place_of, remove, write
+from edgeseg.batch.places import Place, Stored, listed, names_in, opened, place_of, remove, write
 from edgeseg.batch.work import Worker
-from edgeseg.errors import SinkError, UsageError
-from tests.batch.archives import bytes_of, samples, write_parquet, write_pictures, write_tar, write_video
-
-REGION = "eu-central-1"
+from edgeseg.errors import SourceDownError, UsageError
+from tests.batch.archives import bytes_of, samples, write_pictures, write_tar, write_video
+from tests.batch.stores import archive, download, local_rows, sorted_rows, upload
 
 
 @pytest.fixture
 def store() -> str:
     """Give the address of an empty store."""
     return f"memory://{uuid.uuid4().hex}"
-
-
-def archive(folder: Path) -> Path:
-    """Write one file of each kind, and two that are broken."""
-    write_pictures(folder / "pictures", 20)
-    write_video(folder / "film.mp4", frames=12, key_every=4)
-    write_tar(folder / "shards" / "a.tar", samples(5))
-    write_parquet(folder / "shards" / "b.parquet", list(samples(3).values())[::2])
-    (folder / "broken.png").write_bytes(b"no picture")
-    (folder / "broken.tar").write_bytes(b"no shard")
-    return folder
-
-
-def upload(folder: Path, target: Stored) -> None:
-    """Write all files of a folder into a store, by the same names."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            write(target / path.relative_to(folder).as_posix(), path.read_bytes())
-
-
-def download(source: Stored) -> dict[str, bytes]:
-    """Read all results of a store that do not tell times, as `bytes_of` reads a folder's."""
-    found = {}
-    for place, _, _ in listed(source):
-        name = place.path.removeprefix(f"{source.path}/")
-        if not name.startswith("times/"):
-            with opened(place) as file:
-                found[name] = file.read()
-    return found
-
-
-def local_rows(settings: BatchSettings, folder: Path, output: Path) -> list[dict[str, object]]:
-    """Segment the same archive from a folder; gives rows without their order."""
-    run_batch(settings, [str(folder)], output, workers=1)
-    return sorted_rows(bytes_of(output))
-
-
-def sorted_rows(files: dict[str, bytes]) -> list[dict[str, object]]:
-    """Read the rows of results; times of files, which name parts, are a store's own."""
-    import pyarrow
-    from pyarrow import parquet
-
-    tables = [
-        parquet.read_table(pyarrow.BufferReader(data))
-        for name, data in files.items()
-        if name.startswith(PARTS)
-    ]
-    rows = [row for table in tables for row in table.to_pylist()]
-    return sorted(rows, key=lambda row: (row["source"], -1 if row["index"] is None else row["index"]))
 
 
 def test_addresses_are_told_from_paths(tmp_path: Path) -> None:
@@ -211,86 +152,30 @@ def test_what_lies_in_one_process_is_refused(settings: BatchSettings, store: str
         run_batch(settings, [str(tmp_path)], f"{store}/out")
 
 
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    """Start a server that speaks S3's protocol, and give the address of an empty bucket in it."""
-    beside = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
-    program = shutil.which("moto_server", path=beside)
-    if program is None:
-        pytest.skip("moto_server is not installed; run: pip install 'moto[s3,server]'")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [program, "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    told = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": REGION,
-    }
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            made = f"<CreateBucketConfiguration><LocationConstraint>{REGION}</LocationConstraint>"
-            request = Request(
-                f"{told['AWS_ENDPOINT_URL']}/archive",
-                method="PUT",
-                data=f"{made}</CreateBucketConfiguration>".encode(),
-            )
-            urlopen(request).close()
-            break
-        except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-    with pytest.MonkeyPatch.context() as variables:
-        for name, value in told.items():
-            variables.setenv(name, value)
-        yield "s3://archive"
-    server.terminate()
-    server.wait()
-
-
-@pytest.mark.minutes
-def test_a_run_on_s3_that_is_killed_is_gone_on_with(
-    bucket: str, settings: BatchSettings, tmp_path: Path
+def test_what_a_store_does_not_give_is_asked_for_again(
+    settings: BatchSettings, store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = archive(tmp_path / "in")
-    write_pictures(folder / "more", 200)
-    root = place_of(bucket)
+    write_tar(tmp_path / "in" / "a.tar", samples(3))
+    write_pictures(tmp_path / "in", 2)
+    root = place_of(store)
     assert isinstance(root, Stored)
-    upload(folder, root / "in")
-    whole = local_rows(settings, folder, tmp_path / "out")
-    command = [sys.executable, "-m", "edgeseg", "batch", str(settings.engine), f"{bucket}/in/**"]
-    command += ["-o", f"{bucket}/out", "--workers", "2"]
-    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not names_in(root / "out" / PARTS, ".parquet") and time.monotonic() < deadline:
-        time.sleep(0.02)
-    run.send_signal(signal.SIGKILL)
-    run.wait()
-    before = len(names_in(root / "out" / PARTS, ".parquet"))
-    report = run_batch(settings, [f"{bucket}/in/**"], f"{bucket}/out", workers=2)
-    assert report.done_before >= before >= 1
-    assert sorted_rows(download(root / "out")) == whole
-    again = run_batch(settings, [f"{bucket}/in/**"], f"{bucket}/out", workers=1)
-    assert (again.frames, again.removed) == (0, 0)
+    upload(tmp_path / "in", root / "in")
+    planned, parts = plan_batch(settings, [f"{store}/in"], f"{store}/out")
+    down = {"answers": 2}  # that fail
 
+    def failing(place: Place) -> BinaryIO:
+        if down["answers"]:
+            down["answers"] -= 1
+            raise OSError("the network is down")
+        return opened(place)
 
-@pytest.mark.minutes
-@pytest.mark.filterwarnings("ignore")  # Ray's own, of its libraries and sockets
-def test_actors_of_ray_read_and_write_s3(bucket: str, settings: BatchSettings, tmp_path: Path) -> None:
-    pytest.importorskip("ray")
-    folder = archive(tmp_path / "in")
-    root = place_of(bucket)
-    assert isinstance(root, Stored)
-    upload(folder, root / "ray")
-    run_batch(settings, [f"{bucket}/ray"], f"{bucket}/by-ray", workers=2, ray="local")
-    assert sorted_rows(download(root / "by-ray")) == local_rows(settings, folder, tmp_path / "out")
-
-
-@pytest.mark.minutes
-def test_a_bucket_that_is_not_there_is_one_line(bucket: str, settings: BatchSettings, tmp_path: Path) -> None:
-    write_pictures(tmp_path, 1)
-    with pytest.raises(SinkError, match="cannot write s3://nobodys/out/"):
-        run_batch(settings, [str(tmp_path)], "s3://nobodys/out", workers=1)
+    with Worker(settings, parts) as worker:
+        for module in (places, tars):
+            monkeypatch.setattr(module, "opened", failing)
+        with pytest.raises(SourceDownError, match="cannot be read now: the network is down; run again later"):
+            worker.do(planned.missing[0])
+        assert parts.there() == frozenset()
+        for piece in planned.missing:
+            down["answers"] = 1
+            assert worker.do(piece).errors == 0
+    assert sorted_rows(download(root / "out")) == local_rows(settings, tmp_path / "in", tmp_path / "out")
