@@ -39,6 +39,7 @@ INSTALLED = (
     "edgeseg",
     "edgeseg[images] onnxruntime",
     "edgeseg[images] mnn",
+    "edgeseg[images] ncnn",
     "edgeseg[cpu]",
     "edgeseg[mnn]",
     "edgeseg[openvino]",
