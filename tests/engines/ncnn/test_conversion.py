@@ -111,6 +111,7 @@ CASES: Mapping[str, Case] = {
     **{name: case(name) for name in ("Relu", "Sigmoid", "Tanh", "HardSwish", "Abs", "Exp", "Neg")},
     **{name: case(name, "x", "x2") for name in ("Add", "Sub", "Mul", "Div", "Max", "Min")},
     "by its mean": case("Mul", "x", "one"),
+    "by a plane": case("Mul", "plane", "x"),
     "a channel's number": case("Sub", "number", "x", constants={"number": weights(1, 3, 1, 1)}),
     "weighed": case("Div", "x", "number", constants={"number": weights(3, 1, 1)}),
     "normalised": case(
@@ -126,7 +127,7 @@ CASES: Mapping[str, Case] = {
     "sum": case("ReduceSum", "x", "axes", constants={"axes": sizes(1)}),
     "joined": case("Concat", "x", "x2", "x", axis=1),
 }
-"""Nodes that read `x`, an image's planes about 0, `x2`, the same moved and mixed, or `one`, its mean."""
+"""Nodes that read `x`, planes about 0, `x2`, the same mixed, `one`, their mean, or `plane`, a sum."""
 
 BEFORE = (
     *PLANES,
@@ -136,12 +137,14 @@ BEFORE = (
     helper.make_node("Abs", ["mixed"], ["large"]),
     helper.make_node("Add", ["large", "shift2"], ["x2"]),
     helper.make_node("GlobalAveragePool", ["x"], ["one"]),
+    helper.make_node("ReduceSum", ["x2", "channels"], ["plane"]),
 )
 CONSTANTS = {
     "scale": np.array([0.02, 0.017, 0.018], np.float32).reshape(1, 3, 1, 1),
     "shift": np.array([-2, -2.5, -1.7], np.float32).reshape(1, 3, 1, 1),
     "order": sizes(2, 1, 0),
     "shift2": np.array(0.25, np.float32),
+    "channels": sizes(1),
 }
 
 
