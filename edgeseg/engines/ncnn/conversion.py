@@ -37,6 +37,7 @@ class Held:
         shift: (C,) is added.
         channels_last: whether the graph's value is (N, H, W, C); blobs never are.
         labels: whether it is the number of the blob's largest channel.
+        viewed: (N, C, H, W) of the blob, if the graph's value is a view of it as groups of channels.
     """
 
     blob: str
@@ -44,6 +45,7 @@ class Held:
     shift: NDArray[np.float64] | None = None
     channels_last: bool = False
     labels: bool = False
+    viewed: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,10 @@ class Conversion:
 
     def _settled(self, node: ir.Node, value: ir.Value | None) -> str:
         held = self.held(node, value)
-        if held.channels_last or held.labels:
-            self.refuse(node, "it computes with labels, or with channels that come last")
+        if held.channels_last or held.labels or held.viewed:
+            self.refuse(
+                node, "it computes with labels, or with channels that come last or are viewed in groups"
+            )
         if held.mix is None and held.shift is None:
             return held.blob
         blob = self._mixed(name_of(value), held)

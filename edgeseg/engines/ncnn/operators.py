@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgeseg.engines.ncnn.channels import CHANNELS, axes_of
 from edgeseg.engines.ncnn.conversion import IMAGE_AXES, Conversion, Convert
 from edgeseg.engines.ncnn.network import Value, Weights
+from edgeseg.engines.ncnn.normalisation import NORMALISATIONS
 from edgeseg.graph.view import name_of
 
 PLANE = (2, 3)  # the axes of height and width
@@ -251,6 +252,7 @@ def _is_image(conversion: Conversion, node: ir.Node) -> bool:
 
 OPERATORS: Mapping[str, Convert] = {
     **CHANNELS,
+    **NORMALISATIONS,
     "Conv": _convolution,
     "ConvTranspose": _deconvolution,
     **dict.fromkeys(("MaxPool", "AveragePool"), _pool),

@@ -123,6 +123,9 @@ CASES: Mapping[str, Case] = {
         "v",
         constants={"s": weights(3), "b": weights(3), "m": weights(3), "v": np.abs(weights(3))},
     ),
+    "normalised by its own": case(
+        "InstanceNormalization", "x", "s", "b", constants={"s": weights(3), "b": weights(3)}
+    ),
     "channels": case("Gather", "x", "which", constants={"which": sizes(2, 0, 0, 1)}, axis=1),
     "sum": case("ReduceSum", "x", "axes", constants={"axes": sizes(1)}),
     "joined": case("Concat", "x", "x2", "x", axis=1),
@@ -194,6 +197,19 @@ def test_an_activation_after_a_convolution_is_part_of_it_or_not(activation: Sequ
     proto = graph(nodes, {**CONSTANTS, **constants}, SHAPE)
     network = converted(PortableModel("graph", proto=proto).model.graph)
     assert ("a" in [layer.name for layer in network.layers]) == (operator == "Tanh")
+
+
+@needs_ncnn
+def test_groups_of_channels_are_normalised_by_one_layer() -> None:
+    nodes = [
+        *BEFORE,
+        helper.make_node("Conv", ["x", "w"], ["c"]),
+        helper.make_node("Reshape", ["c", "view"], ["groups"]),
+        helper.make_node("InstanceNormalization", ["groups", "s", "b"], ["normal"], epsilon=1e-3),
+        helper.make_node("Reshape", ["normal", "whole"], ["logits"]),
+    ]
+    numbers = {"w": weights(8, 3, 3, 3), "s": weights(2), "b": weights(2)}
+    check(nodes, {**CONSTANTS, **numbers, "view": sizes(0, 2, -1), "whole": sizes(2, 8, 10, 13)})
 
 
 @needs_ncnn
