@@ -22,14 +22,13 @@ from tests.engines.ncnn.graphs import PLANES, graph, ran
 needs_ncnn = pytest.mark.skipif(find_spec("ncnn") is None, reason="ncnn is not installed")
 
 SHAPE = (2, 12, 15, 3)
-TOLERANCE = 2e-6  # of the largest value: float32, added up in another order
-RANDOM = np.random.default_rng(0)
+TOLERANCE = 5e-6  # of the largest value: float32, added up in another order; ncnn's tanh is off by 4e-6
 
 Case = tuple[str, Sequence[str], Mapping[str, Any], Mapping[str, NDArray[Any]]]
 
 
 def weights(*shape: int) -> NDArray[np.float32]:
-    return RANDOM.normal(size=shape).astype(np.float32)
+    return np.random.default_rng(shape).normal(size=shape).astype(np.float32)
 
 
 def sizes(*values: int) -> NDArray[np.int64]:
