@@ -27,6 +27,7 @@ COMMANDS = {
     "tune": "Make the engines that this machine can run, and keep the fastest that is accurate enough.",
     "run": "Segment a camera, video, image or folder with an engine.",
     "batch": "Segment archives of pictures and videos into a table of results, by several processes.",
+    "serve": "Serve an engine to clients of other machines, by the KServe protocol.",
     "profile": "Measure an engine: inference alone, and capture to result.",
     "fit-crf": "Find the CRF's parameters for an engine on labelled images.",
     "evaluate": "Measure an engine on labelled images: mIoU, boundary F, AP, and what the deployment cost.",

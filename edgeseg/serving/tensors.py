@@ -30,6 +30,7 @@ from edgeseg.frames.results import InstanceResult, Result, SemanticResult
 from edgeseg.frames.rle import encode_crop
 from edgeseg.limits import refuse_above
 from edgeseg.opencv import cv2
+from edgeseg.runtime.sources.image_header import read_header
 from edgeseg.spec import InputSpec, ModelSpec
 
 FRAME, PICTURE = "frame", "picture"
@@ -139,14 +140,16 @@ def _of_pictures(pictures: NDArray[Any], taken: InputSpec) -> list[NDArray[Any]]
 
 
 def _decoded(picture: bytes) -> NDArray[Any]:
-    """Decode a picture to BGR, turned as its EXIF data say."""
+    """Decode a picture to BGR, turned as its EXIF data say, unless it declares too many pixels."""
+    header = read_header(picture)
+    if header is not None:
+        refuse_above("pixels", header.width * header.height, "the picture", UsageError)
     try:
         frame: NDArray[Any] | None = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:  # of no bytes, and of more pixels than OpenCV takes
         frame = None
-    if frame is None:
+    if frame is None or header is None:
         raise UsageError(f"{len(picture)} bytes are no picture that OpenCV reads; send JPEG or PNG")
-    refuse_above("pixels", frame.shape[0] * frame.shape[1], "the picture", UsageError)
     return frame
 
 

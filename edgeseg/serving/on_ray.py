@@ -1,0 +1,295 @@
+"""Serve an engine to clients by Ray Serve, which starts replicas, balances, scales, drains and starts again.
+
+Two applications: `door` speaks HTTP and answers for health and metadata; `network` has an engine in each
+replica, whose batches are filled by requests that come together. What the replicas cannot take yet waits in a
+queue of bounded length; what does not fit there is refused at once, by a status of 503.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from edgeseg.errors import EngineError, UsageError
+from edgeseg.extras import require
+from edgeseg.limits import current
+from edgeseg.manifest import read_manifest
+from edgeseg.serving.replica import BAD_REQUEST, OK, Answer, Body, EngineSettings, Replica, told
+from edgeseg.serving.v2 import HEADER_LENGTH, VERSION, metadata
+from edgeseg.spec import ModelSpec
+
+EXTRA = "scale"
+HERE = "local"  # in place of an address: a cluster of this machine alone
+DOOR, NETWORK = "edgeseg-door", "edgeseg-network"  # applications of Ray's, which end one after the other
+ANSWER_S = 5.0  # that a cluster has to answer in
+FILL_S = 0.002  # that a request waits for others of its batch
+DRAIN_S = 30.0  # that a replica has to end what it has begun
+LOOK_S = 1.0  # between looks at whether the network's replicas are well
+STARTS = 2  # that a replica may fail at: what does not open twice will not
+TRIES = 5  # replicas that may end while they have a request
+DOORS_REQUESTS = 10_000  # at once: they wait there for replicas
+NOT_FOUND, TOO_LARGE, UNAVAILABLE = 404, 413, 503
+OVERLOADED = "all replicas are busy and their queue is full; send it again later"
+NONE_RUNS = "no replica of the network runs"
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """What is served, where, and by how many.
+
+    Attributes:
+        engine: what each replica opens.
+        name: by which clients call the model.
+        host, port: of HTTP, on every node that has a replica.
+        replicas: at least and at most so many; Ray chooses between by the requests that wait.
+        queue: requests that may wait at each door, beyond those that replicas have.
+        cores: of each replica, as Ray counts them.
+        gpus: of each replica.
+    """
+
+    engine: EngineSettings
+    name: str
+    host: str = "127.0.0.1"
+    port: int = 8000
+    replicas: tuple[int, int] = (1, 1)
+    queue: int = 64
+    cores: float = 1.0
+    gpus: float = 0.0
+
+
+class RayServer:
+    """A server that runs until it is closed; a context manager.
+
+    Args:
+        address: of a Ray cluster; HERE for one of this machine, which ends with the server.
+
+    Raises:
+        EngineError: if there is no engine, or replicas do not start.
+        MissingExtraError: if Ray Serve is not installed.
+        UsageError: if there is no cluster at that address.
+    """
+
+    def __init__(self, settings: ServerSettings, address: str = HERE) -> None:
+        self.settings = settings
+        spec = read_manifest(settings.engine.engine, check_files=True).spec
+        if address == HERE:
+            _refuse_taken(settings)
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read by Ray when it starts
+        logging.getLogger("ray.serve").setLevel(logging.ERROR)
+        self._ray, self._serve = require("ray", EXTRA), require("ray.serve", EXTRA)
+        _join(self._ray, address)
+        try:
+            self._deploy(spec)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, RuntimeError):
+                raise EngineError(
+                    f"replicas of {settings.engine.engine} do not start: {_last_line(error)}"
+                ) from error
+            raise
+
+    @property
+    def address(self) -> str:
+        """Where clients connect, HOST:PORT."""
+        return f"{self.settings.host}:{self.settings.port}"
+
+    def close(self) -> None:
+        """Take no more requests, let those that have begun end, and stop; closing twice is allowed."""
+        if self._ray.is_initialized():
+            self._serve.delete(DOOR)  # returns when it has answered what it took
+            self._serve.delete(NETWORK)
+            self._ray.shutdown()  # on a cluster of others Serve goes on: it may have more than this to serve
+
+    def __enter__(self) -> RayServer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _deploy(self, spec: ModelSpec) -> None:
+        serve, settings = self._serve, self.settings
+        quiet = {"enable_access_log": False, "log_level": "ERROR"}
+        http = {"host": settings.host, "port": settings.port}
+        serve.start(proxy_location="EveryNode", http_options=http, logging_config=quiet)
+        least, most = settings.replicas
+        batch = spec.input.batch
+        scaled: dict[str, Any] = (
+            {"num_replicas": least}
+            if least == most
+            else {
+                "autoscaling_config": {
+                    "min_replicas": least,
+                    "max_replicas": most,
+                    "target_ongoing_requests": batch,
+                }
+            }
+        )
+        network = serve.deployment(
+            batching(serve, batch),
+            name="network",
+            ray_actor_options={"num_cpus": settings.cores, "num_gpus": settings.gpus},
+            max_ongoing_requests=2 * batch,  # the next batch is there when one is done
+            max_queued_requests=settings.queue,
+            graceful_shutdown_timeout_s=DRAIN_S,
+            max_constructor_retry_count=STARTS,
+            **scaled,
+        ).bind(settings.name, settings.engine)
+        replicas = serve.run(network, name=NETWORK, route_prefix=None, logging_config=quiet)
+        door = serve.deployment(
+            Door,
+            name="door",
+            ray_actor_options={"num_cpus": 0},
+            max_ongoing_requests=DOORS_REQUESTS,
+            graceful_shutdown_timeout_s=DRAIN_S,
+        ).bind(settings.name, spec, replicas)
+        serve.run(door, name=DOOR, route_prefix="/", logging_config=quiet)
+
+
+def batching(serve: Any, batch: int) -> type[Any]:
+    """Give the class of replicas whose requests fill batches of so many."""
+
+    class Network:
+        def __init__(self, name: str, settings: EngineSettings) -> None:
+            self._replica = Replica(name, settings)
+
+        @serve.batch(  # type: ignore[untyped-decorator]
+            max_batch_size=batch, batch_wait_timeout_s=FILL_S if batch > 1 else 0.0
+        )
+        async def answer(self, bodies: list[Body]) -> list[Answer]:
+            return await asyncio.to_thread(self._replica.answer, bodies)
+
+    return Network
+
+
+class Door:
+    """Speaks the KServe protocol, version 2, over HTTP, and asks replicas for what takes the network.
+
+    Args:
+        network: Ray's handle of the replicas.
+    """
+
+    def __init__(self, name: str, spec: ModelSpec, network: Any) -> None:
+        self._name = name
+        self._metadata = metadata(name, spec)
+        self._network = network
+        self._looked_s = 0.0
+        self._well = True
+
+    async def __call__(self, request: Any) -> Any:
+        """Answer a request (of starlette)."""
+        from starlette.responses import Response
+
+        answer = await self._answer(request)
+        return Response(answer.data, answer.status, answer.headers)
+
+    async def _answer(self, request: Any) -> Answer:
+        parts = [part for part in request.url.path.split("/") if part]
+        match request.method, parts:
+            case "GET", ["v2"]:
+                return told(
+                    200, {"name": "edgeseg", "version": VERSION, "extensions": ["binary_tensor_data"]}
+                )
+            case "GET", ["v2", "health", "live"]:
+                return told(OK, {"live": True})
+            case "GET", ["v2", "health", "ready"]:
+                return await self._readiness()
+            case method, ["v2", "models", name, *rest] if name == self._name:
+                if rest[:1] == ["versions"] and rest[1:2] == [VERSION]:
+                    rest = rest[2:]
+                if (method, rest) == ("GET", []):
+                    return told(OK, self._metadata)
+                if (method, rest) == ("GET", ["ready"]):
+                    return await self._readiness()
+                if (method, rest) == ("POST", ["infer"]):
+                    return await self._inferred(request)
+            case _, ["v2", "models", name, *_]:
+                return told(NOT_FOUND, {"error": f"there is no model {name!r}; there is {self._name}"})
+        return told(NOT_FOUND, {"error": f"{request.method} {request.url.path} is not served"})
+
+    async def _inferred(self, request: Any) -> Answer:
+        most = current().bytes
+        if int(request.headers.get("content-length") or 0) > most:
+            return told(TOO_LARGE, {"error": f"a request has at most {most} bytes; EDGESEG_LIMITS raises it"})
+        if request.headers.get("content-encoding", "identity") != "identity":
+            return told(BAD_REQUEST, {"error": "compressed requests are not taken; send it as it is"})
+        body = Body(await request.body(), request.headers.get(HEADER_LENGTH))
+        for _ in range(TRIES):
+            answer = await self._tried(body)
+            if answer is not None:
+                return answer
+        return told(UNAVAILABLE, {"error": NONE_RUNS})
+
+    async def _tried(self, body: Body) -> Answer | None:
+        """Ask one replica; None if it ended while it had the request: another computes the same."""
+        ray, exceptions = require("ray.exceptions", EXTRA), require("ray.serve.exceptions", EXTRA)
+        try:
+            answer: Answer = await self._network.answer.remote(body)
+        except exceptions.BackPressureError:
+            return told(UNAVAILABLE, {"error": OVERLOADED})
+        except exceptions.DeploymentUnavailableError:
+            return told(UNAVAILABLE, {"error": NONE_RUNS})
+        except ray.RayActorError:
+            return None
+        return answer
+
+    async def _readiness(self) -> Answer:
+        """Say whether the network's replicas are well; Ray is asked every LOOK_S."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s > LOOK_S:
+            self._looked_s = now_s
+            self._well = await asyncio.to_thread(_is_well)
+        return told(OK if self._well else UNAVAILABLE, {"name": self._name, "ready": self._well})
+
+
+def _refuse_taken(settings: ServerSettings) -> None:
+    """Raise UsageError if another program has the port: Ray would try for long."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((settings.host, settings.port))
+        except OSError as error:
+            raise UsageError(
+                f"cannot serve at {settings.host}:{settings.port} ({error.strerror}); give another --at"
+            ) from error
+
+
+def _is_well() -> bool:
+    """Whether a replica of the network runs."""
+    applications = require("ray.serve", EXTRA).status().applications
+    network = applications[NETWORK].deployments["network"]
+    return bool(network.replica_states.get("RUNNING", 0))
+
+
+def _join(ray: Any, address: str) -> None:
+    here = address == HERE
+    try:
+        host, _, port = address.rpartition(":")
+        if port.isdecimal() and "//" not in host:  # Ray itself tries for minutes
+            socket.create_connection((host, int(port)), ANSWER_S).close()
+        ray.init(
+            address=HERE if here else address,
+            include_dashboard=False if here else None,
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
+    except Exception as error:  # Ray raises bare ones, too
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if here:
+            raise EngineError(f"Ray does not start on this machine ({reason})") from error
+        raise UsageError(
+            f"there is no Ray cluster at {address!r} ({reason}); start one with `ray start --head`, or give "
+            f"--ray {HERE}"
+        ) from error
+
+
+def _last_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

@@ -1,0 +1,131 @@
+"""Answer inference requests of the KServe protocol by an engine: what each replica of a server does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from edgeseg.errors import EdgesegError, EngineError
+from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.serving.tensors import frames_of, tensors_of
+from edgeseg.serving.together import segmented
+from edgeseg.serving.v2 import InferRequest, read_request, write_answer
+from edgeseg.spec import ModelSpec
+
+OK, BAD_REQUEST, FAILED = 200, 400, 500
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How each replica opens the engine.
+
+    Attributes:
+        engine: a folder that `edgeseg build` made, at the same place on every node.
+        device: where it runs; None stands for where it was built for.
+        threads: of each replica's inferences.
+        score_threshold: of instances; None stands for the engine's.
+        crf: refine labels, or masks.
+    """
+
+    engine: Path
+    device: str | None = None
+    threads: int | None = 1
+    score_threshold: float | None = None
+    crf: bool = False
+
+
+class Body(NamedTuple):
+    """The body of a request, and how much of it is JSON, as its header says."""
+
+    data: bytes
+    header_length: str | None
+
+
+class Answer(NamedTuple):
+    """A status of HTTP, a body and its headers."""
+
+    status: int
+    data: bytes
+    headers: dict[str, str]
+
+
+class _Taken(NamedTuple):
+    """A request that was read, and its frames (H, W, C)."""
+
+    request: InferRequest
+    frames: list[NDArray[Any]]
+
+
+class Replica:
+    """An opened engine that answers requests, several of which share its batches.
+
+    Args:
+        name: of the model, by which clients call it.
+
+    Raises:
+        EngineError, MissingExtraError, UsageError: as `Segmenter.open`.
+    """
+
+    def __init__(self, name: str, settings: EngineSettings) -> None:
+        self._name = name
+        self._segmenter = Segmenter.open(
+            settings.engine,
+            device=settings.device,
+            threads=settings.threads,
+            score_threshold=settings.score_threshold,
+            crf=settings.crf,
+        )
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the network is."""
+        return self._segmenter.spec
+
+    def answer(self, bodies: Sequence[Body]) -> list[Answer]:
+        """Answer requests that came together, each by results or by an error of its own."""
+        taken = [self._taken(body) for body in bodies]
+        frames = [frame for one in taken if not isinstance(one, Answer) for frame in one.frames]
+        try:
+            results = iter(segmented(self._segmenter, frames))
+        except EdgesegError as error:
+            failed = refusal(error)
+            return [one if isinstance(one, Answer) else failed for one in taken]
+        return [
+            one
+            if isinstance(one, Answer)
+            else self._written(one.request, [next(results) for _ in one.frames])
+            for one in taken
+        ]
+
+    def close(self) -> None:
+        """Close the engine."""
+        self._segmenter.close()
+
+    def _taken(self, body: Body) -> _Taken | Answer:
+        try:
+            request = read_request(body.data, body.header_length)
+            return _Taken(request, frames_of(request.tensors, self.spec.input))
+        except EdgesegError as error:
+            return refusal(error)
+
+    def _written(self, request: InferRequest, results: Sequence[Any]) -> Answer:
+        try:
+            tensors = tensors_of(results, self.spec, request.wanted)
+        except EdgesegError as error:
+            return refusal(error)
+        return Answer(OK, *write_answer(self._name, request, tensors))
+
+
+def refusal(error: EdgesegError) -> Answer:
+    """Say why there is no result."""
+    return told(FAILED if isinstance(error, EngineError) else BAD_REQUEST, {"error": str(error)})
+
+
+def told(status: int, values: Any) -> Answer:
+    """Give JSON."""
+    return Answer(status, json.dumps(values).encode(), {"Content-Type": "application/json"})

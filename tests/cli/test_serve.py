@@ -1,0 +1,40 @@
+"""`edgeseg serve` refuses what cannot be served, before anything starts."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from edgeseg.cli import status_of
+from tests.runtime.tiny_models import labels_engine
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (["--at", "localhost"], "--at takes [HOST:]PORT, such as 8000 or 0.0.0.0:8000, got 'localhost'"),
+        (["--at", "70000"], "--at takes [HOST:]PORT"),
+        (["--replicas", "4:2"], "--replicas takes MIN[:MAX], such as 2 or 1:4, got '4:2'"),
+        (["--replicas", "0"], "--replicas takes MIN[:MAX]"),
+    ],
+)
+def test_numbers_that_are_none_are_refused(
+    flags: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status_of(["serve", "engine", *flags]) == 2
+    assert why in capsys.readouterr().err
+
+
+def test_an_engine_must_be_there_and_the_port_free(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status_of(["serve", str(tmp_path / "none")]) == 1
+    assert "does not exist; give an engine's folder" in capsys.readouterr().err
+    engine = labels_engine(tmp_path / "engine")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        assert status_of(["serve", str(engine), "--at", str(other.getsockname()[1])]) == 2
+    assert "Address already in use); give another --at" in capsys.readouterr().err

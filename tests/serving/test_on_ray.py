@@ -1,0 +1,189 @@
+"""Ray Serve gives clients what the runtime finds, refuses what is too much, and loses nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+pytest.importorskip("ray.serve")
+pytest.importorskip("tritonclient.http")
+
+import tritonclient.http as triton
+from tritonclient.utils import InferenceServerException
+
+from edgeseg.errors import EngineError, UsageError
+from edgeseg.runtime import Segmenter
+from edgeseg.scenes.pictures import picture
+from edgeseg.serving.on_ray import RayServer, ServerSettings
+from edgeseg.serving.replica import EngineSettings
+from tests.runtime.tiny_models import labels_engine, logits_engine
+
+pytestmark = [
+    pytest.mark.minutes,
+    pytest.mark.filterwarnings("ignore"),  # Ray's own, of its libraries and sockets
+]
+LARGE_HW = (480, 640)  # of frames whose CRF takes some tenths of a second
+
+
+def free_port() -> int:
+    with contextlib.closing(socket.socket()) as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def frames(count: int) -> list[NDArray[np.uint8]]:
+    """Draw frames of several sizes."""
+    return [picture(index, (40 + 7 * (index % 5), 60 + 11 * (index % 3)), 3) for index in range(count)]
+
+
+def infer(server: RayServer, frame: NDArray[np.uint8]) -> NDArray[Any]:
+    """Let a client of its own ask for one frame's labels."""
+    with contextlib.closing(triton.InferenceServerClient(server.address)) as client:
+        tensor = triton.InferInput("frame", (1, *frame.shape), "UINT8")
+        tensor.set_data_from_numpy(frame[None])
+        labels: NDArray[Any] = client.infer("tiny", [tensor]).as_numpy("labels")[0]
+        return labels
+
+
+def outcome(server: RayServer, frame: NDArray[np.uint8]) -> NDArray[Any] | str:
+    """Give labels, or the status of a refusal."""
+    try:
+        return infer(server, frame)
+    except InferenceServerException as error:
+        return str(error.status())
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return labels_engine(tmp_path_factory.mktemp("engine") / "engine", batch=4)
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return logits_engine(tmp_path_factory.mktemp("slow") / "engine")
+
+
+@pytest.fixture(scope="class")
+def server(engine: Path) -> Iterator[RayServer]:
+    settings = ServerSettings(EngineSettings(engine), "tiny", port=free_port(), replicas=(2, 2), cores=0.5)
+    with RayServer(settings) as running:
+        yield running
+
+
+class TestOneServer:
+    """Two replicas that clients share."""
+
+    def test_health_and_metadata(self, server: RayServer) -> None:
+        with contextlib.closing(triton.InferenceServerClient(server.address)) as client:
+            assert client.is_server_live()
+            assert client.is_server_ready()
+            assert client.is_model_ready("tiny")
+            assert client.is_model_ready("tiny", "1")
+            assert not client.is_model_ready("other")
+            assert client.get_server_metadata()["extensions"] == ["binary_tensor_data"]
+            assert [one["name"] for one in client.get_model_metadata("tiny")["outputs"]] == ["labels"]
+            with pytest.raises(InferenceServerException, match="there is no model 'other'; there is tiny"):
+                client.get_model_metadata("other")
+
+    @pytest.mark.parametrize("clients", [1, 8, 64])
+    def test_any_number_of_clients_get_the_results_of_the_runtime(
+        self, server: RayServer, engine: Path, clients: int
+    ) -> None:
+        sent = frames(2 * clients)
+        with ThreadPoolExecutor(clients) as pool:
+            found = list(pool.map(lambda frame: infer(server, frame), sent))
+        with Segmenter.open(engine) as segment:
+            for frame, labels in zip(sent, found, strict=True):
+                np.testing.assert_array_equal(labels, segment(frame).labels)
+
+    def test_pictures_and_requests_that_are_wrong(self, server: RayServer, engine: Path) -> None:
+        (frame,) = frames(1)
+        with contextlib.closing(triton.InferenceServerClient(server.address)) as client:
+            png = np.array([[cv2.imencode(".png", frame)[1].tobytes()]], np.object_)
+            tensor = triton.InferInput("picture", (1, 1), "BYTES")
+            tensor.set_data_from_numpy(png)
+            asked = [triton.InferRequestedOutput("labels", binary_data=False)]  # numbers in JSON
+            found = client.infer("tiny", [tensor], outputs=asked).as_numpy("labels")[0]
+            np.testing.assert_array_equal(found, infer(server, frame))
+            tensor.set_data_from_numpy(np.array([[b"no picture"]], np.object_))
+            with pytest.raises(InferenceServerException, match="no picture that OpenCV reads"):
+                client.infer("tiny", [tensor])
+
+    def test_a_replica_that_is_killed_loses_no_request(self, server: RayServer, engine: Path) -> None:
+        import psutil
+
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            with contextlib.suppress(psutil.Error):
+                if any("ServeReplica:edgeseg-network" in word for word in process.cmdline()):
+                    found.append(process.pid)
+        assert len(found) >= 2
+        sent = frames(64)
+        killing = threading.Timer(0.1, os.kill, (found[0], signal.SIGKILL))
+        killing.start()
+        with ThreadPoolExecutor(8) as pool:
+            labels = list(pool.map(lambda frame: infer(server, frame), sent))
+        killing.join()
+        with Segmenter.open(engine) as segment:
+            assert all((segment(frame).labels == one).all() for frame, one in zip(sent, labels, strict=True))
+
+
+def test_what_is_too_much_is_refused_at_once_and_the_rest_is_right(slow: Path) -> None:
+    settings = EngineSettings(slow, crf=True)
+    sent = [picture(index, LARGE_HW, 3) for index in range(24)]
+    with RayServer(ServerSettings(settings, "tiny", port=free_port(), queue=2)) as running:
+        with ThreadPoolExecutor(len(sent)) as pool:
+            found = list(pool.map(lambda frame: outcome(running, frame), sent))
+        after = outcome(running, sent[0])
+    with Segmenter.open(slow, threads=1, crf=True) as segment:
+        for frame, labels in zip((*sent, sent[0]), (*found, after), strict=True):
+            if not isinstance(labels, str):
+                np.testing.assert_array_equal(labels, segment(frame).labels)
+    refused = Counter(one for one in found if isinstance(one, str))
+    assert set(refused) == {"503"}
+    assert 0 < refused["503"] < len(sent)
+    assert not isinstance(after, str)
+
+
+def test_what_has_begun_ends_before_the_server_does(slow: Path) -> None:
+    settings = EngineSettings(slow, crf=True)
+    sent = [picture(index, LARGE_HW, 3) for index in range(6)]
+    begun = threading.Barrier(len(sent) + 1)
+
+    def ask(frame: NDArray[np.uint8]) -> NDArray[Any] | str:
+        begun.wait()
+        return outcome(running, frame)
+
+    running = RayServer(ServerSettings(settings, "tiny", port=free_port()))
+    with ThreadPoolExecutor(len(sent)) as pool:
+        asked = [pool.submit(ask, frame) for frame in sent]
+        begun.wait()
+        while not any(one.done() for one in asked):  # all have arrived when the first has its answer
+            threading.Event().wait(0.01)
+        running.close()
+        running.close()
+        found = [one.result() for one in asked]
+    with Segmenter.open(slow, threads=1, crf=True) as segment:
+        for frame, labels in zip(sent, found, strict=True):
+            np.testing.assert_array_equal(labels, segment(frame).labels)
+
+
+def test_what_cannot_be_served_is_one_line(engine: Path, tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="does not exist; give an engine's folder"):
+        RayServer(ServerSettings(EngineSettings(tmp_path / "none"), "tiny"))
+    with pytest.raises(UsageError, match=r"there is no Ray cluster at '127\.0\.0\.1:1'"):
+        RayServer(ServerSettings(EngineSettings(engine), "tiny"), "127.0.0.1:1")

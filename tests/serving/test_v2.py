@@ -1,0 +1,111 @@
+"""Bodies of the KServe protocol are read and written as NVIDIA's client writes and reads them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tritonclient.http")
+
+import tritonclient.http as client
+
+from edgeseg.errors import EdgesegError
+from edgeseg.serving.v2 import HEADER_LENGTH, metadata, read_request, write_answer
+from tests.runtime.specs import labels_spec
+
+FRAME = np.arange(24, dtype=np.uint8).reshape(1, 2, 4, 3)
+
+
+def request_of(values: np.ndarray[Any, Any], datatype: str, *, binary: bool, wanted: Any = None) -> Any:
+    tensor = client.InferInput("frame", values.shape, datatype)
+    tensor.set_data_from_numpy(values, binary_data=binary)
+    outputs = [client.InferRequestedOutput(name, binary_data=as_bytes) for name, as_bytes in wanted or ()]
+    body, length = client.InferenceServerClient.generate_request_body([tensor], outputs, request_id="7")
+    return read_request(bytes(body), None if length is None else str(length))
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize(
+    ("values", "datatype"),
+    [
+        (FRAME, "UINT8"),
+        (np.array([[1.5, -2.25]], np.float32), "FP32"),
+        (np.array([[1, 0]], np.bool_), "BOOL"),
+        (np.array([[b"one", b""]], np.object_), "BYTES"),
+    ],
+)
+def test_what_a_client_sends_is_read(values: Any, datatype: str, binary: bool) -> None:
+    request = request_of(values, datatype, binary=binary)
+    assert request.id == "7"
+    found = request.tensors["frame"]
+    assert found.dtype == values.dtype
+    np.testing.assert_array_equal(found, values)
+
+
+@pytest.mark.parametrize("as_bytes", [True, False])
+def test_a_client_reads_what_is_answered(as_bytes: bool) -> None:
+    tensors = {
+        "labels": FRAME[..., 0],
+        "scores": np.array([[0.5]], np.float32),
+        "masks_rle": np.array([[b'{"size": [2, 4]}', b""]], np.object_),
+    }
+    request = request_of(FRAME, "UINT8", binary=True, wanted=[(name, as_bytes) for name in tensors])
+    assert request.wanted == tuple(tensors)
+    body, headers = write_answer("tiny", request, tensors)
+    length = headers.get(HEADER_LENGTH)
+    assert (length is not None) == as_bytes
+    result = client.InferenceServerClient.parse_response_body(
+        body, header_length=None if length is None else int(length)
+    )
+    assert result.get_response()["id"] == "7"
+    for name, values in tensors.items():
+        found = result.as_numpy(name)
+        if name == "masks_rle":
+            found = np.vectorize(lambda one: one.encode() if isinstance(one, str) else one, otypes="O")(found)
+        np.testing.assert_array_equal(found, values)
+
+
+def entry(**changes: Any) -> bytes:
+    one = {"name": "frame", "datatype": "UINT8", "shape": [1, 2], "data": [1, 2], **changes}
+    return json.dumps({"inputs": [one]}).encode()
+
+
+BINARY = entry(parameters={"binary_data_size": 2})
+
+
+@pytest.mark.parametrize(
+    ("body", "length", "why"),
+    [
+        (b"", None, "no inference request"),
+        (b"[]", None, "no inference request"),
+        (b"{}", None, "lacks 'inputs'"),
+        (entry(), "many", "no inference request"),
+        (entry(datatype="STRING"), None, "'STRING' is not one of BOOL"),
+        (entry(shape=[3]), None, "2 elements, its shape"),
+        (entry(shape=[-1, -2]), None, "has the shape"),
+        (entry(shape=[1 << 40, 1 << 40]), None, "the request"),
+        (entry(data=[300, 1]), None, "no inference request"),
+        (entry(data=["a", "b"]), None, "no inference request"),
+        (BINARY + b"x", str(len(BINARY)), "1 elements, its shape"),
+        (entry(parameters=3), None, "no inference request"),
+        (b"[" * 100_000, None, "nested too deep"),
+    ],
+)  # fmt: skip
+def test_what_is_no_request_is_refused_with_a_reason(body: bytes, length: str | None, why: str) -> None:
+    with pytest.raises(EdgesegError, match=why):
+        read_request(body, length)
+
+
+def test_elements_do_not_go_beyond_the_end() -> None:
+    head = entry(datatype="BYTES", shape=[1, 1], parameters={"binary_data_size": 8})
+    with pytest.raises(EdgesegError, match="goes beyond the request's end"):
+        read_request(head + b"\xff\xff\x00\x00abcd", str(len(head)))
+
+
+def test_the_metadata_name_the_tensors() -> None:
+    told = metadata("tiny", labels_spec())
+    assert [one["name"] for one in told["inputs"]] == ["frame", "picture"]
+    assert told["outputs"] == [{"name": "labels", "datatype": "UINT8", "shape": [-1, -1, -1]}]
