@@ -33,8 +33,7 @@ _REPLICAS = re.compile(r"([1-9][0-9]{0,3})(?::([1-9][0-9]{0,3}))?")
     metavar="ADDRESS",
     default="local",
     show_default=True,
-    help="The Ray cluster to serve on, whose nodes all see ENGINE; auto: the one here; local: one of this "
-    "machine, for this run.",
+    help="The Ray cluster to serve on; auto: the one here; local: one of this machine, for this run.",
 )
 @click.option("--name", help="Of the model, by which clients call it; the folder's name by default.")
 @click.option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from typing import Any
 
+from edgeseg import interrupts
 from edgeseg.errors import EngineError, UsageError
 
 EXTRA = "scale"
@@ -28,12 +29,13 @@ def join(ray: Any, address: str) -> None:
         host, _, port = address.rpartition(":")
         if port.isdecimal() and "//" not in host:  # Ray itself tries for minutes
             socket.create_connection((host, int(port)), ANSWER_S).close()
-        ray.init(
-            address=HERE if here else address,
-            include_dashboard=False if here else None,
-            log_to_driver=False,
-            logging_level="ERROR",
-        )
+        with interrupts.kept():
+            ray.init(
+                address=HERE if here else address,
+                include_dashboard=False if here else None,
+                log_to_driver=False,
+                logging_level="ERROR",
+            )
     except Exception as error:  # Ray raises bare ones, too
         if here:
             raise EngineError(

@@ -8,14 +8,18 @@ queue of bounded length; what does not fit there is refused at once, by a status
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import os
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
+from edgeseg.cluster.joining import EXTRA, HERE, join
+from edgeseg.cluster.sent import digest_of, packed, unpacked
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.extras import require
 from edgeseg.limits import current
@@ -24,10 +28,7 @@ from edgeseg.serving.replica import BAD_REQUEST, OK, Answer, Body, EngineSetting
 from edgeseg.serving.v2 import HEADER_LENGTH, VERSION, metadata
 from edgeseg.spec import ModelSpec
 
-EXTRA = "scale"
-HERE = "local"  # in place of an address: a cluster of this machine alone
 DOOR, NETWORK = "edgeseg-door", "edgeseg-network"  # applications of Ray's, which end one after the other
-ANSWER_S = 5.0  # that a cluster has to answer in
 FILL_S = 0.002  # that a request waits for others of its batch
 DRAIN_S = 30.0  # that a replica has to end what it has begun
 LOOK_S = 1.0  # between looks at whether the network's replicas are well
@@ -63,6 +64,13 @@ class ServerSettings:
     gpus: float = 0.0
 
 
+class Sent(NamedTuple):
+    """An engine for other nodes: its digest, and Ray's reference to the packed folder, in a list."""
+
+    digest: str
+    reference: Sequence[Any]
+
+
 class RayServer:
     """A server that runs until it is closed; a context manager.
 
@@ -81,11 +89,11 @@ class RayServer:
         if address == HERE:
             _refuse_taken(settings)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read by Ray when it starts
-        logging.getLogger("ray.serve").setLevel(logging.ERROR)
         self._ray, self._serve = require("ray", EXTRA), require("ray.serve", EXTRA)
-        _join(self._ray, address)
+        logging.getLogger("ray.serve").setLevel(logging.ERROR)
+        join(self._ray, address)
         try:
-            self._deploy(spec)
+            self._deploy(spec, address)
         except BaseException as error:
             self.close()
             if isinstance(error, RuntimeError):
@@ -114,7 +122,11 @@ class RayServer:
     ) -> None:
         self.close()
 
-    def _deploy(self, spec: ModelSpec) -> None:
+    def _sent(self) -> Sent:
+        folder = self.settings.engine.engine
+        return Sent(digest_of(folder), [self._ray.put(packed(folder))])
+
+    def _deploy(self, spec: ModelSpec, address: str) -> None:
         serve, settings = self._serve, self.settings
         quiet = {"enable_access_log": False, "log_level": "ERROR"}
         http = {"host": settings.host, "port": settings.port}
@@ -141,7 +153,7 @@ class RayServer:
             graceful_shutdown_timeout_s=DRAIN_S,
             max_constructor_retry_count=STARTS,
             **scaled,
-        ).bind(settings.name, settings.engine)
+        ).bind(settings.name, settings.engine, None if address == HERE else self._sent())
         replicas = serve.run(network, name=NETWORK, route_prefix=None, logging_config=quiet)
         door = serve.deployment(
             Door,
@@ -157,8 +169,8 @@ def batching(serve: Any, batch: int) -> type[Any]:
     """Give the class of replicas whose requests fill batches of so many."""
 
     class Network:
-        def __init__(self, name: str, settings: EngineSettings) -> None:
-            self._replica = Replica(name, settings)
+        def __init__(self, name: str, settings: EngineSettings, sent: Sent | None) -> None:
+            self._replica = Replica(name, settings if sent is None else _here(settings, sent))
 
         @serve.batch(  # type: ignore[untyped-decorator]
             max_batch_size=batch, batch_wait_timeout_s=FILL_S if batch > 1 else 0.0
@@ -249,6 +261,13 @@ class Door:
         return told(OK if self._well else UNAVAILABLE, {"name": self._name, "ready": self._well})
 
 
+def _here(settings: EngineSettings, sent: Sent) -> EngineSettings:
+    """Put an engine that was sent into a folder of this node."""
+    (reference,) = sent.reference
+    folder = unpacked(require("ray", EXTRA).get(reference), sent.digest, "serve")
+    return dataclasses.replace(settings, engine=folder)
+
+
 def _refuse_taken(settings: ServerSettings) -> None:
     """Raise UsageError if another program has the port: Ray would try for long."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -267,28 +286,6 @@ def _is_well() -> bool:
     applications = require("ray.serve", EXTRA).status().applications
     network = applications[NETWORK].deployments["network"]
     return bool(network.replica_states.get("RUNNING", 0))
-
-
-def _join(ray: Any, address: str) -> None:
-    here = address == HERE
-    try:
-        host, _, port = address.rpartition(":")
-        if port.isdecimal() and "//" not in host:  # Ray itself tries for minutes
-            socket.create_connection((host, int(port)), ANSWER_S).close()
-        ray.init(
-            address=HERE if here else address,
-            include_dashboard=False if here else None,
-            log_to_driver=False,
-            logging_level="ERROR",
-        )
-    except Exception as error:  # Ray raises bare ones, too
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if here:
-            raise EngineError(f"Ray does not start on this machine ({reason})") from error
-        raise UsageError(
-            f"there is no Ray cluster at {address!r} ({reason}); start one with `ray start --head`, or give "
-            f"--ray {HERE}"
-        ) from error
 
 
 def _last_line(error: BaseException) -> str:

@@ -25,7 +25,7 @@ class EngineSettings:
     """How each replica opens the engine.
 
     Attributes:
-        engine: a folder that `edgeseg build` made, at the same place on every node.
+        engine: a folder that `edgeseg build` made.
         device: where it runs; None stands for where it was built for.
         threads: of each replica's inferences.
         score_threshold: of instances; None stands for the engine's.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -38,3 +42,22 @@ def test_an_engine_must_be_there_and_the_port_free(
         other.listen()
         assert status_of(["serve", str(engine), "--at", str(other.getsockname()[1])]) == 2
     assert "Address already in use); give another --at" in capsys.readouterr().err
+
+
+@pytest.mark.minutes
+def test_a_stop_ends_the_server_in_order(tmp_path: Path) -> None:
+    """Ray's core takes SIGTERM for a crash, if it is let."""
+    pytest.importorskip("ray.serve")
+    engine = labels_engine(tmp_path / "engine")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "edgeseg", "serve", str(engine), "--at", str(port), "--name", "tiny"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as serving:
+        assert serving.stdout is not None
+        assert f"tiny is served at http://127.0.0.1:{port}/v2 by 1 replica" in serving.stdout.readline()
+        with urlopen(f"http://127.0.0.1:{port}/v2/models/tiny/ready") as answer:
+            assert answer.status == 200
+        serving.send_signal(signal.SIGTERM)
+        _, said = serving.communicate()
+    assert (serving.returncode, said) == (130, "interrupted\n")

@@ -79,9 +79,14 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="class")
 def server(engine: Path) -> Iterator[RayServer]:
-    settings = ServerSettings(EngineSettings(engine), "tiny", port=free_port(), replicas=(2, 2), cores=0.5)
-    with RayServer(settings) as running:
+    """Serve on a cluster that was there before, as those of several machines are."""
+    from ray.cluster_utils import Cluster
+
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    settings = ServerSettings(EngineSettings(engine), "tiny", port=free_port(), replicas=(2, 2))
+    with RayServer(settings, nodes.address) as running:
         yield running
+    nodes.shutdown()
 
 
 class TestOneServer:
