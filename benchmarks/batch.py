@@ -3,6 +3,7 @@
 Throughput, in rounds: `edgeseg run` alone, held to one core and not, and twice at once, which is what two
 cores allow; `edgeseg batch` with 1 and 2 processes, and with 1 and 2 actors of Ray. A rate is that of what a
 larger archive takes more than a small one, so that starts are no part of it; these are a column of their own.
+So is the processor time of a picture, which other programs hardly change (Ray's own processes are not in it).
 Each way of `batch` must write the same bytes. `--pictures 0` leaves it out.
 
 Memory (`--soak N`): what each worker holds between a tenth and a third of N pictures, and in the last third.
@@ -16,6 +17,7 @@ until the archive is done, and the results compared with those of a run that nob
 from __future__ import annotations
 
 import argparse
+import resource
 import statistics
 import subprocess
 import sys
@@ -82,12 +84,13 @@ def throughput(folder: Path, engine: Path, many: Path, few: Path, repeats: int, 
     ways |= {"batch 1": (1,), "batch 2": (2,)} | ({"ray 1": (1,), "ray 2": (2,)} if ray else {})
     rates: dict[str, list[float]] = {way: [] for way in ways}
     starts: dict[str, list[float]] = {way: [] for way in ways}
+    core_ms: dict[str, list[float]] = {way: [] for way in ways}
     first: Mapping[str, bytes] = {}
     count = len(list(many.iterdir()))
     for repeat in range(repeats):
         order = list(ways)
         for way in order[repeat % len(order) :] + order[: repeat % len(order)]:
-            took = []
+            took, spent_s = [], []
             for pictures in (few, many):
                 if way == "run":
                     commands: Sequence[Sequence[str]] = [ran(pictures, "a")]
@@ -98,7 +101,9 @@ def throughput(folder: Path, engine: Path, many: Path, few: Path, repeats: int, 
                 else:
                     more = ("--ray", "local") if way.startswith("ray") else ()
                     commands = [batch(pictures, ways[way][0], *more)]
+                before_s = of_children_s()
                 took.append(wall_s(commands))
+                spent_s.append(of_children_s() - before_s)
                 if ways[way]:
                     found = results_of(output)
                     subprocess.run(["rm", "-r", str(output)], check=True)
@@ -108,19 +113,27 @@ def throughput(folder: Path, engine: Path, many: Path, few: Path, repeats: int, 
             times = 2 if way == "two runs at once" else 1
             rates[way].append(times * (count - FEW) / (took[1] - took[0]))
             starts[way].append(took[0])
-    print(
-        f"{'pictures a second':20} {'median':>8} {'least':>8} {'most':>8} {'of two runs':>12} {'8 take s':>9}"
+            core_ms[way].append(1000 * (spent_s[1] - spent_s[0]) / (times * (count - FEW)))
+    titles = (
+        f"{'median':>8} {'least':>8} {'most':>8} {'of two runs':>12} {'8 take s':>9} {'core ms each':>13}"
     )
+    print(f"{'pictures a second':20} {titles}")
     for way, found_rates in rates.items():
         share = statistics.median(
             rate / both for rate, both in zip(found_rates, rates["two runs at once"], strict=True)
         )
         print(
             f"{way:20} {statistics.median(found_rates):8.2f} {min(found_rates):8.2f} {max(found_rates):8.2f} "
-            f"{share:12.2f} {statistics.median(starts[way]):9.2f}",
+            f"{share:12.2f} {statistics.median(starts[way]):9.2f} {statistics.median(core_ms[way]):13.1f}",
             flush=True,
         )
     print(f"{len(first)} parts, the same bytes by every way of batch in {repeats} rounds", flush=True)
+
+
+def of_children_s() -> float:
+    """Say how long the processor worked for processes that have ended, and for theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def wall_s(commands: Sequence[Sequence[str]]) -> float:

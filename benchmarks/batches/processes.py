@@ -36,7 +36,7 @@ def resident_mb(process: int) -> float:
 
 def is_worker(command: str) -> bool:
     """Whether it is one that segments: of our own processes, or an actor of Ray."""
-    return "spawn_main" in command or command.startswith("ray::MapWorker") or "Actor" in command
+    return "spawn_main" in command or "MapWorker" in command or "MapBatches" in command
 
 
 def _command(process: int) -> str:

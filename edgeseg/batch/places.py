@@ -175,6 +175,8 @@ def write(place: Place, data: bytes) -> None:
         with store.open_output_stream(target) as stream:
             stream.write(data)
         if not at_once:
+            with suppress(OSError):  # some refuse to move over a file
+                store.delete_file(place.path)
             store.move(target, place.path)
 
 
