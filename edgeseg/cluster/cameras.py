@@ -19,7 +19,7 @@ from edgeseg.extras import require
 from edgeseg.runtime.settings import SiteSettings
 
 DISCOVER_S = 2.0  # between two looks for nodes that are new
-SETTLE_S = 15.0  # that the first placement waits for nodes that start
+SETTLE_S = 30.0  # that the first placement waits for nodes that start
 START_S = 60.0  # that a node may take to be there, with the engine
 AGAIN_S = 20.0  # before a lost node is tried again; a cluster takes as long to find that it is gone
 REBALANCE_S = 30.0  # between two cameras that are moved for the load's sake
@@ -100,7 +100,8 @@ class Cameras:
             return
         self._send(settings, digest)
         self._wish = settings, digest
-        self._say(f"engine {digest[:12]} is being proven on {len(self._links)} nodes")
+        count = len(self._links)
+        self._say(f"engine {digest[:12]} is being proven on {count} node{'s' * (count != 1)}")
 
     def status(self) -> ClusterStatus:
         """Say how all is going."""
