@@ -14,6 +14,7 @@ from edgeseg.errors import one_line
 TURN_S = 0.5  # between two orders
 SILENT_S = 5.0  # without an answer for so long a node is lost; longer than its lease
 LONGEST_LOOK_S = 1.0  # between two looks; for more this process itself was held up, and no node is to blame
+GONE = "its process is gone"  # or cannot be reached, which is the same to the cluster
 THREADS = 4  # of an actor: an order, a proof, and its end do not wait for each other
 
 
@@ -115,6 +116,9 @@ class Link:
         """Give an answer; None if there will be none, which is noted."""
         try:
             return self._ray.get(reference)
+        except self._ray.exceptions.RayActorError:
+            self.lost = self.lost or GONE
+            return None
         except Exception as error:  # Ray's own, or what the actor raised
             cause = getattr(error, "cause", None) or error
             self.lost = self.lost or one_line(str(cause).strip().partition("\n")[0] or type(cause).__name__)

@@ -184,17 +184,23 @@ def test_the_command_line_runs_a_site_to_its_end(engine: Path, tmp_path: Path) -
 def test_a_command_that_is_stopped_leaves_whole_outputs(engine: Path, tmp_path: Path) -> None:
     output = tmp_path / "gate.jsonl"
     command = [sys.executable, "-m", "edgeseg", "run", str(engine), "synthetic:64x48", "-o", str(output)]
+    status = tmp_path / "status.json"
     with subprocess.Popen(
-        [*command, "--ray", "local"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "--ray", "local", "--status", str(status)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         deadline_s = time.monotonic() + DEADLINE_S
-        while not (output.exists() and output.stat().st_size):
+        while not status.exists() or not any(
+            one["stream"] and one["stream"]["results"] for one in json.loads(status.read_text())["cameras"]
+        ):
             assert time.monotonic() < deadline_s
             time.sleep(0.1)
         process.terminate()
         out, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130, err
-    assert "synthetic: " in out
+    assert "synthetic: " in out, err
     assert indices(output) == list(range(len(indices(output))))
 
 
