@@ -121,6 +121,18 @@ class Duration(click.ParamType[float]):
         return float(match[1]) * SECONDS_OF[match[2]]
 
 
+class Memory(click.ParamType[int]):
+    """An amount of memory such as 400MB, 1.5GB or 512MiB."""
+
+    name = "400MB|1.5GB"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return bytes."""
+        from edgeseg.runtime.profiling.memory import parse_memory
+
+        return value if isinstance(value, int) else parse_memory(str(value))
+
+
 class NamedPath(click.Path):
     """A path; the empty text, which an unset shell variable leaves, is not the working folder."""
 

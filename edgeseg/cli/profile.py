@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from edgeseg.cli.options import COUNT, DEVICES, MOST, PATH, THREADS, Number, write_json
+from edgeseg.cli.options import COUNT, DEVICES, MOST, PATH, THREADS, Memory, Number, write_json
 from edgeseg.cli.outputs import check_reports
-from edgeseg.cli.profile_check import check_of
+from edgeseg.cli.profile_check import check_of, refuse_memory
 from edgeseg.cli.profile_measure import Asked, measure_one, measure_pairs, with_layers
 from edgeseg.cli.profile_table import names_of, print_comparison, print_profile
 from edgeseg.cli.refine_options import check_crf, crf_budget_option, crf_options
@@ -30,7 +30,7 @@ DEFAULT_STREAMS = 4
 MOST_STREAMS = 256  # each has three threads and some frames
 DEFAULT_SLOWDOWN = 10.0  # percent
 # Parameters of what is done here, whichever machine is profiled.
-DONE_HERE = ("json_path", "html_path", "baseline_path", "max_slowdown", "check_anyway")
+DONE_HERE = ("json_path", "html_path", "baseline_path", "max_slowdown", "check_anyway", "max_memory")
 FOR_CHECK = {"max_slowdown": "--max-slowdown", "check_anyway": "--check-anyway"}
 SCENARIOS = ("single-stream", "multi-stream", "offline")
 
@@ -100,6 +100,11 @@ SCENARIOS = ("single-stream", "multi-stream", "offline")
 @click.option(
     "--check-anyway", is_flag=True, help="Compare with a baseline of another machine, engine or source too."
 )
+@click.option(
+    "--max-memory",
+    type=Memory(),
+    help="Exit status 1 if the peak of the memory is above it, Python and libraries included.",
+)
 @crf_options
 @crf_budget_option
 @tile_options
@@ -120,6 +125,7 @@ def command(
     baseline_path: Path | None,
     max_slowdown: float,
     check_anyway: bool,
+    max_memory: int | None,
     streams: int | None,
     on: str | None,
     **options: Any,
@@ -135,7 +141,17 @@ def command(
     check_remote(on, options, engines)
     options = {name: value for name, value in options.items() if name not in OWN}
     asked = Asked(source=source, streams=streams or DEFAULT_STREAMS, **options)
-    _refuse_combinations(asked, engines, streams=streams, layers=layers, checks=baseline_path is not None)
+    _refuse_combinations(asked, engines, streams=streams)
+    _refuse_several(
+        engines,
+        {
+            "--scenario": asked.scenario != SCENARIOS[0],
+            "-o": bool(asked.outputs),
+            "--layers": layers,
+            "--check": baseline_path is not None,
+            "--max-memory": max_memory is not None,
+        },
+    )
     _refuse_no_file(html_path)
     reports = {"--json": json_path, "--html": html_path}
     beside = {"-o": [Path(output) for output in asked.outputs]}
@@ -177,6 +193,7 @@ def command(
         print_profile(report)
     if baseline is not None:
         click.echo(baseline.after(report), err=silent)
+    refuse_memory(report, max_memory)
 
 
 def _refuse_without_baseline(context: click.Context) -> None:
@@ -236,9 +253,7 @@ def _is_engine(text: str) -> bool:
         return False
 
 
-def _refuse_combinations(
-    asked: Asked, engines: list[Path], *, streams: int | None, layers: bool, checks: bool
-) -> None:
+def _refuse_combinations(asked: Asked, engines: list[Path], *, streams: int | None) -> None:
     """Raise UsageError for options that do not go together."""
     if streams is not None and asked.scenario != "multi-stream":
         raise UsageError("--streams counts the cameras of --scenario multi-stream; add that")
@@ -249,13 +264,10 @@ def _refuse_combinations(
         )
     if asked.outputs and asked.scenario != "single-stream":
         raise UsageError("latency to -o is measured of one frame at a time; leave out -o, or --scenario")
-    if len(engines) == 1:
-        return
-    for given, option in (
-        (asked.scenario != "single-stream", "--scenario"),
-        (bool(asked.outputs), "-o"),
-        (layers, "--layers"),
-        (checks, "--check"),
-    ):
-        if given:
+
+
+def _refuse_several(engines: list[Path], given: dict[str, bool]) -> None:
+    """Raise UsageError for several engines and an option, of those that are given, that takes one."""
+    for option in (option for option, is_given in given.items() if is_given):
+        if len(engines) > 1:
             raise UsageError(f"{option} takes one engine, got {len(engines)}; profile them one by one")

@@ -1,4 +1,4 @@
-"""Hold a profile against a baseline: what does not fit before anything is measured, the verdict after it."""
+"""Hold a profile against a bound of memory or a baseline: what does not fit, beforehand; then the verdict."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ class Check:
             manifest=read_manifest(artifact) if artifact.is_dir() else None,
             device=asked.device,
             threads=asked.threads,
+            frames=asked.of_frames(),
             machine=this_machine() if here else None,
             source=source,
         )
@@ -66,6 +67,20 @@ class Check:
         found = slowdowns(report, self.baseline)
         refuse_regression(found, self.max_percent)
         return verdict(found, self.max_percent)
+
+
+def refuse_memory(report: Profile, most_bytes: int | None) -> None:
+    """Raise EngineError if the peak of the memory was above a bound; None stands for any."""
+    from edgeseg.errors import EngineError
+    from edgeseg.runtime.profiling.assembly import BYTES_PER_MB
+    from edgeseg.runtime.profiling.memory import SMALLER, in_mb
+
+    took = report.peak_rss_mb * BYTES_PER_MB
+    if most_bytes is not None and took > most_bytes:
+        raise EngineError(
+            f"the peak of the memory was {in_mb(took)} ({report.peak_rss_mb:.0f} MiB), --max-memory allows "
+            f"{in_mb(most_bytes)}: {SMALLER}"
+        )
 
 
 def check_of(path: Path, max_percent: float, *, anyway: bool) -> Check:

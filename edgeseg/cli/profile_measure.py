@@ -16,7 +16,7 @@ from edgeseg.errors import UsageError
 if TYPE_CHECKING:
     from edgeseg.runtime.profiling.assembly import Opened
     from edgeseg.runtime.profiling.comparison import Comparison
-    from edgeseg.runtime.profiling.report import Profile, Scenario
+    from edgeseg.runtime.profiling.report import FrameSettings, Profile, Scenario
     from edgeseg.runtime.segmenter import Segmenter
     from edgeseg.runtime.sinks.base import Sink
     from edgeseg.runtime.sources.base import Source
@@ -44,6 +44,17 @@ class Asked:
     tile_overlap: float
     device: str | None
     threads: int | None
+
+    def of_frames(self) -> FrameSettings:
+        """Say what of it a segmenter does beside its engine."""
+        from edgeseg.runtime.profiling.report import FrameSettings
+
+        return FrameSettings(
+            tiles=self.tiles,
+            tile_overlap=self.tile_overlap if self.tiles else None,
+            crf_threads=self.crf_threads if self.crf else None,
+            crf_budget_ms=self.budget_ms,
+        )
 
 
 def measure_one(engine: Path, asked: Asked, check: CheckFiles) -> Profile:
@@ -173,7 +184,8 @@ def _opened(engine: Path, asked: Asked, count: int = 1) -> Iterator[tuple[list[S
                 )
             tiles = tiling_of(asked.tiles, asked.tile_overlap)
             segmenters.append(Segmenter(shared, refinement=refinement, tiles=tiles))
-        yield segmenters, Opened(load_ms, engine.resolve().name, asked.device, asked.threads)
+        name, frames = engine.resolve().name, asked.of_frames()
+        yield segmenters, Opened(load_ms, name, asked.device, asked.threads, frames)
 
 
 def _open_sinks(

@@ -111,7 +111,8 @@ class _Watch:
             self._service.stopping()
 
     def _look(self, stack: ExitStack) -> None:
-        from edgeseg.runtime.site.memory import check_taken, parse_memory
+        from edgeseg.runtime.profiling.memory import parse_memory
+        from edgeseg.runtime.site.memory import check_taken
 
         if (allowed := self._site.settings.max_memory) is not None:
             check_taken(parse_memory(allowed))

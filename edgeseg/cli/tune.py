@@ -8,7 +8,18 @@ from typing import Any, get_args
 import click
 
 from edgeseg.cli.label_options import LABELS_HELP, label_options, labelled_arguments
-from edgeseg.cli.options import COUNT, DEVICES, PATH, THREADS, Duration, Number, Size, status, write_json
+from edgeseg.cli.options import (
+    COUNT,
+    DEVICES,
+    PATH,
+    THREADS,
+    Duration,
+    Memory,
+    Number,
+    Size,
+    status,
+    write_json,
+)
 from edgeseg.cli.outputs import check_reports
 from edgeseg.cli.tuning_table import print_tuning
 from edgeseg.engines.registry import backends
@@ -29,6 +40,11 @@ WORK_SUFFIX = ".tuning"
     default=0.5,
     show_default=True,
     help="Points of mIoU, or of AP of masks, that the engine may lose against the fp32 model.",
+)
+@click.option(
+    "--max-memory",
+    type=Memory(),
+    help="Leave out engines of which a process takes more, Python and libraries included.",
 )
 @click.option(
     "--sizes",
@@ -94,6 +110,7 @@ def command(
     images: Path,
     labels: Path | None,
     max_drop: float,
+    max_memory: int | None,
     sizes: tuple[tuple[int, int], ...],
     chosen_backends: tuple[str, ...],
     precisions: tuple[Precision, ...],
@@ -143,6 +160,7 @@ def command(
             work=work or output.with_name(f"{output.name}{WORK_SUFFIX}"),
             labels=None if labels is None else Labels(labels, further),
             max_drop=max_drop,
+            max_memory=max_memory,
             sizes=sizes,
             space=Space(chosen_backends, precisions, devices, threads, passes),
             budget_s=budget_s,

@@ -33,7 +33,7 @@ def print_tuning(found: Tuning, output: Path) -> None:
         markup=False,
     )
     out.print(_table(found.candidates))
-    for kind, left in (("cannot be made", found.refused), ("not tried", found.not_tried)):
+    for kind, left in (("left out", found.refused), ("not tried", found.not_tried)):
         for one in left:
             out.print(f"{kind}: {named(one)}: {one.reason}", highlight=False, markup=False, soft_wrap=True)
     if not found.complete:

@@ -9,6 +9,7 @@ and, where it runs elsewhere than on the processor,
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,6 +33,7 @@ GEMM_SIZES = (512, 1024)  # rows and columns: one core is fastest with what its 
 GEMM_SIZE_ON_GPU = 4096  # what fills a large GPU for a millisecond
 GEMM_S = 0.25  # for timing the products of one size
 GEMM_CALLS = 3  # at least
+CONVERSIONS = frozenset(("Cast", "Convert"))  # what is rounded to 8 bits has operators of its own
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class NodeTime:
 
     Attributes:
         name, operator: the library's words.
-        precision: what it computed in, in the words of `Precision` where they fit.
+        precision: what it computed in, in the words of `Precision` where they fit; `uint8` of what
+            moves pixels and labels.
         time_ms: median over runs of the time that was spent in it.
         module: of the PyTorch network; None where it is not known.
         flop: multiplications and additions; None where its shapes are not known.
@@ -101,7 +104,18 @@ def profile_nodes(
     measured: NodeTimes = registry.part_of(manifest.backend, "layers").profile_nodes(
         folder, manifest, images, device=device, threads=threads, runs=runs
     )
-    return measured
+    return dataclasses.replace(measured, nodes=with_pixels(measured.nodes))
+
+
+def with_pixels(nodes: Sequence[NodeTime]) -> tuple[NodeTime, ...]:
+    """Say `uint8` where 8 bits are pixels or labels: of conversions, of all if nothing computes in int8."""
+    computes = any(node.precision == "int8" and node.flop != 0 for node in nodes)
+    return tuple(
+        dataclasses.replace(node, precision="uint8")
+        if node.precision == "int8" and (node.operator in CONVERSIONS or not computes)
+        else node
+        for node in nodes
+    )
 
 
 def read_table(folder: Path, manifest: Manifest) -> NodeTable:

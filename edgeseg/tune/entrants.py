@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edgeseg.errors import EngineError
 from edgeseg.graph.portable import PortableModel
+from edgeseg.runtime.profiling.memory import in_mb
 from edgeseg.tune.accuracy import ACCURACY, Judge
 from edgeseg.tune.budget import Budget, TimeIsUpError
 from edgeseg.tune.images import TuningImages
@@ -21,6 +22,10 @@ from edgeseg.tune.work import Work
 MEMORY = "memory"  # a kind of what is kept
 MEMORY_TIMEOUT_S = 300.0
 LATER = "there was no time left"
+
+
+class TooLargeError(EngineError):
+    """An engine takes more memory than it may."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class Gate:
 
     Attributes:
         on_step: told what happens.
+        max_memory: bytes that a process which runs an engine may take; None for any.
     """
 
     work: Work
@@ -61,6 +67,7 @@ class Gate:
     images: TuningImages
     budget: Budget
     on_step: Callable[[str], None]
+    max_memory: int | None = None
 
     def admit(self, plans: Sequence[Plan]) -> Entrants:
         """Make and judge the engines of plans, in their order, as long as there is time."""
@@ -88,6 +95,7 @@ class Gate:
 
         say("making it")
         made = dataclasses.replace(self.maker, on_step=say, check=self.budget.check).make(plan)
+        memory = self._memory(made, say)
         key = {**self.maker.key(plan), "truth": self.judge.truth}
         points = self.work.recall(ACCURACY, key)
         if points is None:
@@ -95,9 +103,17 @@ class Gate:
             with segmenting(made.folder, made.manifest) as segmenter:
                 points = self.judge.points(segmenter, self.budget.check)
             self.work.keep(ACCURACY, key, points)
-        return Entrant(made, float(points), self._memory(made, say))
+        return Entrant(made, float(points), memory)
 
     def _memory(self, made: Made, say: Callable[[str], None]) -> int | None:
+        """Measure the bytes that a process takes. Raises TooLargeError if those are more than it may."""
+        took = self._peak(made, say)
+        if self.max_memory is not None and (took is None or took > self.max_memory):
+            said = "its memory could not be measured" if took is None else f"it takes {in_mb(took)}"
+            raise TooLargeError(f"{said}, --max-memory allows {in_mb(self.max_memory)}")
+        return took
+
+    def _peak(self, made: Made, say: Callable[[str], None]) -> int | None:
         key = {**self.maker.key(made.plan), "frame": str(self.images.paths[0].name)}
         kept = self.work.recall(MEMORY, key)
         if kept is None:

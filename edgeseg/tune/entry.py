@@ -50,6 +50,7 @@ def tune(
     work: Path,
     labels: Labels | None = None,
     max_drop: float = MAX_DROP,
+    max_memory: int | None = None,
     sizes: Sequence[tuple[int, int]] = (),
     space: Space = ANYTHING,
     budget_s: float = math.inf,
@@ -67,6 +68,7 @@ def tune(
         work: a folder that keeps what was made and measured, for the next run.
         labels: of the images; without them the truth is what the fp32 model finds.
         max_drop: points of mIoU, or of AP of masks, that the engine may lose against the fp32 model.
+        max_memory: bytes that a process which runs the engine may take; None for any.
         sizes: (height, width) of those of the models to take; all if empty.
         budget_s: for the whole, in seconds.
         most_images: of the folder, that accuracy and int8 ranges are measured on.
@@ -102,7 +104,7 @@ def tune(
         except TimeIsUpError as error:
             raise _too_short(budget, work) from error
         maker = _maker(kept, read, chosen, max_drop, space)
-        admitted = Gate(kept, maker, read, judge, chosen, making, say).admit(plans)
+        admitted = Gate(kept, maker, read, judge, chosen, making, say, max_memory).admit(plans)
         frames = chosen.frames(read[0].spec)
         ranking = Ranking.of(read, admitted.entrants, fp32_points, max_drop)
         timing = Timing(kept, maker, chosen, frames, budget, say)
@@ -221,7 +223,7 @@ def _none(
     """Say why there is no engine to keep."""
     if not admitted.entrants and admitted.refused and not admitted.not_tried:
         first = admitted.refused[0]
-        return EngineError(f"no engine can be made; of {first.backend} in {first.precision}: {first.reason}")
+        return EngineError(f"no engine is left; of {first.backend} in {first.precision}: {first.reason}")
     if ranking.ways and not ranking.accurate:
         best = min(map(ranking.drop, ranking.ways.values()))
         return EngineError(

@@ -98,7 +98,7 @@ class Tuning(Ranged):
         images: on which accuracy was measured.
         frame_hw: height and width of the first frame that was timed, in pixels.
         candidates: the fastest first.
-        refused: engines that cannot be made, or run.
+        refused: engines that cannot be made, or run, or take more memory than they may.
         not_tried: engines for which there was no time.
         complete: whether all were tried, and timed until no further round would tell more.
         seconds: that this run took; what an earlier one left was not done again.

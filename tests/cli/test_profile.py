@@ -38,6 +38,34 @@ def test_a_report_is_read_again_with_what_was_asked(engine: Path, image: Path, t
     assert report.first_result_ms > report.load_ms
 
 
+def test_a_peak_of_memory_above_the_bound_is_told_after_the_report_and_status_1(
+    engine: Path, image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "profile.json"
+    asked = ["profile", str(engine), str(image), *QUICK, "--json", str(path), "--max-memory"]
+    assert status_of([*asked, "64GB"]) == 0
+    assert status_of([*asked, "1MiB"]) == 1
+    peak_mib = read_profile(path).peak_rss_mb
+    assert f"({peak_mib:.0f} MiB), --max-memory allows 1 MB: build it with" in capsys.readouterr().err
+    assert status_of([*asked, "400"]) == 2
+    assert "such as 400MB" in capsys.readouterr().err
+
+
+def test_a_report_says_how_frames_were_cut_and_is_no_baseline_of_others(
+    engine: Path, image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "profile.json"
+    cut = ["profile", str(engine), str(image), *QUICK, "--tiles", "2x1"]
+    assert status_of([*cut, "--json", str(path)]) == 0
+    frames = read_profile(path).frames
+    assert (frames.tiles, frames.tile_overlap, frames.crf_threads) == ("2x1", 0.25, None)
+    capsys.readouterr()
+    assert status_of([*cut, "--tile-overlap", "0.1", "--check", str(path)]) == 2
+    said = capsys.readouterr()
+    assert "overlap of tiles 0.25, now 0.1" in said.err
+    assert said.out == ""
+
+
 def test_results_are_written_and_the_way_there_measured(engine: Path, image: Path, tmp_path: Path) -> None:
     path, lines, maps = tmp_path / "profile.json", tmp_path / "out.jsonl", tmp_path / "maps"
     outputs = ["-o", str(lines), "-o", f"{maps}/"]

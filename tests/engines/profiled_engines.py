@@ -73,6 +73,7 @@ def check_unet(times: NodeTimes, convolutions: set[str]) -> None:
     }
     assert {name: node.flop for name, node in heavy.items() if name in by_hand} == by_hand
     assert {heavy[name].precision for name in by_hand} == {"fp32"}
+    assert "int8" not in {node.precision for node in times.nodes}  # though pixels and labels have 8 bits
     moved = heavy["inc.double_conv.0"].moved_bytes
     assert moved is not None
     # three float channels in, four out, and the weights; a library may lay channels out in blocks of 16

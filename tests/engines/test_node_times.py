@@ -10,6 +10,7 @@ import pytest
 
 from edgeseg.engines import registry
 from edgeseg.engines.node_times import (
+    NodeTime,
     best_gflops,
     flop_of_all,
     gflops,
@@ -17,6 +18,7 @@ from edgeseg.engines.node_times import (
     module_of,
     profile_nodes,
     read_table,
+    with_pixels,
 )
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.manifest import read_manifest, sha256_of
@@ -49,6 +51,17 @@ def test_arithmetic_adds_up_where_all_of_it_is_known() -> None:
 
 def test_a_node_that_a_run_left_out_took_no_time_in_it() -> None:
     assert medians([{"a": 1.0, "b": 5.0}, {"a": 3.0}, {"a": 2.0}]) == {"a": 2.0, "b": 0.0}
+
+
+def test_int8_is_what_computes_and_pixels_are_not() -> None:
+    def timed(operator: str, flop: int) -> NodeTime:
+        return NodeTime(operator, operator, "int8", 1.0, None, flop, None)
+
+    moved = (timed("Cast", 0), timed("Transpose", 0))
+    assert [node.precision for node in with_pixels(moved)] == ["uint8", "uint8"]
+    assert [node.precision for node in with_pixels((*moved, timed("QLinearConv", 9)))] == [
+        *("uint8", "int8", "int8"),
+    ]
 
 
 def test_a_product_of_matrices_has_two_operations_an_element_of_its_cube() -> None:

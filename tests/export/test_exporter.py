@@ -205,6 +205,12 @@ def test_nodes_know_the_line_and_module_they_come_from(labels: Exported) -> None
     assert origin[MODULE_KEY].startswith("backbone.")
 
 
+def test_what_a_network_computes_by_itself_is_of_its_class(many: Exported) -> None:
+    pooling = [node for node in many.model.graph.node if node.op_type == "RoiAlign"]
+    modules = {entry.value for node in pooling for entry in node.metadata_props if entry.key == MODULE_KEY}
+    assert modules == {"MaskRCNN"}
+
+
 EXPORT_AND_HASH = """
 import hashlib, sys
 from pathlib import Path

@@ -58,7 +58,7 @@ shared: Shared
 
 
 @pytest.fixture
-def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], Gate]]:
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Gate]]:
     global shared  # noqa: PLW0603 - a frozen dataclass has no room for what a test looks at
     shared = Shared(labels_engine(tmp_path / "engine"), Clock())
     monkeypatch.setattr(budget, "time", shared.clock)
@@ -69,14 +69,15 @@ def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
     with Work(tmp_path / "work") as work, Segmenter(Engine.open(shared.engine)) as reference:
         judge = Judge.by_reference(reference, images)
 
-        def opened(seconds: float) -> Gate:
+        def opened(seconds: float, max_memory: int | None = None) -> Gate:
             maker = FakeMaker(work, [model], lambda place: np.zeros(0), "", 0.5, None)
-            return Gate(work, maker, [model], judge, images, Budget(seconds), lambda step: None)
+            budget = Budget(seconds)
+            return Gate(work, maker, [model], judge, images, budget, lambda step: None, max_memory)
 
         yield opened
 
 
-def test_what_cannot_be_made_is_told_and_the_others_are_judged(gate: Callable[[float], Gate]) -> None:
+def test_what_cannot_be_made_is_told_and_the_others_are_judged(gate: Callable[..., Gate]) -> None:
     found = gate(1000.0).admit(PLANS)
     assert [one.made.plan.backend for one in found.entrants] == ["onnxruntime", "mnn", "tensorrt"]
     assert {(one.points, one.memory_bytes) for one in found.entrants} == {(100.0, 5 << 20)}
@@ -89,7 +90,7 @@ def test_what_cannot_be_made_is_told_and_the_others_are_judged(gate: Callable[[f
     assert found.not_tried == []
 
 
-def test_once_time_is_up_nothing_more_is_made_and_that_is_told(gate: Callable[[float], Gate]) -> None:
+def test_once_time_is_up_nothing_more_is_made_and_that_is_told(gate: Callable[..., Gate]) -> None:
     found = gate(2.5 * TAKES_S).admit(PLANS)
     assert [one.made.plan.backend for one in found.entrants] == ["onnxruntime"]
     assert [(one.backend, one.reason) for one in found.not_tried] == [
@@ -99,8 +100,19 @@ def test_once_time_is_up_nothing_more_is_made_and_that_is_told(gate: Callable[[f
     assert len(shared.made) == 3
 
 
-def test_a_graph_that_passes_leave_as_it_is_is_made_once(gate: Callable[[float], Gate]) -> None:
+def test_a_graph_that_passes_leave_as_it_is_is_made_once(gate: Callable[..., Gate]) -> None:
     both = [dataclasses.replace(PLANS[0], passes=True), PLANS[0]]
     assert len(gate(1000.0).admit(both).entrants) == 1
     shared.passes = {"labels by matrix products": AppliedPass(("labels",), 1.2)}
     assert len(gate(1000.0).admit(both).entrants) == 2
+
+
+def test_what_takes_more_memory_than_it_may_or_an_unknown_amount_is_left_out(
+    gate: Callable[..., Gate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(gate(1000.0, 5 << 20).admit(PLANS[:1]).entrants) == 1
+    (one,) = gate(1000.0, (5 << 20) - 1).admit(PLANS[:1]).refused  # as measured before
+    assert one.reason == "it takes 5 MB, --max-memory allows 5 MB"
+    monkeypatch.setattr(entrants, "peak_of", lambda *_, **__: None)
+    (one,) = gate(1000.0, 1 << 30).admit(PLANS[2:3]).refused
+    assert one.reason == "its memory could not be measured, --max-memory allows 1074 MB"

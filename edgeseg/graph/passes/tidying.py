@@ -1,7 +1,8 @@
 """Tidy a freshly traced graph: no host paths, no tool chatter, every node with its origin.
 
 Of what the exporter notes on each node two things stay, as metadata: the PyTorch source line it comes from
-(`models/unet.py:60`) and the module (`down1.maxpool_conv.1`).
+(`models/unet.py:60`) and the module (`down1.maxpool_conv.1`; the class of the network, such as `MaskRCNN`, of
+what it computes by itself).
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from edgeseg.manifest import MODULE_KEY, SOURCE_KEY
 PACKAGE_FOLDER = Path(edgeseg.__file__).parent
 _STACK_KEY = "pkg.torch.onnx.stack_trace"
 _SCOPES_KEY = "pkg.torch.onnx.name_scopes"
+_CLASSES_KEY = "pkg.torch.onnx.class_hierarchy"  # of the same modules
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 _FOREIGN = re.compile(r"[/\\](torch|onnxscript)[/\\]")
-_NETWORK_PREFIX = "network."  # of modules below a program
+_NETWORK = "network"  # the module of a program that holds the network
 
 
 class Tidy(ir.passes.InPlacePass):
@@ -64,10 +66,19 @@ def _origin(node: ir.Node) -> dict[str, str]:
     origin = {}
     if source := _source_line(node.metadata_props.get(_STACK_KEY, "")):
         origin[SOURCE_KEY] = source
-    scopes = ast.literal_eval(node.metadata_props.get(_SCOPES_KEY, "[]"))
+    scopes, classes = (
+        ast.literal_eval(node.metadata_props.get(key, "[]")) for key in (_SCOPES_KEY, _CLASSES_KEY)
+    )
     if scopes[:-1] and scopes[-2]:  # the last scope is the operator itself
-        origin[MODULE_KEY] = scopes[-2].removeprefix(_NETWORK_PREFIX)
+        origin[MODULE_KEY] = _module(scopes[-2], classes[-2] if classes[:-1] else "")
     return origin
+
+
+def _module(scope: str, class_name: str) -> str:
+    """Name a module as its network does, which has no name of its own: its class stands for it."""
+    if scope == _NETWORK:
+        return class_name.rpartition(".")[2] or scope
+    return scope.removeprefix(f"{_NETWORK}.")
 
 
 def _source_line(stack: str) -> str | None:

@@ -13,7 +13,7 @@ from edgeseg.machine import this_machine
 from edgeseg.manifest import Manifest
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.profiling.memory import gpu_bytes, peak_bytes
-from edgeseg.runtime.profiling.report import Profile, Scenario
+from edgeseg.runtime.profiling.report import AS_IT_IS, FrameSettings, Profile, Scenario
 from edgeseg.runtime.profiling.scenarios import Run
 from edgeseg.runtime.profiling.statistics import PERCENTILES, Distribution, distribution, samples_needed
 from edgeseg.runtime.profiling.timing import MS_PER_S
@@ -42,12 +42,14 @@ class Opened:
         engine: name of its folder.
         device: where it runs; None stands for where it was built for.
         threads: per inference; None where the engine's own number is used.
+        frames: what its segmenter does beside it.
     """
 
     load_ms: float | None = None
     engine: str = ""
     device: str | None = None
     threads: int | None = None
+    frames: FrameSettings = AS_IT_IS
 
 
 UNKNOWN = Opened()
@@ -120,6 +122,7 @@ def report_of(
         precision=manifest.precision,
         model_sha256=manifest.model_sha256,
         threads=opened.threads,
+        frames=opened.frames,
         batch=segmenter.spec.input.batch,
         streams=streams,
         source=source.name,

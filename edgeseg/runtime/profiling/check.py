@@ -10,7 +10,7 @@ from edgeseg.errors import BaselineError, UsageError
 from edgeseg.machine import Machine
 from edgeseg.manifest import Manifest
 from edgeseg.runtime.profiling.ratios import MIN_SAMPLES, Ratio, unpaired_ratio
-from edgeseg.runtime.profiling.report import Profile
+from edgeseg.runtime.profiling.report import FrameSettings, Profile
 from edgeseg.runtime.profiling.statistics import COVERAGE
 
 SPANS = {"capture to result": "latency_ms", "inference alone": "infer_ms"}
@@ -109,6 +109,7 @@ def circumstances(report: Profile) -> dict[str, object]:
         "device": report.device,
         "precision": report.precision,
         "threads": report.threads,
+        **_of_frames(report.frames),
         "scenario": report.scenario,
         "cameras": report.streams,
         "source": resolved(report.source),
@@ -125,6 +126,7 @@ def foreseen(
     device: str | None = None,
     threads: int | None = None,
     machine: Machine | None = None,
+    frames: FrameSettings,
     source: str | None = None,
 ) -> dict[str, object]:
     """Name as many of the `circumstances` as are known before anything is measured.
@@ -132,6 +134,7 @@ def foreseen(
     Args:
         manifest: of the engine; None where it is built later.
         device, threads: that are asked for; None as the engine has it.
+        frames: how they are to be cut, and labels refined.
         machine, source: None where they are not known yet.
     """
     known = {} if machine is None else _of_machine(machine)
@@ -142,7 +145,7 @@ def foreseen(
             "device": device or manifest.device,
             "precision": manifest.precision,
         }
-    known |= {"threads": threads, "scenario": scenario, "cameras": streams}
+    known |= {"threads": threads, **_of_frames(frames), "scenario": scenario, "cameras": streams}
     if source is not None:
         known["source"] = resolved(source)
     return known
@@ -175,6 +178,15 @@ def resolved(source: str) -> str:
 def _disturbed(report: Profile, name: str, when: str) -> tuple[str, ...]:
     seen = report.watched.get(name)
     return () if seen is None else tuple(f"{when} {each.text}" for each in seen.disturbances)
+
+
+def _of_frames(frames: FrameSettings) -> dict[str, object]:
+    return {
+        "tiles": frames.tiles,
+        "overlap of tiles": frames.tile_overlap,
+        "threads of the CRF": frames.crf_threads,
+        "milliseconds for the CRF": frames.crf_budget_ms,
+    }
 
 
 def _of_machine(machine: Machine) -> dict[str, object]:

@@ -16,10 +16,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgeseg.engines.backend import Backend, open_backend
-from edgeseg.engines.node_times import GIGA, MS_PER_S, WARMUP, NodeTime, profile_nodes
+from edgeseg.engines.node_times import GIGA, MS_PER_S, WARMUP, NodeTime, profile_nodes, read_table
 from edgeseg.errors import UsageError
 from edgeseg.manifest import Manifest, read_manifest
 from edgeseg.nodes.table import NODES_NAME
+from edgeseg.nodes.work import CONVOLUTIONS
 from edgeseg.runtime.profiling.ceilings import Ceilings, measure_ceilings
 from edgeseg.runtime.profiling.roofline import Bound, least_time
 
@@ -257,6 +258,12 @@ def _notes(
     """Say what is missing, and why."""
     if NODES_NAME not in manifest.files:
         yield f"{folder} does not say which modules its nodes are from; build it again"
+    nodes = read_table(folder, manifest).nodes
+    if without := sum(node.operator in CONVOLUTIONS and node.weight_shape is None for node in nodes):
+        yield (
+            f"{folder} does not say how large the weights of {without} of its convolutions are, as int8 and "
+            "fp16 engines once did not: modules and GFLOP of layers may be missing; build it again"
+        )
     unknown = sum(layer.share for layer in layers if layer.gflop is None or layer.mbytes is None)
     if unknown >= LARGE_SHARE:
         yield (

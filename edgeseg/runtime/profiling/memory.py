@@ -1,4 +1,4 @@
-"""Read how much memory this process has held, and the processes that compute for it; also of a GPU."""
+"""Read amounts of memory, and how much this process held, and those that compute for it; also of a GPU."""
 
 from __future__ import annotations
 
@@ -11,10 +11,34 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
+from edgeseg.errors import UsageError
+
+OPTION = "max_memory"
+SMALLER = "build it with --precision int8 or fp16, export the network at a smaller size, or allow more"
+BYTES_PER_MB = 1_000_000
+_UNITS = {"mb": BYTES_PER_MB, "gb": 1000 * BYTES_PER_MB, "mib": 1 << 20, "gib": 1 << 30}
 RSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 KIB = 1024
 PROCESSES = Path("/proc")  # Linux's
 _PEAK = re.compile(r"^VmHWM:\s*(\d+) kB$", re.MULTILINE)
+
+
+def parse_memory(text: str) -> int:
+    """Read an amount of memory in bytes, such as `400MB` or `1.5GB`, decimal, or `512MiB`, of 1024.
+
+    Raises:
+        UsageError: if it is none.
+    """
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)\s*([A-Za-z]{2,3})", text.strip())
+    unit = None if match is None else _UNITS.get(match[2].lower())
+    if match is None or unit is None or not float(match[1]):
+        raise UsageError(f"{OPTION} {text!r} must be an amount of memory such as 400MB, 1.5GB or 512MiB")
+    return int(float(match[1]) * unit)
+
+
+def in_mb(size_bytes: float) -> str:
+    """Write an amount for a person, in decimal megabytes."""
+    return f"{size_bytes / BYTES_PER_MB:.0f} MB"
 
 
 def peak_bytes() -> int:

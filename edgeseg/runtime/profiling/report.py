@@ -65,6 +65,26 @@ class FrameTimeline:
 
 
 @dataclass(frozen=True)
+class FrameSettings:
+    """What was done with frames beside running the engine on each as a whole.
+
+    Attributes:
+        tiles: that frames were cut into, `auto` or columns x rows such as `3x2`; None where they were not.
+        tile_overlap: least overlap of neighbouring tiles, as a fraction of a tile; None without tiles.
+        crf_threads: of the CRF; None without one.
+        crf_budget_ms: that the CRF was to keep to, of a frame; None without one.
+    """
+
+    tiles: str | None = None
+    tile_overlap: float | None = None
+    crf_threads: int | None = None
+    crf_budget_ms: float | None = None
+
+
+AS_IT_IS = FrameSettings()
+
+
+@dataclass(frozen=True)
 class Profile:
     """Latencies of one engine on one source, warm-up excluded.
 
@@ -90,6 +110,7 @@ class Profile:
         gpu_memory_mb: that the engine's device holds for this process, in MiB; None where no library tells.
         engine: name of the engine's folder; empty where there is none.
         threads: CPU threads per inference; None where the backend decides.
+        frames: how they were cut, and labels refined.
         batch: images that the engine takes at once.
         streams: cameras at the same time; 1 but for `multi-stream`.
         frame_hw: height and width of the (first) frame in pixels.
@@ -140,6 +161,7 @@ class Profile:
     started_at: str
     machine: Machine
     on: str | None = None
+    frames: FrameSettings = AS_IT_IS
     warnings: tuple[str, ...] = ()
     surroundings: Surroundings | None = None
     surroundings_of: Mapping[str, Surroundings] = field(default_factory=dict)

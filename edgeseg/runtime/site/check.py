@@ -15,13 +15,13 @@ from edgeseg.manifest import Manifest, read_manifest
 from edgeseg.runtime.events.measure import Measure
 from edgeseg.runtime.fake import FakeBackend
 from edgeseg.runtime.filters import make_filters
+from edgeseg.runtime.profiling.memory import OPTION, parse_memory
 from edgeseg.runtime.serve.guard import check_host
 from edgeseg.runtime.serve.live import check_shown
 from edgeseg.runtime.serve.server import read_token
 from edgeseg.runtime.settings import ServeSettings, SiteSettings, StreamSettings
 from edgeseg.runtime.site.environment import Environment
 from edgeseg.runtime.site.faults import Fault, KeyPath
-from edgeseg.runtime.site.memory import OPTION, parse_memory
 from edgeseg.runtime.site.names import bad_names
 from edgeseg.runtime.site.parts import amount, segmenter_of
 from edgeseg.runtime.site.places import Places

@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
-from edgeseg.errors import EngineError, UsageError
+from edgeseg.errors import EngineError
 from edgeseg.runtime.engine import Engine
-from edgeseg.runtime.profiling.memory import peak_bytes
-
-OPTION = "max_memory"
-BYTES_PER_MB = 1_000_000
-_UNITS = {"mb": BYTES_PER_MB, "gb": 1000 * BYTES_PER_MB}
-SMALLER = "build it with --precision int8 or fp16, export the network at a smaller size, or allow more"
-
-
-def parse_memory(text: str) -> int:
-    """Read an amount of memory in bytes, such as `400MB` or `1.5GB`, decimal.
-
-    Raises:
-        UsageError: if it is none.
-    """
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)\s*([A-Za-z]{2})", text.strip())
-    unit = None if match is None else _UNITS.get(match[2].lower())
-    if match is None or unit is None or not float(match[1]):
-        raise UsageError(f"{OPTION} {text!r} must be an amount of memory such as 400MB or 1.5GB")
-    return int(float(match[1]) * unit)
+from edgeseg.runtime.profiling.memory import OPTION, SMALLER, in_mb, peak_bytes
 
 
 def check_engine(engine: Engine, most_bytes: int) -> None:
@@ -40,8 +20,8 @@ def check_engine(engine: Engine, most_bytes: int) -> None:
     took = peak_bytes()
     if took > most_bytes:
         raise EngineError(
-            f"opening the engine and running it once takes {_mb(took)}, {OPTION} allows {_mb(most_bytes)}: "
-            f"{SMALLER}"
+            f"opening the engine and running it once takes {in_mb(took)}, {OPTION} allows "
+            f"{in_mb(most_bytes)}: {SMALLER}"
         )
 
 
@@ -50,10 +30,6 @@ def check_taken(most_bytes: int) -> None:
     took = peak_bytes()
     if took > most_bytes:
         raise EngineError(
-            f"stopped: {_mb(took)} were taken, {OPTION} allows {_mb(most_bytes)}; run fewer streams, or "
+            f"stopped: {in_mb(took)} were taken, {OPTION} allows {in_mb(most_bytes)}; run fewer streams, or "
             "allow more"
         )
-
-
-def _mb(size_bytes: int) -> str:
-    return f"{size_bytes / BYTES_PER_MB:.0f} MB"

@@ -13,6 +13,7 @@ from edgeseg.runtime.engine import Engine
 from edgeseg.runtime.events.outputs import EventOutputs
 from edgeseg.runtime.events.sink import ZoneSink
 from edgeseg.runtime.filters import make_filters
+from edgeseg.runtime.profiling.memory import parse_memory
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.serve.app import Served
 from edgeseg.runtime.serve.live import LiveSink, check_shown
@@ -22,7 +23,7 @@ from edgeseg.runtime.sinks import check_outputs, open_sink
 from edgeseg.runtime.sinks.base import Sink
 from edgeseg.runtime.site.environment import Environment
 from edgeseg.runtime.site.late_sinks import LateSink, Once
-from edgeseg.runtime.site.memory import check_engine, parse_memory
+from edgeseg.runtime.site.memory import check_engine
 from edgeseg.runtime.site.names import with_names
 from edgeseg.runtime.site.parts import amount, segmenter_of
 from edgeseg.runtime.site.places import Elsewhere, refuse_images

@@ -25,7 +25,6 @@ NOMINAL_FPS = 30.0  # the rate at which its videos are written
 class SyntheticSource(Source):
     """Frames of one endless scene, or the first `frame_count` of them; equal seeds give equal frames."""
 
-    name = SCHEME
     fps = NOMINAL_FPS
 
     def __init__(
@@ -34,6 +33,10 @@ class SyntheticSource(Source):
         super().__init__()
         from edgeseg.scenes.scene import animate
 
+        height, width = size_hw
+        asked = {"seed": seed or None, "frames": frame_count}
+        options = "&".join(f"{key}={value}" for key, value in asked.items() if value is not None)
+        self.name = f"{SCHEME}{width}x{height}{'?' if options else ''}{options}"
         self.frame_count = frame_count
         self._scenes: Iterator[Scene] = animate(seed, size_hw)
         self._position = 0

@@ -14,6 +14,7 @@ from edgeseg.runtime.profiling.check import (
     slowdowns,
     verdict,
 )
+from edgeseg.runtime.profiling.report import FrameSettings
 from edgeseg.runtime.profiling.surroundings import Disturbance
 
 from .reports import a_profile
@@ -57,6 +58,8 @@ def test_a_faster_run_passes() -> None:
         ({"threads": 1}, "threads 2, now 1"),
         ({"frame_hw": (96, 128)}, "frame 64x48, now 128x96"),
         ({"sizes_hw": ((48, 64), (96, 128))}, "frame 64x48, now 64x48 to 128x96"),
+        ({"frames": FrameSettings(tiles="3x2")}, "tiles None, now 3x2"),
+        ({"frames": FrameSettings(crf_threads=2)}, "threads of the CRF None, now 2"),
         ({"scenario": "offline"}, "scenario single-stream, now offline"),
     ],
 )

@@ -11,6 +11,8 @@ import pytest
 
 from edgeseg.engines.node_times import NodeTime, NodeTimes
 from edgeseg.errors import UsageError
+from edgeseg.manifest import read_manifest, seal
+from edgeseg.nodes.table import NODES_NAME, GraphNode, NodeTable
 from edgeseg.records import from_json_value, to_json_value
 from edgeseg.runtime.profiling import layers
 from edgeseg.runtime.profiling.ceilings import Ceilings
@@ -91,6 +93,18 @@ def test_notes_say_what_is_missing(profile: LayerProfile) -> None:
     assert "does not say which modules its nodes are from; build it again" in no_modules
     assert "layers that took 30 % of the time onnxruntime does not tell all sizes" in no_sizes
     assert no_product == "no matrix product of onnxruntime in bf16 was measured"
+
+
+def test_a_table_without_the_sizes_of_weights_is_told(told: None, tmp_path: Path) -> None:
+    """As tables were of int8 and fp16 engines once."""
+    folder = labels_engine(tmp_path / "engine")
+    conv = GraphNode("conv", "Conv", "stem", ("x",), ("y",), None, None, 9)
+    (folder / NODES_NAME).write_text(NodeTable((conv, replace(conv, weight_shape=(1, 3, 1, 1)))).to_json())
+    manifest = read_manifest(folder)
+    seal(folder, replace(manifest, files={**manifest.files, NODES_NAME: ""}))
+    said = " ".join(layer_profile(folder, [DARK], runs=2).notes)
+    assert "does not say how large the weights of 1 of its convolutions are" in said
+    assert "which modules" not in said
 
 
 def test_json_gives_the_same_back(profile: LayerProfile) -> None:

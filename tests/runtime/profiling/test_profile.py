@@ -46,7 +46,7 @@ def test_the_report_holds_what_was_promised() -> None:
     assert value["load_ms"] == 12.0
     assert 1 < value["peak_rss_mb"] < 1e6
     assert value["frame_hw"] == [48, 64]
-    assert value["source"] == "synthetic:"
+    assert value["source"] == "synthetic:64x48"
     assert (value["backend"], value["precision"], value["model_sha256"]) == ("fake", "fp32", "0" * 64)
     assert value["machine"]["logical_cores"] >= 1
     assert backend.calls == 2 * (2 + 30)  # warm-up and samples, in both loops

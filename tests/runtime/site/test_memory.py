@@ -8,22 +8,24 @@ import pytest
 
 from edgeseg.cli import status_of
 from edgeseg.errors import EngineError, UsageError
-from edgeseg.runtime.profiling.memory import peak_bytes
+from edgeseg.runtime.profiling.memory import parse_memory, peak_bytes
 from edgeseg.runtime.settings import SiteSettings, StreamSettings
 from edgeseg.runtime.site import memory
-from edgeseg.runtime.site.memory import check_taken, parse_memory
+from edgeseg.runtime.site.memory import check_taken
 from edgeseg.runtime.site.site import Site
 from tests.runtime.tiny_models import labels_engine
 
 
-@pytest.mark.parametrize(("text", "size"), [("400MB", 4e8), ("1.5 GB", 1.5e9), ("7mb", 7e6)])
-def test_amounts_are_decimal(text: str, size: float) -> None:
+@pytest.mark.parametrize(
+    ("text", "size"), [("400MB", 4e8), ("1.5 GB", 1.5e9), ("7mb", 7e6), ("512MiB", 512 << 20)]
+)
+def test_amounts_are_decimal_unless_they_say_otherwise(text: str, size: float) -> None:
     assert parse_memory(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "400", "24h", "0MB", "1e3MB", "-5MB", "400MBMB"])
 def test_what_is_no_amount_is_refused_with_examples(text: str) -> None:
-    with pytest.raises(UsageError, match=r"must be an amount of memory such as 400MB or 1\.5GB"):
+    with pytest.raises(UsageError, match=r"must be an amount of memory such as 400MB, 1\.5GB or 512MiB"):
         parse_memory(text)
 
 

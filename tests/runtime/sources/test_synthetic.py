@@ -13,6 +13,7 @@ def test_size_seed_and_number_of_frames() -> None:
     with open_source("synthetic:96x64?seed=3&frames=2") as source:
         frames = list(source)
         assert (source.frame_count, source.fps, source.live) == (2, 30.0, False)
+        assert source.name == "synthetic:96x64?seed=3&frames=2"
     assert [frame.image.shape for frame in frames] == [(64, 96, 3)] * 2
     assert [frame.index for frame in frames] == [0, 1]
     again = list(open_source("synthetic:96x64?seed=3&frames=2"))
@@ -23,7 +24,7 @@ def test_size_seed_and_number_of_frames() -> None:
 
 def test_without_a_number_it_is_endless() -> None:
     source = open_source("synthetic:64x64")
-    assert source.frame_count is None
+    assert (source.frame_count, source.name) == (None, "synthetic:64x64")
     assert len(list(islice(source, 5))) == 5
 
 
