@@ -1,10 +1,10 @@
-"""What a device needs: how long imports take, and how large an installation is.
+"""What a device needs: how long imports take, how soon a result is there, and how large an installation is.
 
 Imports: medians of processes in turn, less those of a process that imports nothing. Sizes: `pip install` of
 this checkout into an empty folder, for each engine library alone, with all that it brings, without bytecode;
 with `images` in place of an engine's extra, without OpenCV and PyAV.
 
-    python -m benchmarks.footprint [--repeats N] [--no-sizes] [--engines demo-output/*-engine]
+    python -m benchmarks.footprint [--repeats N] [--no-sizes] [--engines ENGINE...]
 """
 
 from __future__ import annotations
@@ -55,7 +55,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--no-sizes", action="store_true")
     parser.add_argument(
-        "--engines", type=Path, nargs="+", default=[], help="engines to start, by their folders"
+        "--engines",
+        type=Path,
+        nargs="+",
+        default=sorted((ROOT / "demo-output").glob("*-engine")),
+        help="engines to start, by their folders; those of `make demo`, where it has been run",
     )
     arguments = parser.parse_args()
     for statement, ms in import_ms(arguments.repeats).items():
