@@ -18,8 +18,9 @@ from edgeseg.cluster.joining import EXTRA
 from edgeseg.cluster.load import Meter
 from edgeseg.cluster.order import Order, Report
 from edgeseg.cluster.sent import unpacked
-from edgeseg.errors import EdgesegError, EngineError
+from edgeseg.errors import EdgesegError, EngineError, UsageError
 from edgeseg.extras import require
+from edgeseg.runtime.settings import SiteSettings
 from edgeseg.runtime.site.memory import check_taken, parse_memory
 from edgeseg.runtime.site.site import Site
 
@@ -53,6 +54,7 @@ class Node:
         self._closed = self._following = False
         self._site: Site | None = None
         self._followed: Order | None = None
+        self._computing = ""  # the digest of the engine in use
         self._error = ""
         self._thread = threading.Thread(target=self._run, name="edgeseg-node", daemon=True)
         self._thread.start()
@@ -93,9 +95,8 @@ class Node:
         with self._changed:
             self._order, self._silent_s = order, 0.0
             self._changed.notify_all()
-            site, followed, settled = self._site, self._followed, not self._following
+            site, engine, settled = self._site, self._computing, not self._following
         cameras = () if site is None else site.status()
-        engine = "" if followed is None else followed.engine
         return Report(engine, cameras, self._meter.load, settled and not self._following, self._error)
 
     def close(self) -> None:
@@ -144,8 +145,28 @@ class Node:
             site = Site(dataclasses.replace(settings, streams=()))
             self._site = site.__enter__()
         self._site.write_beside(order.written)
-        self._site.reload(settings)
-        self._followed = order
+        try:
+            self._site.reload(settings)
+        except EdgesegError:
+            self._follow_in_part(self._site, settings, order.engine)
+        self._computing, self._followed = order.engine, order
+
+    def _follow_in_part(self, site: Site, settings: SiteSettings, engine: str) -> None:
+        """Run the cameras that can be run. Raises UsageError, which names the others."""
+        running = [one.settings for one in site.running]
+        taken = tuple(one for one in settings.streams if one in running)
+        site.reload(dataclasses.replace(settings, streams=taken))
+        self._computing = engine
+        errors = []
+        for one in settings.streams:
+            if one not in taken:
+                try:
+                    site.reload(dataclasses.replace(settings, streams=(*taken, one)))
+                    taken = (*taken, one)
+                except EdgesegError as error:
+                    errors.append(f"{one.name}: {error}")
+        if errors:
+            raise UsageError("; ".join(errors))
 
 
 def prove(folder: Path) -> None:

@@ -96,16 +96,19 @@ def test_cameras_end_without_orders_and_begin_again_with_the_next(tmp_path: Path
         node.close()
 
 
-def test_an_order_that_cannot_be_followed_is_said_and_changes_nothing(node: Node, tmp_path: Path) -> None:
+def test_a_camera_that_cannot_run_is_said_and_harms_no_other(node: Node, tmp_path: Path) -> None:
     engine = labels_engine(tmp_path / "engine")
     node.prepare(digest_of(engine), [packed(engine)], proven=False)
     until(node, order_of(tmp_path, engine, "one"), with_results("one"))
-    (one,) = order_of(tmp_path, engine, "one").settings.streams
+    one, three = order_of(tmp_path, engine, "one", "three").settings.streams
     unset = StreamSettings("rtsp://${EDGESEG_NOT_SET}@camera", "two")
-    bad = Order(SiteSettings(str(engine), (one, unset)), digest_of(engine))
+    bad = Order(SiteSettings(str(engine), (one, unset, three)), digest_of(engine))
     report = until(node, bad, lambda report: report.error != "")
-    assert "EDGESEG_NOT_SET" in report.error
-    assert [camera.name for camera in report.cameras] == ["one"]
+    assert report.error == "two: the variable EDGESEG_NOT_SET of the environment is not set"
+    report = until(node, bad, with_results("three"))
+    assert [camera.name for camera in report.cameras] == ["one", "three"]
+    lines = (tmp_path / "one.jsonl").read_text().splitlines()
+    assert [json.loads(line)["index"] for line in lines] == list(range(len(lines)))
 
 
 def test_an_engine_that_cannot_be_proven_is_refused(node: Node, tmp_path: Path) -> None:
