@@ -20,8 +20,9 @@ from edgeseg.cluster.order import Order, Report
 from edgeseg.cluster.sent import unpacked
 from edgeseg.errors import EdgesegError, EngineError, UsageError
 from edgeseg.extras import require
+from edgeseg.runtime.profiling.memory import parse_memory
 from edgeseg.runtime.settings import SiteSettings
-from edgeseg.runtime.site.memory import check_taken, parse_memory
+from edgeseg.runtime.site.memory import check_taken
 from edgeseg.runtime.site.site import Site
 
 USE = "cameras"  # of engines that are unpacked
