@@ -43,7 +43,9 @@ NETWORKS: dict[str, tuple[Callable[..., Network], tuple[Any, ...], dict[str, Any
 }
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(
+    scope="module", params=["logits of three", pytest.param("objects", marks=pytest.mark.minutes)]
+)
 def model(request: pytest.FixtureRequest, exported: ExportedModels) -> Path:
     network, arguments, settings = NETWORKS[request.param]
     return exported(network, *arguments, **settings).path

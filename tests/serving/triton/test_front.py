@@ -1,0 +1,62 @@
+"""What `model.py` does of every task, around networks that compute without a library."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgeseg.errors import EngineError
+from edgeseg.runtime import FakeBackend, InstanceResult, Segmenter
+from edgeseg.scenes.pictures import picture
+from edgeseg.serving.triton.stand_in import StandIn
+from edgeseg.spec import ModelSpec
+from tests.runtime.specs import instances_spec, labels_spec, logits_spec
+
+
+def repository(folder: Path, spec: ModelSpec) -> Path:
+    """Write what a repository holds of the model that clients call."""
+    version = folder / "front" / "1"
+    version.mkdir(parents=True)
+    own = files("edgeseg.serving.triton").joinpath("assets/model.py")
+    (version / "model.py").write_bytes(own.read_bytes())
+    (version / "spec.json").write_text(spec.to_json())
+    return version.parent
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [labels_spec(resize="letterbox"), logits_spec(batch=2), instances_spec(resize="letterbox")],
+    ids=["labels", "logits", "instances"],
+)
+def test_frames_of_any_size_get_the_results_of_the_runtime(spec: ModelSpec, tmp_path: Path) -> None:
+    frames = [picture(index, (50 + 20 * index, 90), 3) for index in range(3)]
+    network = FakeBackend(spec)
+    with closing(StandIn(repository(tmp_path, spec), "network", network.infer)) as served:
+        answers = served.execute([{"frame": frame[None]} for frame in frames], [])
+    with FakeBackend(spec).engine() as engine:
+        results = [Segmenter(engine)(frame) for frame in frames]
+    assert network.calls == -(-len(frames) // spec.input.batch)
+    for result, answer in zip(results, answers, strict=True):
+        tensors = {tensor.name(): tensor.as_numpy()[0] for tensor in answer.output_tensors()}
+        names = (
+            ("boxes", "scores", "class_ids", "masks") if isinstance(result, InstanceResult) else ("labels",)
+        )
+        for name in names:
+            np.testing.assert_array_equal(tensors[name], getattr(result, name))
+    assert not any(isinstance(result, InstanceResult) and not len(result) for result in results)
+
+
+def test_a_network_that_fails_is_told_to_each_client(tmp_path: Path) -> None:
+    def fail(images: Any) -> Any:
+        raise EngineError("no memory")
+
+    frame = np.zeros((1, 40, 60, 3), np.uint8)
+    folder = repository(tmp_path, labels_spec())
+    with closing(StandIn(folder, "network", FakeBackend(labels_spec(), fail).infer)) as served:
+        first, second = served.execute([{"frame": frame}, {"frame": frame}], ["labels"])
+    assert first.error().message() == second.error().message() == "no memory"
