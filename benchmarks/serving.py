@@ -1,10 +1,11 @@
 """What `edgeseg serve` gives when requests come at a rate, beside one process that segments the same frames.
 
-A `Segmenter` of one thread takes frames one after another: its rate is 1. Then clients (`tritonclient`)
-send the same frames, as bytes of 480x640, to one replica of one thread: at first each as soon as it has its
-answer, which gives the rate of the server; then at moments drawn beforehand (a Poisson process) at shares
-of that rate, whether or not answers come. Latency is counted from the moment when a request was due, so
-that one that waits for a free client has waited, too. Every answer is compared with the segmenter's own.
+A `Segmenter` of one thread takes frames one after another. Then clients (`tritonclient`) send the same
+frames, as bytes of 480x640, to one replica of one thread: at first each as soon as it has its answer, which
+gives the rate of the server; then at moments drawn beforehand (a Poisson process) at a share of that rate,
+whether or not answers come. Both rates are measured anew before each run, next to it. Latency is counted
+from the moment when a request was due, so that one that waits for a free client has waited, too, and given
+in multiples of what the segmenter takes for a frame. Every answer is compared with the segmenter's own.
 
     python -m benchmarks.serving ENGINE [--seconds N] [--queue N] [--clients N] [--repeats N]
 """
@@ -36,8 +37,9 @@ FRAMES = 8
 SHARES = (0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0)  # of the server's own rate
 CLOSED_CLIENTS = 4  # that keep a replica busy
 REFUSED = "503"
-COLUMNS = ("offered", "goodput", "refused", "p50 ms", "p99 ms", "lost", "wrong")
+COLUMNS = ("offered", "goodput", "refused", "p50", "p99", "lost", "wrong")
 PORT = 8791
+WARM_S, RATE_S = 3.0, 2.0
 
 
 class Outcome(NamedTuple):
@@ -59,7 +61,7 @@ def main() -> None:
     """Print a row a rate."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("engine", type=Path)
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each rate")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each run")
     parser.add_argument("--queue", type=int, default=8, help="requests that may wait")
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=3)
@@ -72,21 +74,25 @@ def main() -> None:
         )
         with RayServer(settings) as server:
             ask = Asking(server.address, frames, expected)
-            for _ in range(2):
-                closed(ask, 2.0)
-            local, rate = [], []
-            for _ in range(max(3, arguments.repeats)):  # in turn
-                local.append(alone(segment, frames, 2.0))
-                rate.append(closed(ask, arguments.seconds / 2))
-            own, capacity = statistics.median(local), statistics.median(rate)
-            print(f"one process: {own:.1f} frames/s; the server: {capacity / own:.2f} of it")
+            closed(ask, WARM_S)
+            rates: list[float] = []
             print(" ".join(f"{name:>8}" for name in COLUMNS))
             for share in SHARES:
-                found = [
-                    opened(ask, share * capacity, arguments.seconds, arguments.clients, seed)
-                    for seed in range(arguments.repeats)
-                ]
-                print(row(share, found, capacity), flush=True)
+                found = []
+                for seed in range(arguments.repeats):
+                    own, capacity = alone(segment, frames, RATE_S), closed(ask, RATE_S)
+                    rates.append(capacity / own)
+                    outcome = opened(ask, share * capacity, arguments.seconds, arguments.clients, seed)
+                    found.append(figures(outcome, own, capacity))
+                print(row(share, found), flush=True)
+            print(f"the server's rate: {statistics.median(rates):.2f} of the segmenter's, with its clients")
+
+
+def figures(outcome: Outcome, own: float, capacity: float) -> tuple[float, ...]:
+    """Give the columns of one run: goodput by the server's rate, times by the segmenter's time a frame."""
+    p50, p99 = (float(np.percentile(outcome.latencies_ms, q)) * own / 1e3 for q in (50, 99))
+    goodput = len(outcome.latencies_ms) / outcome.seconds / capacity
+    return goodput, outcome.refused / outcome.offered, p50, p99, outcome.lost, outcome.wrong
 
 
 def labels_of(result: Result) -> NDArray[Any]:
@@ -96,14 +102,12 @@ def labels_of(result: Result) -> NDArray[Any]:
     return result.labels
 
 
-def row(share: float, found: Sequence[Outcome], capacity: float) -> str:
-    """Give the medians of several runs at one rate; goodput as a share of the server's own rate."""
-    median = statistics.median
-    goodput = median(len(one.latencies_ms) / one.seconds for one in found) / capacity
-    refused = median(one.refused / one.offered for one in found)
-    p50, p99 = (median(float(np.percentile(one.latencies_ms, q)) for one in found) for q in (50, 99))
-    lost, wrong = sum(one.lost for one in found), sum(one.wrong for one in found)
-    return f"{share:8.2f} {goodput:8.2f} {refused:8.0%} {p50:8.0f} {p99:8.0f} {lost:8} {wrong:8}"
+def row(share: float, found: Sequence[tuple[float, ...]]) -> str:
+    """Give the medians of several runs at one rate, and the sums of what must not be."""
+    *columns, lost, wrong = zip(*found, strict=True)
+    goodput, refused, p50, p99 = map(statistics.median, columns)
+    told = f"{share:8.2f} {goodput:8.2f} {refused:8.0%} {p50:8.1f} {p99:8.1f}"
+    return f"{told} {sum(lost):8.0f} {sum(wrong):8.0f}"
 
 
 class Asking:
