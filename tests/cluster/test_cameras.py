@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import onnx
 import pytest
-from onnx import numpy_helper
 
 pytest.importorskip("ray")
+pytest.importorskip("torch", reason="needs torch, which makes the network")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
+
+import onnx
+from onnx import numpy_helper
 
 from edgeseg.cluster.cameras import Cameras
 from edgeseg.cluster.order import ClusterStatus
