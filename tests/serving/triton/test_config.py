@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from google.protobuf import text_format
 
+pytest.importorskip("google.protobuf")
 pytest.importorskip("tritonclient.grpc")
 
+from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from edgeseg.serving.triton.config import front_config, network_config

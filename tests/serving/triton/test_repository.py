@@ -14,12 +14,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from google.protobuf import text_format
 from numpy.typing import NDArray
 
 pytest.importorskip("torch")
+pytest.importorskip("google.protobuf")
 pytest.importorskip("tritonclient.grpc")
 
+from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from edgeseg.engines.request import Request
