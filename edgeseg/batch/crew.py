@@ -120,12 +120,15 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End all processes; what they were at is not written."""
+        """End all processes, those that are at nothing by themselves; what others are at is not written."""
         for hand in self._hands:
             hand.pipe.close()
-            hand.process.terminate()
+            if hand.piece is not None:
+                hand.process.terminate()
         for hand in self._hands:
             hand.process.join(END_S)
+            if hand.process.is_alive():
+                hand.process.terminate()
 
 
 def serve(pipe: Connection, settings: BatchSettings, parts: Parts) -> None:

@@ -70,16 +70,22 @@ class Reader:
 
     def __init__(self, taken: InputSpec) -> None:
         self._taken = taken
-        self._copies = tempfile.TemporaryDirectory(prefix=COPIES)
+        self._made: tempfile.TemporaryDirectory[str] | None = None
         self._fetching = ThreadPoolExecutor(AHEAD)  # which starts no thread before it is used
         self._coming: dict[File, Future[Path]] = {}
+
+    @property
+    def _copies(self) -> str:
+        """The folder of copies, which is made when there is one."""
+        self._made = self._made or tempfile.TemporaryDirectory(prefix=COPIES)
+        return self._made.name
 
     def in_turn(self, files: Sequence[File]) -> Iterator[File]:
         """Give files in their order, while those to come are fetched."""
         for place, file in enumerate(files):
             for one in files[place : place + AHEAD]:
                 if len(files) > 1 and isinstance(one.path, Stored) and one not in self._coming:
-                    self._coming[one] = self._fetching.submit(self._fetched, one)
+                    self._coming[one] = self._fetching.submit(self._fetched, one, self._copies)
             yield file
             self._coming.pop(file, None)
 
@@ -126,7 +132,7 @@ class Reader:
                     yield Failure(file, sample.error or "", sample.index, sample.name)
                     continue
                 suffix = PurePosixPath(sample.name or "").suffix.lower()
-                path = Path(self._copies.name, f"sample{suffix if suffix in IMAGE_SUFFIXES else UNNAMED}")
+                path = Path(self._copies, f"sample{suffix if suffix in IMAGE_SUFFIXES else UNNAMED}")
                 path.write_bytes(sample.data)
                 for one in self._of_file(file, path, None):
                     if isinstance(one, Failure):
@@ -151,16 +157,16 @@ class Reader:
             yield file.path
             return
         coming = self._coming.get(file)
-        copy = self._fetched(file, span) if coming is None else coming.result()
+        copy = self._fetched(file, self._copies, span) if coming is None else coming.result()
         try:
             yield copy
         finally:
             copy.unlink(missing_ok=True)
 
-    def _fetched(self, file: File, span: Span | None = None) -> Path:
+    def _fetched(self, file: File, folder: str, span: Span | None = None) -> Path:
         """Copy a file of a store, or a span of it. Raises SourceError."""
         assert isinstance(file.path, Stored)
-        handle, copy = tempfile.mkstemp(file.path.suffix, dir=self._copies.name)
+        handle, copy = tempfile.mkstemp(file.path.suffix, dir=folder)
         os.close(handle)
         if span is None:
             copied(file.path, Path(copy))
@@ -171,7 +177,8 @@ class Reader:
     def close(self) -> None:
         """Remove the copies."""
         self._fetching.shutdown(cancel_futures=True)
-        self._copies.cleanup()
+        if self._made is not None:
+            self._made.cleanup()
 
     def __enter__(self) -> Reader:
         return self

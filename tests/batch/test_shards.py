@@ -129,6 +129,15 @@ def test_what_is_broken_is_a_row_and_the_rest_has_results(settings: BatchSetting
     assert sorted(maps) == ["000000.png", "000001.png", "000003.png"]
 
 
+def test_nothing_is_left_of_what_was_copied(
+    settings: BatchSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    write_tar(tmp_path / "in" / "a.tar", samples(3))
+    run_batch(settings, [str(tmp_path / "in")], tmp_path / "out", workers=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+
+
 def test_tables_of_another_batch_are_no_shards(settings: BatchSettings, tmp_path: Path) -> None:
     write_pictures(tmp_path, 2)
     run_batch(settings, [str(tmp_path)], tmp_path / "first", workers=1)
