@@ -12,6 +12,7 @@ from edgeseg.errors import MissingExtraError
 
 # Read by ONNX Runtime when it is imported, which else reports its use.
 ORT_SWITCH, LEFT_ON = "ORT_DISABLE_TELEMETRY", ("0", "false")  # values with which a user leaves it on
+RAY_SWITCH = "RAY_USAGE_STATS_ENABLED"  # read by Ray when a cluster starts
 OPENVINO_REPORTER = "openvino_telemetry"  # imported by OpenVINO if it is there, to report that
 
 
@@ -37,6 +38,9 @@ def require(package: str, extra: str, *, attribute: str | None = None) -> Any:
 
 def _silently(package: str) -> ModuleType:
     """Import a package so that it reports nothing to its makers."""
+    if package.partition(".")[0] == "ray":
+        os.environ.setdefault(RAY_SWITCH, "0")
+        return import_module(package)
     if package == "onnxruntime":
         os.environ.setdefault(ORT_SWITCH, "1")
         module = import_module(package)

@@ -35,6 +35,17 @@ assert "openvino_telemetry" not in sys.modules
     assert list(tmp_path.iterdir()) == []  # a device's or client's number would be kept here
 
 
+def test_a_cluster_that_starts_here_reports_nothing() -> None:
+    pytest.importorskip("ray")
+    program = """
+from edgeseg.extras import require
+ray = require("ray", "scale")
+from ray._common.usage.usage_lib import usage_stats_enabled
+assert not usage_stats_enabled()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_a_user_may_leave_the_reports_on() -> None:
     pytest.importorskip("onnxruntime")
     program = """

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import os
 import socket
 import time
 from collections.abc import Sequence
@@ -88,7 +87,6 @@ class RayServer:
         spec = read_manifest(settings.engine.engine, check_files=True).spec
         if address == HERE:
             _refuse_taken(settings)
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read by Ray when it starts
         self._ray, self._serve = require("ray", EXTRA), require("ray.serve", EXTRA)
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
         join(self._ray, address)
