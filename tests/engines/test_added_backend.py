@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -75,7 +76,7 @@ def said(folder: Path, *commands: str) -> list[Said]:
 
 def test_help_and_doctor_name_it(folder: Path) -> None:
     helped, text, found, run = said(folder, "build --help", "doctor", "doctor --json -", "run --help")
-    assert "toy|web|auto]" in helped.out
+    assert re.search(r"\|toy\|[a-z_|]*auto", helped.out)
     assert "toy cpu, shelf" in helped.out
     assert "--loudness INTEGER RANGE Toy: how loud. [1<=x<=9]" in helped.out
     assert "--song PATH Toy: a text to sing." in helped.out
