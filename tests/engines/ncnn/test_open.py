@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -24,6 +23,7 @@ from edgeseg.errors import EngineError, MissingExtraError, UsageError
 from edgeseg.graph.portable import PortableModel
 from edgeseg.manifest import engine_folder, read_manifest, seal
 from edgeseg.runtime import Segmenter
+from tests.engines.devices import check_opens_quietly
 from tests.engines.ncnn.graphs import bright_blue
 from tests.runtime.specs import logits_spec
 
@@ -142,15 +142,4 @@ def test_without_ncnn_the_error_says_what_to_install(engine: Path, monkeypatch: 
 def test_it_opens_where_torch_and_onnx_cannot_be_imported_and_prints_nothing(
     engine: Path, tmp_path: Path
 ) -> None:
-    for name in ("torch", "onnx", "onnx_ir", "onnxruntime"):
-        (tmp_path / f"{name}.py").write_text(f"raise ImportError('{name} is not on the device')\n")
-    program = f"""
-import sys
-sys.path.insert(0, {str(tmp_path)!r})
-import numpy as np
-from edgeseg.runtime import Segmenter
-with Segmenter.open({str(engine)!r}) as segment:
-    segment(np.zeros((32, 48, 3), np.uint8))
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    check_opens_quietly(engine, tmp_path)
