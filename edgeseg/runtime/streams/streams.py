@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import queue
 import threading
 import time
@@ -14,7 +13,7 @@ from edgeseg.runtime.engine import Engine
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.runtime.status import StreamStatus
 from edgeseg.runtime.streams.batch import Batch
-from edgeseg.runtime.streams.dispatch import Recent, Turns, filled, take_at_s, worth_waiting_s
+from edgeseg.runtime.streams.scheduler import Scheduler
 from edgeseg.runtime.streams.stream import Stream
 from edgeseg.runtime.streams.switching import Switch
 
@@ -27,10 +26,7 @@ class Streams:
     """Streams on one engine; a context manager.
 
     One thread takes frames and prepares the next batch while another one has the engine compute this one.
-    When the engine is about to be free, of the streams that have a frame, and room behind the engine, those
-    are taken that were served the longest time ago: a camera's newest frame, as late as it can be prepared in
-    time, a recording's at once. Nobody waits for a camera: a batch that is not full is held back only where
-    the frames that are due would lose more than those in it, by a quarter of what it takes at most.
+    Whose frames these are, and when they are taken, is the Scheduler's choice. Nobody waits for a camera.
 
     One batch is in the engine, one waits; behind it one frame of each stream is finished and two wait at
     most. Closing stops everything within 2 s, but for an inference, which cannot be cut short.
@@ -48,14 +44,12 @@ class Streams:
         self._news = 0  # counts what could change the choice
         self._closed = False
         self._error: Exception | None = None  # why nothing can be computed any more
-        self._turns = Turns()
+        self._scheduler = Scheduler(engine.batch_shape[0])
         self._free: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._prepared: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         for _ in range(BATCHES):
             self._free.put(Batch.of(engine))
-        self._inferring = Recent()
         self._pending = 0  # batches that were prepared and are not computed
-        self._began_s: float | None = None  # when the inference that runs began
         self._threads = [
             threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
             for name, work in (("edgeseg-prepare", self._prepare_all), ("edgeseg-infer", self._infer_all))
@@ -98,7 +92,7 @@ class Streams:
         stream.feed.close()
         with self._changed:
             self._streams.pop(name, None)
-        self._turns.forget(name)
+        self._scheduler.forget(name)
 
     def replace(self, engine: Engine, segmenters: Mapping[str, Segmenter]) -> None:
         """Have another engine compute the frames from the next on; sources, filters and sinks go on.
@@ -198,8 +192,8 @@ class Streams:
             if batch.items:
                 with self._changed:
                     self._pending += 1
-                    if self._began_s is None:
-                        self._began_s = time.monotonic()
+                    if self._scheduler.began_s is None:
+                        self._scheduler.began_s = time.monotonic()
                 self._prepared.put(batch)
 
     def _of_engine(self, batch: Batch) -> Batch:
@@ -208,7 +202,7 @@ class Streams:
             switch, self._switch = self._switch, None
             if switch is not None:
                 self._engine, self._leaving = switch.engine, self._pending
-                self._inferring = Recent()
+                self._scheduler.adopt(switch.engine.batch_shape[0])
                 for name, stream in self._streams.items():
                     stream.adopt(switch.segmenters[name])
                 self._changed.notify_all()
@@ -230,7 +224,7 @@ class Streams:
         stream.images = len(prepared.image)
         stream.preparing.add(took_s)
         item.note("preprocess", took_s)
-        self._turns.serve(stream.name, stream.images)
+        self._scheduler.serve(stream)
 
     def _choose(self) -> list[Stream]:
         """Wait until there are frames to take; nothing once closed, or when there is a switch to make."""
@@ -241,97 +235,20 @@ class Streams:
                     return []
                 seen = self._news
             now_s = time.monotonic()
-            chosen, wait_s = self._look(now_s, held_since_s)
+            streams = self._all()
+            chosen, wait_s = self._scheduler.choose(streams, now_s, held_since_s)
             if chosen and wait_s == 0:
-                self._expect(chosen)
+                self._scheduler.expect(chosen, streams)
                 return chosen
-            if chosen and held_since_s is None and self._free_at_s(now_s) <= now_s:
+            if chosen and held_since_s is None and self._scheduler.free_at_s(now_s) <= now_s:
                 held_since_s = now_s
             with self._changed:
                 self._changed.wait_for(lambda: self._is_over or self._news != seen, wait_s)  # noqa: B023
 
-    def _look(self, now_s: float, held_since_s: float | None) -> tuple[list[Stream], float | None]:
-        """Choose among the streams that have a frame, and say how long to wait all the same."""
-        free_s = self._free_at_s(now_s)
-        infer_s = self._inferring.usual_s
-        streams = self._all()
-        ready = {one.name: one for one in streams if one.may_take(free_s + infer_s)}
-        chosen = self._in_turn(ready)
-        if not chosen:
-            rests_s = [one.rests_until_s - now_s for one in streams if one.feed.has_frame]
-            return [], min((each for each in rests_s if each > 0), default=None)
-        if all(one.feed.policy == "every" for one in chosen) and self._is_full(chosen):
-            return chosen, 0.0
-        prepare_s = sum(one.preparing.most_s for one in chosen)
-        wait_s = take_at_s(free_s, prepare_s, infer_s) - now_s if self._is_busy() else 0.0
-        if wait_s > 0:
-            return chosen, wait_s if wait_s < math.inf else None
-        while any(one.feed.is_stale for one in chosen):  # its turn came sooner than it was told
-            for one in chosen:
-                if one.feed.is_stale:
-                    one.expect(None)
-                    del ready[one.name]
-            chosen = self._in_turn(ready)
-        if not chosen:
-            return [], None
-        waited_s = 0.0 if held_since_s is None else now_s - held_since_s
-        return chosen, self._hold_s(chosen, streams, now_s, waited_s)
-
-    def _in_turn(self, ready: Mapping[str, Stream]) -> list[Stream]:
-        images = {name: one.images for name, one in ready.items()}
-        return [ready[name] for name in filled(self._turns.order(ready), images, self._room)]
-
-    def _hold_s(
-        self, chosen: Sequence[Stream], streams: Sequence[Stream], now_s: float, waited_s: float
-    ) -> float:
-        """Say how long to hold back a batch for frames that are due."""
-        if self._is_full(chosen):
-            return 0.0
-        others = [one for one in streams if one not in chosen and not one.done]
-        due_s = [due for one in others if (due := one.arrivals.due_in_s(now_s)) is not None]
-        used = sum(one.images for one in chosen)
-        return worth_waiting_s(used, self._room - used, due_s, self._inferring.usual_s, waited_s)
-
-    def _expect(self, chosen: Sequence[Stream]) -> None:
-        """Tell cameras when their next frame will be taken, so that those before need not be decoded."""
-        now_s = time.monotonic()
-        infer_s = self._inferring.least_s
-        next_s = self._free_at_s(now_s) + infer_s if self._is_busy() else now_s + infer_s
-        waiting = [one for one in self._all() if one not in chosen and one.feed.has_frame]
-        queued = sum(one.images for one in waiting)
-        for one in chosen:
-            one.expect(self._expected_s(next_s, queued))
-        ahead = 0
-        for name in self._turns.order(one.name for one in waiting):
-            one = next(each for each in waiting if each.name == name)
-            one.expect(self._expected_s(next_s, ahead))
-            ahead += one.images
-
-    def _expected_s(self, next_s: float, images: int) -> float:
-        """Say when a stream's turn comes behind so many images, an inference early: others may have none."""
-        return next_s + max(images // self._room - 1, 0) * self._inferring.least_s
-
-    def _is_full(self, chosen: Sequence[Stream]) -> bool:
-        return sum(one.images for one in chosen) >= self._room
-
-    @property
-    def _room(self) -> int:
-        return self._engine.batch_shape[0]
-
-    def _is_busy(self) -> bool:
-        return self._began_s is not None
-
-    def _free_at_s(self, now_s: float) -> float:
-        """Say when the engine will be free, by the shortest of the last few inferences."""
-        began_s = self._began_s
-        if began_s is None:
-            return now_s
-        return max(now_s, began_s + self._inferring.least_s) if self._inferring.known else math.inf
-
     def _infer_all(self) -> None:
         """Compute batch after batch."""
         while (batch := self._prepared.get()) is not None:
-            began_s = self._began_s = time.monotonic()
+            began_s = self._scheduler.began_s = time.monotonic()
             try:
                 assert batch.engine is not None
                 outputs = batch.engine.infer(batch.images)
@@ -342,7 +259,8 @@ class Streams:
                     item.stream.fail(item, error)
                 continue
             took_s = time.monotonic() - began_s
-            self._inferring.add(took_s)
+            if batch.engine is self._engine:
+                self._scheduler.inferred(took_s)
             items = batch.split(outputs)
             del outputs  # each item has its part
             self._give_back(batch)
@@ -355,6 +273,6 @@ class Streams:
         with self._changed:
             self._pending -= 1
             self._leaving -= batch.engine is not self._engine
-            self._began_s = time.monotonic() if self._pending else None
+            self._scheduler.began_s = time.monotonic() if self._pending else None
         self._free.put(batch)
         self.wake()
