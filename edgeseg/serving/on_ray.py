@@ -11,7 +11,6 @@ import asyncio
 import dataclasses
 import logging
 import socket
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -21,22 +20,16 @@ from edgeseg.cluster.joining import EXTRA, HERE, join
 from edgeseg.cluster.sent import digest_of, packed, unpacked
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.extras import require
-from edgeseg.limits import current
 from edgeseg.manifest import read_manifest
-from edgeseg.serving.replica import BAD_REQUEST, OK, Answer, Body, EngineSettings, Replica, told
-from edgeseg.serving.v2 import HEADER_LENGTH, VERSION, metadata
+from edgeseg.serving.door import NETWORK, Door
+from edgeseg.serving.replica import Answer, Body, EngineSettings, Replica
 from edgeseg.spec import ModelSpec
 
-DOOR, NETWORK = "edgeseg-door", "edgeseg-network"  # applications of Ray's, which end one after the other
+DOOR = "edgeseg-door"  # the application of Ray's that ends before NETWORK
 FILL_S = 0.002  # that a request waits for others of its batch
 DRAIN_S = 30.0  # that a replica has to end what it has begun
-LOOK_S = 1.0  # between looks at whether the network's replicas are well
 STARTS = 2  # that a replica may fail at: what does not open twice will not
-TRIES = 5  # replicas that may end while they have a request
 DOORS_REQUESTS = 10_000  # at once: they wait there for replicas
-NOT_FOUND, TOO_LARGE, UNAVAILABLE = 404, 413, 503
-OVERLOADED = "all replicas are busy and their queue is full; send it again later"
-NONE_RUNS = "no replica of the network runs"
 
 
 @dataclass(frozen=True)
@@ -179,86 +172,6 @@ def batching(serve: Any, batch: int) -> type[Any]:
     return Network
 
 
-class Door:
-    """Speaks the KServe protocol, version 2, over HTTP, and asks replicas for what takes the network.
-
-    Args:
-        network: Ray's handle of the replicas.
-    """
-
-    def __init__(self, name: str, spec: ModelSpec, network: Any) -> None:
-        self._name = name
-        self._metadata = metadata(name, spec)
-        self._network = network
-        self._looked_s = 0.0
-        self._well = True
-
-    async def __call__(self, request: Any) -> Any:
-        """Answer a request (of starlette)."""
-        from starlette.responses import Response
-
-        answer = await self._answer(request)
-        return Response(answer.data, answer.status, answer.headers)
-
-    async def _answer(self, request: Any) -> Answer:
-        parts = [part for part in request.url.path.split("/") if part]
-        match request.method, parts:
-            case "GET", ["v2"]:
-                return told(
-                    200, {"name": "edgeseg", "version": VERSION, "extensions": ["binary_tensor_data"]}
-                )
-            case "GET", ["v2", "health", "live"]:
-                return told(OK, {"live": True})
-            case "GET", ["v2", "health", "ready"]:
-                return await self._readiness()
-            case method, ["v2", "models", name, *rest] if name == self._name:
-                if rest[:1] == ["versions"] and rest[1:2] == [VERSION]:
-                    rest = rest[2:]
-                if (method, rest) == ("GET", []):
-                    return told(OK, self._metadata)
-                if (method, rest) == ("GET", ["ready"]):
-                    return await self._readiness()
-                if (method, rest) == ("POST", ["infer"]):
-                    return await self._inferred(request)
-            case _, ["v2", "models", name, *_]:
-                return told(NOT_FOUND, {"error": f"there is no model {name!r}; there is {self._name}"})
-        return told(NOT_FOUND, {"error": f"{request.method} {request.url.path} is not served"})
-
-    async def _inferred(self, request: Any) -> Answer:
-        most = current().bytes
-        if int(request.headers.get("content-length") or 0) > most:
-            return told(TOO_LARGE, {"error": f"a request has at most {most} bytes; EDGESEG_LIMITS raises it"})
-        if request.headers.get("content-encoding", "identity") != "identity":
-            return told(BAD_REQUEST, {"error": "compressed requests are not taken; send it as it is"})
-        body = Body(await request.body(), request.headers.get(HEADER_LENGTH))
-        for _ in range(TRIES):
-            answer = await self._tried(body)
-            if answer is not None:
-                return answer
-        return told(UNAVAILABLE, {"error": NONE_RUNS})
-
-    async def _tried(self, body: Body) -> Answer | None:
-        """Ask one replica; None if it ended while it had the request: another computes the same."""
-        ray, exceptions = require("ray.exceptions", EXTRA), require("ray.serve.exceptions", EXTRA)
-        try:
-            answer: Answer = await self._network.answer.remote(body)
-        except exceptions.BackPressureError:
-            return told(UNAVAILABLE, {"error": OVERLOADED})
-        except exceptions.DeploymentUnavailableError:
-            return told(UNAVAILABLE, {"error": NONE_RUNS})
-        except ray.RayActorError:
-            return None
-        return answer
-
-    async def _readiness(self) -> Answer:
-        """Say whether the network's replicas are well; Ray is asked every LOOK_S."""
-        now_s = time.monotonic()
-        if now_s - self._looked_s > LOOK_S:
-            self._looked_s = now_s
-            self._well = await asyncio.to_thread(_is_well)
-        return told(OK if self._well else UNAVAILABLE, {"name": self._name, "ready": self._well})
-
-
 def _here(settings: EngineSettings, sent: Sent) -> EngineSettings:
     """Put an engine that was sent into a folder of this node."""
     (reference,) = sent.reference
@@ -277,13 +190,6 @@ def _refuse_taken(settings: ServerSettings) -> None:
             raise UsageError(
                 f"cannot serve at {settings.host}:{settings.port} ({error.strerror}); give another --at"
             ) from error
-
-
-def _is_well() -> bool:
-    """Whether a replica of the network runs."""
-    applications = require("ray.serve", EXTRA).status().applications
-    network = applications[NETWORK].deployments["network"]
-    return bool(network.replica_states.get("RUNNING", 0))
 
 
 def _last_line(error: BaseException) -> str:

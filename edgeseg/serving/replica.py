@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgeseg.errors import EdgesegError, EngineError
 from edgeseg.runtime.segmenter import Segmenter
+from edgeseg.serving.codings import PLAIN, packed, taken, unpacked
 from edgeseg.serving.tensors import frames_of, tensors_of
 from edgeseg.serving.together import segmented
 from edgeseg.serving.v2 import InferRequest, read_request, write_answer
@@ -40,10 +41,12 @@ class EngineSettings:
 
 
 class Body(NamedTuple):
-    """The body of a request, and how much of it is JSON, as its header says."""
+    """The body of a request, and what its headers say: how much is JSON, its coding, the answer's codings."""
 
     data: bytes
-    header_length: str | None
+    header_length: str | None = None
+    coding: str = PLAIN
+    accepted: str = ""
 
 
 class Answer(NamedTuple):
@@ -59,6 +62,7 @@ class _Taken(NamedTuple):
 
     request: InferRequest
     frames: list[NDArray[Any]]
+    coding: str  # of the answer
 
 
 class Replica:
@@ -88,18 +92,16 @@ class Replica:
 
     def answer(self, bodies: Sequence[Body]) -> list[Answer]:
         """Answer requests that came together, each by results or by an error of its own."""
-        taken = [self._taken(body) for body in bodies]
-        frames = [frame for one in taken if not isinstance(one, Answer) for frame in one.frames]
+        known = [self._taken(body) for body in bodies]
+        frames = [frame for one in known if not isinstance(one, Answer) for frame in one.frames]
         try:
             results = iter(segmented(self._segmenter, frames))
         except EdgesegError as error:
             failed = refusal(error)
-            return [one if isinstance(one, Answer) else failed for one in taken]
+            return [one if isinstance(one, Answer) else failed for one in known]
         return [
-            one
-            if isinstance(one, Answer)
-            else self._written(one.request, [next(results) for _ in one.frames])
-            for one in taken
+            one if isinstance(one, Answer) else self._written(one, [next(results) for _ in one.frames])
+            for one in known
         ]
 
     def close(self) -> None:
@@ -108,17 +110,20 @@ class Replica:
 
     def _taken(self, body: Body) -> _Taken | Answer:
         try:
-            request = read_request(body.data, body.header_length)
-            return _Taken(request, frames_of(request.tensors, self.spec.input))
+            request = read_request(unpacked(body.data, body.coding), body.header_length)
+            return _Taken(request, frames_of(request.tensors, self.spec.input), taken(body.accepted))
         except EdgesegError as error:
             return refusal(error)
 
-    def _written(self, request: InferRequest, results: Sequence[Any]) -> Answer:
+    def _written(self, one: _Taken, results: Sequence[Any]) -> Answer:
         try:
-            tensors = tensors_of(results, self.spec, request.wanted)
+            tensors = tensors_of(results, self.spec, one.request.wanted)
         except EdgesegError as error:
             return refusal(error)
-        return Answer(OK, *write_answer(self._name, request, tensors))
+        data, headers = write_answer(self._name, one.request, tensors)
+        if one.coding != PLAIN:
+            headers["Content-Encoding"] = one.coding
+        return Answer(OK, packed(data, one.coding), headers)
 
 
 def refusal(error: EdgesegError) -> Answer:

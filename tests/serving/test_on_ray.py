@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import os
 import signal
 import socket
@@ -127,6 +129,31 @@ class TestOneServer:
             tensor.set_data_from_numpy(np.array([[b"no picture"]], np.object_))
             with pytest.raises(InferenceServerException, match="no picture that OpenCV reads"):
                 client.infer("tiny", [tensor])
+
+    @pytest.mark.parametrize("coding", ["gzip", "deflate"])
+    def test_frames_and_labels_may_travel_compressed(self, server: RayServer, coding: str) -> None:
+        (frame,) = frames(1)
+        with contextlib.closing(triton.InferenceServerClient(server.address)) as client:
+            tensor = triton.InferInput("frame", (1, *frame.shape), "UINT8")
+            tensor.set_data_from_numpy(frame[None])
+            found = client.infer(
+                "tiny",
+                [tensor],
+                request_compression_algorithm=coding,
+                response_compression_algorithm=coding,
+            )
+            np.testing.assert_array_equal(found.as_numpy("labels")[0], infer(server, frame))
+
+    def test_a_request_without_a_length_is_read_up_to_the_limit(self, server: RayServer) -> None:
+        host, _, port = server.address.rpartition(":")
+        sent = http.client.HTTPConnection(host, int(port))
+        with contextlib.closing(sent):
+            endless = (bytes(1 << 20) for _ in range(600))
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it is refused before its end
+                sent.request("POST", "/v2/models/tiny/infer", endless, encode_chunked=True)
+            answer = sent.getresponse()
+            assert answer.status == 413
+            assert "at most 512 MiB are allowed" in json.loads(answer.read())["error"]
 
     def test_a_replica_that_is_killed_loses_no_request(self, server: RayServer, engine: Path) -> None:
         import psutil

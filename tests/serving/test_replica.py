@@ -14,6 +14,7 @@ pytest.importorskip("tritonclient.http")
 import tritonclient.http as client
 
 from edgeseg.runtime import Segmenter
+from edgeseg.serving.codings import packed, unpacked
 from edgeseg.serving.replica import Body, EngineSettings, Replica
 from tests.runtime.tiny_models import labels_engine
 
@@ -55,3 +56,13 @@ def test_a_request_that_is_wrong_is_refused_alone(replica: Replica) -> None:
     bad, fine = replica.answer([Body(b"{}", None), good])
     assert (bad.status, fine.status) == (400, 200)
     assert "no inference request" in json.loads(bad.data)["error"]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_frames_and_labels_may_travel_compressed(replica: Replica, coding: str) -> None:
+    plain = body_of(np.zeros((1, 40, 50, 3), np.uint8))
+    (expected,) = replica.answer([plain])
+    (answer,) = replica.answer([Body(packed(plain.data, coding), plain.header_length, coding, coding)])
+    assert answer.headers["Content-Encoding"] == coding
+    assert unpacked(answer.data, coding) == expected.data
+    assert len(answer.data) < len(expected.data) / 4
