@@ -28,6 +28,7 @@ POLL_S = 0.01
 LONGEST_NAME = 200  # bytes of a name that staging names are made of; file systems take 255
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # of file systems that have none
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+PASSING = re.compile(r"\.(?P<stem>.+)\.(lock|[0-9a-f]{8}\.(part|old)(?P<suffix>\..*)?)", re.DOTALL)
 
 
 def unwritable(path: Path, error: OSError, kind: Kind = SinkError) -> EdgesegError:
@@ -107,7 +108,18 @@ def staged_folder(folder: Path, kind: Kind = SinkError) -> Iterator[Path]:
 
 def is_passing(name: str) -> bool:
     """Whether a file's name is one of a claim or of what it stages: such files may go at any time."""
-    return re.fullmatch(r"\..+\.(lock|[0-9a-f]{8}\.(part|old)(\..*)?)", name) is not None
+    return PASSING.fullmatch(name) is not None
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left of files in a folder; what others are writing now stays."""
+    try:
+        passing = [found for found in map(PASSING.fullmatch, os.listdir(folder)) if found]
+    except OSError:  # nothing is there
+        return
+    for stem, suffix in {(found["stem"], found["suffix"] or "") for found in passing}:
+        with suppress(EdgesegError):  # another's
+            Claim(folder / f"{stem}{suffix}").release()
 
 
 class Claim:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgeseg.errors import EngineError, SinkError
-from edgeseg.files import Claim, check_whole, is_passing, staged_file, staged_folder, write_whole
+from edgeseg.files import Claim, check_whole, is_passing, staged_file, staged_folder, sweep, write_whole
 
 # Runs until it is killed, with the claim and something half written.
 HOLDER = """
@@ -179,3 +179,15 @@ def test_passing_names_are_told_from_others(tmp_path: Path) -> None:
     assert all(map(is_passing, [*names(tmp_path), claim.staging().name, claim.staging("old").name]))
     claim.release()
     assert not any(map(is_passing, ["manifest.json", ".gitignore", "model.part", ".model.part"]))
+
+
+def test_what_killed_writers_left_is_swept_and_what_is_written_stays(tmp_path: Path) -> None:
+    left = [".a.0123abcd.part.parquet", ".a.parquet.lock", ".b.89abcdef.part", ".a\nb.00000000.part.txt"]
+    for name in (*left, "a.parquet", ".gitignore", ".model.part"):
+        (tmp_path / name).write_bytes(b"")
+    with Claim(tmp_path / "c.txt") as claim:
+        claim.staging().write_bytes(b"half")
+        before = names(tmp_path)
+        sweep(tmp_path)
+        assert names(tmp_path) == sorted(set(before) - set(left))
+    sweep(tmp_path / "nowhere")

@@ -12,6 +12,7 @@ import io
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.batch.piece import Piece
@@ -20,6 +21,7 @@ from edgeseg.batch.rows import EXTRA, SCHEMA_KEY, SOURCES_KEY, Row, error_row, s
 from edgeseg.batch.settings import RESULTS_VERSION
 from edgeseg.errors import SinkError
 from edgeseg.extras import require
+from edgeseg.files import sweep
 
 if TYPE_CHECKING:
     import pyarrow
@@ -45,9 +47,11 @@ class Parts:
         return self.folder / PARTS / f"{piece.key(self.digest)}{SUFFIX}"
 
     def make_folders(self) -> None:
-        """Make what parts lie in. Raises SinkError."""
+        """Make what parts lie in, and remove what killed processes left half written. Raises SinkError."""
         for name in (PARTS, TIMES):
-            make(self.folder / name)
+            make(folder := self.folder / name)
+            if isinstance(folder, Path):
+                sweep(folder)
 
     def there(self) -> frozenset[str]:
         """Name the parts that are there."""
@@ -92,6 +96,8 @@ class Parts:
         try:
             with opened(path) as file:
                 metadata = parquet.read_schema(file).metadata or {}
+        except FileNotFoundError:  # a run that goes on meanwhile has removed it
+            return []
         except (OSError, ValueError) as error:
             raise SinkError(f"{path} is no part of a batch's results; choose another folder") from error
         if SOURCES_KEY not in metadata:

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 from edgeseg.batch.rows import EXTRA
 from edgeseg.errors import SinkError, SourceDownError, SourceError, UsageError, one_line
 from edgeseg.extras import require
-from edgeseg.files import make_folder, unwritable, write_whole
+from edgeseg.files import is_passing, make_folder, unwritable, write_whole
 
 if TYPE_CHECKING:
     import pyarrow.fs
@@ -147,9 +147,14 @@ def copied(place: Stored, target: Path) -> None:
 
 
 def names_in(folder: Place, suffix: str) -> frozenset[str]:
-    """Name the files of a folder, none where it is not there. Raises SourceError."""
+    """Name the files of a folder, none where it is not there; what is being written is no file yet.
+
+    Raises:
+        SourceError: if it cannot be read.
+    """
     if isinstance(folder, Path):
-        return frozenset(path.name for path in folder.glob(f"*{suffix}"))
+        names = (path.name for path in folder.glob(f"*{suffix}"))
+        return frozenset(name for name in names if not is_passing(name))
     found = (place for place, _, _ in listed(folder))
     return frozenset(one.name for one in found if one.suffix == suffix and one == folder / one.name)
 

@@ -12,6 +12,7 @@ from edgeseg.batch.parts import PARTS, TIMES, Parts
 from edgeseg.batch.piece import File, Piece
 from edgeseg.batch.rows import error_row
 from edgeseg.errors import SinkError
+from edgeseg.files import Claim
 from tests.batch.archives import rows_of
 
 
@@ -53,3 +54,17 @@ def test_what_no_batch_wrote_is_refused_and_stays(parts: Parts) -> None:
     ):
         parts.remove_stale([piece("a.png")])
     assert other.read_bytes() == b"mine"
+
+
+def test_what_a_killed_writer_left_is_no_part_and_goes(parts: Parts) -> None:
+    parts.put_error(piece("a.png"), "broken")
+    written = parts.path(piece("b.png"))
+    with Claim(written) as claim:
+        staged = claim.staging()
+        staged.write_bytes(b"PAR1 half")
+        parts.make_folders()
+        assert staged.is_file()  # it is being written
+    assert parts.there() == {parts.path(piece("a.png")).name}
+    assert parts.remove_stale([piece("c.png")]) == 0
+    parts.make_folders()
+    assert not staged.exists()
