@@ -21,6 +21,7 @@ from edgeseg.runtime import Segmenter
 BYTES_PER_KB = 1000
 MS_PER_S = 1000
 TOGETHER = 64  # pictures of the part that is written
+ACTORS = 16  # of Ray, which the driver gives pieces; from 1 to 24 what a piece costs hardly changes
 PIECES = (200, 800)  # of the archives of nothing, whose difference tells what a piece costs the driver
 
 
@@ -88,7 +89,7 @@ def measure(engine: Path, pictures: Path, folder: Path, *, ray: bool) -> Costs:
     ]
     medians = {name: statistics.median(values) for name, values in took.items()}
     crew_ms, open_s, plan_ms = _of_driver(settings, folder, lambda s, p: Crew(s, p, 1))
-    ray_ms = _of_driver(settings, folder, lambda s, p: OnRay(s, p, 1, "local"))[0] if ray else 0.0
+    ray_ms = _of_rays_driver(settings, folder) if ray else 0.0
     return Costs(
         medians["decode"],
         medians["preprocess"],
@@ -118,6 +119,17 @@ def _segmented(segmenter: Segmenter, shot: Shot) -> tuple[object, dict[str, floa
         name: MS_PER_S * (after - before)
         for name, before, after in zip(names, marks, marks[1:], strict=False)
     }
+
+
+def _of_rays_driver(settings: BatchSettings, folder: Path) -> float:
+    """Give ms of the driver's processor a piece, on a cluster that has more actors than this machine cores."""
+    from ray.cluster_utils import Cluster
+
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": ACTORS})
+    try:
+        return _of_driver(settings, folder, lambda s, p: OnRay(s, p, ACTORS, nodes.address))[0]
+    finally:
+        nodes.shutdown()
 
 
 def _of_driver(settings: BatchSettings, folder: Path, crew: Callable[..., Crew | OnRay]) -> tuple[float, ...]:
