@@ -81,7 +81,7 @@ class Crew:
                         waiting.appendleft(piece)
                         continue
                     self._parts.put_error(piece, f"the process that segmented it {reason}, {TRIES} times")
-                    answer = Done(0, len(piece.files))
+                    answer = Done(0, len(piece.files), passing=True)
                 if isinstance(answer, EdgesegError):
                     raise answer
                 yield piece, answer

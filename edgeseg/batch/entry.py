@@ -80,10 +80,13 @@ def run_batch(
             write(parts.folder / LABELS / CLASSES_NAME, legend(manifest.spec))
         on_plan(planned)
         began_s = time.monotonic()
+        again = parts.to_retry()
         frames = errors = 0
         with _crew(settings, parts, workers, ray) as crew:
             for piece, done in crew.do(planned.missing):
                 frames, errors = frames + done.frames, errors + done.errors
+                if parts.path(piece).name in again and not done.passing:
+                    parts.settle(piece)
                 on_piece(piece.frames)
     return BatchReport(
         files=len(planned.archive.files),

@@ -3,7 +3,8 @@
 A folder of results holds `parts/KEY.parquet`, the rows of a piece each, which together are one table;
 `times/KEY.parquet`, how long its frames took, which no two runs measure alike; and, where they are asked for,
 label maps and overlays by the names of their files. A part is named by all that it depends on, and put last:
-what is there is whole, and is what would be computed now.
+what is there is whole, and is what would be computed now. Where a row blames what is not in its file, such as
+a process that died, a full disk or a limit, `retry/KEY` says so, and the next run does the part again.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from edgeseg.files import sweep
 if TYPE_CHECKING:
     import pyarrow
 
-PARTS, TIMES, LABELS, OVERLAYS = "parts", "times", "labels", "overlays"
+PARTS, TIMES, LABELS, OVERLAYS, RETRY = "parts", "times", "labels", "overlays", "retry"
 SUFFIX = ".parquet"
 
 
@@ -48,7 +49,7 @@ class Parts:
 
     def make_folders(self) -> None:
         """Make what parts lie in, and remove what killed processes left half written. Raises SinkError."""
-        for name in (PARTS, TIMES):
+        for name in (PARTS, TIMES, RETRY):
             make(folder := self.folder / name)
             if isinstance(folder, Path):
                 sweep(folder)
@@ -57,17 +58,38 @@ class Parts:
         """Name the parts that are there."""
         return names_in(self.folder / PARTS, SUFFIX)
 
-    def put(self, piece: Piece, rows: Sequence[Row], times: Sequence[Row]) -> None:
-        """Write a piece's results, the rows last. Raises SinkError."""
+    def to_retry(self) -> frozenset[str]:
+        """Name the parts that are to be done again, though they are there."""
+        return frozenset(f"{name}{SUFFIX}" for name in names_in(self.folder / RETRY, ""))
+
+    def put(self, piece: Piece, rows: Sequence[Row], times: Sequence[Row], passing: str = "") -> None:
+        """Write a piece's results, the rows last.
+
+        Args:
+            passing: why the next run is to do it again; empty where the files themselves say all.
+
+        Raises:
+            SinkError: if they cannot be written.
+        """
         path = self.path(piece)
+        if passing:
+            write(self._mark(path.name), passing.encode(errors="replace"))
         sources = [one.name for one in piece.files]
         metadata = {SCHEMA_KEY: str(RESULTS_VERSION).encode(), SOURCES_KEY: json.dumps(sources).encode()}
         write(self.folder / TIMES / path.name, _parquet(times, times_schema()))
         write(path, _parquet(rows, schema().with_metadata(metadata)))
 
+    def settle(self, piece: Piece) -> None:
+        """Forget that a piece was to be done again. Raises SinkError."""
+        remove(self._mark(self.path(piece).name))
+
     def put_error(self, piece: Piece, error: str) -> None:
-        """Write that a piece has no results, and why: a row a file. Raises SinkError."""
-        self.put(piece, [error_row(one.name, error) for one in piece.files], [])
+        """Write that a piece has no results, and why: a row a file; the next run tries it again.
+
+        Raises:
+            SinkError: if it cannot be written.
+        """
+        self.put(piece, [error_row(one.name, error) for one in piece.files], [], passing=error)
 
     def remove_stale(self, pieces: Collection[Piece]) -> int:
         """Remove parts that hold other results of these pieces' files: changed ones, or of another engine.
@@ -82,6 +104,7 @@ class Parts:
         for name in stale:
             for kind in (PARTS, TIMES):
                 remove(self.folder / kind / name)
+            remove(self._mark(name))
         return len(stale)
 
     def stale(self, pieces: Collection[Piece], there: Collection[str]) -> Sequence[str]:
@@ -89,6 +112,9 @@ class Parts:
         planned = {self.path(piece).name for piece in pieces}
         sources = {one.name for piece in pieces for one in piece.files}
         return [name for name in there if name not in planned and not sources.isdisjoint(self._sources(name))]
+
+    def _mark(self, name: str) -> Place:
+        return self.folder / RETRY / name.removesuffix(SUFFIX)
 
     def _sources(self, name: str) -> list[str]:
         path = self.folder / PARTS / name

@@ -27,7 +27,7 @@ class Plan:
     Attributes:
         archive: all files.
         pieces: all of them.
-        missing: those without results.
+        missing: those without results, and those that are to be done again.
         stale: parts of results that a run removes: their files, or the engine, have changed.
     """
 
@@ -58,7 +58,8 @@ def plan(archive: Archive, parts: Parts, field: str | None = None) -> Plan:
     """
     pieces = list(pieces_of(archive.files, field))
     there = parts.there()
-    missing = [piece for piece in pieces if parts.path(piece).name not in there]
+    done = there - parts.to_retry()
+    missing = [piece for piece in pieces if parts.path(piece).name not in done]
     return Plan(archive, pieces, missing, len(parts.stale(pieces, there)))
 
 

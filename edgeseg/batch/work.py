@@ -37,10 +37,12 @@ class Done:
     Attributes:
         frames: that have results.
         errors: rows without.
+        passing: one of these blames what is not in its file, so that the next run tries again.
     """
 
     frames: int
     errors: int
+    passing: bool = False
 
 
 @dataclass

@@ -8,8 +8,10 @@ import pytest
 
 pytest.importorskip("pyarrow")
 
+from edgeseg.batch.found import Archive
 from edgeseg.batch.parts import PARTS, TIMES, Parts
 from edgeseg.batch.piece import File, Piece
+from edgeseg.batch.plan import plan
 from edgeseg.batch.rows import error_row
 from edgeseg.errors import SinkError
 from edgeseg.files import Claim
@@ -68,3 +70,22 @@ def test_what_a_killed_writer_left_is_no_part_and_goes(parts: Parts) -> None:
     assert parts.remove_stale([piece("c.png")]) == 0
     parts.make_folders()
     assert not staged.exists()
+
+
+def test_a_part_that_blames_what_passes_is_done_again_in_its_place(parts: Parts) -> None:
+    one, other = piece("a.png"), piece("b.png")
+    archive = Archive([*one.files, *other.files], 0)
+    parts.put(Piece((*one.files, *other.files)), [error_row("a.png", "no room")], [], passing="no room")
+    (missing,) = plan(archive, parts).missing
+    parts.put(missing, [error_row("a.png", "broken")], [])
+    assert plan(archive, parts).missing == [missing]
+    parts.settle(missing)
+    assert plan(archive, parts).missing == []
+    assert [row["error"] for row in rows_of(parts.folder)] == ["broken"]
+
+
+def test_what_is_to_be_done_again_is_forgotten_with_its_part(parts: Parts) -> None:
+    parts.put_error(piece("a.png"), "no room")
+    assert parts.to_retry() == parts.there()
+    assert parts.remove_stale([piece("a.png", modified_ns=1)]) == 1
+    assert parts.to_retry() == frozenset()
