@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from edgeseg.batch.crew import Crew
-from edgeseg.batch.found import Archive, find
 from edgeseg.batch.on_ray import OnRay
+from edgeseg.batch.outside import check_output, find_outside
 from edgeseg.batch.parts import LABELS, Parts
 from edgeseg.batch.places import Place, Stored, make, place_of, write
 from edgeseg.batch.plan import Plan, plan
@@ -37,12 +37,14 @@ def plan_batch(settings: BatchSettings, patterns: Sequence[str], output: Path | 
     Raises:
         EngineError: if there is no engine.
         SourceError: if a pattern finds nothing.
-        UsageError: if two files would have the same name in the results, or a store cannot be opened.
+        UsageError: if two files would have the same name in the results, nothing but results is found, the
+            output lies within an engine, or a store cannot be opened.
         MissingExtraError: if pyarrow is not installed.
     """
     require("pyarrow", EXTRA)
     parts = Parts(place_of(output), settings.digest())
-    return plan(_outside(find(patterns), parts.folder), parts, settings.image), parts
+    check_output(parts.folder, settings.engine)
+    return plan(find_outside(patterns, parts.folder), parts, settings.image), parts
 
 
 def run_batch(
@@ -119,18 +121,3 @@ def _refuse_what_is_here_alone(places: Iterable[Place]) -> None:
     for place in places:
         if isinstance(place, Stored) and place.scheme == HERE_ALONE:
             raise UsageError(f"{place} lies in the memory of one process; give a store that all see")
-
-
-def _outside(archive: Archive, output: Place) -> Archive:
-    """Leave out what lies in the results' own folder, and name all files from the root."""
-    files = []
-    for file in archive.files:
-        path = file.path
-        if isinstance(path, Stored):
-            is_own = isinstance(output, Stored) and str(path).startswith(f"{output}/")
-        else:
-            is_own = isinstance(output, Path) and output.resolve() in path.resolve().parents
-            path = path.absolute()
-        if not is_own:
-            files.append(dataclasses.replace(file, path=path))
-    return Archive(files, archive.left_out)

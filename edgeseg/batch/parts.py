@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 PARTS, TIMES, LABELS, OVERLAYS, RETRY = "parts", "times", "labels", "overlays", "retry"
+FOLDERS = (PARTS, TIMES, LABELS, OVERLAYS, RETRY)  # of results, which lie nowhere else
 SUFFIX = ".parquet"
 
 

@@ -56,7 +56,9 @@ class PathOrAddress(NamedPath):
 @click.option("--label-maps", is_flag=True, help="Also write a PNG a frame: class ids, or objects by number.")
 @click.option("--overlays", is_flag=True, help="Also write a JPEG a frame, with what was found drawn in.")
 @click.option("--check", is_flag=True, help="Say what would be done, and do nothing.")
-@click.option("--json", "json_path", type=PATH, help="Write what was done as JSON ('-': standard output).")
+@click.option(
+    "--json", "json_path", type=PATH, help="Write what was, or would be, done as JSON ('-': standard output)."
+)
 @tile_options
 @click.option("--crf", is_flag=True, help="Refine labels, or instances' masks, by a CRF, as run does.")
 @click.option("--device", type=click.Choice(DEVICES), help="Where; by default as it was built.")
@@ -95,7 +97,10 @@ def command(
     settings = BatchSettings(engine, tiles=tiling_of(tiles, tile_overlap), **how)
     if check:
         plan, parts = plan_batch(settings, inputs, output)
-        print("\n".join(_told(plan, parts.folder)))
+        if json_path is not None:
+            write_json(json_path, _planned(plan))
+        if str(json_path) != "-":
+            print("\n".join(_told(plan, parts.folder)))
         return
     advance: list[Callable[[int], None]] = []
     with ExitStack() as shown:
@@ -119,6 +124,18 @@ def command(
         write_json(json_path, {**to_json_value(report), "frames_per_s": round(report.frames_per_s, 3)})
     if str(json_path) != "-":
         print("\n".join(_done(report, output)))
+
+
+def _planned(plan: Plan) -> dict[str, Any]:
+    return {
+        "files": len(plan.archive.files),
+        **plan.kinds,
+        "pieces": len(plan.pieces),
+        "done_before": len(plan.pieces) - len(plan.missing),
+        "removed": plan.stale,
+        "frames": plan.frames,
+        "left_out": plan.archive.left_out,
+    }
 
 
 def _told(plan: Plan, output: Place) -> list[str]:

@@ -22,7 +22,7 @@ from edgeseg.batch import BatchSettings, crew, run_batch, spans
 from edgeseg.batch.crew import Crew
 from edgeseg.batch.entry import plan_batch
 from edgeseg.batch.parts import PARTS, TIMES
-from edgeseg.errors import EngineError, SinkError
+from edgeseg.errors import EngineError, SinkError, UsageError
 from edgeseg.files import Claim
 from edgeseg.frames.rle import decode
 from edgeseg.runtime import Segmenter
@@ -217,3 +217,35 @@ def test_results_inside_of_the_archive_are_not_segmented(settings: BatchSettings
     drawn = BatchSettings(settings.engine, overlays=True)
     run_batch(drawn, [str(tmp_path)], tmp_path / "out", workers=1)
     assert run_batch(drawn, [str(tmp_path)], tmp_path / "out", workers=1).files == 2
+    with pytest.raises(UsageError, match="all that was found are results in "):
+        run_batch(drawn, [str(tmp_path / "out" / "overlays")], tmp_path / "out", workers=1)
+
+
+def test_results_may_lie_where_the_archive_does(
+    settings: BatchSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pictures(tmp_path / "in", 2)
+    monkeypatch.chdir(tmp_path)
+    drawn = BatchSettings(settings.engine, overlays=True)
+    assert run_batch(drawn, ["**"], ".", workers=1).frames == 2
+    again = run_batch(drawn, [str(tmp_path)], ".", workers=1)
+    assert (again.files, again.frames, again.removed) == (2, 0, 0)
+
+
+def test_a_file_that_two_inputs_hold_is_there_once(settings: BatchSettings, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "in" / "a", 2)
+    (tmp_path / "link").symlink_to(tmp_path / "in" / "a")
+    inputs = [str(tmp_path / "link"), str(tmp_path / "in"), str(tmp_path / "in" / "a" / "1.png")]
+    planned, _ = plan_batch(settings, inputs, tmp_path / "out")
+    assert [file.name for file in planned.archive.files] == ["a/0.png", "a/1.png"]
+
+
+def test_what_is_written_into_the_engine_and_what_is_empty_is_refused(
+    settings: BatchSettings, tmp_path: Path
+) -> None:
+    write_pictures(tmp_path / "in", 1)
+    for output in (settings.engine, settings.engine / "results"):
+        with pytest.raises(UsageError, match="lies within the engine, which stays as built"):
+            run_batch(settings, [str(tmp_path / "in")], output)
+    with pytest.raises(UsageError, match="an INPUT is empty; is a shell variable unset"):
+        plan_batch(settings, [str(tmp_path / "in"), ""], tmp_path / "out")

@@ -30,6 +30,13 @@ def test_check_changes_nothing(arguments: list[str], tmp_path: Path, capsys: Any
     assert "5 files (5 pictures) in " in out
     assert "have no results, about 5 frames" in out
     assert "1 files are neither pictures nor videos nor shards by their names" in out
+    assert status_of([*arguments, "--check", "--json", str(tmp_path / "check.json")]) == 0
+    assert "5 files (5 pictures) in " in capsys.readouterr().out
+    assert status_of([*arguments, "--check", "--json", "-"]) == 0
+    planned = json.loads(capsys.readouterr().out)
+    assert planned == json.loads((tmp_path / "check.json").read_text())
+    expected = {"files": 5, "pictures": 5, "videos": 0, "frames": 5, "done_before": 0, "left_out": 1}
+    assert expected.items() <= planned.items()
     assert not (tmp_path / "out").exists()
 
 

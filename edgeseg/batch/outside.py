@@ -1,0 +1,65 @@
+"""Keep what a batch reads apart from what it writes: its own results, and its engine."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Sequence
+from pathlib import Path, PurePath, PurePosixPath
+
+from edgeseg.batch.found import Archive, find
+from edgeseg.batch.parts import FOLDERS
+from edgeseg.batch.piece import File
+from edgeseg.batch.places import Place, Stored
+from edgeseg.errors import UsageError
+
+
+def check_output(output: Place, engine: Path) -> None:
+    """Raise UsageError if results would be written into the engine."""
+    if isinstance(output, Path) and engine.resolve() in (output.resolve(), *output.resolve().parents):
+        raise UsageError(f"-o {output} lies within the engine, which stays as built; write elsewhere")
+
+
+def find_outside(patterns: Sequence[str], output: Place) -> Archive:
+    """Find the files of an archive, each once, without those that a batch writes into `output`.
+
+    A file that two patterns find is named from the higher folder. Paths are absolute.
+
+    Args:
+        patterns: see `found.find`.
+
+    Raises:
+        SourceError: if a pattern finds nothing.
+        UsageError: if one is empty, two files would have the same name, or nothing but results is found.
+    """
+    if not all(patterns):
+        raise UsageError("an INPUT is empty; is a shell variable unset? The working folder is written .")
+    archive = find(patterns)
+    own = {_plain(output / name) for name in FOLDERS}
+    outside = [
+        dataclasses.replace(file, path=file.path if isinstance(file.path, Stored) else file.path.absolute())
+        for file in archive.files
+        if own.isdisjoint(_plain(file.path).parents)
+    ]
+    if not outside:
+        raise UsageError(f"all that was found are results in {output}; write elsewhere, or give other files")
+    return Archive(_each_once(outside) if len(patterns) > 1 else outside, archive.left_out)
+
+
+def _plain(place: Place) -> PurePath:
+    """Give what tells places of one store from each other, and paths without links."""
+    return place.resolve() if isinstance(place, Path) else PurePosixPath(str(place))
+
+
+def _each_once(files: Sequence[File]) -> list[File]:
+    """Give files in their order, of those that are the same the one with the longest name."""
+    folder_of = functools.lru_cache(maxsize=None)(os.path.realpath)
+    named: dict[object, File] = {}
+    for file in files:
+        path = file.path
+        same = path if isinstance(path, Stored) else (folder_of(path.parent), path.name)
+        if len(file.name) > len(named.setdefault(same, file).name):
+            named[same] = file
+    chosen = {file.name for file in named.values()}
+    return [file for file in files if file.name in chosen]
