@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
+from edgeseg import __version__
 from edgeseg.cluster.joining import EXTRA
 from edgeseg.errors import UsageError
 from edgeseg.extras import require
-from edgeseg.limits import refuse_above
+from edgeseg.limits import current, refuse_above
 from edgeseg.serving.codings import PLAIN
-from edgeseg.serving.replica import OK, Answer, Body, told
+from edgeseg.serving.replica import FAILED, OK, Answer, Body, refusal, told
+from edgeseg.serving.together import told_as
 from edgeseg.serving.v2 import HEADER_LENGTH, VERSION, metadata
 from edgeseg.spec import ModelSpec
 
 NETWORK = "edgeseg-network"  # the application of Ray's whose replicas compute
 LOOK_S = 1.0  # between looks at whether the network's replicas are well
-TRIES = 5  # replicas that may end while they have a request
+TRIES = 2  # of a request whose replica ended meanwhile: what ends two may be the request's own doing
+HELD = 2  # times the limit of bytes that all requests of a door may take together
 NOT_FOUND, TOO_LARGE, UNAVAILABLE = 404, 413, 503
 OVERLOADED = "all replicas are busy and their queue is full; send it again later"
 NONE_RUNS = "no replica of the network runs"
+ENDED = f"{TRIES} replicas ended while they had this request; it is not tried again"
 
 
 class Door:
@@ -36,12 +41,16 @@ class Door:
         self._network = network
         self._looked_s = 0.0
         self._well = True
+        self._held = 0  # bytes of requests that are here
 
     async def __call__(self, request: Any) -> Any:
         """Answer a request (of starlette)."""
         from starlette.responses import Response
 
-        answer = await self._answer(request)
+        try:
+            answer = await self._answer(request)
+        except Exception as error:
+            answer = refusal(told_as(error))
         return Response(answer.data, answer.status, answer.headers)
 
     async def _answer(self, request: Any) -> Answer:
@@ -49,7 +58,7 @@ class Door:
         match request.method, parts:
             case "GET", ["v2"]:
                 return told(
-                    200, {"name": "edgeseg", "version": VERSION, "extensions": ["binary_tensor_data"]}
+                    OK, {"name": "edgeseg", "version": __version__, "extensions": ["binary_tensor_data"]}
                 )
             case "GET", ["v2", "health", "live"]:
                 return told(OK, {"live": True})
@@ -69,18 +78,31 @@ class Door:
         return told(NOT_FOUND, {"error": f"{request.method} {request.url.path} is not served"})
 
     async def _inferred(self, request: Any) -> Answer:
+        """Read a request, whose header may not say how large it is, and let a replica answer it."""
+        data = bytearray()
         try:
-            data = await _data_of(request)
+            declared = int(request.headers.get("content-length") or 0)
+            refuse_above("bytes", declared, "the request", UsageError)
+            async for part in request.stream():
+                data += part
+                self._held += len(part)
+                refuse_above("bytes", len(data), "the request", UsageError)
+                if self._held > HELD * current().bytes:
+                    return told(UNAVAILABLE, {"error": OVERLOADED})
+            return await self._computed(request.headers.get, bytes(data))
         except UsageError as error:
             return told(TOO_LARGE, {"error": str(error)})
-        asked = request.headers.get
-        coding, accepted = asked("content-encoding", PLAIN), asked("accept-encoding", "")
-        body = Body(data, asked(HEADER_LENGTH), coding, accepted)
+        finally:
+            self._held -= len(data)
+
+    async def _computed(self, header: Callable[..., Any], data: bytes) -> Answer:
+        coding, accepted = header("content-encoding", PLAIN), header("accept-encoding", "")
+        body = Body(data, header(HEADER_LENGTH), coding, accepted)
         for _ in range(TRIES):
             answer = await self._tried(body)
             if answer is not None:
                 return answer
-        return told(UNAVAILABLE, {"error": NONE_RUNS})
+        return told(FAILED, {"error": ENDED})
 
     async def _tried(self, body: Body) -> Answer | None:
         """Ask one replica; None if it ended while it had the request: another computes the same."""
@@ -104,22 +126,8 @@ class Door:
         return told(OK if self._well else UNAVAILABLE, {"name": self._name, "ready": self._well})
 
 
-async def _data_of(request: Any) -> bytes:
-    """Read the body of a request (of starlette), whose header may not say how large it is.
-
-    Raises:
-        UsageError: if it has more bytes than the limit.
-    """
-    refuse_above("bytes", int(request.headers.get("content-length") or 0), "the request", UsageError)
-    data = bytearray()
-    async for part in request.stream():
-        data += part
-        refuse_above("bytes", len(data), "the request", UsageError)
-    return bytes(data)
-
-
 def _is_well() -> bool:
     """Whether a replica of the network runs."""
     applications = require("ray.serve", EXTRA).status().applications
-    network = applications[NETWORK].deployments["network"]
-    return bool(network.replica_states.get("RUNNING", 0))
+    network = applications[NETWORK].deployments.get("network") if NETWORK in applications else None
+    return network is not None and bool(network.replica_states.get("RUNNING", 0))

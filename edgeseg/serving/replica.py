@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from edgeseg.errors import EdgesegError, EngineError
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.serving.codings import PLAIN, packed, taken, unpacked
-from edgeseg.serving.tensors import frames_of, tensors_of
-from edgeseg.serving.together import segmented
+from edgeseg.serving.tensors import frames_of, outputs_of, tensors_of
+from edgeseg.serving.together import Outcome, answered, told_as
 from edgeseg.serving.v2 import InferRequest, read_request, write_answer
 from edgeseg.spec import ModelSpec
 
@@ -93,16 +93,9 @@ class Replica:
     def answer(self, bodies: Sequence[Body]) -> list[Answer]:
         """Answer requests that came together, each by results or by an error of its own."""
         known = [self._taken(body) for body in bodies]
-        frames = [frame for one in known if not isinstance(one, Answer) for frame in one.frames]
-        try:
-            results = iter(segmented(self._segmenter, frames))
-        except EdgesegError as error:
-            failed = refusal(error)
-            return [one if isinstance(one, Answer) else failed for one in known]
-        return [
-            one if isinstance(one, Answer) else self._written(one, [next(results) for _ in one.frames])
-            for one in known
-        ]
+        frames = [one.frames for one in known if isinstance(one, _Taken)]
+        outcomes = iter(answered(self._segmenter, frames))
+        return [one if isinstance(one, Answer) else self._written(one, next(outcomes)) for one in known]
 
     def close(self) -> None:
         """Close the engine."""
@@ -111,19 +104,22 @@ class Replica:
     def _taken(self, body: Body) -> _Taken | Answer:
         try:
             request = read_request(unpacked(body.data, body.coding), body.header_length)
+            outputs_of(self.spec, request.wanted)
             return _Taken(request, frames_of(request.tensors, self.spec.input), taken(body.accepted))
-        except EdgesegError as error:
-            return refusal(error)
+        except Exception as error:
+            return refusal(told_as(error))
 
-    def _written(self, one: _Taken, results: Sequence[Any]) -> Answer:
+    def _written(self, one: _Taken, outcome: Outcome) -> Answer:
+        if isinstance(outcome, EdgesegError):
+            return refusal(outcome)
         try:
-            tensors = tensors_of(results, self.spec, one.request.wanted)
-        except EdgesegError as error:
-            return refusal(error)
-        data, headers = write_answer(self._name, one.request, tensors)
-        if one.coding != PLAIN:
-            headers["Content-Encoding"] = one.coding
-        return Answer(OK, packed(data, one.coding), headers)
+            tensors = tensors_of(outcome, self.spec, one.request.wanted)
+            data, headers = write_answer(self._name, one.request, tensors)
+            if one.coding != PLAIN:
+                headers["Content-Encoding"] = one.coding
+            return Answer(OK, packed(data, one.coding), headers)
+        except Exception as error:
+            return refusal(told_as(error))
 
 
 def refusal(error: EdgesegError) -> Answer:

@@ -19,22 +19,23 @@ and gets those that it asks for, or all, of
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.errors import ShapeError, UsageError
+from edgeseg.errors import ShapeError, UsageError, shown
 from edgeseg.frames.results import InstanceResult, Result, SemanticResult
 from edgeseg.frames.rle import encode_crop
 from edgeseg.limits import refuse_above
-from edgeseg.opencv import cv2
-from edgeseg.runtime.sources.image_header import read_header
+from edgeseg.serving.pictures import decoded
 from edgeseg.spec import InputSpec, ModelSpec
 
 FRAME, PICTURE = "frame", "picture"
 BYTES = "BYTES"
+MOST_FRAMES = 64  # of a request, or the network's batch where that is more: other requests wait for it
 VARIABLE = -1  # a size that depends on the request
 DATATYPES: Mapping[str, str] = {
     "bool": "BOOL",
@@ -88,8 +89,9 @@ def frames_of(tensors: Mapping[str, NDArray[Any]], taken: InputSpec) -> list[NDA
         tensors: of the request by name; BYTES are arrays of objects.
 
     Raises:
-        ShapeError: if there is neither a `frame` nor a `picture`, or one of another shape.
-        UsageError: if a picture cannot be read.
+        ShapeError: if there is neither a `frame` nor a `picture`, or one of another shape, or too many, or
+            with numbers that are not finite.
+        UsageError: if a picture cannot be read, or all together have too many pixels.
     """
     if len(tensors) != 1 or not set(tensors) <= {FRAME, PICTURE}:
         raise ShapeError(
@@ -104,7 +106,24 @@ def frames_of(tensors: Mapping[str, NDArray[Any]], taken: InputSpec) -> list[NDA
             f"{FRAME} must be (b, H, W, {taken.channels}) {taken.dtype}, got {frames.shape} {frames.dtype}; "
             "one frame is a batch of 1: frame[None]"
         )
+    _check_count(len(frames), taken)
+    refuse_above("pixels", math.prod(frames.shape[:3]), "what the request's frames hold", UsageError)
+    if frames.dtype.kind == "f" and not np.isfinite(frames).all():
+        raise ShapeError(f"{FRAME} holds what is no finite number (NaN, infinity); give such pixels a value")
     return list(frames)
+
+
+def outputs_of(spec: ModelSpec, wanted: Sequence[str] = ()) -> Sequence[str]:
+    """Give the names of the outputs that a request wants; all if it names none.
+
+    Raises:
+        UsageError: if there is no such tensor.
+    """
+    known = [tensor.name for tensor in tensors_out(spec)]
+    for name in wanted:
+        if name not in known:
+            raise UsageError(f"there is no output {shown(name)}; there are {', '.join(known)}")
+    return wanted or known
 
 
 def tensors_of(
@@ -117,14 +136,11 @@ def tensors_of(
         wanted: names of `tensors_out`; all if there are none. What is not wanted is not made.
 
     Raises:
-        UsageError: if there is no such tensor.
+        UsageError: if there is no such tensor, or one would be too large.
     """
-    known = [tensor.name for tensor in tensors_out(spec)]
-    for name in wanted:
-        if name not in known:
-            raise UsageError(f"there is no output {name!r}; there are {', '.join(known)}")
+    names = outputs_of(spec, wanted)
     makers = _of_objects if spec.task == "instance" else _of_labels
-    return {name: makers[name](results) for name in wanted or known}
+    return {name: makers[name](results) for name in names}
 
 
 def _of_pictures(pictures: NDArray[Any], taken: InputSpec) -> list[NDArray[Any]]:
@@ -132,25 +148,14 @@ def _of_pictures(pictures: NDArray[Any], taken: InputSpec) -> list[NDArray[Any]]
         raise ShapeError(f"this network takes no pictures; send {FRAME}")
     if pictures.ndim != 2 or pictures.shape[1] != 1 or not pictures.size:  # noqa: PLR2004
         raise ShapeError(f"{PICTURE} must be (b, 1) {BYTES}, got {pictures.shape}")
-    frames = [_decoded(bytes(picture)) for picture in pictures[:, 0]]
-    sizes = sorted({frame.shape[:2] for frame in frames})
-    if len(sizes) > 1:
-        raise ShapeError(f"pictures of one request must be of one size, got {sizes}; send a request for each")
-    return frames
+    _check_count(len(pictures), taken)
+    return [*decoded([bytes(picture) for picture in pictures[:, 0]])]
 
 
-def _decoded(picture: bytes) -> NDArray[Any]:
-    """Decode a picture to BGR, turned as its EXIF data say, unless it declares too many pixels."""
-    header = read_header(picture)
-    if header is not None:
-        refuse_above("pixels", header.width * header.height, "the picture", UsageError)
-    try:
-        frame: NDArray[Any] | None = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:  # of no bytes, and of more pixels than OpenCV takes
-        frame = None
-    if frame is None or header is None:
-        raise UsageError(f"{len(picture)} bytes are no picture that OpenCV reads; send JPEG or PNG")
-    return frame
+def _check_count(frames: int, taken: InputSpec) -> None:
+    most = max(MOST_FRAMES, taken.batch)
+    if frames > most:
+        raise ShapeError(f"a request holds at most {most} frames, got {frames}; send several")
 
 
 def _filled(values: Sequence[NDArray[Any]]) -> NDArray[Any]:
@@ -177,6 +182,17 @@ def _filled_run_lengths(results: Sequence[InstanceResult]) -> NDArray[np.object_
     return filled
 
 
+def _whole_masks(results: Sequence[InstanceResult]) -> NDArray[np.bool_]:
+    """Give masks (b, D, H, W) at the size of the frames."""
+    shape = (len(results), max(map(len, results)), *results[0].frame_hw)
+    refuse_above("bytes", math.prod(shape), "the output masks (ask for masks_rle instead)", UsageError)
+    filled = np.zeros(shape, np.bool_)
+    for row, result in zip(filled, results, strict=True):
+        for mask, crop in zip(row, result.crops(), strict=False):
+            mask[crop.window] = crop.mask
+    return filled
+
+
 def _overlapping(result: SemanticResult) -> NDArray[np.bool_]:
     assert result.masks is not None  # of a `multilabel` head
     return result.masks
@@ -190,6 +206,6 @@ _of_objects: Mapping[str, Callable[[Any], NDArray[Any]]] = {
     "boxes": lambda results: _filled([result.boxes for result in results]),
     "scores": lambda results: _filled([result.scores for result in results]),
     "class_ids": lambda results: _filled([result.class_ids for result in results]),
-    "masks": lambda results: _filled([result.masks for result in results]),
+    "masks": _whole_masks,
     "masks_rle": _filled_run_lengths,
 }

@@ -8,6 +8,7 @@ row-major order. BYTES are elements of 4 bytes of length and so many bytes.
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ _DTYPES = {datatype: np.dtype(name) for name, datatype in DATATYPES.items()}
 _LENGTH = struct.Struct("<I")
 _SIZE = "binary_data_size"
 _MOST_AXES = 8
+_MOST_ELEMENTS = 1 << 16  # of BYTES, an object each
+_NUMBER_BYTES = 64  # that a number takes on its way to JSON, at most
+_NOT_DONE = ("classification", "shared_memory_region")
 
 
 @dataclass(frozen=True)
@@ -60,21 +64,19 @@ def read_request(body: bytes, header_length: str | None) -> InferRequest:
     """
     try:
         length = len(body) if header_length is None else int(header_length)
-        parsed = parse_json(body[:length], UsageError, "the request", limit="bytes")
-        rest = memoryview(body)[length:]
-        tensors: dict[str, NDArray[Any]] = {}
-        for entry in parsed["inputs"]:
-            size = entry.get("parameters", {}).get(_SIZE)
-            data = entry["data"] if size is None else rest[:size]
-            rest = rest[size or 0 :]
-            tensors[str(entry["name"])] = _tensor(entry, data)
-        asked = parsed.get("outputs", [])
+        if not 0 <= length <= len(body):
+            raise ValueError(f"{HEADER_LENGTH} is {length}, the body has {len(body)} bytes")
+        parsed = parse_json(body[:length], UsageError, "the request's JSON")
+        tensors = _inputs(parsed["inputs"], memoryview(body)[length:])
         binary = bool(parsed.get("parameters", {}).get("binary_data_output", False))
         as_bytes = {
-            str(entry["name"]): bool(entry.get("parameters", {}).get("binary_data", binary))
-            for entry in asked
+            str(entry["name"]): bool(_parameters(entry, "an output").get("binary_data", binary))
+            for entry in parsed.get("outputs") or ()
         }
-        return InferRequest(str(parsed.get("id", "")), tensors, tuple(as_bytes), binary, as_bytes)
+        own = parsed.get("id")
+        if not isinstance(own, str | None):
+            raise ValueError(f"the id {shown(own)} is no text")
+        return InferRequest(own or "", tensors, tuple(as_bytes), binary, as_bytes)
     except EdgesegError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, struct.error) as error:
@@ -85,7 +87,11 @@ def read_request(body: bytes, header_length: str | None) -> InferRequest:
 def write_answer(
     name: str, request: InferRequest, tensors: Mapping[str, NDArray[Any]]
 ) -> tuple[bytes, dict[str, str]]:
-    """Give the body of an answer, and its headers."""
+    """Give the body of an answer, and its headers.
+
+    Raises:
+        UsageError: if numbers in JSON would take too much memory.
+    """
     outputs, parts = [], []
     for output, values in tensors.items():
         entry: dict[str, Any] = {
@@ -125,49 +131,101 @@ def _described(tensor: TensorSpec) -> dict[str, Any]:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
 
 
+def _inputs(entries: Sequence[Mapping[str, Any]], rest: memoryview) -> dict[str, NDArray[Any]]:
+    """Read the inputs, of which those with a size lie in the bytes behind the JSON, one after another."""
+    tensors: dict[str, NDArray[Any]] = {}
+    for entry in entries:
+        name = str(entry["name"])
+        if name in tensors:
+            raise UsageError(f"the input {shown(name)} comes twice")
+        size = _parameters(entry, "an input").get(_SIZE)
+        if size is None:
+            tensors[name] = _tensor(entry, entry["data"])
+            continue
+        if not _is_size(size) or size > len(rest):
+            raise ShapeError(f"{shown(name)} has a {_SIZE} of {shown(size)}, {len(rest)} bytes are there")
+        tensors[name] = _tensor(entry, rest[:size])
+        rest = rest[size:]
+    if len(rest):
+        raise ShapeError(f"{len(rest)} bytes of the request belong to no input")
+    return tensors
+
+
+def _parameters(entry: Mapping[str, Any], what: str) -> Mapping[str, Any]:
+    """Give what a client says of a tensor, if it is done here."""
+    found: Mapping[str, Any] = entry.get("parameters") or {}
+    for name in _NOT_DONE:
+        if name in found:
+            raise UsageError(f"{what} has the parameter {name}, which is not served; send and take tensors")
+    return found
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
 def _tensor(entry: Mapping[str, Any], data: Any) -> NDArray[Any]:
     """Read one input: a memoryview of bytes, or a list of JSON, flat or nested."""
-    shape = tuple(int(size) for size in entry["shape"])
-    datatype = entry["datatype"]
+    shape, datatype = entry["shape"], entry["datatype"]
     if datatype not in _DTYPES:
         raise UsageError(f"the type {shown(datatype)} is not one of {', '.join(_DTYPES)}")
-    if len(shape) > _MOST_AXES or any(size < 0 for size in shape):
-        raise ShapeError(f"{shown(entry['name'])} has the shape {shown(list(shape))}")
+    if not isinstance(shape, list) or len(shape) > _MOST_AXES or not all(map(_is_size, shape)):
+        raise ShapeError(f"{shown(entry['name'])} has the shape {shown(shape)}")
     dtype = _DTYPES[datatype]
-    count = int(np.prod([int(size) for size in shape], dtype=object))
+    count = math.prod(shape)
     refuse_above("bytes", count * dtype.itemsize, "a tensor of the request", UsageError)
-    if isinstance(data, memoryview):
-        if datatype == BYTES:
-            values = _elements(data)
-        else:
-            if len(data) % dtype.itemsize:
-                raise ShapeError(f"{len(data)} bytes are no whole number of {datatype}")
-            values = np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype, copy=False)
-    elif datatype == BYTES:
-        flat = np.asarray(data, np.object_).ravel()
-        values = np.empty(len(flat), np.object_)
-        values[:] = [one.encode() if isinstance(one, str) else bytes(one) for one in flat]
+    if datatype == BYTES:
+        if count > _MOST_ELEMENTS:
+            raise ShapeError(f"a tensor of {BYTES} has at most {_MOST_ELEMENTS} elements, got {count}")
+        values = _elements(data, count) if isinstance(data, memoryview) else _texts(data)
+    elif isinstance(data, memoryview):
+        if len(data) % dtype.itemsize:
+            raise ShapeError(f"{len(data)} bytes are no whole number of {datatype}")
+        values = np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype, copy=False)
     else:
-        values = np.asarray(data, dtype).ravel()
+        values = _numbers(data, dtype)
     if values.size != count:
-        raise ShapeError(
-            f"{shown(entry['name'])} has {values.size} elements, its shape {list(shape)} {count}"
-        )
+        raise ShapeError(f"{shown(entry['name'])} has {values.size} elements, its shape {shape} {count}")
     return values.reshape(shape)
 
 
-def _elements(data: memoryview) -> NDArray[np.object_]:
+def _numbers(data: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Read numbers of JSON; one that the type does not hold exactly, but for rounded floats, is refused."""
+    found = np.asarray(data).ravel()
+    kinds = {"b": "b", "u": "iu", "i": "iu"}.get(dtype.kind, "iuf")
+    if found.size and found.dtype.kind not in kinds:
+        raise ValueError(f"its data are not all of the type {DATATYPES[dtype.name]}")
+    if dtype.kind in "iu" and found.size:
+        range_of = np.iinfo(dtype)
+        if found.min() < range_of.min or found.max() > range_of.max:
+            raise ValueError(f"its data are not all within {range_of.min} to {range_of.max}")
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which frames may not be
+        return found.astype(dtype)
+
+
+def _texts(data: Any) -> NDArray[np.object_]:
+    flat = np.asarray(data, np.object_).ravel()
+    if not all(isinstance(one, str) for one in flat):
+        raise ValueError(f"elements of {BYTES} in JSON are texts")
+    return _objects([one.encode() for one in flat])
+
+
+def _elements(data: memoryview, count: int) -> NDArray[np.object_]:
     found: list[bytes] = []
-    while len(data):
+    while len(data) and len(found) <= count:
         (length,) = _LENGTH.unpack_from(data)
         end = _LENGTH.size + length
         if end > len(data):
             raise ShapeError(f"an element of {length} bytes goes beyond the request's end")
         found.append(bytes(data[_LENGTH.size : end]))
         data = data[end:]
-    values = np.empty(len(found), np.object_)
-    values[:] = found
-    return values
+    return _objects(found)
+
+
+def _objects(values: Sequence[bytes]) -> NDArray[np.object_]:
+    found = np.empty(len(values), np.object_)
+    found[:] = values
+    return found
 
 
 def _encoded(values: NDArray[Any]) -> bytes:
@@ -179,5 +237,7 @@ def _encoded(values: NDArray[Any]) -> bytes:
 def _listed(values: NDArray[Any]) -> Sequence[Any]:
     if values.dtype == np.object_:
         return [one.decode() for one in values.ravel()]
+    what = "an output as numbers in JSON (ask for binary data)"
+    refuse_above("bytes", values.size * _NUMBER_BYTES, what, UsageError)
     flat: list[Any] = values.ravel().tolist()
     return flat

@@ -107,8 +107,9 @@ def _write(
     constants: Mapping[str, NDArray[Any]],
     spec: ModelSpec,
 ) -> Path:
+    image_type = helper.np_dtype_to_tensor_dtype(np.dtype(spec.input.dtype))
     image = helper.make_tensor_value_info(
-        "image", TensorProto.UINT8, [spec.input.batch, spec.input.height, spec.input.width, 3]
+        "image", image_type, [spec.input.batch, spec.input.height, spec.input.width, 3]
     )
     outputs = [
         helper.make_tensor_value_info(o.name, helper.np_dtype_to_tensor_dtype(np.dtype(o.dtype)), o.shape)

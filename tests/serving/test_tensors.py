@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from edgeseg.errors import ShapeError, UsageError
 from edgeseg.frames.results import InstanceResult, MaskCrop, SemanticResult
+from edgeseg.limits import VARIABLE
 from edgeseg.serving.tensors import frames_of, tensors_in, tensors_of, tensors_out
 from edgeseg.spec import HeadSpec
 from tests.runtime.specs import instances_spec, labels_spec, logits_spec
@@ -100,3 +103,62 @@ def test_pictures_that_are_none_or_of_several_sizes_are_refused() -> None:
     assert [name for name, _, _ in tensors_in(other)] == ["frame"]
     with pytest.raises(ShapeError, match="takes no pictures; send frame"):
         frames_of({"picture": of_bytes(small)}, other.input)
+
+
+def test_what_frames_and_pictures_declare_is_bounded_for_all_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(VARIABLE, "pixels=1m")
+    picture = cv2.imencode(".png", np.zeros((700, 800, 3), np.uint8))[1].tobytes()
+    assert len(frames_of({"picture": of_bytes(picture)}, CAMERA)) == 1
+    with pytest.raises(UsageError, match=r"what the request's pictures hold takes 1\.12 million pixels"):
+        frames_of({"picture": of_bytes(picture, picture)}, CAMERA)
+    with pytest.raises(UsageError, match=r"what the request's frames hold takes 1\.12 million pixels"):
+        frames_of({"frame": np.zeros((2, 700, 800, 3), np.uint8)}, CAMERA)
+    deep = cv2.imencode(".png", np.zeros((700, 800, 3), np.uint16))[1].tobytes()
+    with pytest.raises(UsageError, match=r"takes 1\.12 million pixels"):
+        frames_of({"picture": of_bytes(deep)}, CAMERA)
+
+
+def test_a_request_has_at_most_so_many_frames() -> None:
+    with pytest.raises(ShapeError, match="a request holds at most 64 frames, got 65; send several"):
+        frames_of({"frame": np.zeros((65, 1, 1, 3), np.uint8)}, CAMERA)
+    with pytest.raises(ShapeError, match="at most 64 frames, got 65"):
+        frames_of({"picture": of_bytes(*[b""] * 65)}, CAMERA)
+    wide = labels_spec(batch=80).input
+    assert len(frames_of({"frame": np.zeros((80, 1, 1, 3), np.uint8)}, wide)) == 80
+
+
+def test_a_picture_that_ends_too_soon_takes_no_memory() -> None:
+    """A chunk may declare 2 GB, which OpenCV allocates if it is asked."""
+    png = cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1].tobytes()
+    with pytest.raises(UsageError, match="ends too soon; send the whole file"):
+        frames_of({"picture": of_bytes(png[:33] + b"\x7f\xff\xff\xfftEXt" + bytes(60))}, CAMERA)
+
+
+@pytest.mark.parametrize("kind", ["avif", "jpeg", "png"])
+def test_a_picture_is_turned_as_it_says(kind: str) -> None:
+    picture = Image.fromarray(np.zeros((16, 24, 3), np.uint8))
+    picture.paste((255, 255, 255), (0, 0, 24, 8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned to the right
+    data = io.BytesIO()
+    picture.save(data, kind, exif=exif)
+    (frame,) = frames_of({"picture": of_bytes(data.getvalue())}, CAMERA)
+    assert frame.shape == (24, 16, 3)
+    assert (frame[4, 4].max(), frame[4, 12].min()) == pytest.approx((0, 255), abs=4)
+
+
+def test_frames_with_what_is_no_number_are_refused() -> None:
+    taken = labels_spec(channel_order="stored", dtype="float32").input
+    frames = np.zeros((1, 4, 4, 3), np.float32)
+    frames[0, 1, 1, 1] = np.nan
+    with pytest.raises(ShapeError, match="no finite number"):
+        frames_of({"frame": frames}, taken)
+
+
+def test_masks_too_large_are_refused_with_the_smaller_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "bytes=100")
+    with pytest.raises(UsageError, match="ask for masks_rle instead"):
+        tensors_of([objects(3)], instances_spec(), ["masks"])
+    assert tensors_of([objects(3)], instances_spec(), ["masks_rle"])

@@ -12,7 +12,8 @@ pytest.importorskip("tritonclient.http")
 
 import tritonclient.http as client
 
-from edgeseg.errors import EdgesegError
+from edgeseg.errors import EdgesegError, UsageError
+from edgeseg.limits import VARIABLE
 from edgeseg.serving.v2 import HEADER_LENGTH, metadata, read_request, write_answer
 from tests.runtime.specs import labels_spec
 
@@ -68,11 +69,14 @@ def test_a_client_reads_what_is_answered(as_bytes: bool) -> None:
         np.testing.assert_array_equal(found, values)
 
 
+ENTRY = {"name": "frame", "datatype": "UINT8", "shape": [1, 2], "data": [1, 2]}
+
+
 def entry(**changes: Any) -> bytes:
-    one = {"name": "frame", "datatype": "UINT8", "shape": [1, 2], "data": [1, 2], **changes}
-    return json.dumps({"inputs": [one]}).encode()
+    return json.dumps({"inputs": [{**ENTRY, **changes}]}).encode()
 
 
+CLASSES = {"name": "labels", "parameters": {"classification": 2}}
 BINARY = entry(parameters={"binary_data_size": 2})
 
 
@@ -89,7 +93,21 @@ BINARY = entry(parameters={"binary_data_size": 2})
         (entry(shape=[1 << 40, 1 << 40]), None, "the request"),
         (entry(data=[300, 1]), None, "no inference request"),
         (entry(data=["a", "b"]), None, "no inference request"),
-        (BINARY + b"x", str(len(BINARY)), "1 elements, its shape"),
+        (BINARY + b"x", str(len(BINARY)), "has a binary_data_size of 2, 1 bytes are there"),
+        (BINARY + b"xyz", str(len(BINARY)), "1 bytes of the request belong to no input"),
+        (entry(parameters={"binary_data_size": -1}), None, "has a binary_data_size of -1"),
+        (entry(), "1000", "the body has"),
+        (entry(shape="12"), None, "has the shape '12'"),
+        (entry(shape=[1, 2.0]), None, "has the shape"),
+        (entry(data=[1.9, 1]), None, "not all of the type UINT8"),
+        (entry(data=["1", "1"]), None, "not all of the type UINT8"),
+        (entry(data=[1 << 80, 1]), None, "not all of the type UINT8"),
+        (entry(datatype="BYTES", shape=[1, 1], data=[1 << 40]), None, "BYTES in JSON are texts"),
+        (entry(datatype="BYTES", shape=[1 << 20]), None, "at most 65536 elements"),
+        (entry(parameters={"shared_memory_region": "r"}), None, "shared_memory_region, which is not served"),
+        (json.dumps({"inputs": [ENTRY, ENTRY]}).encode(), None, "the input 'frame' comes twice"),
+        (json.dumps({"inputs": [ENTRY], "id": 7}).encode(), None, "the id 7 is no text"),
+        (json.dumps({"inputs": [ENTRY], "outputs": [CLASSES]}).encode(), None, "classification, which is"),
         (entry(parameters=3), None, "no inference request"),
         (b"[" * 100_000, None, "nested too deep"),
     ],
@@ -97,6 +115,22 @@ BINARY = entry(parameters={"binary_data_size": 2})
 def test_what_is_no_request_is_refused_with_a_reason(body: bytes, length: str | None, why: str) -> None:
     with pytest.raises(EdgesegError, match=why):
         read_request(body, length)
+
+
+def test_a_request_may_lack_a_name_of_its_own() -> None:
+    for told in ({}, {"id": None}):
+        request = read_request(json.dumps({"inputs": [ENTRY], **told}).encode(), None)
+        body, _ = write_answer("tiny", request, {})
+        assert "id" not in json.loads(body)
+
+
+def test_json_is_no_way_for_large_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "text=1m,bytes=2m")
+    with pytest.raises(UsageError, match="the request's JSON takes"):
+        read_request(entry(data="x" * (3 << 19)), None)
+    request = read_request(entry(), None)
+    with pytest.raises(UsageError, match=r"numbers in JSON \(ask for binary data\)"):
+        write_answer("tiny", request, {"labels": np.zeros((1, 200, 200), np.uint8)})
 
 
 def test_elements_do_not_go_beyond_the_end() -> None:
