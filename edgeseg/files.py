@@ -64,13 +64,14 @@ def check_whole(path: Path, kind: Kind = SinkError) -> None:
         check_writable(path, kind)
 
 
-def write_whole(path: Path, data: bytes, kind: Kind = SinkError) -> None:
+def write_whole(path: Path, data: bytes, kind: Kind = SinkError, *, lasting: bool = False) -> None:
     """Write a file at once or not at all: beside its place first, then moved there. Raises `kind`.
 
-    A link stays one; a pipe or a device is written as it is.
+    A link stays one; a pipe or a device is written as it is. Where it is to be `lasting`, it is on the disk
+    before it is in its place, so that it is whole after a loss of power, too.
     """
     with Claim(path, kind, wait_s=MOMENT_S) as claim:
-        claim.write(data)
+        claim.write(data, lasting=lasting)
 
 
 @contextmanager
@@ -189,7 +190,7 @@ class Claim:
         except OSError as error:
             raise unwritable(self._path, error, self._kind) from error
 
-    def write(self, data: bytes, path: Path | None = None) -> None:
+    def write(self, data: bytes, path: Path | None = None, *, lasting: bool = False) -> None:
         """Write the output, or another file in its folder, at once or not at all."""
         path = path or self._path
         try:
@@ -199,6 +200,8 @@ class Claim:
             staged = self.staging()
             try:
                 staged.write_bytes(data)
+                if lasting:
+                    _sync(staged)
                 staged.replace(path.resolve())
             except BaseException:
                 staged.unlink(missing_ok=True)
@@ -275,6 +278,12 @@ def _tidied(path: Path, kind: Kind) -> Iterator[None]:
         raise
     except OSError as error:
         raise unwritable(path, error, kind) from error
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file is on the disk."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
 
 
 def _is_special(path: Path) -> bool:

@@ -9,14 +9,16 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from edgeseg.batch.crew import Crew
+from edgeseg.batch.drawn import files_anew, remove_drawn
 from edgeseg.batch.on_ray import OnRay
 from edgeseg.batch.outside import check_output, find_outside
-from edgeseg.batch.parts import LABELS, Parts
+from edgeseg.batch.parts import LABELS, OVERLAYS, Parts
 from edgeseg.batch.places import Place, Stored, make, place_of, write
 from edgeseg.batch.plan import Plan, plan
 from edgeseg.batch.report import BatchReport
 from edgeseg.batch.rows import EXTRA
 from edgeseg.batch.settings import BatchSettings
+from edgeseg.batch.stale import remove_stale
 from edgeseg.cores import usable_cores
 from edgeseg.errors import UsageError
 from edgeseg.extras import require
@@ -76,7 +78,10 @@ def run_batch(
     make(parts.folder)
     with _claim(parts.folder):
         parts.make_folders()
-        removed = parts.remove_stale(planned.pieces)
+        drawn = {LABELS: settings.label_maps, OVERLAYS: settings.overlays}
+        outdated = [kind for kind, wanted in drawn.items() if planned.stale or not wanted]
+        remove_drawn(parts, files_anew(planned.pieces, planned.missing), outdated)
+        stale = remove_stale(parts, planned.pieces)
         if settings.label_maps:
             make(parts.folder / LABELS)
             write(parts.folder / LABELS / CLASSES_NAME, legend(manifest.spec))
@@ -94,12 +99,13 @@ def run_batch(
         files=len(planned.archive.files),
         pieces=len(planned.pieces),
         done_before=len(planned.pieces) - len(planned.missing),
-        removed=removed,
+        removed=len(stale),
         frames=frames,
         errors=errors,
         seconds=time.monotonic() - began_s,
         workers=min(crew.workers, max(1, len(planned.missing))),
         left_out=planned.archive.left_out,
+        kept=len(stale.kept),
     )
 
 

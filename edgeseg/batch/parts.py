@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.batch.piece import Piece
-from edgeseg.batch.places import Place, make, names_in, opened, remove, write
+from edgeseg.batch.places import Place, ends_with, make, names_in, remove, write
 from edgeseg.batch.rows import EXTRA, SCHEMA_KEY, SOURCES_KEY, Row, error_row, schema, times_schema
 from edgeseg.batch.settings import RESULTS_VERSION
-from edgeseg.errors import SinkError
 from edgeseg.extras import require
 from edgeseg.files import sweep
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 PARTS, TIMES, LABELS, OVERLAYS, RETRY = "parts", "times", "labels", "overlays", "retry"
 FOLDERS = (PARTS, TIMES, LABELS, OVERLAYS, RETRY)  # of results, which lie nowhere else
 SUFFIX = ".parquet"
+MAGIC = b"PAR1"  # with which a Parquet file ends
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,19 @@ class Parts:
         """Name the parts that are there."""
         return names_in(self.folder / PARTS, SUFFIX)
 
+    def is_whole(self, name: str) -> bool:
+        """Tell whether a part has its end; one that was written as the power went may have none.
+
+        What lies in a store is whole.
+        """
+        path = self.folder / PARTS / name
+        return not isinstance(path, Path) or ends_with(path, MAGIC)
+
+    def done(self, there: Collection[str]) -> frozenset[str]:
+        """Name the parts, of those there, that are whole and not to be done again."""
+        to_retry = self.to_retry()
+        return frozenset(name for name in there if name not in to_retry and self.is_whole(name))
+
     def to_retry(self) -> frozenset[str]:
         """Name the parts that are to be done again, though they are there."""
         return frozenset(f"{name}{SUFFIX}" for name in names_in(self.folder / RETRY, ""))
@@ -74,15 +87,15 @@ class Parts:
         """
         path = self.path(piece)
         if passing:
-            write(self._mark(path.name), passing.encode(errors="replace"))
+            write(self.mark(path.name), passing.encode(errors="replace"))
         sources = [one.name for one in piece.files]
         metadata = {SCHEMA_KEY: str(RESULTS_VERSION).encode(), SOURCES_KEY: json.dumps(sources).encode()}
-        write(self.folder / TIMES / path.name, _parquet(times, times_schema()))
-        write(path, _parquet(rows, schema().with_metadata(metadata)))
+        write(self.folder / TIMES / path.name, _parquet(times, times_schema()), lasting=True)
+        write(path, _parquet(rows, schema().with_metadata(metadata)), lasting=True)
 
     def settle(self, piece: Piece) -> None:
         """Forget that a piece was to be done again. Raises SinkError."""
-        remove(self._mark(self.path(piece).name))
+        remove(self.mark(self.path(piece).name))
 
     def put_error(self, piece: Piece, error: str) -> None:
         """Write that a piece has no results, and why: a row a file; the next run tries it again.
@@ -92,44 +105,9 @@ class Parts:
         """
         self.put(piece, [error_row(one.name, error) for one in piece.files], [], passing=error)
 
-    def remove_stale(self, pieces: Collection[Piece]) -> int:
-        """Remove parts that hold other results of these pieces' files: changed ones, or of another engine.
-
-        Returns:
-            How many.
-
-        Raises:
-            SinkError: if one cannot be removed, or is no part of a batch.
-        """
-        stale = self.stale(pieces, self.there())
-        for name in stale:
-            for kind in (PARTS, TIMES):
-                remove(self.folder / kind / name)
-            remove(self._mark(name))
-        return len(stale)
-
-    def stale(self, pieces: Collection[Piece], there: Collection[str]) -> Sequence[str]:
-        """Name the parts, of those there, that `remove_stale` removes. Raises SinkError."""
-        planned = {self.path(piece).name for piece in pieces}
-        sources = {one.name for piece in pieces for one in piece.files}
-        return [name for name in there if name not in planned and not sources.isdisjoint(self._sources(name))]
-
-    def _mark(self, name: str) -> Place:
+    def mark(self, name: str) -> Place:
+        """Say where it is told that a part is to be done again."""
         return self.folder / RETRY / name.removesuffix(SUFFIX)
-
-    def _sources(self, name: str) -> list[str]:
-        path = self.folder / PARTS / name
-        parquet = require("pyarrow.parquet", EXTRA)
-        try:
-            with opened(path) as file:
-                metadata = parquet.read_schema(file).metadata or {}
-        except FileNotFoundError:  # a run that goes on meanwhile has removed it
-            return []
-        except (OSError, ValueError) as error:
-            raise SinkError(f"{path} is no part of a batch's results; choose another folder") from error
-        if SOURCES_KEY not in metadata:
-            raise SinkError(f"{path} was not written by a batch; choose another folder")
-        return list(json.loads(metadata[SOURCES_KEY]))
 
 
 def _parquet(rows: Sequence[Row], wanted: pyarrow.Schema) -> bytes:

@@ -159,6 +159,21 @@ def names_in(folder: Place, suffix: str) -> frozenset[str]:
     return frozenset(one.name for one in found if one.suffix == suffix and one == folder / one.name)
 
 
+def ends_with(path: Path, end: bytes) -> bool:
+    """Tell whether these are the last bytes of a file; not of one that is not there."""
+    try:
+        file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    except OSError:
+        return False
+    try:
+        os.lseek(file, -len(end), os.SEEK_END)
+        return os.read(file, len(end)) == end
+    except OSError:  # it is shorter
+        return False
+    finally:
+        os.close(file)
+
+
 def make(folder: Place) -> None:
     """Make a folder with its parents, where files need one. Raises SinkError."""
     if isinstance(folder, Path):
@@ -168,10 +183,14 @@ def make(folder: Place) -> None:
             _opened(folder.store)[0].create_dir(folder.path)
 
 
-def write(place: Place, data: bytes) -> None:
-    """Write a file whole or not at all. Raises SinkError."""
+def write(place: Place, data: bytes, *, lasting: bool = False) -> None:
+    """Write a file whole or not at all. Raises SinkError.
+
+    Args:
+        lasting: it outlives a loss of power, which in a store it does anyway.
+    """
     if isinstance(place, Path):
-        write_whole(place, data)
+        write_whole(place, data, lasting=lasting)
         return
     at_once = place.scheme in OBJECT_STORES
     target = place.path if at_once else f"{place.path}{STAGED}"

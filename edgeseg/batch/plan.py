@@ -13,6 +13,7 @@ from edgeseg.batch.parts import Parts
 from edgeseg.batch.piece import File, Piece, Samples, Span
 from edgeseg.batch.places import Stored
 from edgeseg.batch.shards import SHARD_SUFFIXES
+from edgeseg.batch.stale import find_stale
 from edgeseg.errors import SourceError
 
 MOST_PICTURES = 64  # of a piece
@@ -28,13 +29,16 @@ class Plan:
         archive: all files.
         pieces: all of them.
         missing: those without results, and those that are to be done again.
-        stale: parts of results that a run removes: their files, or the engine, have changed.
+        stale: parts of results that a run removes, or takes rows out of: other results of these files, of
+            changed ones or of another engine.
+        kept: files, not of this archive, whose results stay.
     """
 
     archive: Archive
     pieces: Sequence[Piece]
     missing: Sequence[Piece]
     stale: int = 0
+    kept: int = 0
 
     @property
     def kinds(self) -> Mapping[str, int]:
@@ -58,9 +62,10 @@ def plan(archive: Archive, parts: Parts, field: str | None = None) -> Plan:
     """
     pieces = list(pieces_of(archive.files, field))
     there = parts.there()
-    done = there - parts.to_retry()
+    done = parts.done(there)
     missing = [piece for piece in pieces if parts.path(piece).name not in done]
-    return Plan(archive, pieces, missing, len(parts.stale(pieces, there)))
+    stale = find_stale(parts, pieces, there)
+    return Plan(archive, pieces, missing, len(stale), len(stale.kept))
 
 
 def pieces_of(files: Sequence[File], field: str | None = None) -> Iterator[Piece]:

@@ -13,7 +13,9 @@ class BatchReport:
         files: of the archive.
         pieces: that it was split into.
         done_before: pieces that an earlier run had done.
-        removed: parts of results that were removed, for their files or the engine have changed.
+        removed: parts of results that were removed, or that rows were taken out of: other results of these
+            files, of changed ones or of another engine.
+        kept: files, not of this archive, whose results stay.
         frames: segmented in this run.
         errors: rows of this run that say why a file, or a frame, has no result.
         seconds: this run took.
@@ -30,6 +32,7 @@ class BatchReport:
     seconds: float
     workers: int
     left_out: int
+    kept: int = 0
 
     @property
     def frames_per_s(self) -> float:

@@ -133,6 +133,7 @@ def _planned(plan: Plan) -> dict[str, Any]:
         "pieces": len(plan.pieces),
         "done_before": len(plan.pieces) - len(plan.missing),
         "removed": plan.stale,
+        "kept": plan.kept,
         "frames": plan.frames,
         "left_out": plan.archive.left_out,
     }
@@ -146,8 +147,8 @@ def _told(plan: Plan, output: Place) -> list[str]:
         f"{output}/parts holds {len(plan.pieces) - len(plan.missing)} of {len(plan.pieces)} parts",
     ]
     if plan.stale:
-        lines.append(f"{plan.stale} parts would be removed: their files, or the engine, have changed since")
-    return lines + _left_out(plan.archive.left_out)
+        lines.append(f"{plan.stale} parts hold earlier results of these files, which would be removed")
+    return lines + _others(plan.kept, plan.archive.left_out)
 
 
 def _done(report: BatchReport, output: Path | str) -> list[str]:
@@ -159,9 +160,12 @@ def _done(report: BatchReport, output: Path | str) -> list[str]:
     if report.errors:
         lines.append(f"{report.errors} rows have an error in place of a result")
     if report.removed:
-        lines.append(f"{report.removed} parts were removed: their files, or the engine, have changed since")
-    return lines + _left_out(report.left_out)
+        lines.append(f"{report.removed} parts held earlier results of these files, which were removed")
+    return lines + _others(report.kept, report.left_out)
 
 
-def _left_out(count: int) -> list[str]:
-    return [f"{count} files are neither pictures nor videos nor shards by their names"] if count else []
+def _others(kept: int, left_out: int) -> list[str]:
+    lines = [f"results of {kept} other files stay"] if kept else []
+    if left_out:
+        lines.append(f"{left_out} files are neither pictures nor videos nor shards by their names")
+    return lines

@@ -13,6 +13,7 @@ from edgeseg.batch.parts import PARTS, TIMES, Parts
 from edgeseg.batch.piece import File, Piece
 from edgeseg.batch.plan import plan
 from edgeseg.batch.rows import error_row
+from edgeseg.batch.stale import remove_stale
 from edgeseg.errors import SinkError
 from edgeseg.files import Claim
 from tests.batch.archives import rows_of
@@ -43,7 +44,7 @@ def test_what_changed_files_had_goes_and_what_others_have_stays(parts: Parts) ->
     for one in (piece("a.png"), piece("b.png")):
         parts.put_error(one, "broken")
     Parts(parts.folder, "another engine").put_error(piece("c.png"), "broken")
-    assert parts.remove_stale([piece("a.png", modified_ns=1), piece("c.png")]) == 2
+    assert len(remove_stale(parts, [piece("a.png", modified_ns=1), piece("c.png")])) == 2
     assert parts.there() == {parts.path(piece("b.png")).name}
     assert len(list((parts.folder / TIMES).iterdir())) == 1
 
@@ -54,7 +55,7 @@ def test_what_no_batch_wrote_is_refused_and_stays(parts: Parts) -> None:
     with pytest.raises(
         SinkError, match=r"my\.parquet is no part of a batch's results; choose another folder"
     ):
-        parts.remove_stale([piece("a.png")])
+        remove_stale(parts, [piece("a.png")])
     assert other.read_bytes() == b"mine"
 
 
@@ -67,7 +68,7 @@ def test_what_a_killed_writer_left_is_no_part_and_goes(parts: Parts) -> None:
         parts.make_folders()
         assert staged.is_file()  # it is being written
     assert parts.there() == {parts.path(piece("a.png")).name}
-    assert parts.remove_stale([piece("c.png")]) == 0
+    assert len(remove_stale(parts, [piece("c.png")])) == 0
     parts.make_folders()
     assert not staged.exists()
 
@@ -87,5 +88,5 @@ def test_a_part_that_blames_what_passes_is_done_again_in_its_place(parts: Parts)
 def test_what_is_to_be_done_again_is_forgotten_with_its_part(parts: Parts) -> None:
     parts.put_error(piece("a.png"), "no room")
     assert parts.to_retry() == parts.there()
-    assert parts.remove_stale([piece("a.png", modified_ns=1)]) == 1
+    assert len(remove_stale(parts, [piece("a.png", modified_ns=1)])) == 1
     assert parts.to_retry() == frozenset()

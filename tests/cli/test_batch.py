@@ -55,7 +55,7 @@ def test_check_tells_kinds_and_what_would_be_removed(
     out = capsys.readouterr().out
     assert "3 pieces; 2 have no results, about 2 frames" in out
     assert "/out/parts holds 1 of 3 parts" in out
-    assert "2 parts would be removed: their files, or the engine, have changed since" in out
+    assert "2 parts hold earlier results of these files, which would be removed" in out
 
 
 def test_a_store_that_cannot_be_opened_is_one_line(arguments: list[str], capsys: Any) -> None:
