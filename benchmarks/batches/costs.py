@@ -122,7 +122,7 @@ def _segmented(segmenter: Segmenter, shot: Shot) -> tuple[object, dict[str, floa
 
 
 def _of_rays_driver(settings: BatchSettings, folder: Path) -> float:
-    """Give ms of the driver's processor a piece, on a cluster that has more actors than this machine cores."""
+    """Give ms of the driver's processor a piece, on a cluster of more actors than this machine has cores."""
     from ray.cluster_utils import Cluster
 
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": ACTORS})
