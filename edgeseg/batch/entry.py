@@ -106,6 +106,7 @@ def run_batch(
         workers=min(crew.workers, max(1, len(planned.missing))),
         left_out=planned.archive.left_out,
         kept=len(stale.kept),
+        undated=planned.undated,
     )
 
 

@@ -22,7 +22,8 @@ class File:
     Attributes:
         path: where it is.
         name: what it is called in results: its path below the folder that was given, with `/`.
-        size_bytes, modified_ns: by which it is told from what was there before; 0 where a store has no times.
+        size_bytes, modified_ns: by which it is told from what was there before; where a store has no times, a
+            number made of what tells contents apart, or 0.
     """
 
     path: Place

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from edgeseg.batch.rows import EXTRA
+from edgeseg.batch.stamps import files_of
 from edgeseg.errors import SinkError, SourceDownError, SourceError, UsageError, one_line
 from edgeseg.extras import require
 from edgeseg.files import is_passing, make_folder, unwritable, write_whole
@@ -93,25 +94,35 @@ def place_of(text: str | Path | Stored) -> Place:
 
 
 def listed(folder: Stored) -> Iterator[tuple[Stored, int, int]]:
-    """Give all files at and below a place: each with its size in bytes and its time in ns.
+    """Give all files at and below a place: each with its size in bytes, and its time in ns.
+
+    Of a store that knows no times a number that changes with the file stands for it, 0 if it tells none.
 
     Raises:
         SourceError: if the store cannot be read.
     """
-    fs = require("pyarrow.fs", EXTRA)
     try:
-        store, _ = _opened(folder.store)
-        (itself,) = store.get_file_info([folder.path])
-        if itself.type == fs.FileType.File:
-            found = [itself]
-        else:
-            selected = fs.FileSelector(folder.path, recursive=True, allow_not_found=True)
-            found = store.get_file_info(selected)
+        found = list(_listed(folder))
     except (OSError, ValueError) as error:
         raise SourceError(f"cannot list {folder}: {one_line(str(error))}") from error
+    for path, size, stamp in found:
+        yield replace(folder, path=path), size, stamp
+
+
+def _listed(folder: Stored) -> Iterator[tuple[str, int, int]]:
+    fs = require("pyarrow.fs", EXTRA)
+    store, _ = _opened(folder.store)
+    if isinstance(store, fs.PyFileSystem):
+        yield from files_of(store.handler.fs, folder.path)
+        return
+    (itself,) = store.get_file_info([folder.path])
+    if itself.type == fs.FileType.File:
+        found = [itself]
+    else:
+        found = store.get_file_info(fs.FileSelector(folder.path, recursive=True, allow_not_found=True))
     for one in found:
         if one.type == fs.FileType.File:
-            yield replace(folder, path=one.path), one.size or 0, one.mtime_ns or 0
+            yield one.path, one.size or 0, one.mtime_ns or 0
 
 
 def opened(place: Place) -> BinaryIO:

@@ -49,6 +49,14 @@ class Plan:
         return {"pictures": len(suffixes) - videos - in_shards, "videos": videos, "shards": in_shards}
 
     @property
+    def undated(self) -> int:
+        """How many files are of stores that tell neither times nor checksums.
+
+        A change of one that keeps its size is not seen.
+        """
+        return sum(isinstance(file.path, Stored) and not file.modified_ns for file in self.archive.files)
+
+    @property
     def frames(self) -> int:
         """Frames of the pieces without results, as far as files say."""
         return sum(piece.frames for piece in self.missing)

@@ -16,6 +16,8 @@ class BatchReport:
         removed: parts of results that were removed, or that rows were taken out of: other results of these
             files, of changed ones or of another engine.
         kept: files, not of this archive, whose results stay.
+        undated: files of stores that tell neither times nor checksums: a change that keeps their size is not
+            seen.
         frames: segmented in this run.
         errors: rows of this run that say why a file, or a frame, has no result.
         seconds: this run took.
@@ -33,6 +35,7 @@ class BatchReport:
     workers: int
     left_out: int
     kept: int = 0
+    undated: int = 0
 
     @property
     def frames_per_s(self) -> float:

@@ -134,6 +134,7 @@ def _planned(plan: Plan) -> dict[str, Any]:
         "done_before": len(plan.pieces) - len(plan.missing),
         "removed": plan.stale,
         "kept": plan.kept,
+        "undated": plan.undated,
         "frames": plan.frames,
         "left_out": plan.archive.left_out,
     }
@@ -148,7 +149,7 @@ def _told(plan: Plan, output: Place) -> list[str]:
     ]
     if plan.stale:
         lines.append(f"{plan.stale} parts hold earlier results of these files, which would be removed")
-    return lines + _others(plan.kept, plan.archive.left_out)
+    return lines + _others(plan.kept, plan.undated, plan.archive.left_out)
 
 
 def _done(report: BatchReport, output: Path | str) -> list[str]:
@@ -161,11 +162,16 @@ def _done(report: BatchReport, output: Path | str) -> list[str]:
         lines.append(f"{report.errors} rows have an error in place of a result")
     if report.removed:
         lines.append(f"{report.removed} parts held earlier results of these files, which were removed")
-    return lines + _others(report.kept, report.left_out)
+    return lines + _others(report.kept, report.undated, report.left_out)
 
 
-def _others(kept: int, left_out: int) -> list[str]:
+def _others(kept: int, undated: int, left_out: int) -> list[str]:
     lines = [f"results of {kept} other files stay"] if kept else []
+    if undated:
+        lines.append(
+            f"the store of {undated} files tells neither times nor checksums: one that changes and keeps its "
+            "size keeps its results"
+        )
     if left_out:
         lines.append(f"{left_out} files are neither pictures nor videos nor shards by their names")
     return lines
