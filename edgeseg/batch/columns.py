@@ -1,13 +1,14 @@
-"""Find the pictures of a Parquet file: bytes, or Hugging Face's structs of `bytes` and `path`."""
+"""Find the pictures of a Parquet file: bytes, structs of `bytes` and `path`, or lists of these."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from edgeseg.batch.piece import MOST, SHARES, Samples, together
+from edgeseg.batch.names import as_text
+from edgeseg.batch.piece import MOST, SHARES, Sample, Samples, together
 from edgeseg.batch.places import Place, opened
 from edgeseg.batch.rows import EXTRA
 from edgeseg.errors import SourceError, name_a_few, one_line
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 16  # rows that are in memory
 READ_BYTES = 8 << 20  # of a column at a time: a request of a store
+NONE = "holds no picture"
 BYTES, PATH = "bytes", "path"  # of a struct
 HUGGING_FACE = b"huggingface"  # key of a file's metadata
 
@@ -55,8 +57,8 @@ def split(path: Place, field: str | None) -> tuple[Sequence[Samples], Sequence[i
     return parts, [max(1, (part.end or 0) - part.begin) for part in parts]
 
 
-def samples(path: Place, part: Samples) -> Iterator[tuple[int, str | None, bytes | None, str | None]]:
-    """Give index, name, picture and error of each sample; see `shards.samples_of`."""
+def samples(path: Place, part: Samples) -> Iterator[Sample]:
+    """Give the samples of a part, of a row that is a list each of its pictures; see `shards.samples_of`."""
     with _reading(path) as file:
         field = _column(path, file.schema_arrow, part.field)
         groups = range(part.place, file.num_row_groups)
@@ -66,18 +68,42 @@ def samples(path: Place, part: Samples) -> Iterator[tuple[int, str | None, bytes
                 if index == part.end:
                     return
                 if index >= part.begin:
-                    yield index, *_picture(value.as_py())
+                    yield from _pictures(index, value)
                 index += 1
 
 
-def _picture(value: Any) -> tuple[str | None, bytes | None, str | None]:
-    """Give name, picture and error of a cell."""
-    if isinstance(value, dict):
-        name, data = value.get(PATH), value.get(BYTES)
-        if data:
-            return name, data, None
-        return name, None, f"holds no picture, only the path {name}" if name else "holds no picture"
-    return (None, value, None) if value else (None, None, "holds no picture")
+def _pictures(index: int, cell: pyarrow.Scalar) -> Iterator[Sample]:
+    if not _is_list(cell.type):
+        yield _picture(index, cell, None)
+    elif not cell.is_valid or not len(cell):
+        yield Sample(index, None, None, NONE)
+    else:
+        for page, one in enumerate(cell):
+            yield _picture(index, one, page)
+
+
+def _picture(index: int, cell: pyarrow.Scalar, page: int | None) -> Sample:
+    if not cell.is_valid:
+        return Sample(index, None, None, NONE, page)
+    if not require("pyarrow.types", EXTRA).is_struct(cell.type):
+        data = cell.as_py()
+        return Sample(index, None, data or None, None if data else NONE, page)
+    data, name = cell[BYTES].as_py(), _path(cell)
+    if data:
+        return Sample(index, name, data, None, page)
+    return Sample(index, name, None, f"{NONE}, only the path {name}" if name else NONE, page)
+
+
+def _path(cell: pyarrow.StructScalar) -> str | None:
+    """Give the path of a cell, whose bytes may be no UTF-8."""
+    path = cell[PATH] if cell.type.get_field_index(PATH) >= 0 else None
+    if path is None or not path.is_valid:
+        return None
+    try:
+        told = path.as_py()
+    except UnicodeDecodeError:
+        told = path.as_buffer().to_pybytes()
+    return as_text(told.decode(errors="surrogateescape") if isinstance(told, bytes) else str(told))
 
 
 def _column(path: Place, schema: pyarrow.Schema, field: str | None) -> str:
@@ -95,8 +121,10 @@ def _column(path: Place, schema: pyarrow.Schema, field: str | None) -> str:
             )
         return field
     told = [name for name in _told(schema) if name in able]
-    structs = [name for name in able if not _is_binary(schema.field(name).type)]
-    found = told or structs or able
+    single = [name for name in able if not _is_list(schema.field(name).type)]
+    structs = [name for name in single if not _is_binary(_innermost(schema.field(name).type))]
+    of_any_size = [name for name in single if not _is_any(schema.field(name).type, "fixed_size_binary")]
+    found = told or structs or of_any_size or able  # a fixed size is a hash's, most often
     if len(found) == 1:
         return found[0]
     if not found:
@@ -114,16 +142,31 @@ def _told(schema: pyarrow.Schema) -> list[str]:
 
 
 def _holds_bytes(kind: pyarrow.DataType) -> bool:
-    types = require("pyarrow.types", EXTRA)
-    if types.is_struct(kind):
+    kind = _innermost(kind)
+    if require("pyarrow.types", EXTRA).is_struct(kind):
         place = kind.get_field_index(BYTES)
         return place >= 0 and _is_binary(kind.field(place).type)
     return _is_binary(kind)
 
 
+def _innermost(kind: pyarrow.DataType) -> pyarrow.DataType:
+    """Give the type of a list's elements, or of a dictionary's."""
+    is_coded = require("pyarrow.types", EXTRA).is_dictionary
+    return kind.value_type if _is_list(kind) or is_coded(kind) else kind
+
+
+def _is_list(kind: pyarrow.DataType) -> bool:
+    return _is_any(kind, "list", "large_list", "fixed_size_list", "list_view", "large_list_view")
+
+
 def _is_binary(kind: pyarrow.DataType) -> bool:
+    return _is_any(kind, "binary", "large_binary", "fixed_size_binary", "binary_view")
+
+
+def _is_any(kind: pyarrow.DataType, *names: str) -> bool:
+    """Tell whether a type is one of these, some of which older versions of pyarrow do not know."""
     types = require("pyarrow.types", EXTRA)
-    return bool(types.is_binary(kind) or types.is_large_binary(kind))
+    return any(getattr(types, f"is_{name}", lambda kind: False)(kind) for name in names)
 
 
 @contextmanager

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from edgeseg.batch.crew import Crew
 from edgeseg.batch.drawn import files_anew, remove_drawn
+from edgeseg.batch.found import suffixes_for
 from edgeseg.batch.on_ray import OnRay
 from edgeseg.batch.outside import check_output, find_outside
 from edgeseg.batch.parts import LABELS, OVERLAYS, Parts
 from edgeseg.batch.places import Place, Stored, make, place_of, write
 from edgeseg.batch.plan import Plan, plan
-from edgeseg.batch.report import BatchReport
+from edgeseg.batch.report import MOST_NOTES, BatchReport
 from edgeseg.batch.rows import EXTRA
 from edgeseg.batch.settings import BatchSettings
 from edgeseg.batch.stale import remove_stale
@@ -46,7 +47,8 @@ def plan_batch(settings: BatchSettings, patterns: Sequence[str], output: Path | 
     require("pyarrow", EXTRA)
     parts = Parts(place_of(output), settings.digest())
     check_output(parts.folder, settings.engine)
-    return plan(find_outside(patterns, parts.folder), parts, settings.image), parts
+    suffixes = suffixes_for(read_manifest(settings.engine).spec.input)
+    return plan(find_outside(patterns, parts.folder, suffixes), parts, settings.image), parts
 
 
 def run_batch(
@@ -88,10 +90,13 @@ def run_batch(
         on_plan(planned)
         began_s = time.monotonic()
         again = parts.to_retry()
-        frames = errors = 0
+        frames = errors = noted = 0
+        notes: list[str] = []
         with _crew(settings, parts, workers, ray) as crew:
             for piece, done in crew.do(planned.missing):
                 frames, errors = frames + done.frames, errors + done.errors
+                noted += len(done.notes)
+                notes.extend(done.notes[: MOST_NOTES - len(notes)])
                 if parts.path(piece).name in again and not done.passing:
                     parts.settle(piece)
                 on_piece(piece.frames)
@@ -107,6 +112,9 @@ def run_batch(
         left_out=planned.archive.left_out,
         kept=len(stale.kept),
         undated=planned.undated,
+        unlisted=planned.archive.unlisted,
+        noted=noted,
+        notes=notes,
     )
 
 

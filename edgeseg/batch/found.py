@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import errno
 import glob
 import itertools
 import os
@@ -11,21 +13,34 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeseg.batch.names import as_text
 from edgeseg.batch.parts import PARTS, TIMES
 from edgeseg.batch.piece import KEY_DIGITS, File
 from edgeseg.batch.places import Place, Stored, listed, place_of
 from edgeseg.batch.rows import EXTRA
 from edgeseg.batch.shards import SHARD_SUFFIXES
+from edgeseg.batch.tree import ANY_DEPTH, Tree
 from edgeseg.errors import SourceError, UsageError, name_a_few
 from edgeseg.extras import require
+from edgeseg.runtime.sources.arrays import ARRAY_SUFFIXES
 from edgeseg.runtime.sources.images import IMAGE_SUFFIXES, natural_key
+from edgeseg.spec import InputSpec
 
 VIDEO_SUFFIXES = frozenset(
-    (".avi", ".flv", ".h264", ".hevc", ".m2ts", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
-     ".mts", ".mxf", ".ts", ".webm", ".wmv")
+    (".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".dv", ".f4v", ".flv", ".h264", ".h265", ".hevc", ".ivf",
+     ".m1v", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
+     ".mxf", ".nut", ".ogv", ".qt", ".ts", ".vob", ".webm", ".wmv", ".y4m")
 )  # fmt: skip
 SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES | SHARD_SUFFIXES
+TYPESCRIPT = ".ts"  # or an MPEG transport stream, which is no text
+LOOKED_AT = 1 << 12  # bytes of such a file
+NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 OWN = re.compile(rf"(.*/)?({PARTS}|{TIMES})/[0-9a-f]{{{KEY_DIGITS}}}\.parquet")  # what a batch writes
+
+
+def suffixes_for(taken: InputSpec) -> frozenset[str]:
+    """Name the suffixes of files that a network takes: pictures and videos, or arrays; and shards."""
+    return SUFFIXES if taken.takes_camera_frames else ARRAY_SUFFIXES | SHARD_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -35,14 +50,29 @@ class Archive:
     Attributes:
         files: in natural order of their names.
         left_out: how many files are neither pictures nor videos nor shards by their names.
+        unlisted: a line for each folder that cannot be listed, and why.
     """
 
     files: Sequence[File]
     left_out: int
+    unlisted: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A file: where it is, and what it is called; `file` is there where its size and time came with it."""
+
+    place: Place
+    name: str
+    named: bool = False
+    file: File | None = None
 
 
 def find(patterns: Sequence[str], suffixes: frozenset[str] = SUFFIXES) -> Archive:
     """Find the files of an archive.
+
+    Links are followed, but for those that lead back to a folder that they lie in. A link to a file that is
+    not there is a file that cannot be read, which is no reason to stop.
 
     Args:
         patterns: files, folders, which are searched with all below them, and patterns of `glob` (`**` is any
@@ -55,47 +85,73 @@ def find(patterns: Sequence[str], suffixes: frozenset[str] = SUFFIXES) -> Archiv
     """
     files: dict[str, File] = {}
     left_out = 0
+    unlisted: dict[str, None] = {}
     for pattern in patterns:
         there = False
-        for found, named in _matches(pattern):
-            if not named and (found.path.suffix.lower() not in suffixes or OWN.fullmatch(str(found.path))):
+        tree = Tree()
+        for found in _matches(pattern, tree):
+            if not found.named and not _is_taken(found.place, suffixes):
                 left_out += 1
                 continue
             there = True
-            if not _same(files.setdefault(found.name, found).path, found.path):
+            file = found.file or _file(found.place, found.name)
+            if not _same(files.setdefault(file.name, file).path, file.path):
                 raise UsageError(
-                    f"{files[found.name].path} and {found.path} would both be {found.name} in the results; "
+                    f"{files[file.name].path} and {file.path} would both be {file.name} in the results; "
                     "give a folder that holds both"
                 )
+        unlisted.update(dict.fromkeys(tree.unlisted))
         if not there:
+            reason = f" ({tree.unlisted[0]})" if tree.unlisted else ""
             raise SourceError(
-                f"{_shown(pattern)} finds no picture, no video and no shard (by their names: "
+                f"{_shown(pattern)} finds no picture, no video and no shard{reason} (by their names: "
                 f"{name_a_few(sorted(suffixes))}); is it in quotes, and right from this folder?"
             )
-    return Archive(sorted(files.values(), key=_order), left_out)
+    return Archive(sorted(files.values(), key=_order), left_out, tuple(unlisted))
 
 
-def _matches(pattern: str) -> Iterator[tuple[File, bool]]:
-    """Give files, and whether the user named each itself."""
+def _matches(pattern: str, tree: Tree) -> Iterator[_Found]:
+    """Give what a pattern finds, whatever its name."""
     place = place_of(pattern)
     if isinstance(place, Stored):
         yield from _in_store(place)
-    elif place.is_dir():
-        yield from ((_file(path, place), False) for path in _below(place))
-    elif place.exists():
-        yield _file(place, place.parent), True
-    else:
+        return
+    try:
+        status = place.stat()
+    except OSError as error:
+        if error.errno not in NOT_THERE:
+            raise SourceError(f"cannot read {place}: {error.strerror or error}") from error
         root = _fixed_part(place)
-        taken: set[Path] = set()
-        for text in sorted(glob.glob(str(place), recursive=True)):
-            path = Path(text)
-            for one in _below(path) if path.is_dir() and place.name != "**" else (path,):
-                if one.is_file() and one not in taken:
-                    taken.add(one)
-                    yield _file(one, root), False
+        parts = place.parts[len(root.parts) :]
+        yield from (_Found(path, _below(path, root)) for path in dict.fromkeys(tree.matching(root, parts)))
+        return
+    if stat.S_ISDIR(status.st_mode):
+        yield from (_Found(path, _below(path, place)) for path in tree.matching(place, (ANY_DEPTH,)))
+    elif stat.S_ISREG(status.st_mode):
+        yield _Found(place, _below(place, place.parent), named=True)
+    else:
+        raise SourceError(f"{place} is no file and no folder (a pipe?); save its content as a file first")
 
 
-def _in_store(place: Stored) -> Iterator[tuple[File, bool]]:
+def _is_taken(place: Place, suffixes: frozenset[str]) -> bool:
+    """Tell by its name whether a file is of an archive; of one that may be TypeScript, by its beginning."""
+    suffix = place.suffix.lower()
+    if suffix not in suffixes or OWN.fullmatch(str(place)):
+        return False
+    return suffix != TYPESCRIPT or not isinstance(place, Path) or not _is_text(place)
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            data = file.read(LOOKED_AT)
+    except OSError:
+        return False
+    text = codecs.getincrementaldecoder("utf-8")(errors="replace").decode(data)
+    return bool(text) and not any(char in text for char in "\0\ufffd")
+
+
+def _in_store(place: Stored) -> Iterator[_Found]:
     """Give the files of a store that a file, a folder or a pattern names; a folder stands for all below."""
     fixed = place.path
     if glob.has_magic(fixed):
@@ -107,25 +163,19 @@ def _in_store(place: Stored) -> Iterator[tuple[File, bool]]:
         name = found.name if named else found.path.removeprefix(fixed).lstrip("/")
         hidden = any(part.startswith(".") for part in name.split("/"))
         if named or (not hidden and (fixed == place.path or wanted.match(found.path))):
-            yield File(found, name, size, modified_ns), named
+            file = File(found, as_text(name), size, modified_ns)
+            yield _Found(found, file.name, named, file)
 
 
 def _same(one: Place, other: Place) -> bool:
-    if isinstance(one, Stored) or isinstance(other, Stored):
+    if one is other or isinstance(one, Stored) or isinstance(other, Stored):
         return one == other
-    return one.resolve() == other.resolve()
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _shown(pattern: str) -> str:
     place = place_of(pattern)
     return str(place) if isinstance(place, Stored) else pattern
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """Give all files below a folder but hidden ones."""
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
 
 
 def _fixed_part(pattern: Path) -> Path:
@@ -135,13 +185,18 @@ def _fixed_part(pattern: Path) -> Path:
     return Path(*parts[:fixed])
 
 
-def _file(path: Path, root: Path) -> File:
+def _below(path: Path, root: Path) -> str:
+    return as_text(path.relative_to(root).as_posix())
+
+
+def _file(place: Place, name: str) -> File:
+    """Describe a file of this machine; one that cannot be read has no size, and reading says why."""
+    assert isinstance(place, Path)
     try:
-        status = path.stat()
-    except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
-    size = status.st_size if stat.S_ISREG(status.st_mode) else 0
-    return File(path, path.relative_to(root).as_posix(), size, status.st_mtime_ns)
+        status = place.stat()
+    except OSError:
+        return File(place, name, 0, 0)
+    return File(place, name, status.st_size, status.st_mtime_ns)
 
 
 def _order(file: File) -> tuple[tuple[str, ...], object]:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePath, PurePosixPath
 
-from edgeseg.batch.found import Archive, find
+from edgeseg.batch.found import SUFFIXES, Archive, find
 from edgeseg.batch.parts import FOLDERS
 from edgeseg.batch.piece import File
 from edgeseg.batch.places import Place, Stored
@@ -21,13 +21,13 @@ def check_output(output: Place, engine: Path) -> None:
         raise UsageError(f"-o {output} lies within the engine, which stays as built; write elsewhere")
 
 
-def find_outside(patterns: Sequence[str], output: Place) -> Archive:
+def find_outside(patterns: Sequence[str], output: Place, suffixes: frozenset[str] = SUFFIXES) -> Archive:
     """Find the files of an archive, each once, without those that a batch writes into `output`.
 
     A file that two patterns find is named from the higher folder. Paths are absolute.
 
     Args:
-        patterns: see `found.find`.
+        patterns, suffixes: see `found.find`.
 
     Raises:
         SourceError: if a pattern finds nothing.
@@ -35,7 +35,7 @@ def find_outside(patterns: Sequence[str], output: Place) -> Archive:
     """
     if not all(patterns):
         raise UsageError("an INPUT is empty; is a shell variable unset? The working folder is written .")
-    archive = find(patterns)
+    archive = find(patterns, suffixes)
     own = {_plain(output / name) for name in FOLDERS}
     outside = [
         dataclasses.replace(file, path=file.path if isinstance(file.path, Stored) else file.path.absolute())
@@ -44,12 +44,12 @@ def find_outside(patterns: Sequence[str], output: Place) -> Archive:
     ]
     if not outside:
         raise UsageError(f"all that was found are results in {output}; write elsewhere, or give other files")
-    return Archive(_each_once(outside) if len(patterns) > 1 else outside, archive.left_out)
+    return dataclasses.replace(archive, files=_each_once(outside) if len(patterns) > 1 else outside)
 
 
 def _plain(place: Place) -> PurePath:
     """Give what tells places of one store from each other, and paths without links."""
-    return place.resolve() if isinstance(place, Path) else PurePosixPath(str(place))
+    return Path(os.path.realpath(place)) if isinstance(place, Path) else PurePosixPath(str(place))
 
 
 def _each_once(files: Sequence[File]) -> list[File]:

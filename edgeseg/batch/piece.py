@@ -66,6 +66,25 @@ class Samples:
     field: str | None = None
 
 
+@dataclass(frozen=True)
+class Sample:
+    """One picture of a shard.
+
+    Attributes:
+        index: the place of its sample among the shard's samples that have a picture.
+        name: what the shard calls it; None where it has no name.
+        data: the picture's file; None where it has none.
+        error: why, in that case.
+        page: its number in a sample that is a list of pictures; else None.
+    """
+
+    index: int
+    name: str | None
+    data: bytes | None
+    error: str | None = None
+    page: int | None = None
+
+
 def together(samples: int) -> int:
     """Say how many samples of a shard are done at a time: few enough that several processes share it."""
     return min(MOST, max(LEAST, samples // SHARES))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+MOST_NOTES = 5  # that are told
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,9 @@ class BatchReport:
         seconds: this run took.
         workers: processes.
         left_out: files that are neither pictures nor videos nor shards by their names.
+        unlisted: a line for each folder that could not be listed.
+        noted: how many files and pictures of shards this run read otherwise than a user might expect.
+        notes: a line for each of the first MOST_NOTES of them.
     """
 
     files: int
@@ -36,6 +42,9 @@ class BatchReport:
     left_out: int
     kept: int = 0
     undated: int = 0
+    unlisted: Sequence[str] = ()
+    noted: int = 0
+    notes: Sequence[str] = ()
 
     @property
     def frames_per_s(self) -> float:

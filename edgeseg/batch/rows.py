@@ -99,4 +99,5 @@ def row_of(
 
 def error_row(source: str, error: str, index: int | None = None, sample: str | None = None) -> Row:
     """Say why a file, a sample of it, or a part, gave no result."""
-    return {"source": source, "index": index, "sample": sample, "error": error, "objects": []}
+    text = error.encode(errors="backslashreplace").decode()  # it may hold a name
+    return {"source": source, "index": index, "sample": sample, "error": text, "objects": []}

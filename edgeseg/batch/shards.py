@@ -7,31 +7,13 @@ datasets write them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from edgeseg.batch import columns, tars
-from edgeseg.batch.piece import Samples
+from edgeseg.batch.piece import Sample, Samples
 from edgeseg.batch.places import Place
 
 TAR, PARQUET = ".tar", ".parquet"
 SHARD_SUFFIXES = frozenset((TAR, PARQUET))
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One sample of a shard.
-
-    Attributes:
-        index: its place among the shard's samples that have a picture.
-        name: what the shard calls it; None where it has no name.
-        data: the picture's file; None where it has none.
-        error: why, in that case.
-    """
-
-    index: int
-    name: str | None
-    data: bytes | None
-    error: str | None = None
 
 
 def split(path: Place, field: str | None) -> tuple[Sequence[Samples], Sequence[int]]:
@@ -58,5 +40,4 @@ def samples_of(path: Place, part: Samples) -> Iterator[Sample]:
         SourceError: if the shard cannot be read, or not on.
     """
     reader = tars if path.suffix.lower() == TAR else columns
-    for index, name, data, error in reader.samples(path, part):
-        yield Sample(index, name, data, error)
+    yield from reader.samples(path, part)

@@ -7,17 +7,19 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
 from edgeseg.batch.excerpts import copy_part
-from edgeseg.batch.piece import File, Samples, Span
+from edgeseg.batch.names import spelt_in_text
+from edgeseg.batch.piece import File, Sample, Samples, Span
 from edgeseg.batch.places import COPIES, Stored, copied
 from edgeseg.batch.shards import SHARD_SUFFIXES, samples_of
 from edgeseg.errors import SourceError, UsageError, one_line
 from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.sources import open_source
+from edgeseg.runtime.sources import open_file
+from edgeseg.runtime.sources.arrays import ARRAY_SUFFIXES
 from edgeseg.runtime.sources.base import Source
 from edgeseg.runtime.sources.images import IMAGE_SUFFIXES
 from edgeseg.runtime.sources.video import VideoSource
@@ -58,6 +60,14 @@ class Failure:
     doubtful: bool = False
 
 
+@dataclass(frozen=True)
+class Note:
+    """What of a file was read otherwise than a user might expect."""
+
+    file: File
+    text: str
+
+
 class Reader:
     """Frames of files, whatever these are and wherever they lie; a context manager.
 
@@ -89,8 +99,8 @@ class Reader:
             yield file
             self._coming.pop(file, None)
 
-    def shots(self, file: File, part: Span | Samples | None) -> Iterator[Shot | Failure]:
-        """Give a file's frames, or those of a part of it, and what is wrong with it."""
+    def shots(self, file: File, part: Span | Samples | None) -> Iterator[Shot | Failure | Note]:
+        """Give a file's frames, or those of a part of it, what is wrong with it, and what is to be known."""
         if isinstance(part, Samples) or file.path.suffix.lower() in SHARD_SUFFIXES:
             yield from self._of_shard(file, part if isinstance(part, Samples) else Samples())
             return
@@ -100,7 +110,7 @@ class Reader:
         except SourceError as error:
             yield _failure(file, str(error), file.path, error.__cause__)
 
-    def _of_file(self, file: File, path: Path, span: Span | None) -> Iterator[Shot | Failure]:
+    def _of_file(self, file: File, path: Path, span: Span | None) -> Iterator[Shot | Failure | Note]:
         count = 0
         try:
             with self._opened(path, span) as source:
@@ -117,44 +127,55 @@ class Reader:
                     yield Shot(file, index, frame, in_file=frame.name is None)
                 for line in source.skipped:
                     yield _failure(file, line, path)
+                for line in source.notes:
+                    yield Note(file, one_line(line.replace(str(path), file.name)))
         except (SourceError, UsageError) as error:
             yield _failure(file, str(error), path)
         else:
             if not count and not source.skipped:
                 yield _failure(file, f"{path} has no picture that can be read", path)
 
-    def _of_shard(self, file: File, part: Samples) -> Iterator[Shot | Failure]:
+    def _of_shard(self, file: File, part: Samples) -> Iterator[Shot | Failure | Note]:
         none = part.begin == 0  # and nothing is what it holds
         try:
             for sample in samples_of(file.path, part):
                 none = False
-                if sample.data is None:
-                    yield Failure(file, sample.error or "", sample.index, sample.name)
-                    continue
-                suffix = PurePosixPath(sample.name or "").suffix.lower()
-                path = Path(self._copies, f"sample{suffix if suffix in IMAGE_SUFFIXES else UNNAMED}")
-                path.write_bytes(sample.data)
-                for one in self._of_file(file, path, None):
-                    if isinstance(one, Failure):
-                        yield Failure(file, one.error, sample.index, sample.name)
-                    else:
-                        yield Shot(file, sample.index, one.frame, sample.name, in_file=True)
+                yield from self._of_sample(file, sample)
         except SourceError as error:
             yield _failure(file, str(error), file.path, error.__cause__)
             none = False
         if none:
             yield Failure(file, f"{file.name} holds no picture")
 
+    def _of_sample(self, file: File, sample: Sample) -> Iterator[Shot | Failure | Note]:
+        within = "" if sample.page is None else f"picture {sample.page} of the list: "
+        if sample.data is None:
+            yield Failure(file, f"{within}{sample.error}", sample.index, sample.name)
+            return
+        suffix = PurePosixPath(sample.name or "").suffix.lower()
+        known = IMAGE_SUFFIXES | ARRAY_SUFFIXES
+        path = Path(self._copies, f"sample{suffix if suffix in known else UNNAMED}")
+        path.write_bytes(sample.data)
+        for one in self._of_file(file, path, None):
+            if isinstance(one, Note):
+                yield one
+            elif isinstance(one, Failure):
+                yield Failure(file, f"{within}{one.error}", sample.index, sample.name)
+            else:
+                frame = one.frame if sample.page is None else replace(one.frame, page=sample.page)
+                yield Shot(file, sample.index, frame, sample.name, in_file=True)
+
     def _opened(self, path: Path, span: Span | None) -> Source:
         if span is None:
-            return open_source(path if path.is_absolute() else Path(".", path), self._taken)
+            return open_file(path, self._taken)
         return VideoSource.file(path, begin=span.stamp, passed=span.index)
 
     @contextmanager
     def _local(self, file: File, span: Span | None) -> Iterator[Path]:
         """Give the file, or a copy of what is needed of it for the time being. Raises SourceError."""
         if isinstance(file.path, Path):
-            yield file.path
+            with spelt_in_text(file.path, COPIES) as path:
+                yield path
             return
         coming = self._coming.get(file)
         copy = self._fetched(file, self._copies, span) if coming is None else coming.result()

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from edgeseg.batch.excerpts import copy_tables
+from edgeseg.batch.names import spelt_in_text
 from edgeseg.batch.piece import Span
 from edgeseg.batch.places import COPIES, Place, Stored, opened
 from edgeseg.errors import SourceError
@@ -51,7 +52,11 @@ def split(path: Place) -> tuple[Sequence[Span | None], Sequence[int]]:
     failure = SourceError(f"{path} is damaged or not a video that FFmpeg can read")
     try:
         with ExitStack() as held:
-            here = path if isinstance(path, Path) else _tables(path, held)
+            is_here = isinstance(path, Path)
+            if isinstance(path, Path):
+                here: Path | None = held.enter_context(spelt_in_text(path, COPIES))
+            else:
+                here = _tables(path, held)
             place = held.enter_context(opened(path)) if here is None else f"file:{here}"
             container, stream, _ = open_container(place, str(path), failure)
             held.enter_context(container)
@@ -64,7 +69,7 @@ def split(path: Place) -> tuple[Sequence[Span | None], Sequence[int]]:
             if SPLIT not in formats(container) or codec not in ONE_PICTURE or here is None:
                 return whole
             # FFmpeg looks at frames themselves for what begins with each; copies have none, but the table
-            listed = [entry.is_keyframe for entry in stream.index_entries] if here != path else None
+            listed = [entry.is_keyframe for entry in stream.index_entries] if not is_here else None
             pictures = []
             for packet in container.demux(stream):
                 if packet.size and (packet.pts is None or not is_shown(packet, codec)):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import posixpath
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from edgeseg.batch.piece import Samples, together
+from edgeseg.batch.names import as_text
+from edgeseg.batch.piece import Sample, Samples, together
 from edgeseg.batch.places import Place, opened
 from edgeseg.errors import SourceError, one_line
 from edgeseg.runtime.sources.images import IMAGE_SUFFIXES
 
 LOOKED_AT = 1 << 20  # bytes of a shard in a store, by which the number of its samples is estimated
+SKIPPED_AT_ONCE = 1 << 20  # bytes behind a mark of the end, which is to be the last
 
 
 def split(path: Place, field: str | None) -> tuple[Sequence[Samples], Sequence[int]]:
@@ -32,33 +35,103 @@ def split(path: Place, field: str | None) -> tuple[Sequence[Samples], Sequence[i
     return parts, [min(step, max(1, len(places) - part.begin)) for part in parts]
 
 
-def samples(path: Place, part: Samples) -> Iterator[tuple[int, str | None, bytes | None, str | None]]:
-    """Give index, name, picture and error of each sample; see `shards.samples_of`."""
+def samples(path: Place, part: Samples) -> Iterator[Sample]:
+    """Give the samples of a part; see `shards.samples_of`."""
     with _reading(path) as file:
-        size = file.seek(0, 2)
-        file.seek(part.place)
+        links = _Links(file)
         index = part.first
-        for member in _pictures(file, part.field):
+        for member in _pictures(file, part.field, part.place):
             if index == part.end:
                 return
-            if member.offset_data + member.size > size:
-                raise tarfile.ReadError("unexpected end of data")
-            file.seek(member.offset_data)
-            yield index, member.name, file.read(member.size), None
+            data = error = None
+            if (linked := links.member(member)) is None:
+                error = f"is a link to {as_text(member.linkname)}, which is not in the shard"
+            elif linked.issparse():
+                error = "is stored with holes (a sparse file), which are not read here"
+            else:
+                data = _content(file, linked)
+            yield Sample(index, as_text(member.name), data, error)
             index += 1
 
 
-def _pictures(file: BinaryIO, field: str | None) -> Iterator[tarfile.TarInfo]:
-    """Give the members that are pictures, from where the file stands.
+class _Links:
+    """Finds what the links of a tar file stand for, by reading its headers once more where there are some."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._found: Mapping[str, tarfile.TarInfo] | None = None
+
+    def member(self, link: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        """Give the file that a link leads to, or that it is itself; None where there is none."""
+        if link.isreg():
+            return link
+        if self._found is None:
+            found: dict[str, tarfile.TarInfo] = {}
+            with suppress(tarfile.TarError):
+                found.update((posixpath.normpath(one.name), one) for one in _members(self._file))
+            self._found = found
+        seen: set[str] = set()
+        one: tarfile.TarInfo | None = link
+        while one is not None and not one.isreg() and one.name not in seen:
+            seen.add(one.name)
+            folder = posixpath.dirname(one.name) if one.issym() else ""
+            one = self._found.get(posixpath.normpath(posixpath.join(folder, one.linkname)))
+        return one if one is not None and one.isreg() else None
+
+
+def _content(file: BinaryIO, member: tarfile.TarInfo) -> bytes:
+    if member.offset_data + member.size > file.seek(0, 2):
+        raise tarfile.ReadError("unexpected end of data")
+    file.seek(member.offset_data)
+    return file.read(member.size)
+
+
+def _pictures(file: BinaryIO, field: str | None, begin: int = 0) -> Iterator[tarfile.TarInfo]:
+    """Give the members that are pictures, or links to some, from a header on. Raises as `_members`."""
+    return (
+        member
+        for member in _members(file, begin)
+        if (member.isreg() or member.islnk() or member.issym())
+        and _is_picture(PurePosixPath(member.name), field)
+    )
+
+
+def _members(file: BinaryIO, begin: int = 0) -> Iterator[tarfile.TarInfo]:
+    """Give the members from a header on, also those of another tar file that is appended.
+
+    `TarFile.next` takes a damaged header, and a file that is cut, for the end.
 
     Raises:
-        tarfile.TarError: where it is damaged.
+        tarfile.TarError: where it is damaged, or ends without the mark of its end.
     """
+    file.seek(begin)
     with tarfile.open(fileobj=file, mode="r:") as tar:
-        while (member := tar.next()) is not None:
-            tar.members = []  # type: ignore[attr-defined]  # it keeps all, and there may be millions
-            if member.isreg() and _is_picture(PurePosixPath(member.name), field):
-                yield member
+        at = begin
+        while True:
+            file.seek(at)
+            try:
+                member = tarfile.TarInfo.fromtarfile(tar)
+            except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # a block of zeros: the mark
+                more = _behind_zeros(file)
+                if more is None:
+                    return
+                at = more
+                continue
+            except tarfile.EmptyHeaderError as error:  # type: ignore[attr-defined]
+                raise tarfile.ReadError("it ends without the mark of its end, and may lack more") from error
+            at = tar.offset
+            yield member
+
+
+def _behind_zeros(file: BinaryIO) -> int | None:
+    """Give the place of the next block that is not of zeros; None where the rest is."""
+    at = file.tell()
+    while data := file.read(SKIPPED_AT_ONCE):
+        zeros = len(data) - len(data.lstrip(b"\0"))
+        if zeros < len(data):
+            return at + zeros // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE
+        at += len(data)
+    return None
 
 
 def _is_picture(name: PurePosixPath, field: str | None) -> bool:
@@ -72,7 +145,6 @@ def _is_picture(name: PurePosixPath, field: str | None) -> bool:
 def _estimated(file: BinaryIO, field: str | None) -> int:
     """Estimate the number of samples by those at its beginning."""
     size = file.seek(0, 2)
-    file.seek(0)
     seen = end = 0
     with suppress(tarfile.TarError):
         for member in _pictures(file, field):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,7 @@ from edgeseg.batch.piece import Piece
 from edgeseg.batch.places import Stored, check_answers, make, write
 from edgeseg.batch.rows import Row, error_row, row_of
 from edgeseg.batch.settings import BatchSettings
-from edgeseg.batch.shots import Failure, Reader, Shot
+from edgeseg.batch.shots import Failure, Note, Reader, Shot
 from edgeseg.frames.preprocess import Prepared
 from edgeseg.frames.results import Result, SemanticResult
 from edgeseg.runtime.frame import Frame
@@ -37,12 +37,14 @@ class Done:
     Attributes:
         frames: that have results.
         errors: rows without.
+        notes: on files that were read otherwise than a user might expect, a line each.
         passing: one of these blames what is not in its file, so that the next run tries again.
     """
 
     frames: int
     errors: int
     passing: bool = False
+    notes: Sequence[str] = ()
 
 
 @dataclass
@@ -53,6 +55,7 @@ class _Part:
     times: list[Row] = field(default_factory=list)
     errors: int = 0
     doubtful: list[Stored] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def fail(self, failure: Failure) -> None:
         """Take note of what is wrong with a file."""
@@ -95,7 +98,7 @@ class Worker:
                 check_answers(place)
         part.rows.sort(key=lambda row: _place(row, piece))
         self._parts.put(piece, part.rows, part.times)
-        return Done(len(part.times), part.errors)
+        return Done(len(part.times), part.errors, notes=tuple(part.notes))
 
     def _part_of(self, piece: Piece) -> _Part:
         """Segment a piece."""
@@ -105,6 +108,9 @@ class Worker:
             for shot in self._reader.shots(file, piece.span):
                 if isinstance(shot, Failure):
                     part.fail(shot)
+                    continue
+                if isinstance(shot, Note):
+                    part.notes.append(shot.text)
                     continue
                 held.append(shot)
                 if len(held) == self._segmenter.engine.batch_shape[0]:

@@ -137,6 +137,7 @@ def _planned(plan: Plan) -> dict[str, Any]:
         "undated": plan.undated,
         "frames": plan.frames,
         "left_out": plan.archive.left_out,
+        "unlisted": list(plan.archive.unlisted),
     }
 
 
@@ -149,7 +150,8 @@ def _told(plan: Plan, output: Place) -> list[str]:
     ]
     if plan.stale:
         lines.append(f"{plan.stale} parts hold earlier results of these files, which would be removed")
-    return lines + _others(plan.kept, plan.undated, plan.archive.left_out)
+    lines += _others(plan.kept, plan.undated, plan.archive.left_out)
+    return [*lines, *plan.archive.unlisted]
 
 
 def _done(report: BatchReport, output: Path | str) -> list[str]:
@@ -162,7 +164,13 @@ def _done(report: BatchReport, output: Path | str) -> list[str]:
         lines.append(f"{report.errors} rows have an error in place of a result")
     if report.removed:
         lines.append(f"{report.removed} parts held earlier results of these files, which were removed")
-    return lines + _others(report.kept, report.undated, report.left_out)
+    if report.noted:
+        lines += [
+            f"{report.noted} files or pictures were not read as they stand, such as:",
+            *report.notes,
+        ]
+    lines += _others(report.kept, report.undated, report.left_out)
+    return [*lines, *report.unlisted]
 
 
 def _others(kept: int, undated: int, left_out: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -9,11 +10,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip("pyarrow")
@@ -26,7 +29,7 @@ from edgeseg.errors import EngineError, SinkError, UsageError
 from edgeseg.files import Claim
 from edgeseg.frames.rle import decode
 from edgeseg.runtime import Segmenter
-from tests.batch.archives import bytes_of, rows_of, write_pictures, write_video
+from tests.batch.archives import bytes_of, rows_of, write_pictures, write_tar, write_video
 from tests.runtime.tiny_models import instance_engine, labels_engine
 
 
@@ -249,3 +252,46 @@ def test_what_is_written_into_the_engine_and_what_is_empty_is_refused(
             run_batch(settings, [str(tmp_path / "in")], output)
     with pytest.raises(UsageError, match="an INPUT is empty; is a shell variable unset"):
         plan_batch(settings, [str(tmp_path / "in"), ""], tmp_path / "out")
+
+
+def test_pictures_of_16_bits_are_scaled_file_by_file_and_that_is_told(
+    settings: BatchSettings, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name, value in (("dark", 10_000), ("full", 60_000)):
+        cv2.imwrite(str(tmp_path / "in" / f"{name}.png"), np.full((48, 64, 3), value, np.uint16))
+    both = run_batch(settings, [str(tmp_path / "in")], tmp_path / "both", workers=1)
+    assert (both.noted, both.notes) == (
+        1,
+        [
+            "16-bit values in dark.png are taken for 14-bit ones and divided by 64 (the largest is 10000), "
+            "not by 256"
+        ],
+    )
+    alone = run_batch(settings, [str(tmp_path / "in" / "dark.png")], tmp_path / "alone", workers=1)
+    assert alone.notes == both.notes
+    assert rows_of(tmp_path / "alone") == rows_of(tmp_path / "both")[:1]
+
+
+def test_networks_of_arrays_take_files_of_arrays(tmp_path: Path) -> None:
+    settings = BatchSettings(labels_engine(tmp_path / "engine", dtype="uint16"))
+    (tmp_path / "in").mkdir()
+    image = np.zeros((48, 64, 3), np.uint16)
+    image[:, :9] = 60_000
+    np.save(tmp_path / "in" / "a.npy", image)
+    buffer = io.BytesIO()
+    np.save(buffer, image)
+    write_tar(tmp_path / "in" / "b.tar", {"0.npy": buffer.getvalue()})
+    write_video(tmp_path / "in" / "film.mp4", frames=1, key_every=1)
+    arrays = BatchSettings(settings.engine, image="npy")
+    report = run_batch(arrays, [str(tmp_path / "in")], tmp_path / "out", workers=1)
+    assert (report.files, report.left_out, report.frames, report.errors) == (2, 1, 2, 0)
+    array, sample = rows_of(tmp_path / "out")
+    assert array["objects"] == sample["objects"] != []
+
+
+def test_a_name_is_a_name_wherever_it_lies(settings: BatchSettings, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        write_pictures(Path(folder), 1)
+        (Path(folder) / "0.png").rename(Path(folder) / "a#size=1x1.png")
+        assert run_batch(settings, [folder], tmp_path / "out", workers=1).frames == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tarfile
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
@@ -127,6 +129,96 @@ def test_what_is_broken_is_a_row_and_the_rest_has_results(settings: BatchSetting
     assert not any(str(tmp_path) in error for error in errors.values())
     maps = [path.name for path in (tmp_path / "out" / "labels" / "a.tar").iterdir()]
     assert sorted(maps) == ["000000.png", "000001.png", "000003.png"]
+
+
+def _flipped(whole: bytes, at: int) -> bytes:
+    return whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda whole, at: _flipped(whole, at + 100), "bad checksum"),
+        (lambda whole, at: whole[:at] + bytes(512) + whole[at + 512 :], "header"),
+        (lambda whole, at: whole[: at + 300], "truncated header"),
+        (lambda whole, at: whole[:at], "it ends without the mark of its end"),
+    ],
+)
+def test_what_is_behind_a_damaged_header_is_missed(
+    tmp_path: Path, damage: Callable[[bytes, int], bytes], reason: str
+) -> None:
+    path = tmp_path / "a.tar"
+    write_tar(path, {f"{number}.png": picture(number) for number in range(10)})
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole, whole.index(b"5.png")))
+    ((part,), counts) = split(path, None)
+    found = samples_of(path, part)
+    assert [next(found).data for _ in range(5)] == [picture(number) for number in range(5)]
+    with pytest.raises(SourceError, match=f"is damaged or no tar file, from here on: .*{reason}"):
+        next(found)
+    assert counts == [5]
+
+
+def test_a_tar_file_that_is_appended_to_another_is_read_on(tmp_path: Path) -> None:
+    write_tar(tmp_path / "a.tar", samples(70))
+    write_tar(tmp_path / "b.tar", {"last.png": picture(0)})
+    (tmp_path / "a.tar").write_bytes((tmp_path / "a.tar").read_bytes() + (tmp_path / "b.tar").read_bytes())
+    found = read(tmp_path / "a.tar")
+    assert (len(found), found[-1].name, found[-1].data) == (71, "last.png", picture(0))
+
+
+def test_links_of_a_tar_file_are_followed(tmp_path: Path) -> None:
+    write_tar(tmp_path / "a.tar", {f"deep/{number}.png": picture(number) for number in range(70)})
+    with tarfile.open(tmp_path / "a.tar", "a") as tar:
+        for name, kind, target in (
+            ("hard.png", tarfile.LNKTYPE, "deep/3.png"),
+            ("deep/soft.png", tarfile.SYMTYPE, "4.png"),
+            ("both.png", tarfile.LNKTYPE, "deep/soft.png"),
+            ("lost.png", tarfile.SYMTYPE, "../elsewhere.png"),
+            ("round.png", tarfile.SYMTYPE, "round.png"),
+        ):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = kind, target
+            tar.addfile(link)
+    found = read(tmp_path / "a.tar")[70:]
+    assert [one.data for one in found] == [picture(3), picture(4), picture(4), None, None]
+    assert [one.name for one in found] == ["hard.png", "deep/soft.png", "both.png", "lost.png", "round.png"]
+    assert found[3].error == "is a link to ../elsewhere.png, which is not in the shard"
+
+
+def test_columns_of_every_kind_of_bytes_are_read(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    path = tmp_path / "a.parquet"
+    plain = pa.array([b"one", b"two", b"one"])
+    kinds = [plain.cast(pa.large_binary()), plain.cast(pa.binary(3)), plain.dictionary_encode()]
+    if hasattr(pa, "binary_view"):
+        kinds.append(pa.array([b"one", b"two", b"one"], pa.binary_view()))
+    for cells in kinds:
+        write_parquet(path, cells)
+        assert [one.data for one in read(path)] == [b"one", b"two", b"one"]
+    write_parquet(path, plain, sha256=plain.cast(pa.binary(3)))  # of a fixed size: no picture, most likely
+    assert [one.data for one in read(path)] == [b"one", b"two", b"one"]
+
+
+def test_a_row_may_be_a_list_of_pictures(settings: BatchSettings, tmp_path: Path) -> None:
+    cells = [[{"bytes": picture(n), "path": f"{n}.png"} for n in pair] for pair in ((1, 2), (), (3, 4))]
+    cells[2][0]["bytes"] = b"no picture"
+    write_parquet(tmp_path / "in" / "a.parquet", cells)
+    drawn = BatchSettings(settings.engine, label_maps=True)
+    report = run_batch(drawn, [str(tmp_path / "in")], tmp_path / "out", workers=1)
+    assert (report.frames, report.errors) == (3, 2)
+    rows = rows_of(tmp_path / "out")
+    assert [(row["index"], row["page"], row["sample"]) for row in rows] == [
+        (0, 0, "1.png"),
+        (0, 1, "2.png"),
+        (1, None, None),
+        (2, None, "3.png"),
+        (2, 1, "4.png"),
+    ]
+    assert rows[3]["error"].startswith("picture 0 of the list: a.parquet is damaged")
+    maps = [path.name for path in (tmp_path / "out" / "labels" / "a.parquet").iterdir()]
+    assert sorted(maps) == ["000000-000000.png", "000000-000001.png", "000002-000001.png"]
 
 
 def test_nothing_is_left_of_what_was_copied(

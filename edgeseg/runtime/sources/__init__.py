@@ -21,7 +21,7 @@ from edgeseg.runtime.sources.synthetic import SCHEME, SyntheticSource
 from edgeseg.runtime.sources.video import VideoSource
 from edgeseg.spec import InputSpec
 
-__all__ = ["Source", "open_source"]
+__all__ = ["Source", "open_file", "open_source"]
 
 CAMERA_INDEX_DIGITS = 3
 DEVICE_FOLDER = "/dev/"
@@ -69,6 +69,21 @@ def open_source(text: str | os.PathLike[str], taken: InputSpec | None = None) ->
     if place.startswith(DEVICE_FOLDER) and options:
         return CaptureSource.camera(place, camera_options(options, without_password(text)))
     return _open_path(Path(text))
+
+
+def open_file(path: Path, taken: InputSpec | None = None) -> Source:
+    """Open a file, or a folder of pictures, whatever its name looks like; see `open_source`.
+
+    Raises:
+        UsageError: if the network takes arrays, which such files do not hold.
+        SourceError: if it cannot be opened.
+    """
+    if taken is not None and not taken.takes_camera_frames:
+        return _open_arrays(str(path.absolute()), taken)
+    if not path.exists():
+        reason = "a link to what is not there" if path.is_symlink() else "not there any more"
+        raise SourceError(f"{path} is {reason}")
+    return _open_path(path)
 
 
 def _open_arrays(text: str, taken: InputSpec) -> Source:
