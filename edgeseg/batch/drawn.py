@@ -21,6 +21,7 @@ from edgeseg.files import is_passing
 from edgeseg.runtime.sinks.images import CLASSES_NAME
 
 AT_ONCE = 32  # files that are removed, which is to wait for a store
+SUFFIX_OF = {LABELS: ".png", OVERLAYS: ".jpg"}
 PAGE = re.compile(r"-\d{6,}$")
 FRAME = re.compile(r"/\d{6,}(-\d{6,})?$")
 
@@ -33,7 +34,9 @@ def files_anew(pieces: Sequence[Piece], missing: Sequence[Piece]) -> frozenset[s
 
 
 def remove_drawn(parts: Parts, files: Collection[str], kinds: Iterable[str] = (LABELS, OVERLAYS)) -> None:
-    """Remove the label maps and overlays of some files; with the last map the names of the classes go.
+    """Remove the label maps and overlays of some files; with the last of them the names of the classes go.
+
+    Pictures in a folder without these were not written by a batch, and stay.
 
     Raises:
         SourceError: if a store cannot be listed.
@@ -42,7 +45,11 @@ def remove_drawn(parts: Parts, files: Collection[str], kinds: Iterable[str] = (L
     for kind in kinds if files else ():
         folder = parts.folder / kind
         names = frozenset(name for name in _names_below(folder) if not is_passing(PurePath(name).name))
-        gone = {name for name in names if not _files_of(name).isdisjoint(files)}
+        gone = {
+            name for name in names if name.endswith(SUFFIX_OF[kind]) and not _files_of(name).isdisjoint(files)
+        }
+        if CLASSES_NAME not in names:
+            continue
         if gone and names - gone == {CLASSES_NAME}:
             gone.add(CLASSES_NAME)
         with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -81,12 +81,13 @@ def run_batch(
     with _claim(parts.folder):
         parts.make_folders()
         drawn = {LABELS: settings.label_maps, OVERLAYS: settings.overlays}
-        outdated = [kind for kind, wanted in drawn.items() if planned.stale or not wanted]
-        remove_drawn(parts, files_anew(planned.pieces, planned.missing), outdated)
+        if planned.has_results:
+            outdated = [kind for kind, wanted in drawn.items() if planned.stale or not wanted]
+            remove_drawn(parts, files_anew(planned.pieces, planned.missing), outdated)
         stale = remove_stale(parts, planned.pieces)
-        if settings.label_maps:
-            make(parts.folder / LABELS)
-            write(parts.folder / LABELS / CLASSES_NAME, legend(manifest.spec))
+        for kind in (kind for kind, wanted in drawn.items() if wanted):
+            make(parts.folder / kind)
+            write(parts.folder / kind / CLASSES_NAME, legend(manifest.spec))
         on_plan(planned)
         began_s = time.monotonic()
         again = parts.to_retry()

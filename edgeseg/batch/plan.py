@@ -49,6 +49,11 @@ class Plan:
         return {"pictures": len(suffixes) - videos - in_shards, "videos": videos, "shards": in_shards}
 
     @property
+    def has_results(self) -> bool:
+        """Whether there are results, of any files or any engine."""
+        return bool(self.stale or self.kept or len(self.missing) < len(self.pieces))
+
+    @property
     def undated(self) -> int:
         """How many files are of stores that tell neither times nor checksums.
 

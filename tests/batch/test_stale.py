@@ -142,18 +142,20 @@ def test_label_maps_and_overlays_go_with_the_rows_they_are_of(
         }
 
     before = there()
-    assert len(before["labels"]) == 7
-    assert len(before["overlays"]) == 6
+    assert len(before["labels"]) == len(before["overlays"]) == 7
     (tmp_path / "in" / "deep" / "1.png").unlink()
     write_video(tmp_path / "in" / "film.mp4", frames=2, key_every=2)
     maps = BatchSettings(settings.engine, label_maps=True)
     run_batch(maps, [str(tmp_path / "in")], tmp_path / "out", workers=1)
     assert there() == {
         "labels": [name for name in before["labels"] if name != "film.mp4/000002.png"],
-        "overlays": ["deep/1.png.jpg"],
+        "overlays": ["classes.json", "deep/1.png.jpg"],
     }
     run_batch(settings, [str(tmp_path / "in")], tmp_path / "out", workers=1)
-    assert there() == {"labels": ["classes.json", "deep/1.png.png"], "overlays": ["deep/1.png.jpg"]}
+    assert there() == {
+        "labels": ["classes.json", "deep/1.png.png"],
+        "overlays": ["classes.json", "deep/1.png.jpg"],
+    }
     write_pictures(tmp_path / "in" / "deep", 3)
     run_batch(settings, [str(tmp_path / "in")], tmp_path / "out", workers=1)
     assert there() == {}
@@ -162,11 +164,24 @@ def test_label_maps_and_overlays_go_with_the_rows_they_are_of(
 def test_drawn_files_are_told_by_their_names(parts: Parts) -> None:
     gone = ["a.png.png", "scan.tif-000000.png", "b/film.mp4/000010.png", "b/c.tar/1000000-000001.png"]
     stay = ["aa.png.png", "a.png.png.png", "scan.tif-1.png", "b/film.mp4.png.png", "film.mp4/000010.png"]
+    stay += ["a.png.txt", "a.png.jpg", "a.png", "classes.json"]
     for name in gone + stay:
         write(below(parts.folder, f"labels/{name}"), b"")
     remove_drawn(parts, ["a.png", "scan.tif", "b/film.mp4", "b/c.tar"])
     left = (below(parts.folder, f"labels/{name}") for name in gone + stay)
     assert [is_there(place) for place in left] == [False] * len(gone) + [True] * len(stay)
+
+
+def test_pictures_that_no_batch_wrote_stay(settings: BatchSettings, tmp_path: Path) -> None:
+    write_pictures(tmp_path, 2)
+    own = [tmp_path / "labels" / "0.png.png", tmp_path / "overlays" / "0.png.jpg"]
+    for path in own:
+        path.parent.mkdir()
+        path.write_bytes(b"mine")
+    run_batch(settings, [str(tmp_path)], tmp_path, workers=1)
+    write_pictures(tmp_path, 1)
+    run_batch(settings, [str(tmp_path)], tmp_path, workers=1)
+    assert [path.read_bytes() for path in own] == [b"mine"] * 2
 
 
 def below(folder: Any, name: str) -> Any:
