@@ -9,7 +9,7 @@ import itertools
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +68,11 @@ class _Found:
     file: File | None = None
 
 
-def find(patterns: Sequence[str], suffixes: frozenset[str] = SUFFIXES) -> Archive:
+def find(
+    patterns: Sequence[str],
+    suffixes: frozenset[str] = SUFFIXES,
+    is_own: Callable[[Place], bool] = lambda place: False,
+) -> Archive:
     """Find the files of an archive.
 
     Links are followed, but for those that lead back to a folder that they lie in. A link to a file that is
@@ -78,9 +82,10 @@ def find(patterns: Sequence[str], suffixes: frozenset[str] = SUFFIXES) -> Archiv
         patterns: files, folders, which are searched with all below them, and patterns of `glob` (`**` is any
             number of folders); of this machine, or of a store by its address, such as `s3://bucket/videos/**`.
         suffixes: of files that are taken from folders and patterns; a file that is named is taken anyway.
+        is_own: tells what is a result and none of the archive's files.
 
     Raises:
-        SourceError: if one of them finds nothing.
+        SourceError: if one of them finds nothing, not even results.
         UsageError: if two files would have the same name in the results.
     """
     files: dict[str, File] = {}
@@ -90,6 +95,9 @@ def find(patterns: Sequence[str], suffixes: frozenset[str] = SUFFIXES) -> Archiv
         there = False
         tree = Tree()
         for found in _matches(pattern, tree):
+            if is_own(found.place):
+                there = True
+                continue
             if not found.named and not _is_taken(found.place, suffixes):
                 left_out += 1
                 continue

@@ -35,26 +35,36 @@ def find_outside(patterns: Sequence[str], output: Place, suffixes: frozenset[str
     """
     if not all(patterns):
         raise UsageError("an INPUT is empty; is a shell variable unset? The working folder is written .")
-    archive = find(patterns, suffixes)
-    own = {_plain(output / name) for name in FOLDERS}
-    outside = [
+    own = {_real(_plain(output / name)) for name in FOLDERS}
+
+    @functools.cache
+    def holds_results(folder: PurePath) -> bool:
+        real = _real(folder)
+        return not own.isdisjoint((real, *real.parents))
+
+    archive = find(patterns, suffixes, lambda place: holds_results(_plain(place).parent))
+    if not archive.files:
+        raise UsageError(f"all that was found are results in {output}; write elsewhere, or give other files")
+    files = [
         dataclasses.replace(file, path=file.path if isinstance(file.path, Stored) else file.path.absolute())
         for file in archive.files
-        if own.isdisjoint(_plain(file.path).parents)
     ]
-    if not outside:
-        raise UsageError(f"all that was found are results in {output}; write elsewhere, or give other files")
-    return dataclasses.replace(archive, files=_each_once(outside) if len(patterns) > 1 else outside)
+    return dataclasses.replace(archive, files=_each_once(files) if len(patterns) > 1 else files)
 
 
 def _plain(place: Place) -> PurePath:
-    """Give what tells places of one store from each other, and paths without links."""
-    return Path(os.path.realpath(place)) if isinstance(place, Path) else PurePosixPath(str(place))
+    """Give the path, or what tells places of stores from each other in the form of a path."""
+    return place if isinstance(place, Path) else PurePosixPath(str(place))
+
+
+def _real(path: PurePath) -> PurePath:
+    """Follow the links of a path of this machine."""
+    return Path(os.path.realpath(path)) if isinstance(path, Path) else path
 
 
 def _each_once(files: Sequence[File]) -> list[File]:
     """Give files in their order, of those that are the same the one with the longest name."""
-    folder_of = functools.lru_cache(maxsize=None)(os.path.realpath)
+    folder_of = functools.cache(os.path.realpath)
     named: dict[object, File] = {}
     for file in files:
         path = file.path

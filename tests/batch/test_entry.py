@@ -232,7 +232,7 @@ def test_results_may_lie_where_the_archive_does(
     drawn = BatchSettings(settings.engine, overlays=True)
     assert run_batch(drawn, ["**"], ".", workers=1).frames == 2
     again = run_batch(drawn, [str(tmp_path)], ".", workers=1)
-    assert (again.files, again.frames, again.removed) == (2, 0, 0)
+    assert (again.files, again.frames, again.removed, again.left_out) == (2, 0, 0, 0)
 
 
 def test_a_file_that_two_inputs_hold_is_there_once(settings: BatchSettings, tmp_path: Path) -> None:
