@@ -86,10 +86,8 @@ def command(
         port,
         _replicas(replicas),
         queue,
-        cores=float(threads),
-        gpus=float(device in ("cuda", "gpu", "tensorrt", "tensorrt_rtx")),
     )
-    with RayServer(settings, ray) as server:
+    with RayServer(settings, ray, lambda line: click.echo(line, err=True)) as server:
         click.echo(_told(server))
         threading.Event().wait()
 

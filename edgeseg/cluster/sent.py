@@ -35,20 +35,33 @@ def packed(folder: Path) -> bytes:
     return data.getvalue()
 
 
-def unpacked(package: bytes, digest: str, use: str) -> Path:
-    """Put an engine into a folder of this node, once for all who want it; opening it compares its hashes.
+def folder_of(digest: str, use: str) -> Path:
+    """Name the folder that an engine is put into on this node, and make the one around it.
 
     Args:
         digest: names the folder.
         use: names the folder around it, of this user.
 
     Raises:
-        EngineError: if that folder is another user's, or cannot be written.
+        EngineError: if that folder is another user's.
     """
     folder = Path(tempfile.gettempdir()) / f"edgeseg-{use}-{os.getuid()}" / digest
     folder.parent.mkdir(mode=0o700, exist_ok=True)
     if folder.parent.stat().st_uid != os.getuid():
         raise EngineError(f"{folder.parent} is another user's; remove it, or set TMPDIR on this node")
+    return folder
+
+
+def unpacked(package: bytes, digest: str, use: str) -> Path:
+    """Put an engine into a folder of this node, once for all who want it; opening it compares its hashes.
+
+    Args:
+        digest, use: as for `folder_of`.
+
+    Raises:
+        EngineError: if that folder is another user's, or cannot be written.
+    """
+    folder = folder_of(digest, use)
     with Claim(folder, EngineError, wait_s=UNPACK_S) as claim:
         if not folder.exists():
             staged = claim.staging()

@@ -122,12 +122,12 @@ class Door:
         now_s = time.monotonic()
         if now_s - self._looked_s > LOOK_S:
             self._looked_s = now_s
-            self._well = await asyncio.to_thread(_is_well)
+            self._well = await asyncio.to_thread(running_replicas) > 0
         return told(OK if self._well else UNAVAILABLE, {"name": self._name, "ready": self._well})
 
 
-def _is_well() -> bool:
-    """Whether a replica of the network runs."""
+def running_replicas() -> int:
+    """Count the replicas of the network that run."""
     applications = require("ray.serve", EXTRA).status().applications
     network = applications[NETWORK].deployments.get("network") if NETWORK in applications else None
-    return network is not None and bool(network.replica_states.get("RUNNING", 0))
+    return 0 if network is None else int(network.replica_states.get("RUNNING", 0))

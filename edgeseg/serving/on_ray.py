@@ -11,25 +11,29 @@ import asyncio
 import dataclasses
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 from edgeseg.cluster.joining import EXTRA, HERE, join
-from edgeseg.cluster.sent import digest_of, packed, unpacked
-from edgeseg.errors import EngineError, UsageError
+from edgeseg.errors import EdgesegError, EngineError, UsageError
 from edgeseg.extras import require
 from edgeseg.manifest import read_manifest
-from edgeseg.serving.door import NETWORK, Door
+from edgeseg.serving.door import NETWORK, Door, running_replicas
+from edgeseg.serving.fitting import Needs, needs_of, refuse_unfit, telling
+from edgeseg.serving.placed import Placed, Sent, sent
 from edgeseg.serving.replica import Answer, Body, EngineSettings, Replica
 from edgeseg.spec import ModelSpec
 
+_log = logging.getLogger(__name__)
 DOOR = "edgeseg-door"  # the application of Ray's that ends before NETWORK
 FILL_S = 0.002  # that a request waits for others of its batch
 DRAIN_S = 30.0  # that a replica has to end what it has begun
 STARTS = 2  # that a replica may fail at: what does not open twice will not
-DOORS_REQUESTS = 10_000  # at once: they wait there for replicas
+DOORS = 2  # processes that speak HTTP: one that dies takes what it had along, the other goes on
+DOORS_REQUESTS = 10_000  # of each at once: they wait there for replicas
+MARK = "edgeseg-serve"  # the actor of Ray's that only one server of a cluster has
 
 
 @dataclass(frozen=True)
@@ -41,9 +45,7 @@ class ServerSettings:
         name: by which clients call the model.
         host, port: of HTTP, on every node that has a replica.
         replicas: at least and at most so many; Ray chooses between by the requests that wait.
-        queue: requests that may wait at each door, beyond those that replicas have.
-        cores: of each replica, as Ray counts them.
-        gpus: of each replica.
+        queue: requests that may wait, beyond those that replicas have; each door has its part.
     """
 
     engine: EngineSettings
@@ -52,15 +54,6 @@ class ServerSettings:
     port: int = 8000
     replicas: tuple[int, int] = (1, 1)
     queue: int = 64
-    cores: float = 1.0
-    gpus: float = 0.0
-
-
-class Sent(NamedTuple):
-    """An engine for other nodes: its digest, and Ray's reference to the packed folder, in a list."""
-
-    digest: str
-    reference: Sequence[Any]
 
 
 class RayServer:
@@ -68,26 +61,38 @@ class RayServer:
 
     Args:
         address: of a Ray cluster; HERE for one of this machine, which ends with the server.
+        tell: gets a line where replicas are long in coming.
 
     Raises:
         EngineError: if there is no engine, or replicas do not start.
         MissingExtraError: if Ray Serve is not installed.
-        UsageError: if there is no cluster at that address.
+        UsageError: if there is no cluster at that address, it has no room for the replicas, another server of
+            edgeseg's serves there, or the port is taken.
     """
 
-    def __init__(self, settings: ServerSettings, address: str = HERE) -> None:
+    def __init__(
+        self, settings: ServerSettings, address: str = HERE, tell: Callable[[str], None] = _log.warning
+    ) -> None:
         self.settings = settings
-        spec = read_manifest(settings.engine.engine, check_files=True).spec
+        manifest = read_manifest(settings.engine.engine, check_files=True)
+        needs = needs_of(manifest, settings.engine.device, settings.engine.threads)
         if address == HERE:
             _refuse_taken(settings)
         self._ray, self._serve = require("ray", EXTRA), require("ray.serve", EXTRA)
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
         join(self._ray, address)
         try:
-            self._deploy(spec, address)
+            refuse_unfit(self._ray, needs, settings.replicas[0])
+            self._mark = None if address == HERE else _marked(self._ray, settings.name)
+        except BaseException:
+            self._ray.shutdown()
+            raise
+        try:
+            with telling(tell, self._ray, running_replicas, settings.replicas[0], needs):
+                self._deploy(manifest.spec, needs, address)
         except BaseException as error:
             self.close()
-            if isinstance(error, RuntimeError):
+            if isinstance(error, Exception) and not isinstance(error, EdgesegError):
                 raise EngineError(
                     f"replicas of {settings.engine.engine} do not start: {_last_line(error)}"
                 ) from error
@@ -95,14 +100,16 @@ class RayServer:
 
     @property
     def address(self) -> str:
-        """Where clients connect, HOST:PORT."""
-        return f"{self.settings.host}:{self.settings.port}"
+        """Where clients connect, HOST:PORT: what was asked, or where Serve listened before."""
+        return f"{self._http.host}:{self._http.port}"
 
     def close(self) -> None:
         """Take no more requests, let those that have begun end, and stop; closing twice is allowed."""
         if self._ray.is_initialized():
             self._serve.delete(DOOR)  # returns when it has answered what it took
             self._serve.delete(NETWORK)
+            if self._mark is not None:
+                self._ray.kill(self._mark)
             self._ray.shutdown()  # on a cluster of others Serve goes on: it may have more than this to serve
 
     def __enter__(self) -> RayServer:
@@ -113,15 +120,12 @@ class RayServer:
     ) -> None:
         self.close()
 
-    def _sent(self) -> Sent:
-        folder = self.settings.engine.engine
-        return Sent(digest_of(folder), [self._ray.put(packed(folder))])
-
-    def _deploy(self, spec: ModelSpec, address: str) -> None:
+    def _deploy(self, spec: ModelSpec, needs: Needs, address: str) -> None:
         serve, settings = self._serve, self.settings
         quiet = {"enable_access_log": False, "log_level": "ERROR"}
         http = {"host": settings.host, "port": settings.port}
         serve.start(proxy_location="EveryNode", http_options=http, logging_config=quiet)
+        self._http = require("ray.serve.context", EXTRA)._get_global_client().http_config
         least, most = settings.replicas
         batch = spec.input.batch
         scaled: dict[str, Any] = (
@@ -138,17 +142,22 @@ class RayServer:
         network = serve.deployment(
             batching(serve, batch),
             name="network",
-            ray_actor_options={"num_cpus": settings.cores, "num_gpus": settings.gpus},
+            ray_actor_options={"num_cpus": needs.cores, "num_gpus": needs.gpus},
             max_ongoing_requests=2 * batch,  # the next batch is there when one is done
-            max_queued_requests=settings.queue,
+            max_queued_requests=-(-settings.queue // DOORS),
             graceful_shutdown_timeout_s=DRAIN_S,
             max_constructor_retry_count=STARTS,
             **scaled,
-        ).bind(settings.name, settings.engine, None if address == HERE else self._sent())
+        ).bind(
+            settings.name,
+            settings.engine,
+            None if address == HERE else sent(self._ray, settings.engine.engine),
+        )
         replicas = serve.run(network, name=NETWORK, route_prefix=None, logging_config=quiet)
         door = serve.deployment(
             Door,
             name="door",
+            num_replicas=DOORS,
             ray_actor_options={"num_cpus": 0},
             max_ongoing_requests=DOORS_REQUESTS,
             graceful_shutdown_timeout_s=DRAIN_S,
@@ -160,8 +169,17 @@ def batching(serve: Any, batch: int) -> type[Any]:
     """Give the class of replicas whose requests fill batches of so many."""
 
     class Network:
-        def __init__(self, name: str, settings: EngineSettings, sent: Sent | None) -> None:
-            self._replica = Replica(name, settings if sent is None else _here(settings, sent))
+        def __init__(self, name: str, settings: EngineSettings, engine: Sent | None) -> None:
+            self._placed = None
+            if engine is not None:
+                (reference,) = engine.reference
+                self._placed = Placed(engine.digest, lambda: require("ray", EXTRA).get(reference))
+                settings = dataclasses.replace(settings, engine=self._placed.folder)
+            self._replica = Replica(name, settings)
+
+        def check_health(self) -> None:
+            """Let Ray start this replica anew if its engine has failed again and again."""
+            self._replica.check_health()
 
         @serve.batch(  # type: ignore[untyped-decorator]
             max_batch_size=batch, batch_wait_timeout_s=FILL_S if batch > 1 else 0.0
@@ -169,14 +187,35 @@ def batching(serve: Any, batch: int) -> type[Any]:
         async def answer(self, bodies: list[Body]) -> list[Answer]:
             return await asyncio.to_thread(self._replica.answer, bodies)
 
+        def __del__(self) -> None:
+            """Leave nothing on the node; Ray calls it when the replica has ended what it had begun."""
+            if self._placed is not None:
+                self._placed.close()
+
     return Network
 
 
-def _here(settings: EngineSettings, sent: Sent) -> EngineSettings:
-    """Put an engine that was sent into a folder of this node."""
-    (reference,) = sent.reference
-    folder = unpacked(require("ray", EXTRA).get(reference), sent.digest, "serve")
-    return dataclasses.replace(settings, engine=folder)
+class _Mark:
+    """Lives as long as the server that made it, however that ends, and tells others its name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def name(self) -> str:
+        return self._name
+
+
+def _marked(ray: Any, name: str) -> Any:
+    """Say on a cluster of others that this server serves there. Raises UsageError if another does."""
+    try:
+        mark = ray.remote(_Mark).options(name=MARK, namespace=MARK, num_cpus=0).remote(name)
+    except ValueError as error:
+        other = ray.get(ray.get_actor(MARK, namespace=MARK).name.remote())
+        raise UsageError(
+            f"edgeseg serve serves {other} on this cluster already; end that first, or give --ray {HERE}"
+        ) from error
+    ray.get(mark.name.remote())
+    return mark
 
 
 def _refuse_taken(settings: ServerSettings) -> None:

@@ -19,6 +19,7 @@ from edgeseg.serving.v2 import InferRequest, read_request, write_answer
 from edgeseg.spec import ModelSpec
 
 OK, BAD_REQUEST, FAILED = 200, 400, 500
+MOST_FAILED = 3  # requests that an engine may fail at, one after another, before it is opened anew
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class Replica:
 
     def __init__(self, name: str, settings: EngineSettings) -> None:
         self._name = name
+        self._failed = 0
         self._segmenter = Segmenter.open(
             settings.engine,
             device=settings.device,
@@ -94,12 +96,24 @@ class Replica:
         """Answer requests that came together, each by results or by an error of its own."""
         known = [self._taken(body) for body in bodies]
         frames = [one.frames for one in known if isinstance(one, _Taken)]
-        outcomes = iter(answered(self._segmenter, frames))
+        found = answered(self._segmenter, frames)
+        self._note(found)
+        outcomes = iter(found)
         return [one if isinstance(one, Answer) else self._written(one, next(outcomes)) for one in known]
+
+    def check_health(self) -> None:
+        """Raise EngineError if the engine has failed at every one of the last requests."""
+        if self._failed >= MOST_FAILED:
+            raise EngineError(f"the engine failed at {self._failed} requests one after another")
 
     def close(self) -> None:
         """Close the engine."""
         self._segmenter.close()
+
+    def _note(self, found: Sequence[Outcome]) -> None:
+        """Count failures of the engine since it last computed something."""
+        failed = sum(isinstance(one, EngineError) for one in found)
+        self._failed = self._failed + failed if failed == len(found) else 0
 
     def _taken(self, body: Body) -> _Taken | Answer:
         try:

@@ -33,6 +33,26 @@ def labels_engine(folder: Path, size_hw: tuple[int, int] = SIZE_HW, **changes: A
     return _write(folder, nodes, constants, labels_spec(size_hw, **changes))
 
 
+def crowd_engine(folder: Path, batch: int) -> Path:
+    """Write an engine that labels each pixel by how many images of its batch have bright blue there."""
+    nodes = [
+        helper.make_node("Gather", ["image", "blue"], ["channel"], axis=3),
+        helper.make_node("Cast", ["channel"], ["values"], to=TensorProto.FLOAT),
+        helper.make_node("Greater", ["values", "bright"], ["inside"]),
+        helper.make_node("Cast", ["inside"], ["ones"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["ones", "axis"], ["count"], keepdims=1),
+        helper.make_node("Expand", ["count", "shape"], ["counts"]),
+        helper.make_node("Cast", ["counts"], ["labels"], to=TensorProto.UINT8),
+    ]
+    constants = {
+        "blue": np.array(0),
+        "bright": np.array(BRIGHT, np.float32),
+        "axis": np.array([0]),
+        "shape": np.array([batch, *SIZE_HW]),
+    }
+    return _write(folder, nodes, constants, labels_spec(batch=batch))
+
+
 def logits_engine(folder: Path, size_hw: tuple[int, int] = SIZE_HW, **changes: Any) -> Path:
     """Write an engine with logits at stride 8: how far the mean blue of each 8x8 block is from bright."""
     nodes = [

@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -32,41 +31,13 @@ from edgeseg.scenes.pictures import picture
 from edgeseg.serving.on_ray import RayServer, ServerSettings
 from edgeseg.serving.replica import EngineSettings
 from tests.runtime.tiny_models import labels_engine, logits_engine
+from tests.serving.clients import frames, free_port, infer, outcome, processes_of
 
 pytestmark = [
     pytest.mark.minutes,
     pytest.mark.filterwarnings("ignore"),  # Ray's own, of its libraries and sockets
 ]
 LARGE_HW = (480, 640)  # of frames whose CRF takes some tenths of a second
-
-
-def free_port() -> int:
-    with contextlib.closing(socket.socket()) as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
-def frames(count: int) -> list[NDArray[np.uint8]]:
-    """Draw frames of several sizes."""
-    return [picture(index, (40 + 7 * (index % 5), 60 + 11 * (index % 3)), 3) for index in range(count)]
-
-
-def infer(server: RayServer, frame: NDArray[np.uint8]) -> NDArray[Any]:
-    """Let a client of its own ask for one frame's labels."""
-    with contextlib.closing(triton.InferenceServerClient(server.address)) as client:
-        tensor = triton.InferInput("frame", (1, *frame.shape), "UINT8")
-        tensor.set_data_from_numpy(frame[None])
-        labels: NDArray[Any] = client.infer("tiny", [tensor]).as_numpy("labels")[0]
-        return labels
-
-
-def outcome(server: RayServer, frame: NDArray[np.uint8]) -> NDArray[Any] | str:
-    """Give labels, or the status of a refusal."""
-    try:
-        return infer(server, frame)
-    except InferenceServerException as error:
-        return str(error.status())
 
 
 @pytest.fixture(scope="module")
@@ -156,13 +127,7 @@ class TestOneServer:
             assert "at most 512 MiB are allowed" in json.loads(answer.read())["error"]
 
     def test_a_replica_that_is_killed_loses_no_request(self, server: RayServer, engine: Path) -> None:
-        import psutil
-
-        found = []
-        for process in psutil.process_iter(["cmdline"]):
-            with contextlib.suppress(psutil.Error):
-                if any("ServeReplica:edgeseg-network" in word for word in process.cmdline()):
-                    found.append(process.pid)
+        found = processes_of("network")
         assert len(found) >= 2
         sent = frames(64)
         killing = threading.Timer(0.1, os.kill, (found[0], signal.SIGKILL))

@@ -14,6 +14,7 @@ pytest.importorskip("tritonclient.http")
 import tritonclient.http as client
 from tritonclient.utils import np_to_triton_dtype
 
+from edgeseg.errors import EngineError
 from edgeseg.runtime import Segmenter
 from edgeseg.serving.codings import packed, unpacked
 from edgeseg.serving.replica import Body, EngineSettings, Replica
@@ -106,6 +107,11 @@ def test_an_engine_that_fails_is_said_to_each(engine: Path) -> None:
     closed.close()
     good = body_of(np.zeros((1, 40, 50, 3), np.uint8))
     refused, failed, _ = closed.answer([Body(b"{}"), good, good])
+    closed.check_health()
+    closed.answer([Body(b"{}")])
+    closed.answer([good])
+    with pytest.raises(EngineError, match="failed at 3 requests one after another"):
+        closed.check_health()  # and Ray starts it again
     assert (refused.status, failed.status) == (400, 500)
     assert "closed" in json.loads(failed.data)["error"]
 

@@ -1,0 +1,91 @@
+"""Send an engine to the nodes of a cluster, and keep on each of them only those that a replica has open."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from edgeseg.cluster.sent import digest_of, folder_of, packed, unpacked
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows: nothing is removed
+    fcntl = None  # type: ignore[assignment]
+
+USE = "serve"  # names the folder of a node's engines
+_USED = ".used"  # ends the name of a file that replicas lock, beside their engine's folder
+
+
+class Sent(NamedTuple):
+    """An engine for other nodes: its digest, and Ray's reference to the packed folder, in a list."""
+
+    digest: str
+    reference: Sequence[Any]
+
+
+def sent(ray: Any, folder: Path) -> Sent:
+    """Put an engine where all nodes can take it from.
+
+    Raises:
+        EngineError: if there is no engine, or a file of it was changed.
+    """
+    return Sent(digest_of(folder), [ray.put(packed(folder))])
+
+
+class Placed:
+    """An engine in a folder of this node, until it is closed; others that no replica has open are removed.
+
+    Args:
+        digest: of the engine.
+        load: gives it, packed.
+
+    Attributes:
+        folder: which several replicas of the node share.
+
+    Raises:
+        EngineError: if the folder is another user's, or cannot be written.
+    """
+
+    def __init__(self, digest: str, load: Callable[[], bytes]) -> None:
+        self.folder = folder_of(digest, USE)
+        self._lock: int | None = None
+        if fcntl is not None:
+            _remove_unused(self.folder.parent, but=self.folder.name)
+            self._lock = os.open(_lock_path(self.folder), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_SH)
+        unpacked(load(), digest, USE)
+
+    def let_go(self) -> None:
+        """Leave the engine to be removed by the next who looks; the end of the process does so, too."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def close(self) -> None:
+        """Remove the engine if no other replica of this node has it open; closing twice is allowed."""
+        if self._lock is not None:
+            self.let_go()
+            _remove_unused(self.folder.parent)
+
+
+def _remove_unused(parent: Path, but: str = "") -> None:
+    """Remove engines that no process has locked."""
+    for lock in parent.glob(f"*{_USED}"):
+        folder = lock.with_suffix("")
+        if folder.name == but or not folder.exists():
+            continue
+        with suppress(OSError):  # another has it
+            held = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+            finally:
+                os.close(held)
+
+
+def _lock_path(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}{_USED}")
