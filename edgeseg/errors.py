@@ -78,6 +78,10 @@ class MissingExtraError(EdgesegError, ImportError):
         self.package = package
         self.extra = extra
 
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        """Let it be raised in one process and told in another."""
+        return type(self), (self.package, self.extra)
+
 
 class SpecError(EdgesegError):
     """A ModelSpec is malformed, or of a schema that this version does not read."""

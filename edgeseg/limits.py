@@ -44,6 +44,10 @@ class Limits:
     width: int = 16384
 
 
+class OverLimitError(Exception):
+    """The cause of an error that a limit alone is to blame for, and a higher one would mend."""
+
+
 def current() -> Limits:
     """Give the limits that hold now.
 
@@ -88,7 +92,7 @@ def refuse_above(name: Name, declared: int, what: str, error: type[EdgesegError]
         raise error(
             f"{what} takes {_amount(name, declared)}, at most {_amount(name, limit)} are allowed; where that "
             f"is right, raise the limit: edgeseg --limit {raised} COMMAND, or {VARIABLE}={raised}"
-        )
+        ) from OverLimitError(name)
 
 
 def _amount(name: Name, value: int) -> str:

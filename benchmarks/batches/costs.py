@@ -16,6 +16,7 @@ from edgeseg.batch.crew import Crew
 from edgeseg.batch.on_ray import OnRay
 from edgeseg.batch.rows import row_of, schema, times_schema
 from edgeseg.batch.shots import Reader, Shot
+from edgeseg.batch.task import Task
 from edgeseg.runtime import Segmenter
 
 BYTES_PER_KB = 1000
@@ -148,7 +149,7 @@ def _of_driver(settings: BatchSettings, folder: Path, crew: Callable[..., Crew |
         written.make_folders()
         with crew(settings, written) as workers:
             began_s, before_s = time.perf_counter(), time.process_time()
-            for number, _ in enumerate(workers.do(planned.missing)):
+            for number, _ in enumerate(workers.do([Task(piece) for piece in planned.missing])):
                 if not number:
                     first_s = time.perf_counter() - began_s
             spent.append(time.process_time() - before_s)

@@ -1,44 +1,55 @@
-"""Give pieces to processes, each with an engine of its own, and give those of a process that died to another.
+"""Give tasks to processes, each with an engine of its own, and give those of a process that died to another.
 
-A process answers what became of each piece before it gets the next. It ends when its pipe does: with the run,
-however that ends.
+A process opens its engine and runs it once, says so, and then answers each task before it gets the next. It
+ends when the process that started it does, in the middle of whatever it is at.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
+import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import TracebackType
 
 from edgeseg.batch.parts import Parts
-from edgeseg.batch.piece import Piece
 from edgeseg.batch.settings import BatchSettings
-from edgeseg.batch.work import Done, Worker
-from edgeseg.errors import EdgesegError
+from edgeseg.batch.task import TRIES, Lost, Outcome, Task
+from edgeseg.batch.work import Worker, answer
+from edgeseg.errors import EdgesegError, EngineError, UsageError
 
-TRIES = 3  # of a piece whose process died; then it is the piece that kills
 END_S = 5.0  # that a process has to end in when it is told to
+BEGINNINGS = 7  # of processes that end before they are ready, one after another: then none will be
+FIRST_WAIT_S = 0.1  # before another begins in the place of such a one; twice that before the next
+READY, DIED = "ready", "died"  # what a process says first, and what its pipe's end says
+NAME = "edgeseg-batch"  # of processes
+UNGUARDED, ORPHANED = 78, 79  # statuses that processes end with
 
 _SPAWN = multiprocessing.get_context("spawn")  # engines do not survive a fork
 
 
 @dataclass
 class _Hand:
-    """A process, the pipe to it, and the piece that it has."""
+    """A process, the pipe to it, and the task that it has, by its number.
+
+    Attributes:
+        ready: it has an engine that works.
+    """
 
     process: BaseProcess
     pipe: Connection
-    piece: Piece | None = None
+    task: int | None = None
+    ready: bool = False
 
 
 class Crew:
-    """Processes that segment pieces; a context manager.
+    """Processes that do tasks; a context manager.
 
     Args:
         workers: how many.
@@ -49,42 +60,46 @@ class Crew:
         self._parts = parts
         self.workers = workers
         self._hands: list[_Hand] = []
+        self._unready = 0  # processes that ended before they were ready, since one was
 
-    def do(self, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Done]]:
-        """Segment pieces, each once; gives them as they are done, in any order.
-
-        A piece whose process dies is given to another; one that took TRIES of them is written as failed.
+    def do(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Outcome]]:
+        """Do tasks; see `Doers.do`.
 
         Raises:
-            EdgesegError: what a process raised that is no fault of the archive: the engine cannot be opened
-                or fails, results cannot be written.
+            EngineError: if processes end, one after another, before they are ready.
+            UsageError: if they do so since a script calls this when it is imported.
+            EdgesegError: as `Doers.do`.
         """
-        waiting = deque(pieces)
-        deaths: Counter[Piece] = Counter()
-        while len(self._hands) < min(self.workers, len(pieces)):
+        waiting = deque(range(len(tasks)))
+        deaths: Counter[int] = Counter()
+        while len(self._hands) < min(self.workers, len(tasks)):
             self._hands.append(self._hire())
-        while waiting or any(hand.piece for hand in self._hands):
+        while waiting or any(hand.task is not None for hand in self._hands):
             for hand in self._hands:
-                if waiting and hand.piece is None:
-                    self._give(hand, waiting.popleft())
-            pipes = {hand.pipe: hand for hand in self._hands if hand.piece is not None}
+                if waiting and hand.ready and hand.task is None:
+                    self._give(hand, waiting, tasks)
+            pipes = {hand.pipe: hand for hand in self._hands}
             for pipe in wait(list(pipes)):
                 hand = pipes[pipe]  # type: ignore[index]
-                piece, hand.piece = hand.piece, None
-                assert piece is not None
-                try:
-                    answer = hand.pipe.recv()
-                except (EOFError, OSError):
-                    deaths[piece] += 1
-                    reason = self._replace(hand)
-                    if deaths[piece] < TRIES:
-                        waiting.appendleft(piece)
+                number, hand.task = hand.task, None
+                said = _heard(hand.pipe)
+                if said == DIED:
+                    ended = self._replace(hand)
+                    if number is None:
                         continue
-                    self._parts.put_error(piece, f"the process that segmented it {reason}, {TRIES} times")
-                    answer = Done(0, len(piece.files), passing=True)
-                if isinstance(answer, EdgesegError):
-                    raise answer
-                yield piece, answer
+                    deaths[number] += 1
+                    if deaths[number] < TRIES:
+                        waiting.appendleft(number)
+                        continue
+                    said = Lost(f"the process that segmented it {ended}, {TRIES} times")
+                if isinstance(said, EdgesegError):
+                    raise said
+                if said == READY:
+                    hand.ready, self._unready = True, 0
+                    continue
+                assert number is not None
+                assert not isinstance(said, str)
+                yield tasks[number], said
 
     @property
     def process_ids(self) -> list[int]:
@@ -93,26 +108,45 @@ class Crew:
 
     def _hire(self) -> _Hand:
         ours, theirs = _SPAWN.Pipe()
-        process = _SPAWN.Process(target=serve, args=(theirs, self._settings, self._parts), daemon=True)
+        process = _SPAWN.Process(
+            target=serve, name=NAME, args=(theirs, self._settings, self._parts), daemon=True
+        )
         process.start()
         theirs.close()  # so that its end is seen here
         return _Hand(process, ours)
 
-    def _give(self, hand: _Hand, piece: Piece) -> None:
-        hand.piece = piece
-        with suppress(BrokenPipeError):  # it died meanwhile, which is seen when it is read from
-            hand.pipe.send(piece)
+    def _give(self, hand: _Hand, waiting: deque[int], tasks: Sequence[Task]) -> None:
+        number = waiting.popleft()
+        try:
+            hand.pipe.send(tasks[number])
+            hand.task = number
+        except BrokenPipeError:  # it died of nothing that it was given, which is seen when it is read from
+            waiting.appendleft(number)
 
     def _replace(self, hand: _Hand) -> str:
-        """Put a new process in the place of one that died; says how that ended."""
+        """Put a new process in the place of one that died; says how that ended. Raises as `do`."""
         hand.process.join(END_S)
         code = hand.process.exitcode
         hand.pipe.close()
+        if code == UNGUARDED:
+            raise UsageError(
+                "the processes of a batch import the script that starts it, and that would start it again: "
+                'call run_batch under `if __name__ == "__main__":`'
+            )
+        signalled = code is not None and code < 0
+        ended = f"was killed ({signal.Signals(-code).name})" if signalled else f"ended (status {code})"  # type: ignore[operator]
+        if not hand.ready:
+            self._unready += 1
+            if self._unready == BEGINNINGS:
+                raise EngineError(
+                    f"no process is ready to segment: one {ended} before it was, {BEGINNINGS} times in turn; "
+                    "does `edgeseg run` work with this engine, is there memory for as many processes "
+                    "(--workers), does something kill them?"
+                )
+            time.sleep(FIRST_WAIT_S * 2 ** (self._unready - 1))
         new = self._hire()
-        hand.process, hand.pipe = new.process, new.pipe
-        if code is not None and code < 0:
-            return f"was killed ({signal.Signals(-code).name})"
-        return f"ended (status {code})"
+        hand.process, hand.pipe, hand.ready = new.process, new.pipe, False
+        return ended
 
     def __enter__(self) -> Crew:
         return self
@@ -123,7 +157,7 @@ class Crew:
         """End all processes, those that are at nothing by themselves; what others are at is not written."""
         for hand in self._hands:
             hand.pipe.close()
-            if hand.piece is not None:
+            if hand.task is not None or not hand.ready:
                 hand.process.terminate()
         for hand in self._hands:
             hand.process.join(END_S)
@@ -131,17 +165,43 @@ class Crew:
                 hand.process.terminate()
 
 
+def refuse_within() -> None:
+    """End this process if it is one of a batch's, which imports a script that starts another."""
+    if multiprocessing.current_process().name == NAME:
+        raise SystemExit(UNGUARDED)
+
+
+def _heard(pipe: Connection) -> Outcome | EdgesegError | str:
+    """Give what a process says."""
+    try:
+        said: Outcome | EdgesegError | str = pipe.recv()
+        return said
+    except (EOFError, OSError):
+        return DIED
+
+
 def serve(pipe: Connection, settings: BatchSettings, parts: Parts) -> None:
-    """Answer pieces until the pipe ends; runs in a process of its own."""
+    """Answer tasks until the pipe ends; runs in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is the parent's
-    worker: Worker | None = None
-    with suppress(EOFError, OSError):
-        while True:
-            piece: Piece = pipe.recv()
-            try:
-                worker = worker or Worker(settings, parts)
-                pipe.send(worker.do(piece))
-            except EdgesegError as error:
-                pipe.send(error)
-    if worker is not None:
-        worker.close()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        worker = Worker(settings, parts)
+        worker.check()
+    except EdgesegError as error:
+        pipe.send(error)
+        return
+    with worker:
+        try:
+            pipe.send(READY)
+            while True:
+                pipe.send(answer(worker, pipe.recv()))
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            return
+
+
+def _end_with_parent() -> None:
+    """End this process at once when the one that started it has ended: what it is at is another run's now."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(ORPHANED)

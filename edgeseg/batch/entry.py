@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from edgeseg.batch.crew import Crew
+from edgeseg.batch.crew import Crew, refuse_within
+from edgeseg.batch.deadly import Survivors
 from edgeseg.batch.drawn import files_anew, remove_drawn
 from edgeseg.batch.found import suffixes_for
 from edgeseg.batch.on_ray import OnRay
@@ -63,6 +64,8 @@ def run_batch(
 ) -> BatchReport:
     """Segment an archive, as far as its results are not there yet.
 
+    A script calls it under `if __name__ == "__main__":`, for the processes that it starts import the script.
+
     Args:
         patterns: see `found.find`.
         output: a folder of results, or its address in a store; see `parts` for what is in it.
@@ -72,8 +75,11 @@ def run_batch(
 
     Raises:
         SinkError: if the results cannot be written, or another run of this machine writes them.
+        EngineError: if processes die before they are ready, or of all that they are given.
+        UsageError: if a script calls it when it is imported.
         EdgesegError: what `plan_batch` raises, and `Segmenter.open`.
     """
+    refuse_within()
     manifest = read_manifest(settings.engine, check_files=True)
     planned, parts = plan_batch(settings, patterns, output)
     _refuse_what_is_here_alone([parts.folder, *(file.path for file in planned.archive.files)])
@@ -90,17 +96,15 @@ def run_batch(
             write(parts.folder / kind / CLASSES_NAME, legend(manifest.spec))
         on_plan(planned)
         began_s = time.monotonic()
-        again = parts.to_retry()
         frames = errors = noted = 0
         notes: list[str] = []
         with _crew(settings, parts, workers, ray) as crew:
-            for piece, done in crew.do(planned.missing):
+            for piece, done in Survivors(crew, parts).do(planned.missing):
                 frames, errors = frames + done.frames, errors + done.errors
                 noted += len(done.notes)
                 notes.extend(done.notes[: MOST_NOTES - len(notes)])
-                if parts.path(piece).name in again and not done.passing:
-                    parts.settle(piece)
                 on_piece(piece.frames)
+        remove_stale(parts, planned.pieces)  # of a killed run's process that was writing one meanwhile
     return BatchReport(
         files=len(planned.archive.files),
         pieces=len(planned.pieces),

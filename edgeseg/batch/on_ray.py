@@ -1,9 +1,9 @@
-"""Give pieces to actors of Ray Data, on one machine or on the nodes of a cluster.
+"""Give tasks to actors of Ray Data, on one machine or on the nodes of a cluster.
 
 What travels is small: the pieces' descriptions, and what became of them. Frames are read, and results are
 written, where the actor is, so archive and results lie where all nodes see them. The engine is sent along,
-once a node. Ray starts an actor anew that died, gives its pieces to another, and holds back what nobody can
-take yet.
+once a node. Ray starts an actor anew that died, gives it its tasks again, TRIES times in all, and holds back
+what nobody can take yet.
 """
 
 from __future__ import annotations
@@ -12,26 +12,27 @@ import dataclasses
 import logging
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
 from edgeseg.batch.parts import Parts
-from edgeseg.batch.piece import Piece
 from edgeseg.batch.rows import EXTRA
 from edgeseg.batch.settings import BatchSettings
-from edgeseg.batch.work import Done, Worker
+from edgeseg.batch.task import TRIES, Lost, Outcome, Task
+from edgeseg.batch.work import Worker, answer
 from edgeseg.cluster.joining import join
 from edgeseg.cluster.sent import packed, unpacked
-from edgeseg.errors import EdgesegError
+from edgeseg.errors import EdgesegError, EngineError, one_line
 from edgeseg.extras import require
 
-PIECE, DONE = "piece", "done"  # columns, pickled
-IN_FLIGHT = 2  # pieces of an actor: the next is there when one is done
+NUMBER, TASK, SAID = "number", "task", "said"  # columns
+IN_FLIGHT = 2  # tasks of an actor: the next is there when one is done
 USE = "batch"  # of engines that are unpacked
 
 
 class OnRay:
-    """Actors that segment pieces; a context manager, like `Crew`.
+    """Actors that do tasks; a context manager, like `Crew`.
 
     Args:
         parts: whose folder all nodes see.
@@ -49,31 +50,74 @@ class OnRay:
         self._settings = settings
         self._parts = parts
         join(self._ray, address)
+        self._engine: Any = None  # Ray's reference to it, packed
         self.workers = workers or max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
-    def do(self, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Done]]:
-        """Segment pieces, each once; gives them as they are done, in any order. Raises as `Crew.do`."""
-        if not pieces:
+    def do(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Outcome]]:
+        """Do tasks; see `Doers.do`."""
+        if not tasks:
             return
-        self._data.DataContext.get_current().enable_progress_bars = False  # whoever runs a batch shows one
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
-        rows = [{PIECE: pickle.dumps(piece)} for piece in pieces]
-        engine = self._ray.put(packed(self._settings.engine))
-        actors = self._data.ActorPoolStrategy(
-            size=min(self.workers, len(rows)), max_tasks_in_flight_per_actor=IN_FLIGHT
-        )
-        done = self._data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-            Actor,
-            batch_size=1,
-            compute=actors,
-            fn_constructor_args=(self._settings, self._parts, [engine]),
-            num_cpus=1,
-        )
-        for row in done.iter_rows():
-            answer = pickle.loads(row[DONE])
-            if isinstance(answer, EdgesegError):
-                raise answer
-            yield pickle.loads(row[PIECE]), answer
+        if self._engine is None:
+            self._engine = self._ray.put(packed(self._settings.engine))
+            self._check()
+        rows = [{NUMBER: number, TASK: pickle.dumps(task)} for number, task in enumerate(tasks)]
+        lost = set(range(len(tasks)))
+        with self._ray_data() as data:
+            actors = data.ActorPoolStrategy(
+                size=min(self.workers, len(rows)), max_tasks_in_flight_per_actor=IN_FLIGHT
+            )
+            done = data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+                Actor,
+                batch_size=1,
+                compute=actors,
+                fn_constructor_args=(self._settings, self._parts, [self._engine]),
+                num_cpus=1,
+                max_restarts=-1,
+                max_task_retries=TRIES - 1,
+            )
+            for row in self._told(done.iter_rows()):
+                said = pickle.loads(row[SAID])
+                if isinstance(said, EdgesegError):
+                    raise said
+                lost.discard(row[NUMBER])
+                yield tasks[row[NUMBER]], said
+        for number in sorted(lost):
+            yield tasks[number], Lost(f"the process that segmented it died, {TRIES} times")
+
+    def _check(self) -> None:
+        """Open the engine on some node, and run it once. Raises EngineError, or what opening it raises."""
+        check = self._ray.remote(num_cpus=1, max_retries=TRIES - 1)(checked)
+        try:
+            error = self._ray.get(check.remote(self._settings, self._parts, [self._engine]))
+        except self._ray.exceptions.RayError as failure:
+            raise EngineError(
+                f"no process of Ray's is ready to segment: one that opened the engine died, {TRIES} times; "
+                f"does `edgeseg run` work with it on the nodes? ({_first_line(failure)})"
+            ) from failure
+        if error is not None:
+            raise error
+
+    @contextmanager
+    def _ray_data(self) -> Iterator[Any]:
+        """Give Ray Data, quiet, and so that it goes on where a task is lost."""
+        context = self._data.DataContext.get_current()
+        before = context.enable_progress_bars, context.max_errored_blocks
+        context.enable_progress_bars = False  # whoever runs a batch shows one
+        context.max_errored_blocks = -1
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+        try:
+            yield self._data
+        finally:
+            context.enable_progress_bars, context.max_errored_blocks = before
+
+    def _told(self, rows: Iterator[Any]) -> Iterator[Any]:
+        """Say of Ray's own errors in a line that the run cannot go on. Raises EngineError."""
+        try:
+            yield from rows
+        except self._ray.exceptions.RayError as error:
+            raise EngineError(
+                f"Ray cannot go on ({_first_line(error)}); run it again: what is done is kept"
+            ) from error
 
     def __enter__(self) -> OnRay:
         return self
@@ -98,18 +142,32 @@ class Actor:
         (self._engine,) = engine
         self._worker: Worker | None = None
 
-    def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[bytes]]:
-        """Segment the one piece of a batch."""
-        (pickled,) = batch[PIECE]
-        answer: Done | EdgesegError
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
+        """Do the one task of a batch."""
+        said: Outcome | EdgesegError
         try:
-            self._worker = self._worker or self._opened()
-            answer = self._worker.do(pickle.loads(pickled))
+            self._worker = self._worker or _opened(self._settings, self._parts, self._engine)
+            said = answer(self._worker, pickle.loads(batch[TASK][0]))
         except EdgesegError as error:
-            answer = error
-        return {PIECE: [pickled], DONE: [pickle.dumps(answer)]}
+            said = error
+        return {NUMBER: [batch[NUMBER][0]], SAID: [pickle.dumps(said)]}
 
-    def _opened(self) -> Worker:
-        package = require("ray", EXTRA).get(self._engine)
-        here = unpacked(package, self._parts.digest, USE)
-        return Worker(dataclasses.replace(self._settings, engine=here), self._parts)
+
+def checked(settings: BatchSettings, parts: Parts, engine: Sequence[Any]) -> EdgesegError | None:
+    """Open the engine on this node and run it once; gives what is wrong with it."""
+    try:
+        with _opened(settings, parts, engine[0]) as worker:
+            worker.check()
+    except EdgesegError as error:
+        return error
+    return None
+
+
+def _opened(settings: BatchSettings, parts: Parts, engine: Any) -> Worker:
+    package = require("ray", EXTRA).get(engine)
+    here = unpacked(package, parts.digest, USE)
+    return Worker(dataclasses.replace(settings, engine=here), parts)
+
+
+def _first_line(error: BaseException) -> str:
+    return one_line((str(error).splitlines() or [type(error).__name__])[0])

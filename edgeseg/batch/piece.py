@@ -104,6 +104,13 @@ class Piece:
     span: Span | Samples | None = None
     frames: int = field(default=1, compare=False)
 
+    @property
+    def units(self) -> range | None:
+        """What of it can be done alone, see `Task`; None where only the shard itself tells."""
+        if not isinstance(self.span, Samples):
+            return range(len(self.files))
+        return None if self.span.end is None else range(self.span.begin, self.span.end)
+
     def key(self, digest: str) -> str:
         """Name its part by all that its results depend on.
 

@@ -150,11 +150,30 @@ def check_answers(place: Stored) -> None:
 def copied(place: Stored, target: Path) -> None:
     """Copy a file of a store to one of this machine. Raises SourceError."""
     try:
-        with opened(place) as source, target.open("wb") as copy:
+        copy = target.open("wb")
+    except OSError as error:
+        raise no_room(place, error) from error
+    try:
+        with copy, opened(place) as source:
             while data := source.read(COPIED_BYTES):
-                copy.write(data)
+                _put(data, copy, place)
     except (OSError, ValueError) as error:
         raise SourceError(f"cannot read {place}: {one_line(str(error))}") from error
+
+
+def _put(data: bytes, copy: BinaryIO, place: Stored) -> None:
+    try:
+        copy.write(data)
+        copy.flush()
+    except OSError as error:
+        raise no_room(place, error) from error
+
+
+def no_room(place: Stored, error: OSError) -> SourceError:
+    """Say that a file of a store cannot be copied to this machine."""
+    return SourceError(
+        f"cannot copy {place} to a temporary folder: {error.strerror or error}; make room, or set TMPDIR"
+    )
 
 
 def names_in(folder: Place, suffix: str) -> frozenset[str]:

@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeseg import limits
 from edgeseg.errors import EngineError
 from edgeseg.manifest import MANIFEST_NAME
 from edgeseg.reading import read_text
@@ -59,7 +58,8 @@ class BatchSettings:
     def digest(self) -> str:
         """Give a sha256 of all that results depend on: what the engine is, and how it is used.
 
-        Where it runs, and with how many threads, is no part of it.
+        Where it runs, and with how many threads, is no part of it; nor are limits, whose refusals are done
+        again anyway.
 
         Raises:
             EngineError: if there is no engine.
@@ -72,6 +72,5 @@ class BatchSettings:
             "tiles": to_json_value(self.tiles),
             "label_maps": self.label_maps,
             "overlays": self.overlays,
-            "most_pixels": limits.current().pixels,
         }
         return hashlib.sha256(json.dumps(how, sort_keys=True).encode()).hexdigest()

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from edgeseg.batch.excerpts import copy_part
 from edgeseg.batch.names import spelt_in_text
 from edgeseg.batch.piece import File, Sample, Samples, Span
-from edgeseg.batch.places import COPIES, Stored, copied
+from edgeseg.batch.places import COPIES, Stored, copied, no_room
 from edgeseg.batch.shards import SHARD_SUFFIXES, samples_of
 from edgeseg.errors import SourceError, UsageError, one_line
+from edgeseg.limits import OverLimitError
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.sources import open_file
 from edgeseg.runtime.sources.arrays import ARRAY_SUFFIXES
@@ -26,6 +28,11 @@ from edgeseg.runtime.sources.video import VideoSource
 from edgeseg.spec import InputSpec
 
 AHEAD = 8  # files of a store that are fetched at once
+PASSING = frozenset(
+    (errno.EACCES, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC,
+     errno.EPERM, errno.EROFS, errno.ESTALE, errno.ETIMEDOUT)
+)  # fmt: skip  # errors of the system that are none of a file's content
+NOTHING: Mapping[int, str] = MappingProxyType({})
 UNNAMED = ".png"  # suffix of pictures without one; what they are, their content tells
 
 
@@ -51,6 +58,7 @@ class Failure:
 
     Attributes:
         doubtful: it may be the store's fault, not the file's.
+        passing: what is wrong is not in the file, and may be mended without a change to it.
     """
 
     file: File
@@ -58,6 +66,7 @@ class Failure:
     index: int | None = None
     sample: str | None = None
     doubtful: bool = False
+    passing: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,16 +108,22 @@ class Reader:
             yield file
             self._coming.pop(file, None)
 
-    def shots(self, file: File, part: Span | Samples | None) -> Iterator[Shot | Failure | Note]:
-        """Give a file's frames, or those of a part of it, what is wrong with it, and what is to be known."""
+    def shots(
+        self, file: File, part: Span | Samples | None, without: Mapping[int, str] = NOTHING
+    ) -> Iterator[Shot | Failure | Note]:
+        """Give a file's frames, or those of a part of it, what is wrong with it, and what is to be known.
+
+        Args:
+            without: samples of a shard that are not looked at, by their numbers, each with its error.
+        """
         if isinstance(part, Samples) or file.path.suffix.lower() in SHARD_SUFFIXES:
-            yield from self._of_shard(file, part if isinstance(part, Samples) else Samples())
+            yield from self._of_shard(file, part if isinstance(part, Samples) else Samples(), without)
             return
         try:
             with self._local(file, part) as path:
                 yield from self._of_file(file, path, part)
         except SourceError as error:
-            yield _failure(file, str(error), file.path, error.__cause__)
+            yield _failure(file, str(error), file.path, error)
 
     def _of_file(self, file: File, path: Path, span: Span | None) -> Iterator[Shot | Failure | Note]:
         count = 0
@@ -130,19 +145,28 @@ class Reader:
                 for line in source.notes:
                     yield Note(file, one_line(line.replace(str(path), file.name)))
         except (SourceError, UsageError) as error:
-            yield _failure(file, str(error), path)
+            yield _failure(file, str(error), path, error)
         else:
             if not count and not source.skipped:
                 yield _failure(file, f"{path} has no picture that can be read", path)
 
-    def _of_shard(self, file: File, part: Samples) -> Iterator[Shot | Failure | Note]:
+    def _of_shard(
+        self, file: File, part: Samples, without: Mapping[int, str]
+    ) -> Iterator[Shot | Failure | Note]:
         none = part.begin == 0  # and nothing is what it holds
+        told: int | None = None
         try:
             for sample in samples_of(file.path, part):
                 none = False
-                yield from self._of_sample(file, sample)
+                if sample.index in without:
+                    if sample.index == told:  # by another picture of its list
+                        continue
+                    told = sample.index
+                    yield Failure(file, without[sample.index], sample.index, sample.name, passing=True)
+                elif sample.index >= part.begin:
+                    yield from self._of_sample(file, sample)
         except SourceError as error:
-            yield _failure(file, str(error), file.path, error.__cause__)
+            yield _failure(file, str(error), file.path, error)
             none = False
         if none:
             yield Failure(file, f"{file.name} holds no picture")
@@ -154,13 +178,19 @@ class Reader:
             return
         suffix = PurePosixPath(sample.name or "").suffix.lower()
         known = IMAGE_SUFFIXES | ARRAY_SUFFIXES
-        path = Path(self._copies, f"sample{suffix if suffix in known else UNNAMED}")
-        path.write_bytes(sample.data)
+        try:
+            path = Path(self._copies, f"sample{suffix if suffix in known else UNNAMED}")
+            path.write_bytes(sample.data)
+        except OSError as error:
+            reason = f"cannot be copied to a temporary folder: {error.strerror or error}; set TMPDIR"
+            yield Failure(file, f"{within}{reason}", sample.index, sample.name, passing=True)
+            return
         for one in self._of_file(file, path, None):
             if isinstance(one, Note):
                 yield one
             elif isinstance(one, Failure):
-                yield Failure(file, f"{within}{one.error}", sample.index, sample.name)
+                told = f"{within}{one.error}"
+                yield replace(one, error=told, index=sample.index, sample=sample.name, doubtful=False)
             else:
                 frame = one.frame if sample.page is None else replace(one.frame, page=sample.page)
                 yield Shot(file, sample.index, frame, sample.name, in_file=True)
@@ -187,8 +217,11 @@ class Reader:
     def _fetched(self, file: File, folder: str, span: Span | None = None) -> Path:
         """Copy a file of a store, or a span of it. Raises SourceError."""
         assert isinstance(file.path, Stored)
-        handle, copy = tempfile.mkstemp(file.path.suffix, dir=folder)
-        os.close(handle)
+        try:
+            handle, copy = tempfile.mkstemp(file.path.suffix, dir=folder)
+            os.close(handle)
+        except OSError as error:
+            raise no_room(file.path, error) from error
         if span is None:
             copied(file.path, Path(copy))
         else:
@@ -210,7 +243,18 @@ class Reader:
         self.close()
 
 
-def _failure(file: File, error: str, path: object, cause: BaseException | None = None) -> Failure:
+def _failure(file: File, error: str, path: object, raised: BaseException | None = None) -> Failure:
+    cause = raised.__cause__ if raised is not None else None
     lost = isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
     doubtful = lost and isinstance(file.path, Stored)
-    return Failure(file, one_line(error.replace(str(path), file.name)), doubtful=doubtful)
+    text = one_line(error.replace(str(path), file.name))
+    return Failure(file, text, doubtful=doubtful, passing=doubtful or _is_passing(raised))
+
+
+def _is_passing(error: BaseException | None) -> bool:
+    """Whether an error is none of the file's content, but of the machine, of rights, or of a limit."""
+    while error is not None:
+        if isinstance(error, OverLimitError) or (isinstance(error, OSError) and error.errno in PASSING):
+            return True
+        error = error.__cause__
+    return False

@@ -5,15 +5,12 @@ from __future__ import annotations
 import io
 import json
 import os
-import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -21,8 +18,7 @@ import pytest
 
 pytest.importorskip("pyarrow")
 
-from edgeseg.batch import BatchSettings, crew, run_batch, spans
-from edgeseg.batch.crew import Crew
+from edgeseg.batch import BatchSettings, run_batch, spans
 from edgeseg.batch.entry import plan_batch
 from edgeseg.batch.parts import PARTS, TIMES
 from edgeseg.errors import EngineError, SinkError, UsageError
@@ -135,43 +131,6 @@ def test_label_maps_and_overlays_are_named_by_their_files(
         labels = segment(cv2.imread(str(archive / "pictures" / "7.png"))).labels
     written = cv2.imread(str(tmp_path / "out" / "labels" / "pictures" / "7.png.png"), cv2.IMREAD_UNCHANGED)
     assert (written == labels).all()
-
-
-@pytest.mark.slow
-def test_processes_that_are_killed_lose_and_double_nothing(
-    archive: Path, settings: BatchSettings, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(crew, "TRIES", 100)
-    planned, parts = plan_batch(settings, [str(archive)], tmp_path / "out")
-    parts.make_folders()
-    chosen = random.Random(0)
-    done = []
-    with Crew(settings, parts, 2) as workers:
-        for piece, _ in workers.do(planned.missing):
-            done.append(piece)
-            if len(done) % 2:
-                os.kill(chosen.choice(workers.process_ids), signal.SIGKILL)
-    assert len(done) == len(set(done)) == len(planned.missing)
-    assert bytes_of(tmp_path / "out") == bytes_of(whole)
-
-
-def test_a_piece_that_kills_its_process_is_a_row_that_says_so(
-    archive: Path, settings: BatchSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(crew, "serve", _die)
-    planned, parts = plan_batch(settings, [str(archive / "film.mp4")], tmp_path / "out")
-    parts.make_folders()
-    with Crew(settings, parts, 1) as workers:
-        ((_, done),) = workers.do(planned.missing)
-    assert (done.frames, done.errors) == (0, 1)
-    (row,) = rows_of(tmp_path / "out")
-    assert row["error"] == "the process that segmented it was killed (SIGKILL), 3 times"
-
-
-def _die(pipe: Any, settings: Any, parts: Any) -> None:
-    """Stand for a process that a picture kills."""
-    pipe.recv()
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.slow

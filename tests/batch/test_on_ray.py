@@ -15,8 +15,20 @@ pytest.importorskip("ray")
 
 from edgeseg.batch import BatchSettings, run_batch
 from edgeseg.errors import EngineError, UsageError
-from tests.batch.archives import bytes_of, write_pictures, write_video
+from tests.batch.archives import bytes_of, rows_of, samples, write_pictures, write_tar, write_video
+from tests.batch.deadly import deadly_picture, have_a_fault
 from tests.runtime.tiny_models import labels_engine
+
+FAULT_AT_OPENING = """
+import os, signal, sys
+
+class Fault:
+    def find_spec(self, name, path=None, target=None):
+        if name == "onnxruntime":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.meta_path.insert(0, Fault())
+"""
 
 pytestmark = [
     pytest.mark.minutes,
@@ -76,6 +88,37 @@ def test_a_node_that_is_lost_loses_and_doubles_nothing(
     run_batch(settings, [str(archive)], tmp_path / "out", workers=2, ray=cluster.address, on_piece=lose)
     assert lost
     assert bytes_of(tmp_path / "out") == bytes_of(whole)
+
+
+def test_what_kills_an_actor_is_a_row_and_all_beside_it_has_results(
+    settings: BatchSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pictures(tmp_path / "in", 20)
+    members = samples(20)
+    write_tar(tmp_path / "in" / "a.tar", members)
+    (tmp_path / "in" / "4.png").write_bytes(deadly_picture(4))
+    write_tar(tmp_path / "in" / "a.tar", {**members, "000017.png": deadly_picture(17)})
+    output = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        have_a_fault(tmp_path / "fault", patch)
+        report = run_batch(settings, [str(tmp_path / "in")], output, workers=2, ray="local")
+    assert (report.frames, report.errors) == (38, 2)
+    failed = [row for row in rows_of(output) if row["error"]]
+    assert [(row["source"], row["index"]) for row in failed] == [("4.png", None), ("a.tar", 17)]
+    assert {row["error"] for row in failed} == {"the process that segmented it died, 3 times"}
+    assert run_batch(settings, [str(tmp_path / "in")], output, workers=1).errors == 0
+    run_batch(settings, [str(tmp_path / "in")], tmp_path / "calm", workers=1)
+    assert bytes_of(output) == bytes_of(tmp_path / "calm")
+
+
+def test_an_engine_that_kills_on_ray_ends_the_run(
+    settings: BatchSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pictures(tmp_path / "in", 2)
+    have_a_fault(tmp_path / "fault", monkeypatch, FAULT_AT_OPENING)
+    with pytest.raises(EngineError, match="no process of Ray's is ready to segment"):
+        run_batch(settings, [str(tmp_path / "in")], tmp_path / "out", workers=2, ray="local")
+    assert not list((tmp_path / "out" / "parts").iterdir())
 
 
 def test_what_is_no_fault_of_the_archive_ends_the_run(

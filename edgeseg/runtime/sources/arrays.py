@@ -92,13 +92,11 @@ class ArraysSource(Source):
                 self.skipped.append(str(error))
                 index += 1
                 unreadable += 1
+                if len(self.files) == 1:
+                    raise
                 if unreadable == len(self.files):
-                    raise (
-                        error
-                        if unreadable == 1
-                        else SourceError(
-                            f"none of the {unreadable} files in {self.name} can be read: {error}"
-                        )
+                    raise SourceError(
+                        f"none of the {unreadable} files in {self.name} can be read: {error}"
                     ) from error
 
     def _images_of(self, path: Path) -> list[NDArray[Any]]:

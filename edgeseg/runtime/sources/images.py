@@ -123,8 +123,12 @@ class ImagesSource(Source):
                 self.skipped.append(str(error))
                 index += 1
                 unreadable += 1
+                if len(self.files) == 1:
+                    raise
                 if unreadable == len(self.files):
-                    raise self._nothing_readable(error) from error
+                    raise SourceError(
+                        f"none of the {len(self.files)} images in {self.name} can be read: {error}"
+                    ) from error
 
     def _to_8_bits(self, image: NDArray[Any], number: int) -> NDArray[np.uint8]:
         """Turn a picture of the file of that number into a frame's."""
@@ -165,8 +169,3 @@ class ImagesSource(Source):
     def _lose_page(self, path: Path, page_number: int) -> None:
         self.bad_frames += 1
         self.skipped.append(f"page {page_number} of {path}, or the rest from there on, is damaged")
-
-    def _nothing_readable(self, error: SourceError) -> SourceError:
-        if len(self.files) == 1:
-            return error
-        return SourceError(f"none of the {len(self.files)} images in {self.name} can be read: {error}")
