@@ -7,21 +7,18 @@ frames lie without being read.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from edgeseg.batch.piece import Span
 from edgeseg.batch.places import COPIED_BYTES, Stored, opened
+from edgeseg.batch.tables import MEDIA, outer_boxes
 from edgeseg.errors import SourceError, one_line
 from edgeseg.runtime.sources.container import open_container
 
-MOST_BOXES = 64  # of a file: where there are more, it is written in fragments, and has no table
-MEDIA, FIRST = b"mdat", b"ftyp"
+FIRST = b"ftyp"
 BEGUN_BYTES = 4 << 20  # of the media, at which FFmpeg looks when it opens a video
 BEHIND = 64  # packets behind a part, which decoders take before they give its last frame
-SHORT_BOX, LONG_BOX = 8, 16  # bytes of their heads
 
 
 def copy_tables(place: Stored, target: Path) -> bool:
@@ -35,13 +32,12 @@ def copy_tables(place: Stored, target: Path) -> bool:
     """
     try:
         with opened(place) as source:
-            size = source.seek(0, 2)
-            boxes = list(islice(_boxes(source, size), MOST_BOXES + 1))
+            boxes = outer_boxes(source)
             kinds = [kind for kind, _, _ in boxes]
-            if not boxes or kinds[0] != FIRST or MEDIA not in kinds or len(boxes) > MOST_BOXES:
+            if not boxes or kinds[0] != FIRST or MEDIA not in kinds:
                 return False
             with target.open("wb") as copy:
-                copy.truncate(size)
+                copy.truncate(source.seek(0, 2))
                 for kind, begin, end in boxes:
                     _copy(source, copy, begin, min(end, begin + BEGUN_BYTES) if kind == MEDIA else end)
     except (OSError, ValueError, struct.error) as error:
@@ -81,22 +77,6 @@ def _bytes_of(copy: Path, span: Span, failure: SourceError) -> tuple[int, int]:
             last = min(last, key_before(round(span.end_s / tick)) + BEHIND)
         taken = entries[first:last]
         return min(entry.pos for entry in taken), max(entry.pos + entry.size for entry in taken)
-
-
-def _boxes(source: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
-    """Give kind, begin and end of the outermost boxes; see ISO/IEC 14496-12."""
-    at = 0
-    while at + SHORT_BOX <= size:
-        source.seek(at)
-        head = source.read(LONG_BOX)
-        length, kind = struct.unpack_from(">I4s", head)
-        if length == 1:
-            (length,) = struct.unpack_from(">Q", head, SHORT_BOX)
-        end = min(size, at + length) if length else size
-        if end < at + SHORT_BOX:
-            raise ValueError("a box ends before it begins")
-        yield kind, at, end
-        at = end
 
 
 def _copy(source: BinaryIO, copy: BinaryIO, begin: int, end: int) -> None:
