@@ -20,7 +20,7 @@ from edgeseg.batch.plan import Plan, plan
 from edgeseg.batch.report import MOST_NOTES, BatchReport
 from edgeseg.batch.rows import EXTRA
 from edgeseg.batch.settings import BatchSettings
-from edgeseg.batch.stale import remove_stale
+from edgeseg.batch.stale import Stale, remove_stale
 from edgeseg.cores import usable_cores
 from edgeseg.errors import UsageError
 from edgeseg.extras import require
@@ -90,7 +90,7 @@ def run_batch(
         if planned.has_results:
             outdated = [kind for kind, wanted in drawn.items() if planned.stale or not wanted]
             remove_drawn(parts, files_anew(planned.pieces, planned.missing), outdated)
-        stale = remove_stale(parts, planned.pieces)
+        stale = remove_stale(parts, planned.pieces, planned.found)
         for kind in (kind for kind, wanted in drawn.items() if wanted):
             make(parts.folder / kind)
             write(parts.folder / kind / CLASSES_NAME, legend(manifest.spec))
@@ -104,7 +104,8 @@ def run_batch(
                 noted += len(done.notes)
                 notes.extend(done.notes[: MOST_NOTES - len(notes)])
                 on_piece(piece.frames)
-        remove_stale(parts, planned.pieces)  # of a killed run's process that was writing one meanwhile
+        # What a killed run's process, which was at it, has written meanwhile.
+        remove_stale(parts, planned.pieces, Stale(seen=stale.seen))
     return BatchReport(
         files=len(planned.archive.files),
         pieces=len(planned.pieces),

@@ -13,7 +13,7 @@ from edgeseg.batch.parts import Parts
 from edgeseg.batch.piece import File, Piece, Samples, Span
 from edgeseg.batch.places import Stored
 from edgeseg.batch.shards import SHARD_SUFFIXES
-from edgeseg.batch.stale import find_stale
+from edgeseg.batch.stale import Stale, find_stale
 from edgeseg.errors import SourceError
 
 MOST_PICTURES = 64  # of a piece
@@ -29,16 +29,13 @@ class Plan:
         archive: all files.
         pieces: all of them.
         missing: those without results, and those that are to be done again.
-        stale: parts of results that a run removes, or takes rows out of: other results of these files, of
-            changed ones or of another engine.
-        kept: files, not of this archive, whose results stay.
+        found: what of the results a run takes out.
     """
 
     archive: Archive
     pieces: Sequence[Piece]
     missing: Sequence[Piece]
-    stale: int = 0
-    kept: int = 0
+    found: Stale
 
     @property
     def kinds(self) -> Mapping[str, int]:
@@ -47,6 +44,16 @@ class Plan:
         videos = sum(suffix in VIDEO_SUFFIXES for suffix in suffixes)
         in_shards = sum(suffix in SHARD_SUFFIXES for suffix in suffixes)
         return {"pictures": len(suffixes) - videos - in_shards, "videos": videos, "shards": in_shards}
+
+    @property
+    def stale(self) -> int:
+        """How many parts hold earlier results of these files, of changed ones or of another engine."""
+        return len(self.found)
+
+    @property
+    def kept(self) -> int:
+        """How many files, not of this archive, have results, which stay."""
+        return len(self.found.kept)
 
     @property
     def has_results(self) -> bool:
@@ -77,8 +84,7 @@ def plan(archive: Archive, parts: Parts, field: str | None = None) -> Plan:
     there = parts.there()
     done = parts.done(there)
     missing = [piece for piece in pieces if parts.path(piece).name not in done]
-    stale = find_stale(parts, pieces, there)
-    return Plan(archive, pieces, missing, len(stale), len(stale.kept))
+    return Plan(archive, pieces, missing, find_stale(parts, pieces, there))
 
 
 def pieces_of(files: Sequence[File], field: str | None = None) -> Iterator[Piece]:

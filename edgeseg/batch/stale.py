@@ -35,11 +35,13 @@ class Stale:
         removed: names of parts.
         cut: names of parts, each with the files whose results are taken out of it.
         kept: files, not of the archive, whose results stay.
+        seen: names of all parts that were there.
     """
 
     removed: Sequence[str] = ()
     cut: Mapping[str, frozenset[str]] = field(default_factory=dict)
     kept: frozenset[str] = frozenset()
+    seen: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.removed) + len(self.cut)
@@ -55,12 +57,15 @@ class _Head:
     is_whole: bool = True
 
 
-def find_stale(parts: Parts, pieces: Collection[Piece], there: Collection[str]) -> Stale:
+def find_stale(
+    parts: Parts, pieces: Collection[Piece], there: Collection[str], seen: Collection[str] = ()
+) -> Stale:
     """Find what `remove_stale` takes out.
 
     Args:
         pieces: all of the archive.
         there: names of parts.
+        seen: those that need not be looked at.
 
     Raises:
         SinkError: if one of them is no part of a batch.
@@ -68,7 +73,7 @@ def find_stale(parts: Parts, pieces: Collection[Piece], there: Collection[str]) 
     planned = {parts.path(piece).name for piece in pieces}
     sources = frozenset(one.name for piece in pieces for one in piece.files)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        heads = list(pool.map(lambda name: _head(parts, name), sorted(set(there) - planned)))
+        heads = list(pool.map(lambda name: _head(parts, name), sorted(set(there).difference(planned, seen))))
     removed, cut, kept = [], {}, set[str]()
     for head in heads:
         if not head.is_whole or head.cut in there or (head.sources and head.sources <= sources):
@@ -77,16 +82,27 @@ def find_stale(parts: Parts, pieces: Collection[Piece], there: Collection[str]) 
         kept |= head.sources - sources
         if taken := head.sources & sources:
             cut[head.name] = taken
-    return Stale(removed, cut, frozenset(kept))
+    return Stale(removed, cut, frozenset(kept), frozenset(there))
 
 
-def remove_stale(parts: Parts, pieces: Collection[Piece]) -> Stale:
-    """Take out results that do not hold any more; gives what was.
+def remove_stale(parts: Parts, pieces: Collection[Piece], found: Stale | None = None) -> Stale:
+    """Take out results that do not hold any more.
+
+    Args:
+        pieces: all of the archive.
+        found: what `find_stale` found before; of the other parts, those that it has not seen are looked at.
+
+    Returns:
+        All that was.
 
     Raises:
         SinkError: if a part cannot be read, written or removed, or is no part of a batch.
     """
-    stale = find_stale(parts, pieces, parts.there())
+    found = found or Stale()
+    late = find_stale(parts, pieces, parts.there(), found.seen)
+    stale = Stale(
+        [*found.removed, *late.removed], {**found.cut, **late.cut}, found.kept | late.kept, late.seen
+    )
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(lambda name: _remove(parts, name), stale.removed))
         list(pool.map(lambda cut: _cut(parts, *cut), stale.cut.items()))

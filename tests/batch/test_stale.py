@@ -15,7 +15,7 @@ from edgeseg.batch.parts import PARTS, TIMES, Parts
 from edgeseg.batch.piece import File, Piece
 from edgeseg.batch.places import Stored, names_in, opened, place_of, write
 from edgeseg.batch.rows import error_row
-from edgeseg.batch.stale import find_stale, remove_stale
+from edgeseg.batch.stale import Stale, find_stale, remove_stale
 from tests.batch.archives import rows_of, write_pictures, write_video
 
 
@@ -74,6 +74,18 @@ def test_a_process_that_is_killed_while_it_cuts_doubles_and_loses_nothing(
     remove_stale(parts, pieces_of(*then))
     is_planned = len(then) == 3
     assert sources(parts) == sorted({"a.png", "b.png", "c.png"} - set(() if is_planned else then))
+
+
+def test_what_was_found_is_taken_out_with_what_came_since(parts: Parts) -> None:
+    put(parts, "a.png", "b.png")
+    pieces = pieces_of("a.png")
+    found = find_stale(parts, pieces, parts.there())
+    put(parts, "a.png", "c.png")  # by a process that a killed run left
+    stale = remove_stale(parts, pieces, found)
+    assert (len(stale), stale.kept) == (2, {"b.png", "c.png"})
+    put(parts, "a.png", "d.png")
+    assert len(remove_stale(parts, pieces, Stale(seen=stale.seen))) == 1
+    assert sources(parts) == ["b.png", "c.png", "d.png"]
 
 
 def test_a_part_that_lost_its_end_holds_nothing(tmp_path: Path) -> None:
