@@ -1,11 +1,15 @@
 """What `edgeseg serve` gives when requests come at a rate, beside one process that segments the same frames.
 
-A `Segmenter` of one thread takes frames one after another. Then clients (`tritonclient`) send the same
-frames, as bytes of 480x640, to one replica of one thread: at first each as soon as it has its answer, which
-gives the rate of the server; then at moments drawn beforehand (a Poisson process) at a share of that rate,
-whether or not answers come. Both rates are measured anew before each run, next to it. Latency is counted
-from the moment when a request was due, so that one that waits for a free client has waited, too, and given
-in multiples of what the segmenter takes for a frame. Every answer is compared with the segmenter's own.
+A `Segmenter` of one thread takes frames one after another. Clients (`tritonclient`) send the same frames, as
+bytes of 480x640, to one replica of one thread. Every answer is compared with the segmenter's own.
+
+First 1, 8 and 64 clients send each as soon as it has its answer, to a server whose queue holds them all.
+Then, on a server with a shorter queue, which gives its rate with a few such clients, requests are sent at
+moments drawn beforehand, at a share of that rate, whether or not answers come: a fixed number, each at any
+moment of the run with the same probability, as those of a Poisson process of which the number is known. Rates
+are measured anew before each run, next to it. Latency is counted from the moment when a request was due, so
+that one that waits for a free client has waited, too, and given in multiples of what the segmenter takes for
+a frame.
 
     python -m benchmarks.serving ENGINE [--seconds N] [--queue N] [--clients N] [--repeats N]
 """
@@ -18,7 +22,7 @@ import random
 import statistics
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,6 +41,8 @@ FRAMES = 8
 SHARES = (0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0)  # of the server's own rate
 CLOSED_CLIENTS = 4  # that keep a replica busy
 REFUSED = "503"
+CLOSED = (1, 8, 64)  # clients that send each as soon as it has its answer
+CLOSED_COLUMNS = ("clients", "rate", "p50", "p99", "refused", "wrong")
 COLUMNS = ("offered", "goodput", "refused", "p50", "p99", "lost", "wrong")
 PORT = 8791
 WARM_S, RATE_S = 3.0, 2.0
@@ -50,6 +56,11 @@ class Outcome(NamedTuple):
     refused: int
     wrong: int
     seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Right answers a second."""
+        return len(self.latencies_ms) / self.seconds
 
     @property
     def lost(self) -> int:
@@ -69,29 +80,53 @@ def main() -> None:
     frames = [picture(index, FRAME_HW, 3) for index in range(FRAMES)]
     with Segmenter.open(arguments.engine, threads=1) as segment:
         expected = [labels_of(segment(frame)) for frame in frames]
-        settings = ServerSettings(
-            EngineSettings(arguments.engine.resolve()), "served", port=PORT, queue=arguments.queue
-        )
-        with RayServer(settings) as server:
+        with serving(arguments.engine, max(CLOSED)) as server:
             ask = Asking(server.address, frames, expected)
-            closed(ask, WARM_S)
+            closed(ask, CLOSED_CLIENTS, WARM_S)
+            print(" ".join(f"{name:>8}" for name in CLOSED_COLUMNS))
+            for clients in CLOSED:
+                runs = [
+                    (alone(segment, frames, RATE_S), closed(ask, clients, arguments.seconds))
+                    for _ in range(arguments.repeats)
+                ]
+                print(closed_row(clients, runs), flush=True)
+        with serving(arguments.engine, arguments.queue) as server:
+            ask = Asking(server.address, frames, expected)
+            closed(ask, CLOSED_CLIENTS, WARM_S)
             rates: list[float] = []
             print(" ".join(f"{name:>8}" for name in COLUMNS))
             for share in SHARES:
                 found = []
                 for seed in range(arguments.repeats):
-                    own, capacity = alone(segment, frames, RATE_S), closed(ask, RATE_S)
+                    own, capacity = alone(segment, frames, RATE_S), closed(ask, CLOSED_CLIENTS, RATE_S).rate
                     rates.append(capacity / own)
-                    outcome = opened(ask, share * capacity, arguments.seconds, arguments.clients, seed)
+                    due = moments(round(share * capacity * arguments.seconds), arguments.seconds, seed)
+                    outcome = opened(ask, due, arguments.seconds, arguments.clients)
                     found.append(figures(outcome, own, capacity))
                 print(row(share, found), flush=True)
             print(f"the server's rate: {statistics.median(rates):.2f} of the segmenter's, with its clients")
 
 
+def serving(engine: Path, queue: int) -> RayServer:
+    """Start a server of one replica."""
+    return RayServer(ServerSettings(EngineSettings(engine.resolve()), "served", port=PORT, queue=queue))
+
+
+def closed_row(clients: int, runs: Sequence[tuple[float, Outcome]]) -> str:
+    """Give the medians of runs, each beside the segmenter's frames a second, and sums of what is amiss."""
+    found = [
+        (outcome.rate / own, *(float(np.percentile(outcome.latencies_ms, q)) * own / 1e3 for q in (50, 99)))
+        for own, outcome in runs
+    ]
+    rate, p50, p99 = map(statistics.median, zip(*found, strict=True))
+    refused, wrong = (sum(getattr(outcome, name) for _, outcome in runs) for name in ("refused", "wrong"))
+    return f"{clients:8} {rate:8.2f} {p50:8.1f} {p99:8.1f} {refused:8} {wrong:8}"
+
+
 def figures(outcome: Outcome, own: float, capacity: float) -> tuple[float, ...]:
     """Give the columns of one run: goodput by the server's rate, times by the segmenter's time a frame."""
     p50, p99 = (float(np.percentile(outcome.latencies_ms, q)) * own / 1e3 for q in (50, 99))
-    goodput = len(outcome.latencies_ms) / outcome.seconds / capacity
+    goodput = outcome.rate / capacity
     return goodput, outcome.refused / outcome.offered, p50, p99, outcome.lost, outcome.wrong
 
 
@@ -147,24 +182,24 @@ def alone(segment: Segmenter, frames: Sequence[NDArray[Any]], seconds: float) ->
     return done / (time.perf_counter() - begun)
 
 
-def closed(ask: Asking, seconds: float) -> float:
-    """Let a few clients ask again and again; give answers a second."""
+def closed(ask: Asking, clients: int, seconds: float) -> Outcome:
+    """Let clients ask again and again; give what became of it."""
     begun = time.perf_counter()
 
-    def again(number: int) -> int:
-        done = 0
-        while time.perf_counter() - begun < seconds:
-            done += ask(number + done) == "right"
-        return done
+    def again(number: int) -> list[tuple[str, float]]:
+        found: list[tuple[str, float]] = []
+        while (asked := time.perf_counter()) - begun < seconds:
+            answer = ask(number + len(found))
+            found.append((answer, (time.perf_counter() - asked) * 1e3))
+        return found
 
-    with ThreadPoolExecutor(CLOSED_CLIENTS) as pool:
-        done = sum(pool.map(again, range(CLOSED_CLIENTS)))
-    return done / (time.perf_counter() - begun)
+    with ThreadPoolExecutor(clients) as pool:
+        answers = [answer for found in pool.map(again, range(clients)) for answer in found]
+    return outcome_of(answers, time.perf_counter() - begun)
 
 
-def opened(ask: Asking, rate: float, seconds: float, clients: int, seed: int) -> Outcome:
+def opened(ask: Asking, due: Sequence[float], seconds: float, clients: int) -> Outcome:
     """Send requests when they are due, by as many clients as there are; give what became of them."""
-    due = list(moments(rate, seconds, seed))
     begun = time.perf_counter()
 
     def send(number: int) -> tuple[str, float]:
@@ -175,20 +210,20 @@ def opened(ask: Asking, rate: float, seconds: float, clients: int, seed: int) ->
 
     with ThreadPoolExecutor(clients) as pool:
         answers = list(pool.map(send, range(len(due))))
-    taken = time.perf_counter() - begun
+    return outcome_of(answers, max(time.perf_counter() - begun, seconds))
+
+
+def outcome_of(answers: Sequence[tuple[str, float]], seconds: float) -> Outcome:
+    """Count answers (what, latency in ms)."""
     right = [ms for answer, ms in answers if answer == "right"]
-    refused = sum(answer == REFUSED for answer, _ in answers)
-    wrong = sum(answer == "wrong" for answer, _ in answers)
-    return Outcome(len(due), right, refused, wrong, max(taken, seconds))
+    refused, wrong = (sum(answer == what for answer, _ in answers) for what in (REFUSED, "wrong"))
+    return Outcome(len(answers), right, refused, wrong, seconds)
 
 
-def moments(rate: float, seconds: float, seed: int) -> Iterator[float]:
-    """Draw the moments of a Poisson process, in seconds from its beginning."""
+def moments(count: int, seconds: float, seed: int) -> Sequence[float]:
+    """Draw the moments of so many requests of a Poisson process, in seconds from its beginning."""
     numbers = random.Random(seed)
-    now = numbers.expovariate(rate)
-    while now < seconds:
-        yield now
-        now += numbers.expovariate(rate)
+    return sorted(numbers.uniform(0, seconds) for _ in range(count))
 
 
 if __name__ == "__main__":

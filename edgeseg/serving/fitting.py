@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from edgeseg.errors import UsageError
 from edgeseg.manifest import Manifest
 
-PATIENCE_S = 10.0  # that replicas may take to start before a line says what they wait for
+PATIENCE_S = 20.0  # that replicas may take to start before a line says what they wait for
 _NVIDIA = ("cuda", "tensorrt", "tensorrt_rtx")  # devices; Ray counts no others' GPUs without more ado
 
 

@@ -13,21 +13,31 @@ from edgeseg.limits import refuse_above
 from edgeseg.opencv import cv2
 from edgeseg.runtime.sources.image_header import Header, read_header
 
+MOST_SIDE = 1 << 16  # pixels; what resizes keeps numbers for each of a side
+_DEEP = 8  # bits
+
 
 def decoded(pictures: Sequence[bytes]) -> list[NDArray[np.uint8]]:
     """Decode pictures of one size to BGR (H, W, 3), turned as they say of themselves.
 
     Raises:
-        ShapeError: if they are of several sizes.
+        ShapeError: if they are of several sizes, or a side is too long.
         UsageError: if one is no picture, or ends too soon, or all together declare too many pixels.
     """
     headers = [_header_of(picture) for picture in pictures]
+    check_sides(max(max(header.width, header.height) for header in headers))
     refuse_above("pixels", sum(map(_pixels_of, headers)), "what the request's pictures hold", UsageError)
     frames = [_decoded(*pair) for pair in zip(pictures, headers, strict=True)]
     sizes = sorted({frame.shape[:2] for frame in frames})
     if len(sizes) > 1:
         raise ShapeError(f"pictures of one request must be of one size, got {sizes}; send a request for each")
     return frames
+
+
+def check_sides(longest: int) -> None:
+    """Raise ShapeError if a side has too many pixels."""
+    if longest > MOST_SIDE:
+        raise ShapeError(f"a frame's sides have at most {MOST_SIDE} pixels, got {longest}; send it in parts")
 
 
 def _header_of(picture: bytes) -> Header:
@@ -40,7 +50,7 @@ def _header_of(picture: bytes) -> Header:
 
 
 def _pixels_of(header: Header) -> int:
-    return header.width * header.height * (2 if header.bits > 8 else 1)  # noqa: PLR2004
+    return header.width * header.height * (2 if header.bits > _DEEP else 1)
 
 
 def _decoded(picture: bytes, header: Header) -> NDArray[np.uint8]:

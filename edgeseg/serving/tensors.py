@@ -30,7 +30,7 @@ from edgeseg.errors import ShapeError, UsageError, shown
 from edgeseg.frames.results import InstanceResult, Result, SemanticResult
 from edgeseg.frames.rle import encode_crop
 from edgeseg.limits import refuse_above
-from edgeseg.serving.pictures import decoded
+from edgeseg.serving.pictures import check_sides, decoded
 from edgeseg.spec import InputSpec, ModelSpec
 
 FRAME, PICTURE = "frame", "picture"
@@ -107,6 +107,7 @@ def frames_of(tensors: Mapping[str, NDArray[Any]], taken: InputSpec) -> list[NDA
             "one frame is a batch of 1: frame[None]"
         )
     _check_count(len(frames), taken)
+    check_sides(max(frames.shape[1:3]))
     refuse_above("pixels", math.prod(frames.shape[:3]), "what the request's frames hold", UsageError)
     if frames.dtype.kind == "f" and not np.isfinite(frames).all():
         raise ShapeError(f"{FRAME} holds what is no finite number (NaN, infinity); give such pixels a value")

@@ -120,11 +120,13 @@ def test_what_frames_and_pictures_declare_is_bounded_for_all_together(
         frames_of({"picture": of_bytes(deep)}, CAMERA)
 
 
-def test_a_request_has_at_most_so_many_frames() -> None:
+def test_a_request_has_at_most_so_many_frames_and_sides_so_many_pixels() -> None:
     with pytest.raises(ShapeError, match="a request holds at most 64 frames, got 65; send several"):
         frames_of({"frame": np.zeros((65, 1, 1, 3), np.uint8)}, CAMERA)
     with pytest.raises(ShapeError, match="at most 64 frames, got 65"):
         frames_of({"picture": of_bytes(*[b""] * 65)}, CAMERA)
+    with pytest.raises(ShapeError, match="sides have at most 65536 pixels, got 70000"):
+        frames_of({"frame": np.zeros((1, 1, 70_000, 3), np.uint8)}, CAMERA)
     wide = labels_spec(batch=80).input
     assert len(frames_of({"frame": np.zeros((80, 1, 1, 3), np.uint8)}, wide)) == 80
 
