@@ -169,8 +169,8 @@ def _put(data: bytes, copy: BinaryIO, place: Stored) -> None:
         raise no_room(place, error) from error
 
 
-def no_room(place: Stored, error: OSError) -> SourceError:
-    """Say that a file of a store cannot be copied to this machine."""
+def no_room(place: Place, error: OSError) -> SourceError:
+    """Say that a file cannot be copied, or linked to, in a temporary folder."""
     return SourceError(
         f"cannot copy {place} to a temporary folder: {error.strerror or error}; make room, or set TMPDIR"
     )

@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType, TracebackType
@@ -187,7 +187,7 @@ class Reader:
             return
         for one in self._of_file(file, path, None):
             if isinstance(one, Note):
-                yield one
+                yield replace(one, text=f"{one.text}, of sample {sample.name or sample.index}")
             elif isinstance(one, Failure):
                 told = f"{within}{one.error}"
                 yield replace(one, error=told, index=sample.index, sample=sample.name, doubtful=False)
@@ -204,7 +204,11 @@ class Reader:
     def _local(self, file: File, span: Span | None) -> Iterator[Path]:
         """Give the file, or a copy of what is needed of it for the time being. Raises SourceError."""
         if isinstance(file.path, Path):
-            with spelt_in_text(file.path, COPIES) as path:
+            with ExitStack() as held:
+                try:
+                    path = held.enter_context(spelt_in_text(file.path, COPIES))
+                except OSError as error:
+                    raise no_room(file.path, error) from error
                 yield path
             return
         coming = self._coming.get(file)

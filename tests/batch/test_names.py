@@ -36,15 +36,19 @@ def test_files_and_samples_of_any_name_have_rows(settings: BatchSettings, tmp_pa
     (archive / "film.mp4").rename(archive / os.fsdecode(b"film\xff.mp4"))
     (archive / os.fsdecode(b"caf\xe9.png")).write_bytes(picture(1))
     (archive / os.fsdecode(b"broken\xe9.png")).write_bytes(b"no picture")
+    (archive / "gone.png").symlink_to("/nowhere")
+    (archive / "round.png").symlink_to("round.png")
     write_tar(archive / "a.tar", {os.fsdecode(b"caf\xe9.png"): picture(1)})
     report = run_batch(
         BatchSettings(settings.engine, label_maps=True), [str(archive)], tmp_path / "out", workers=1
     )
-    assert (report.frames, report.errors) == (5, 1)
+    assert (report.frames, report.errors) == (5, 3)
     rows = rows_of(tmp_path / "out")
     assert [row["source"] for row in rows] == ["a.tar", r"broken\xe9.png", r"caf\xe9.png"] + 3 * [
         r"film\xff.mp4"
-    ]
+    ] + ["gone.png", "round.png"]
+    assert rows[-2]["error"] == "gone.png is a link to what is not there"
+    assert rows[-1]["error"] == "cannot read round.png: Too many levels of symbolic links"
     assert rows[0]["sample"] == r"caf\xe9.png"
     assert rows[1]["error"].startswith(r"broken\xe9.png is damaged")
     assert rows[0]["objects"] == rows[2]["objects"]

@@ -78,11 +78,15 @@ def open_file(path: Path, taken: InputSpec | None = None) -> Source:
         UsageError: if the network takes arrays, which such files do not hold.
         SourceError: if it cannot be opened.
     """
+    try:
+        path.stat()
+    except FileNotFoundError as error:
+        reason = "a link to what is not there" if path.is_symlink() else "not there any more"
+        raise SourceError(f"{path} is {reason}") from error
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
     if taken is not None and not taken.takes_camera_frames:
         return _open_arrays(str(path.absolute()), taken)
-    if not path.exists():
-        reason = "a link to what is not there" if path.is_symlink() else "not there any more"
-        raise SourceError(f"{path} is {reason}")
     return _open_path(path)
 
 
