@@ -113,7 +113,10 @@ def _listed(folder: Stored) -> Iterator[tuple[str, int, int]]:
     fs = require("pyarrow.fs", EXTRA)
     store, _ = _opened(folder.store)
     if isinstance(store, fs.PyFileSystem):
-        yield from files_of(store.handler.fs, folder.path)
+        try:
+            yield from files_of(store.handler.fs, folder.path)
+        except Exception as error:  # the libraries of stores have errors of their own
+            raise OSError(str(error)) from error
         return
     (itself,) = store.get_file_info([folder.path])
     if itself.type == fs.FileType.File:

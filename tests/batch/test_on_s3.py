@@ -91,6 +91,9 @@ def test_a_run_on_s3_that_is_killed_is_gone_on_with(
     assert sorted_rows(download(root / "out")) == whole
     again = run_batch(settings, [f"{bucket}/in/**"], f"{bucket}/out", workers=1)
     assert (again.frames, again.removed) == (0, 0)
+    some = run_batch(settings, [f"{bucket}/in/**/3.png"], f"{bucket}/out", workers=1)
+    assert (some.frames, some.removed > 0, some.kept) == (2, True, again.files - 2)
+    assert sorted_rows(download(root / "out")) == whole
 
 
 @pytest.mark.filterwarnings("ignore")  # Ray's own, of its libraries and sockets

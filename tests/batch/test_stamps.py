@@ -15,6 +15,7 @@ pytest.importorskip("pyarrow")
 from edgeseg.batch import BatchSettings, plan_batch
 from edgeseg.batch.places import Stored, listed, place_of, write
 from edgeseg.batch.stamps import files_of, stamp_of
+from edgeseg.errors import SourceError
 
 
 class Served(BaseHTTPRequestHandler):
@@ -26,10 +27,16 @@ class Served(BaseHTTPRequestHandler):
         if (told := self.headers_of.get(self.path)) is None:
             self.send_error(404)
             return
+        if "refused" in told:
+            self.send_error(403)
+            return
         self.send_response(200)
         for name, value in {"Content-Length": "100", **told}.items():
             self.send_header(name, value)
         self.end_headers()
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
 
     def log_message(self, *arguments: Any) -> None:
         pass
@@ -59,6 +66,9 @@ def test_a_file_behind_http_that_changes_is_done_anew(
     Served.headers_of["/b.png"] = {}
     planned, _ = plan_batch(settings, [f"{address}/a.png", f"{address}/b.png"], tmp_path)
     assert planned.undated == 1
+    Served.headers_of["/b.png"] = {"refused": ""}
+    with pytest.raises(SourceError, match=r"cannot list http://[^ ]*/b.png: 403"):
+        plan_batch(settings, [f"{address}/b.png"], tmp_path)
 
 
 def test_times_are_taken_as_they_are_and_else_what_the_content_tells() -> None:
