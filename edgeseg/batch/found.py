@@ -129,6 +129,9 @@ def _matches(pattern: str, tree: Tree) -> Iterator[_Found]:
     except OSError as error:
         if error.errno not in NOT_THERE:
             raise SourceError(f"cannot read {place}: {error.strerror or error}") from error
+        if place.is_symlink():
+            yield _Found(place, _below(place, place.parent), named=True)
+            return
         root = _fixed_part(place)
         parts = place.parts[len(root.parts) :]
         yield from (_Found(path, _below(path, root)) for path in dict.fromkeys(tree.matching(root, parts)))

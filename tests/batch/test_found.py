@@ -90,6 +90,7 @@ def test_links_to_nothing_are_files_that_cannot_be_read(archive: Path) -> None:
     for pattern in ("a", "a/**", "a/*.png"):
         assert names(archive, pattern) == ["2.png", "3.png", "4.png", "10.png"]
     assert [file.size_bytes for file in find([str(archive / "a")]).files] == [7, 0, 0, 8]
+    assert names(archive, "a/README", "a/4.png") == ["4.png", "README"]
 
 
 def test_pipes_are_left_out_and_refused_where_they_are_named(archive: Path) -> None:
