@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from edgeseg.cluster.load import Load
 from edgeseg.runtime.settings import SiteSettings
@@ -34,6 +35,9 @@ class Report:
         load: what they take.
         settled: no order was just being followed, so that a camera which has ended did so by itself.
         error: why the last order could not be followed; empty where it was, or is being followed.
+        refused: cameras of the order that this node cannot run, with why; another may.
+        broken: why the engine does not open or compute here; empty where it does.
+        hung: why nothing more is to be expected of this process; empty while all goes on.
     """
 
     engine: str
@@ -41,6 +45,9 @@ class Report:
     load: Load
     settled: bool = True
     error: str = ""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    broken: str = ""
+    hung: str = ""
 
 
 @dataclass(frozen=True)
