@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from edgeseg.cli.backend_options import backend_flags, devices_help, given
-from edgeseg.cli.calibration_options import RANGE_FLAGS, Ranges, calibration_flags
+from edgeseg.cli.calibration_options import RANGE_FLAGS, Ranges, calibration_flags, check_ranges
 from edgeseg.cli.images import read_images
 from edgeseg.cli.options import DEVICES, PATH, THREADS, status
 from edgeseg.cli.tables import (
@@ -30,7 +30,6 @@ from edgeseg.spec import Precision
 if TYPE_CHECKING:
     from edgeseg.engines.building.package import ToBuild
     from edgeseg.graph.portable import PortableModel
-    from edgeseg.graph.precision.choice import Int8Choice
 
 TRITON = "triton"  # beside the backends: a server, which has its own
 
@@ -121,9 +120,9 @@ def command(
         click.echo(f"{output}: next, on the device: edgeseg build {output} -o ENGINE")
         return
     if not is_package(model):  # a package says by itself what it asks for
-        _check_ranges(asked.request(threads).precision, ranges)
+        check_ranges(asked.request(threads).precision, ranges)
     with to_build(model, asked, threads) as wanted:
-        _check_ranges(wanted.request.precision, ranges, wanted.choice)
+        check_ranges(wanted.request.precision, ranges, wanted.choice)
         _build(wanted, output, images=images, ranges=ranges, measure_again=measure_again, passes=passes)
 
 
@@ -142,15 +141,6 @@ def _write_ranges(
     choice = choose_int8(model, calibration, evaluator_of(model, calibration), target, say)
     path.write_text(choice.to_json())
     print_precision(choice.report)
-
-
-def _check_ranges(precision: Precision, ranges: Ranges, packed: Int8Choice | None = None) -> None:
-    from edgeseg.engines.building.build import NO_CALIBRATION
-
-    if precision == "int8" and ranges.calibration is None and packed is None:
-        raise UsageError(NO_CALIBRATION)
-    if precision == "fp32" and ranges.calibration is not None:
-        raise UsageError("--calibration is for fp16 and int8; to prove fp32 on images, use --images")
 
 
 def _build(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
-from edgeseg.cli.calibration_options import Ranges
+from edgeseg.cli.calibration_options import Ranges, check_ranges
 from edgeseg.cli.images import read_images
 from edgeseg.cli.options import status
 from edgeseg.cli.tables import print_parity, print_precision
-from edgeseg.engines.building.build import NO_CALIBRATION
-from edgeseg.engines.building.package import to_build
+from edgeseg.engines.building.package import is_package, to_build
 from edgeseg.engines.packed import PackedRequest
 from edgeseg.errors import UsageError
 
@@ -29,9 +29,16 @@ def write_repository(
     """Write a repository, and say what proves it; raises as `build_repository`."""
     from edgeseg.serving import build_repository
 
-    with to_build(model, asked, threads) as wanted:
-        if wanted.request.precision == "int8" and ranges.calibration is None and wanted.choice is None:
-            raise UsageError(NO_CALIBRATION)
+    with ExitStack() as stack:
+        try:
+            wanted = stack.enter_context(to_build(model, asked, threads))
+        except UsageError as error:
+            if asked.device is not None or not is_package(model):
+                raise
+            raise UsageError(
+                f"{model} was packed for something else than a repository: {error}; name a --device of these"
+            ) from error
+        check_ranges(wanted.request.precision, ranges, wanted.choice)
         spec = wanted.model.spec
         with status(f"building {output} for Triton") as say:
             built = build_repository(

@@ -13,9 +13,10 @@ from edgeseg.cli.images import CALIBRATION_IMAGES, read_images
 from edgeseg.cli.label_maps import read_labelled
 from edgeseg.cli.options import PATH, Number
 from edgeseg.errors import UsageError
-from edgeseg.spec import CalibrationMethod, ModelSpec
+from edgeseg.spec import CalibrationMethod, ModelSpec, Precision
 
 if TYPE_CHECKING:
+    from edgeseg.graph.precision.choice import Int8Choice
     from edgeseg.graph.precision.convert import Calibration
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -50,6 +51,20 @@ class Ranges:
         else:
             images, labels = read_labelled(self.calibration, self.labels, spec)
         return Calibration(images, self.calibration_method, self.calibration_cache, self.max_drop, labels)
+
+
+def check_ranges(precision: Precision, ranges: Ranges, packed: Int8Choice | None = None) -> None:
+    """Refuse int8 without a calibration, of the user's or of a package's, and a calibration for nothing.
+
+    Raises:
+        UsageError: with what to do instead.
+    """
+    from edgeseg.engines.building.build import NO_CALIBRATION
+
+    if precision == "int8" and ranges.calibration is None and packed is None:
+        raise UsageError(NO_CALIBRATION)
+    if precision == "fp32" and ranges.calibration is not None:
+        raise UsageError("--calibration is for fp16 and int8; to prove fp32 on images, use --images")
 
 
 def calibration_flags(command: Command) -> Command:

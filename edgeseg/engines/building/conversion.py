@@ -138,7 +138,10 @@ def in_precision(
     assert calibration is not None  # `build_engine` refuses int8 without
     target = int8_target(model.spec, request, open_engine)
     if isinstance(calibration, Int8Choice) and calibration.scheme != target.scheme:
-        raise EngineError(f"the int8 ranges were chosen for another backend than {request.backend}")
+        raise EngineError(
+            f"the int8 ranges were chosen for another backend than {request.backend}; choose them here, with "
+            f"--calibration, or pack for --backend {request.backend}"
+        )
     return _in_int8(model, calibration, target, images, on_step)
 
 

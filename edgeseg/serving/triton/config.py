@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from edgeseg.engines.facts import CPU
+from edgeseg.errors import UsageError
 from edgeseg.serving.tensors import BYTES, DATATYPES, FRAME, TensorSpec, tensors_in, tensors_out
 from edgeseg.serving.triton.front import NETWORK
-from edgeseg.spec import ModelSpec
+from edgeseg.spec import ModelSpec, Precision
 
 QUEUE_DELAY_US = 2000  # that a request waits for others of its batch
 FRONTS = 2  # processes around the network: one resizes while the network computes for the other
-ACCELERATORS = {"tensorrt": "gpu_execution_accelerator", "openvino": "cpu_execution_accelerator"}
-"""Execution providers of ONNX Runtime that Triton calls accelerators, by the device of a build."""
-ON_GPU = ("cuda", "tensorrt")
+VERSIONS = {"latest": {"num_versions": 2}}  # a new network serves before the old one goes
+CPU_ACCELERATORS: Mapping[str, tuple[str, ...]] = {CPU: (), "openvino": ("openvino",)}
+GPU_ACCELERATORS: Mapping[str, tuple[str, ...]] = {"cuda": ("cuda",), "tensorrt": ("tensorrt", "cuda")}
+"""Execution providers of ONNX Runtime that Triton can be told about, by the device of a build."""
+_OF_EDGESEG = "# as edgeseg build wrote it: "
 
 
 class Word(str):
@@ -40,14 +45,20 @@ def front_config(name: str, network: str, spec: ModelSpec) -> str:
             "output": [_tensor(tensor) for tensor in tensors_out(spec)],
             **_if(batch > 1, dynamic_batching={"max_queue_delay_microseconds": QUEUE_DELAY_US}),
             "instance_group": [{"count": FRONTS, "kind": Word("KIND_CPU")}],
-            "version_policy": {"latest": {"num_versions": 1}},
+            "version_policy": VERSIONS,
             "parameters": {"key": NETWORK, "value": {"string_value": network}},
         }
     )
 
 
 def network_config(
-    name: str, spec: ModelSpec, *, device: str | None, threads: int | None, warmups: Iterable[str]
+    name: str,
+    spec: ModelSpec,
+    *,
+    precision: Precision = "fp32",
+    device: str | None,
+    threads: int | None,
+    warmups: Iterable[str],
 ) -> str:
     """Give the text for the network's model, whose batch is fixed.
 
@@ -71,7 +82,6 @@ def network_config(
         for output in spec.outputs
     ]
     warm_image = {"data_type": image["data_type"], "dims": image["dims"]}
-    accelerator = ACCELERATORS.get(device or "")
     return _text(
         {
             "name": name,
@@ -79,15 +89,8 @@ def network_config(
             "max_batch_size": 0,
             "input": [image],
             "output": outputs,
-            **_if(
-                device is not None,
-                instance_group=[{"count": 1, "kind": Word("KIND_GPU" if device in ON_GPU else "KIND_CPU")}],
-            ),
-            **_if(
-                accelerator is not None,
-                optimization={"execution_accelerators": {str(accelerator): [{"name": device}]}},
-            ),
-            "version_policy": {"latest": {"num_versions": 1}},
+            **_placed(spec, precision, device),
+            "version_policy": VERSIONS,
             **_if(
                 threads is not None,
                 parameters={"key": "intra_op_thread_count", "value": {"string_value": str(threads)}},
@@ -102,6 +105,58 @@ def network_config(
             ],
         }
     )
+
+
+def refuse_device(device: str | None) -> None:
+    """Refuse a device of ONNX Runtime that Triton cannot be told about, with a UsageError."""
+    known = (*CPU_ACCELERATORS, *GPU_ACCELERATORS)
+    if device is not None and device not in known:
+        raise UsageError(f"Triton's ONNX Runtime has no device {device}; it has {', '.join(known)}")
+
+
+def signed(text: str) -> str:
+    """Put a line before a configuration by which `is_signed` knows it again."""
+    return f"{_OF_EDGESEG}{_digest(text)}\n{text}"
+
+
+def is_signed(text: str) -> bool:
+    """Whether a configuration is as `signed` gave it."""
+    first, _, rest = text.partition("\n")
+    return first == _OF_EDGESEG + _digest(rest)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _placed(spec: ModelSpec, precision: Precision, device: str | None) -> dict[str, Any]:
+    """Say where the network runs, and how precisely, as an engine of the same device would."""
+    if device is None and precision == "int8":
+        device = CPU  # whose form of int8 was chosen; there is none for CUDA
+    full_float32 = precision == "fp32" or bool(spec.graph.float32_modules)
+    parameters: Mapping[str, Mapping[str, str]] = {
+        "tensorrt": {"precision_mode": precision.upper()},  # without any, Triton names it no GPU
+        "cuda": {"use_tf32": "0"} if full_float32 else {},  # TF32 has 10 bits of float32's 23
+    }
+    on_gpu = GPU_ACCELERATORS.get(device or "cuda", ())
+    on_cpu = CPU_ACCELERATORS.get(device or CPU, ())
+    accelerators = {
+        "gpu_execution_accelerator": [
+            _accelerator(one, parameters[one]) for one in on_gpu if parameters[one]
+        ],
+        "cpu_execution_accelerator": [_accelerator(one, {}) for one in on_cpu],
+    }
+    told = {kind: those for kind, those in accelerators.items() if those}
+    kind = "KIND_GPU" if on_gpu else "KIND_CPU"
+    return {
+        **_if(device is not None, instance_group=[{"count": 1, "kind": Word(kind)}]),
+        **_if(bool(told), optimization={"execution_accelerators": told}),
+    }
+
+
+def _accelerator(name: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+    pairs = [{"key": key, "value": value} for key, value in parameters.items()]
+    return {"name": name, **_if(bool(pairs), parameters=pairs)}
 
 
 def _tensor(tensor: TensorSpec) -> dict[str, Any]:

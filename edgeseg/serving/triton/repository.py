@@ -32,8 +32,9 @@ from edgeseg.graph.running import check_frames, open_run
 from edgeseg.manifest import PARITY_NAME, Manifest
 from edgeseg.proof.report import ParityReport
 from edgeseg.proof.tolerances import TOLERANCES
+from edgeseg.reading import read_text
 from edgeseg.serving.tensors import FRAME, tensors_out
-from edgeseg.serving.triton.config import front_config, network_config
+from edgeseg.serving.triton.config import front_config, is_signed, network_config, refuse_device, signed
 from edgeseg.serving.triton.front import SPEC_NAME
 from edgeseg.serving.triton.stand_in import StandIn
 from edgeseg.spec import ModelSpec
@@ -87,12 +88,14 @@ def build_repository(
         ShapeError: if images are of another shape or type.
         ParityError: if `model` was changed since its export, or the repository does not compute the same.
         EngineError: if the repository cannot be written, or its place holds something else.
-        UsageError: if int8 is asked for without a calibration, or of another backend.
+        UsageError: if int8 is asked for without a calibration, or of another backend, or for a device that
+            Triton's ONNX Runtime lacks.
     """
     if request.backend != DEFAULT:
         raise UsageError(f"a repository's network runs in {DEFAULT}, not in {request.backend}")
     if request.precision == "int8" and calibration is None:
         raise UsageError(NO_CALIBRATION)
+    refuse_device(request.device)
     source = PortableModel.read(model)
     if images is None and isinstance(calibration, Calibration):
         images = calibration.images[:PROOF_IMAGES]
@@ -137,13 +140,19 @@ def _write(folder: Path, name: str, request: Request, comparison: Comparison) ->
     inner = folder / network
     for path in (front / VERSION, inner / VERSION, inner / "warmup"):
         path.mkdir(parents=True)
-    (front / CONFIG_NAME).write_text(front_config(name, network, spec))
+    (front / CONFIG_NAME).write_text(signed(front_config(name, network, spec)))
     (front / VERSION / SPEC_NAME).write_text(spec.to_json() + "\n")
     own = files("edgeseg.serving.triton").joinpath("assets/model.py")
     (front / VERSION / "model.py").write_bytes(own.read_bytes())
-    (inner / CONFIG_NAME).write_text(
-        network_config(network, spec, device=request.device, threads=request.threads, warmups=warmups)
+    config = network_config(
+        network,
+        spec,
+        precision=request.precision,
+        device=request.device,
+        threads=request.threads,
+        warmups=warmups,
     )
+    (inner / CONFIG_NAME).write_text(signed(config))
     (inner / VERSION / MODEL_NAME).write_bytes(comparison.converted.to_bytes())
     for file, frame in warmups.items():
         (inner / "warmup" / file).write_bytes(np.stack([frame] * spec.input.batch).tobytes())
@@ -194,11 +203,27 @@ def _refuse_to_replace(folder: Path, name: str) -> None:
     """Refuse a place that holds anything but what an earlier build of the same name wrote."""
     if not folder.exists():
         return
-    own = {name, name + NETWORK_SUFFIX}
+    models = [folder / model for model in (name, name + NETWORK_SUFFIX)]
     there = {path.name for path in folder.iterdir() if not is_passing(path.name)} if folder.is_dir() else {""}
     written = (folder / name / VERSION / SPEC_NAME).exists()
-    if there and not (there <= own and written):
+    if there and not (there <= {path.name for path in models} and written):
         raise EngineError(
             f"{folder} holds something else than {name}'s repository; choose another path, and copy the "
             "models' folders into a repository of several"
         )
+    for model in models if there else ():
+        listed = ", ".join(sorted({path.name for path in model.glob("[0-9]*")} - {VERSION}))
+        if listed:
+            raise EngineError(
+                f"{model} holds version {listed}, too, which would be lost; choose another "
+                "path, and copy the new version's folders into the repository"
+            )
+        if not is_signed(_text_of(model / CONFIG_NAME)):
+            raise EngineError(
+                f"{model / CONFIG_NAME} was changed since it was built; choose another path, or remove it"
+            )
+
+
+def _text_of(path: Path) -> str:
+    """Read a configuration; what is not there, and may be made anew, has no text."""
+    return read_text(path, EngineError) if path.exists() else signed("")

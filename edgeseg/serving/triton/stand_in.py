@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from edgeseg.graph.running import Run
 
 MODULE = "triton_python_backend_utils"
+CPU_DEVICE = (1, 0)  # in DLPack's numbers
 
 
 class Tensor:
@@ -37,11 +38,34 @@ class Tensor:
         """Give its values."""
         return self._values
 
+    @staticmethod
+    def from_dlpack(name: str, capsule: Any) -> Tensor:
+        """Make one of DLPack's capsule."""
+        values = SimpleNamespace(__dlpack__=lambda **how: capsule, __dlpack_device__=lambda: CPU_DEVICE)
+        return Tensor(name, np.from_dlpack(values))
 
-class TritonError(NamedTuple):
-    """Why a request failed."""
+    def __dlpack__(self, **how: Any) -> Any:
+        """Give its values to `from_dlpack`."""
+        return self._values.__dlpack__(**how)
 
-    text: str
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Say that they are in the processor's memory."""
+        return CPU_DEVICE
+
+
+class TritonError:
+    """Why a request failed, and whose fault it is."""
+
+    INTERNAL = 0
+    INVALID_ARG = 1
+
+    def __init__(self, text: str, code: int = INTERNAL) -> None:
+        self.text = text
+        self._code = code
+
+    def code(self) -> int:
+        """Give whose fault it is."""
+        return self._code
 
     def message(self) -> str:
         """Give the reason."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ import pytest
 from edgeseg.errors import EngineError
 from edgeseg.runtime import FakeBackend, InstanceResult, Segmenter
 from edgeseg.scenes.pictures import picture
-from edgeseg.serving.triton.stand_in import StandIn
+from edgeseg.serving.triton.front import to_triton
+from edgeseg.serving.triton.stand_in import StandIn, Tensor, TritonError
 from edgeseg.spec import ModelSpec
 from tests.runtime.specs import instances_spec, labels_spec, logits_spec
 
@@ -60,3 +62,15 @@ def test_a_network_that_fails_is_told_to_each_client(tmp_path: Path) -> None:
     with closing(StandIn(folder, "network", FakeBackend(labels_spec(), fail).infer)) as served:
         first, second = served.execute([{"frame": frame}, {"frame": frame}], ["labels"])
     assert first.error().message() == second.error().message() == "no memory"
+    assert first.error().code() == TritonError.INTERNAL
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4), (1, 0, 4), (3, 1), (5, 7, 1)])
+def test_tensors_are_handed_over_as_triton_takes_them(shape: tuple[int, ...]) -> None:
+    """It counts strides by itself, of axes of one place, too; DLPack knows no read-only arrays."""
+    values = np.arange(np.prod(shape), dtype=np.int64).reshape(shape[::-1]).T
+    values.flags.writeable = False
+    taken = to_triton(SimpleNamespace(Tensor=Tensor), "numbers", values).as_numpy()
+    np.testing.assert_array_equal(taken, values)
+    expected = [int(np.prod(shape[axis + 1 :])) * 8 for axis in range(len(shape))]
+    assert not taken.size or list(taken.strides) == expected

@@ -1,6 +1,6 @@
 """A repository for Triton: its configurations are of Triton's schema, and its `model.py` gives our results.
 
-No Triton runs here: its wheel is not on PyPI. What runs `model.py` is the stand-in that builds prove by.
+What runs `model.py` here is the stand-in that builds prove by; a Triton server does in `test_real_server`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from edgeseg.models.network import Network
 from edgeseg.runtime import FakeBackend, Segmenter
 from edgeseg.scenes.pictures import picture
 from edgeseg.serving import build_repository
-from edgeseg.serving.triton.stand_in import StandIn
+from edgeseg.serving.triton.stand_in import StandIn, TritonError
 from tests.export import small_networks
 from tests.export.small_networks import SIZE_HW
 from tests.exported_models import ExportedModels
@@ -101,7 +101,7 @@ def test_the_configurations_are_of_tritons_schema(repository: Path, segmenter: S
     assert image.data_type == model_config_pb2.TYPE_UINT8
     found = {one.name: [None if size == -1 else size for size in one.dims] for one in network.output}
     assert found == {one.name: list(one.shape) for one in spec.outputs}
-    assert [config.version_policy.latest.num_versions for config in both.values()] == [1, 1]
+    assert [config.version_policy.latest.num_versions for config in both.values()] == [2, 2]
 
 
 def test_the_network_warms_up_on_golden_frames_that_are_there(repository: Path) -> None:
@@ -159,6 +159,7 @@ def test_a_request_that_is_wrong_fails_alone(repository: Path) -> None:
             [],
         )
     assert good.error() is None
+    assert {one.error().code() for one in (grey, broken, none)} == {TritonError.INVALID_ARG}
     assert "one frame is a batch of 1" in grey.error().message()
     assert "no picture that OpenCV reads" in broken.error().message()
     assert "a request holds one tensor" in none.error().message()
@@ -173,6 +174,31 @@ def test_what_was_not_built_here_is_not_replaced(exported: ExportedModels, tmp_p
     assert [path.name for path in other.parent.iterdir()] == ["somebody-elses"]
     with pytest.raises(UsageError, match="runs in onnxruntime, not in openvino"):
         build_repository(model, tmp_path / "models2", name="streets", request=Request("openvino"))
+
+
+def test_what_was_added_to_a_repository_is_not_lost(exported: ExportedModels, tmp_path: Path) -> None:
+    model = exported(small_networks.unet, output_kind="labels").path
+    folder = tmp_path / "models"
+    for _ in range(2):  # what a build wrote may be written anew
+        build_repository(model, folder, name="streets")
+    added = folder / "streets_network" / "2"
+    added.mkdir()
+    with pytest.raises(EngineError, match="streets_network holds version 2, too, which would be lost"):
+        build_repository(model, folder, name="streets")
+    added.rmdir()
+    config = folder / "streets" / "config.pbtxt"
+    config.write_text(config.read_text() + "# two of them\n")
+    with pytest.raises(EngineError, match="was changed since it was built"):
+        build_repository(model, folder, name="streets")
+    config.unlink()
+    build_repository(model, folder, name="streets")
+    assert config.exists()
+
+
+def test_a_device_that_triton_lacks_is_refused(exported: ExportedModels, tmp_path: Path) -> None:
+    model = exported(small_networks.unet, output_kind="labels").path
+    with pytest.raises(UsageError, match="has no device tensorrt_rtx; it has cpu, openvino, cuda, tensorrt"):
+        build_repository(model, tmp_path / "models", name="streets", request=Request(device="tensorrt_rtx"))
 
 
 def test_a_way_back_that_is_wrong_is_not_written(
