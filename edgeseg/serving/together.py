@@ -42,19 +42,6 @@ def answered(segmenter: Segmenter, requests: Sequence[Sequence[NDArray[Any]]]) -
     return outcomes
 
 
-def segmented(segmenter: Segmenter, frames: Sequence[NDArray[Any]]) -> list[Result]:
-    """Segment frames (H, W, C), each of any size.
-
-    Raises:
-        ShapeError: if a frame has another shape or dtype.
-        EngineError: if the engine fails.
-    """
-    (outcome,) = answered(segmenter, [frames])
-    if isinstance(outcome, EdgesegError):
-        raise outcome
-    return outcome
-
-
 def told_as(error: Exception) -> EdgesegError:
     """Give what a client is told of an error; one that was not raised on purpose is written to the log."""
     if isinstance(error, EdgesegError):

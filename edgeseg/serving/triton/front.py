@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 
 from edgeseg.engines.backend import Tensor
 from edgeseg.errors import EdgesegError, EngineError, UsageError
-from edgeseg.frames.results import Result
 from edgeseg.manifest import Manifest
 from edgeseg.reading import parse_json, read_text
 from edgeseg.runtime.engine import INPUT_NAME, Engine
 from edgeseg.runtime.segmenter import Segmenter
 from edgeseg.serving.tensors import BYTES, TensorSpec, frames_of, tensors_in, tensors_of, tensors_out
-from edgeseg.serving.together import segmented
+from edgeseg.serving.together import Outcome, answered, told_as
 from edgeseg.spec import ModelSpec
 
 SPEC_NAME = "spec.json"  # beside model.py
@@ -101,16 +100,9 @@ class Front:
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Answer requests, each by a response, or by an error of its own."""
         taken = [self._taken(request) for request in requests]
-        frames = [frame for those in taken if isinstance(those, list) for frame in those]
-        try:
-            results = iter(segmented(self._segmenter, frames))
-        except EdgesegError as error:
-            taken = [error if isinstance(those, list) else those for those in taken]
-            results = iter(())
+        found = iter(answered(self._segmenter, [those for those in taken if isinstance(those, list)]))
         return [
-            self._answer(request, [next(results) for _ in those])
-            if isinstance(those, list)
-            else self._refusal(those)
+            self._answer(request, next(found) if isinstance(those, list) else those)
             for request, those in zip(requests, taken, strict=True)
         ]
 
@@ -130,18 +122,20 @@ class Front:
                         sent.as_numpy() if tensor.datatype == BYTES else np.from_dlpack(sent)
                     )
             return frames_of(tensors, self.spec.input)
-        except EdgesegError as error:
-            return error
+        except Exception as error:
+            return told_as(error)
 
-    def _answer(self, request: Any, results: Sequence[Result]) -> Any:
+    def _answer(self, request: Any, found: Outcome) -> Any:
+        if isinstance(found, EdgesegError):
+            return self._refusal(found)
         utils = self._pb_utils
         wanted = list(request.requested_output_names())
         try:
             self._refuse_bytes([tensor for tensor in tensors_out(self.spec) if tensor.name in wanted])
-            tensors = tensors_of(results, self.spec, wanted)
-        except EdgesegError as error:
-            return self._refusal(error)
-        return utils.InferenceResponse([to_triton(utils, name, values) for name, values in tensors.items()])
+            tensors = tensors_of(found, self.spec, wanted)
+            return utils.InferenceResponse([to_triton(utils, *tensor) for tensor in tensors.items()])
+        except Exception as error:
+            return self._refusal(told_as(error))
 
     def _refusal(self, error: EdgesegError) -> Any:
         """Say why there is no result, and whether that is the client's fault, as a status of 400, or ours."""

@@ -65,6 +65,15 @@ def test_a_network_that_fails_is_told_to_each_client(tmp_path: Path) -> None:
     assert first.error().code() == TritonError.INTERNAL
 
 
+def test_a_frame_that_cannot_be_segmented_fails_alone(tmp_path: Path) -> None:
+    spec = labels_spec(channel_order="stored", dtype="float32", batch=2)
+    good = np.zeros((1, 32, 48, 3), np.float32)
+    with closing(StandIn(repository(tmp_path, spec), "network", FakeBackend(spec).infer)) as served:
+        wrong, right = served.execute([{"frame": good * np.nan}, {"frame": good}], ["labels"])
+    assert wrong.error().code() == TritonError.INVALID_ARG
+    assert right.error() is None
+
+
 @pytest.mark.parametrize("shape", [(2, 3, 4), (1, 0, 4), (3, 1), (5, 7, 1)])
 def test_tensors_are_handed_over_as_triton_takes_them(shape: tuple[int, ...]) -> None:
     """It counts strides by itself, of axes of one place, too; DLPack knows no read-only arrays."""
