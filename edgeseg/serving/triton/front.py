@@ -29,7 +29,7 @@ SPEC_NAME = "spec.json"  # beside model.py
 NETWORK = "network"  # the parameter that names Triton's model of the network
 NO_BYTES = (
     "this Triton's Python backend was compiled before numpy 2, and takes and gives no {}; use frame, and "
-    "outputs of numbers, or Triton 24.12 or newer"
+    "outputs of numbers, or a Triton newer than 24.11"
 )
 
 _TAKEN = b"used_dltensor"  # what DLPack calls a capsule whose tensor is another's now
