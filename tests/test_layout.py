@@ -53,6 +53,7 @@ OF_SEVERAL_MODULES = {
     "runtime/test_forks.py": "engines and threads in a forked process",
     "runtime/test_refinement.py": "segmenters with a CRF",
     "runtime/test_threads.py": "threads that share a segmenter",
+    "serving/test_on_clusters.py": "the server on Ray, on clusters of several nodes",
     "serving/triton/test_real_server.py": "repositories, on a real Triton",
     "test_imports.py": "the layers",
     "test_layout.py": "the tests themselves",
