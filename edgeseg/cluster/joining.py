@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from edgeseg import interrupts
 from edgeseg.errors import EngineError, UsageError
@@ -11,6 +15,7 @@ from edgeseg.errors import EngineError, UsageError
 EXTRA = "scale"
 HERE = "local"  # in place of an address: a cluster of this machine alone, for this run
 ANSWER_S = 5.0  # that a cluster has to answer in
+LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"  # variable: of what Ray's own library prints, a driver's to its terminal
 
 
 def join(ray: Any, address: str) -> None:
@@ -26,10 +31,10 @@ def join(ray: Any, address: str) -> None:
     """
     here = address == HERE
     try:
-        host, _, port = address.rpartition(":")
-        if port.isdecimal() and "//" not in host:  # Ray itself tries for minutes
-            socket.create_connection((host, int(port)), ANSWER_S).close()
-        with interrupts.kept():
+        place = urlsplit(address if "//" in address else f"//{address}")
+        if place.hostname and place.port:  # Ray itself tries for half a minute
+            socket.create_connection((place.hostname, place.port), ANSWER_S).close()
+        with interrupts.kept(), _quiet():
             ray.init(
                 address=HERE if here else address,
                 include_dashboard=False if here else None,
@@ -46,3 +51,15 @@ def join(ray: Any, address: str) -> None:
             f"there is no Ray cluster at {address!r} ({str(error).splitlines()[0]}); start one with "
             f"`ray start --head`, or give --ray {HERE}"
         ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let Ray's library print only what ends it; what else there is to know, its Python side raises."""
+    before = os.environ.get(LOG_LEVEL)
+    os.environ.setdefault(LOG_LEVEL, "fatal")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[LOG_LEVEL]

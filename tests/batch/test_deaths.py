@@ -21,10 +21,8 @@ from edgeseg.batch.crew import Crew
 from edgeseg.batch.deadly import Survivors
 from edgeseg.batch.entry import plan_batch
 from edgeseg.batch.parts import PARTS
-from edgeseg.batch.task import Done
-from edgeseg.batch.work import Worker
 from edgeseg.errors import EngineError
-from tests.batch.archives import bytes_of, picture, rows_of, samples, write_pictures, write_tar, write_video
+from tests.batch.archives import bytes_of, rows_of, samples, write_pictures, write_tar, write_video
 from tests.batch.deadly import deadly_picture, have_a_fault
 from tests.runtime.tiny_models import labels_engine
 
@@ -225,38 +223,3 @@ def test_a_right_or_a_limit_that_is_granted_later_is_enough(
     report = run_batch(settings, [str(tmp_path / "in")], tmp_path / "out", workers=1)
     assert (report.frames, report.errors, report.removed) == (2, 1, 0)
     assert run_batch(settings, [str(tmp_path / "in")], tmp_path / "out", workers=1).frames == 0
-
-
-def test_no_room_for_the_copy_of_a_sample_is_no_fault_of_the_shard(
-    settings: BatchSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_tar(tmp_path / "a.tar", {"0.png": picture(0)})
-    planned, parts = plan_batch(settings, [str(tmp_path / "a.tar")], tmp_path / "out")
-    parts.make_folders()
-    with Worker(settings, parts) as worker:
-        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
-        assert worker.do(planned.missing[0]) == Done(0, 1, passing=True)
-        (row,) = rows_of(tmp_path / "out")
-        assert row["error"] == "cannot be copied to a temporary folder: No such file or directory; set TMPDIR"
-        monkeypatch.undo()
-        assert worker.do(planned.missing[0]) == Done(1, 0)
-
-
-def test_frames_that_cannot_be_drawn_are_rows(settings: BatchSettings, tmp_path: Path) -> None:
-    import cv2
-    import numpy as np
-
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.png").write_bytes(picture(0))
-    (tmp_path / "in" / "wide.png").write_bytes(
-        cv2.imencode(".png", np.zeros((2, 66000, 3), np.uint8))[1].tobytes()
-    )
-    (tmp_path / "in" / f"{'n' * 250}.png").write_bytes(picture(0))
-    drawn = BatchSettings(settings.engine, label_maps=True, overlays=True)
-    report = run_batch(drawn, [str(tmp_path / "in")], tmp_path / "out", workers=1)
-    assert (report.frames, report.errors) == (1, 2)
-    sound, named, wide = rows_of(tmp_path / "out")
-    assert sound["error"] is None
-    assert "is too long a name" in named["error"]
-    assert "has nothing in overlays: cannot encode" in wide["error"]
-    assert run_batch(drawn, [str(tmp_path / "in")], tmp_path / "out", workers=1).frames == 0
