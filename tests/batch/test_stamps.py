@@ -46,7 +46,7 @@ class Served(BaseHTTPRequestHandler):
 def address() -> Iterator[str]:
     Served.headers_of = {}
     with ThreadingHTTPServer(("127.0.0.1", 0), Served) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
