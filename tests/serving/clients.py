@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from tritonclient.utils import InferenceServerException
 
 from edgeseg.scenes.pictures import picture
 from edgeseg.serving.on_ray import RayServer
+
+WAIT_S = 90.0
 
 
 def free_port() -> int:
@@ -46,6 +50,16 @@ def outcome(server: RayServer, frame: NDArray[np.uint8]) -> NDArray[Any] | str:
         return infer(server, frame)
     except InferenceServerException as error:
         return str(error.status())
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    ended = threading.Event()
+    timer = threading.Timer(WAIT_S, ended.set)
+    timer.start()
+    while not holds():
+        assert not ended.wait(0.1), "it does not come about"
+    timer.cancel()
 
 
 def processes_of(application: str) -> list[int]:

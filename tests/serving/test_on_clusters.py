@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,13 @@ from edgeseg.serving.door import running_replicas
 from edgeseg.serving.on_ray import RayServer, ServerSettings
 from edgeseg.serving.replica import EngineSettings
 from tests.runtime.tiny_models import crowd_engine, labels_engine, logits_engine
-from tests.serving.clients import frames, free_port, infer, outcome, processes_of
+from tests.serving.clients import frames, free_port, infer, outcome, processes_of, until
 
 pytestmark = [
     pytest.mark.minutes,
     pytest.mark.filterwarnings("ignore"),  # Ray's own, of its libraries and sockets
 ]
 LARGE_HW = (480, 640)  # of frames whose CRF takes some tenths of a second
-WAIT_S = 90.0
 HOLD = """
 import sys, time, ray
 from ray import serve
@@ -58,16 +57,6 @@ def cluster() -> Iterator[str]:
     nodes.shutdown()
 
 
-def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
-    ended = threading.Event()
-    timer = threading.Timer(WAIT_S, ended.set)
-    timer.start()
-    while not holds():
-        assert not ended.wait(0.1), "it does not come about"
-    timer.cancel()
-
-
 def test_another_server_leaves_the_first_alone_and_nothing_stays(cluster: str, tmp_path: Path) -> None:
     engine = labels_engine(tmp_path / "engine", (64, 80))
     sent = folder_of(digest_of(engine), "serve")
@@ -81,6 +70,22 @@ def test_another_server_leaves_the_first_alone_and_nothing_stays(cluster: str, t
             np.testing.assert_array_equal(infer(server, frame), segment(frame).labels)
         assert sent.exists()
     assert not sent.exists()
+
+
+def test_a_server_that_was_killed_gives_way_to_the_next(cluster: str, tmp_path: Path) -> None:
+    """Ray's applications go on without it, until the next takes their place."""
+    first, second = labels_engine(tmp_path / "first"), crowd_engine(tmp_path / "second", 1)
+    port = free_port()
+    command = [sys.executable, "-m", "edgeseg", "serve", str(first), "--ray", cluster, "--at", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as killed:
+        assert killed.stdout is not None
+        assert f"http://127.0.0.1:{port}/v2" in killed.stdout.readline()
+        killed.kill()
+    (frame,) = frames(1)
+    with RayServer(ServerSettings(EngineSettings(second), "tiny", port=free_port()), cluster) as server:
+        assert server.address == f"127.0.0.1:{port}"
+        with Segmenter.open(second) as segment:
+            np.testing.assert_array_equal(infer(server, frame), segment(frame).labels)
 
 
 def test_what_does_not_fit_is_refused(cluster: str, tmp_path: Path) -> None:
