@@ -20,7 +20,7 @@ Name = Literal["bytes", "tensor", "text", "pixels", "width"]
 _KIB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30
 _UNITS = {"": 1, "k": _KIB, "m": _MIB, "g": _GIB}
 _MOST = 1 << 60  # of any limit: sums of a few stay within 64 bits
-_FORM = re.compile(r"([a-z]+)=([0-9]{1,18})([kmg]?)", re.IGNORECASE)
+_FORM = re.compile(r"([a-z]+)=([0-9]{1,19})([kmg]?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,11 @@ def current() -> Limits:
     """
     text = os.environ.get(VARIABLE, "")
     return parse(text) if text else Limits()
+
+
+def adopt(limits: Limits) -> None:
+    """Let limits, such as those of another machine's command, hold here and in processes that this one starts."""
+    os.environ[VARIABLE] = ",".join(f"{name}={value}" for name, value in dataclasses.asdict(limits).items())
 
 
 def parse(text: str) -> Limits:

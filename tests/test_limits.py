@@ -6,7 +6,7 @@ import pytest
 
 from edgeseg.cli import status_of
 from edgeseg.errors import EngineError, UsageError
-from edgeseg.limits import VARIABLE, Limits, current, parse, refuse_above
+from edgeseg.limits import VARIABLE, Limits, adopt, current, parse, refuse_above
 
 
 def test_what_is_not_named_keeps_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,6 +14,13 @@ def test_what_is_not_named_keeps_its_default(monkeypatch: pytest.MonkeyPatch) ->
     assert current() == Limits(bytes=8 << 30, pixels=500 << 20, width=7)
     monkeypatch.delenv(VARIABLE)
     assert current() == Limits()
+
+
+def test_those_of_another_command_are_adopted_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "bytes=1")
+    for limits in (Limits(), Limits(bytes=1 << 60, pixels=3)):
+        adopt(limits)
+        assert current() == limits
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from edgeseg import __version__
 from edgeseg.cluster.joining import EXTRA
 from edgeseg.errors import UsageError
 from edgeseg.extras import require
-from edgeseg.limits import current, refuse_above
+from edgeseg.limits import Limits, adopt, current, refuse_above
 from edgeseg.serving.codings import PLAIN
 from edgeseg.serving.replica import FAILED, OK, Answer, Body, refusal, told
 from edgeseg.serving.together import told_as
@@ -33,9 +33,11 @@ class Door:
 
     Args:
         network: Ray's handle of the replicas.
+        limits: those of the server's command, which this process takes over.
     """
 
-    def __init__(self, name: str, spec: ModelSpec, network: Any) -> None:
+    def __init__(self, name: str, spec: ModelSpec, network: Any, limits: Limits) -> None:
+        adopt(limits)
         self._name = name
         self._metadata = metadata(name, spec)
         self._network = network

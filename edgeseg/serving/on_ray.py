@@ -19,6 +19,7 @@ from typing import Any
 from edgeseg.cluster.joining import EXTRA, HERE, join
 from edgeseg.errors import EdgesegError, EngineError, UsageError
 from edgeseg.extras import require
+from edgeseg.limits import Limits, adopt, current
 from edgeseg.manifest import read_manifest
 from edgeseg.serving.door import NETWORK, Door, running_replicas
 from edgeseg.serving.fitting import Needs, needs_of, refuse_unfit, telling
@@ -127,7 +128,7 @@ class RayServer:
         serve.start(proxy_location="EveryNode", http_options=http, logging_config=quiet)
         self._http = require("ray.serve.context", EXTRA)._get_global_client().http_config
         least, most = settings.replicas
-        batch = spec.input.batch
+        batch, limits = spec.input.batch, current()
         scaled: dict[str, Any] = (
             {"num_replicas": least}
             if least == most
@@ -152,6 +153,7 @@ class RayServer:
             settings.name,
             settings.engine,
             None if address == HERE else sent(self._ray, settings.engine.engine),
+            limits,
         )
         replicas = serve.run(network, name=NETWORK, route_prefix=None, logging_config=quiet)
         door = serve.deployment(
@@ -161,7 +163,7 @@ class RayServer:
             ray_actor_options={"num_cpus": 0},
             max_ongoing_requests=DOORS_REQUESTS,
             graceful_shutdown_timeout_s=DRAIN_S,
-        ).bind(settings.name, spec, replicas)
+        ).bind(settings.name, spec, replicas, limits)
         serve.run(door, name=DOOR, route_prefix="/", logging_config=quiet)
 
 
@@ -169,7 +171,8 @@ def batching(serve: Any, batch: int) -> type[Any]:
     """Give the class of replicas whose requests fill batches of so many."""
 
     class Network:
-        def __init__(self, name: str, settings: EngineSettings, engine: Sent | None) -> None:
+        def __init__(self, name: str, settings: EngineSettings, engine: Sent | None, limits: Limits) -> None:
+            adopt(limits)
             self._placed = None
             if engine is not None:
                 (reference,) = engine.reference

@@ -26,6 +26,7 @@ import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
 from edgeseg.errors import EngineError, UsageError
+from edgeseg.limits import VARIABLE
 from edgeseg.runtime import Segmenter
 from edgeseg.scenes.pictures import picture
 from edgeseg.serving.on_ray import RayServer, ServerSettings
@@ -57,8 +58,10 @@ def server(engine: Path) -> Iterator[RayServer]:
 
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
     settings = ServerSettings(EngineSettings(engine), "tiny", port=free_port(), replicas=(2, 2))
-    with RayServer(settings, nodes.address) as running:
-        yield running
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setenv(VARIABLE, "bytes=64m")  # which the nodes have not
+        with RayServer(settings, nodes.address) as running:
+            yield running
     nodes.shutdown()
 
 
@@ -119,12 +122,12 @@ class TestOneServer:
         host, _, port = server.address.rpartition(":")
         sent = http.client.HTTPConnection(host, int(port))
         with contextlib.closing(sent):
-            endless = (bytes(1 << 20) for _ in range(600))
+            endless = (bytes(1 << 20) for _ in range(100))
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it is refused before its end
                 sent.request("POST", "/v2/models/tiny/infer", endless, encode_chunked=True)
             answer = sent.getresponse()
             assert answer.status == 413
-            assert "at most 512 MiB are allowed" in json.loads(answer.read())["error"]
+            assert "at most 64 MiB are allowed" in json.loads(answer.read())["error"]
 
     def test_a_replica_that_is_killed_loses_no_request(self, server: RayServer, engine: Path) -> None:
         found = processes_of("network")
