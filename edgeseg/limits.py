@@ -59,7 +59,7 @@ def current() -> Limits:
 
 
 def adopt(limits: Limits) -> None:
-    """Let limits, such as those of another machine's command, hold here and in processes that this one starts."""
+    """Let limits, such as those of another machine's command, hold in this process and in those it starts."""
     os.environ[VARIABLE] = ",".join(f"{name}={value}" for name, value in dataclasses.asdict(limits).items())
 
 
