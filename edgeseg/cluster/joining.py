@@ -14,6 +14,7 @@ from edgeseg.errors import EngineError, UsageError
 
 EXTRA = "scale"
 HERE = "local"  # in place of an address: a cluster of this machine alone, for this run
+NICENESS = 0  # of processes of HERE, above this one; Ray's own choice is 15
 ANSWER_S = 5.0  # that a cluster has to answer in
 LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"  # variable: of what Ray's own library prints, a driver's to its terminal
 
@@ -38,6 +39,7 @@ def join(ray: Any, address: str) -> None:
             ray.init(
                 address=HERE if here else address,
                 include_dashboard=False if here else None,
+                _system_config={"worker_niceness": NICENESS} if here else None,
                 log_to_driver=False,
                 logging_level="ERROR",
             )

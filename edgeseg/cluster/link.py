@@ -12,7 +12,7 @@ from edgeseg.cluster.order import Order, Report
 from edgeseg.errors import one_line
 
 TURN_S = 0.5  # between two orders
-SILENT_S = 5.0  # without an answer for so long a node is lost; longer than its lease
+SILENT_S = 3.5  # without an answer for so long a node is lost; longer than its lease
 LONGEST_LOOK_S = 1.0  # between two looks; for more this process itself was held up, and no node is to blame
 GONE = "its process is gone"  # or cannot be reached, which is the same to the cluster
 THREADS = 4  # of an actor: an order, a proof, and its end do not wait for each other

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgeseg.cluster.proof import Proofs
 from edgeseg.cores import allowed_cores, usable_cores
 from edgeseg.runtime.profiling.processor_time import ProcessorTime, read_processor_time
 from edgeseg.runtime.status import DropCause, StreamStatus
@@ -36,28 +38,33 @@ class Meter:
 
     Args:
         most: cores that may be used at most, as the cluster says of this node.
+        proofs: whose time counts as idle: cameras go before them.
     """
 
-    def __init__(self, most: float) -> None:
+    def __init__(self, most: float, proofs: Proofs | None = None) -> None:
         self._most = min(most, usable_cores())
-        self._before: ProcessorTime | None = None
+        self._proofs = proofs or Proofs()
+        self._before: tuple[ProcessorTime, float] | None = None
         self._cameras: dict[str, StreamStatus] = {}
         self.load = Load(self._most)
 
     def measure(self, cameras: Sequence[StreamStatus]) -> None:
         """Renew `load`, unless the last measurement is too near."""
-        cores = allowed_cores()
-        now = read_processor_time(Path("/"), cores)
         before = self._before
-        if before is not None and now.at_s - before.at_s < SHORTEST_S:
+        if before is not None and time.monotonic() - before[0].at_s < SHORTEST_S:
             return
+        cores = allowed_cores()
+        now, proofs_s = self._proofs.measure(lambda: read_processor_time(Path("/"), cores))
         if before is not None:
-            seconds = now.at_s - before.at_s
-            used = max(now.own_s - before.own_s, 0.0) / seconds
-            idle = max(now.idle_s - before.idle_s, 0.0) / seconds
+            last, proofs_before_s = before
+            seconds = now.at_s - last.at_s
+            of_proofs = max(proofs_s - proofs_before_s, 0.0) / seconds
+            used = max((now.own_s - last.own_s) / seconds - of_proofs, 0.0)
+            idle = max(now.idle_s - last.idle_s, 0.0) / seconds + of_proofs
             free = min(used + idle, self._most) if now.idle_s > 0 else self._most
             self.load = Load(max(free, used), used, shared(used, self._cameras, cameras))
-        self._before, self._cameras = now, {one.name: one for one in cameras}
+        self._before = now, proofs_s
+        self._cameras = {one.name: one for one in cameras}
 
 
 def shared(

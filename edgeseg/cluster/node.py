@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +14,9 @@ from typing import Any
 from edgeseg.cluster.joining import EXTRA
 from edgeseg.cluster.load import Meter
 from edgeseg.cluster.order import Order, Report
+from edgeseg.cluster.proof import Proofs
 from edgeseg.cluster.sent import unpacked
-from edgeseg.errors import EdgesegError, EngineError, UsageError
+from edgeseg.cluster.trial import Trial, tried
 from edgeseg.extras import require
 from edgeseg.runtime.profiling.memory import parse_memory
 from edgeseg.runtime.settings import SiteSettings
@@ -26,11 +24,12 @@ from edgeseg.runtime.site.memory import check_taken
 from edgeseg.runtime.site.site import Site
 
 USE = "cameras"  # of engines that are unpacked
-LEASE_S = 4.0  # without an order for so long, its cameras end: the driver may have given them to others
+LEASE_S = 2.5  # without an order for so long, its cameras end: the driver may have given them to others
 TICK_S = 0.25  # between two looks at the time
-RETRY_S = 5.0  # before an order that failed is tried again
-VERIFY_S = 900.0  # that a proof may take
-NICENESS = 10  # of a proof, which must not take the cameras' time
+RETRY_S = 5.0  # before an order that failed is tried again; any other is followed at once
+HUNG_S = 8.0  # that an engine may be silent
+FOLLOW_S = 20.0  # that an order may take; streams that do not end take 4 s of it
+TIMES = 10.0  # as long as it took in its trial an engine may take, where that is longer
 
 
 class Node:
@@ -47,16 +46,19 @@ class Node:
     def __init__(self, cores: float, lease_s: float = LEASE_S) -> None:
         self._lease_s = lease_s
         self._engines: dict[str, Path] = {}
-        self._meter = Meter(cores)
+        self._trials: dict[str, Trial] = {}
+        self._proofs = Proofs()
+        self._meter = Meter(cores, self._proofs)
         self._changed = threading.Condition()
         self._order: Order | None = None
         self._silent_s = 0.0  # since the last order
-        self._tried_s = -RETRY_S  # when an order was last followed, or could not be
+        self._tried: Order | None = None  # the order that was followed last, or could not be
+        self._tried_s = 0.0
         self._closed = self._following = False
         self._site: Site | None = None
-        self._followed: Order | None = None
         self._computing = ""  # the digest of the engine in use
-        self._error = ""
+        self._broken = ""
+        self._refused: dict[str, str] = {}
         self._thread = threading.Thread(target=self._run, name="edgeseg-node", daemon=True)
         self._thread.start()
 
@@ -64,26 +66,22 @@ class Node:
         """Name the process."""
         return os.getpid()
 
-    def prepare(self, digest: str, package: Sequence[Any], *, proven: bool) -> str:
-        """Fetch an engine, and prove it where asked, at a low priority in a process of its own.
+    def prepare(
+        self, digest: str, package: Sequence[Any], settings: SiteSettings | None = None, *, proven: bool
+    ) -> str:
+        """Fetch an engine, prove it where asked, in a process of its own, and then open it and run it once.
 
         Args:
             package: Ray's reference to the packed folder, in a list, which Ray passes on as it is.
-            proven: whether it must pass `edgeseg verify` here.
+            settings: by which cameras are to run, without them; None for what the engine was built for.
+            proven: whether it must pass `edgeseg verify` here. A newer proof ends one that still runs.
 
         Returns:
             Why it cannot be used; empty where it can.
         """
-        try:
-            (reference,) = package
-            data = reference if isinstance(reference, bytes) else require("ray", EXTRA).get(reference)
-            folder = unpacked(data, digest, USE)
-            if proven:
-                prove(folder)
-        except EdgesegError as error:
-            return str(error)
-        self._engines[digest] = folder
-        return ""
+        (reference,) = package
+        data = reference if isinstance(reference, bytes) else require("ray", EXTRA).get(reference)
+        return _said(partial(self._prepare, digest, data, settings, proven))
 
     def turn(self, order: Order) -> Report:
         """Take an order, which prolongs the lease, and say how things are; does not wait.
@@ -92,20 +90,32 @@ class Node:
             EngineError: if more memory was taken than the settings allow.
         """
         if order.settings.max_memory is not None:
-            check_taken(parse_memory(order.settings.max_memory))
+            check_taken(parse_memory(order.settings.max_memory), but=self._proofs.processes)
         with self._changed:
             self._order, self._silent_s = order, 0.0
+            was_tried, settled = order == self._tried, not self._following
             self._changed.notify_all()
-            site, engine, settled = self._site, self._computing, not self._following
+            site, engine = self._site, self._computing
+            broken, refused = (self._broken, dict(self._refused)) if was_tried else ("", {})
         cameras = () if site is None else site.status()
-        return Report(engine, cameras, self._meter.load, settled and not self._following, self._error)
+        settled = was_tried and settled and not self._following
+        error = broken or "; ".join(f"{name}: {why}" for name, why in refused.items())
+        return Report(engine, cameras, self._meter.load, settled, error, refused, broken, self._hung())
 
     def close(self) -> None:
         """End all cameras, and finish what they wrote."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+        self._proofs.close()
         self._thread.join()
+
+    def _prepare(self, digest: str, data: bytes, settings: SiteSettings | None, proven: bool) -> None:
+        folder = unpacked(data, digest, USE)
+        if proven:
+            self._proofs.prove(folder)
+        self._trials[digest] = tried(folder, settings, but=self._proofs.processes)
+        self._engines[digest] = folder
 
     def _run(self) -> None:
         """Follow the newest order until the end."""
@@ -118,10 +128,13 @@ class Node:
                 looked_s = now_s
                 wanted = self._wanted() if self._is_due() else None
                 self._following = wanted is not None
+                if wanted is not None:
+                    if wanted != self._tried:
+                        self._broken, self._refused = "", {}
+                    self._tried, self._tried_s = wanted, now_s
             if wanted is not None and not self._closed:
-                self._tried_s = now_s
-                error = _said(partial(self._follow, wanted))
-                self._error = error if self._site is None else self._site.shown(error)
+                broken = _said(partial(self._follow, wanted))
+                self._broken = broken if self._site is None else self._site.shown(broken)
                 self._following = False
             if self._site is not None:
                 _said(partial(self._meter.measure, self._site.status()))
@@ -129,9 +142,11 @@ class Node:
             self._site.close()
 
     def _is_due(self) -> bool:
-        """Whether there is an order to follow, and if it failed, whether to try it again."""
-        is_new = self._wanted() != self._followed
-        return is_new and (not self._error or time.monotonic() - self._tried_s >= RETRY_S)
+        """Whether there is an order to follow, and if that one failed, whether to try it again."""
+        if self._wanted() != self._tried:
+            return True
+        failed = bool(self._broken or self._refused)
+        return failed and time.monotonic() - self._tried_s >= RETRY_S
 
     def _wanted(self) -> Order | None:
         """Give the order that holds: once the lease has ended, one without cameras."""
@@ -140,58 +155,55 @@ class Node:
             return order
         return dataclasses.replace(order, settings=dataclasses.replace(order.settings, streams=()))
 
+    def _hung(self) -> str:
+        """Say why nothing more is to be expected of this process; empty where something is."""
+        trial = self._trials.get(self._computing, Trial(0.0, 0.0))
+        limit_s = max(HUNG_S, TIMES * trial.inferred_s)
+        if self._site is not None and self._site.computing_s > limit_s:
+            return f"its engine was silent for {limit_s:.0f} s"
+        tried, since_s = self._tried, self._tried_s
+        if self._following and tried is not None:
+            trial = self._trials.get(tried.engine, trial)
+            limit_s = max(FOLLOW_S, TIMES * (trial.opened_s + trial.inferred_s))
+            if time.monotonic() - since_s > limit_s:
+                return f"it could not follow an order within {limit_s:.0f} s"
+        return ""
+
     def _follow(self, order: Order) -> None:
-        settings = dataclasses.replace(order.settings, engine=str(self._engines[order.engine]), serve=None)
+        """Run what an order asks for; what memory may be taken is looked at here, without the proofs."""
+        settings = dataclasses.replace(
+            order.settings, engine=str(self._engines[order.engine]), serve=None, max_memory=None
+        )
         if self._site is None:
             site = Site(dataclasses.replace(settings, streams=()))
             self._site = site.__enter__()
         self._site.write_beside(order.written)
         try:
             self._site.reload(settings)
-        except EdgesegError:
-            self._follow_in_part(self._site, settings, order.engine)
-        self._computing, self._followed = order.engine, order
+            refused = {}
+        except Exception:  # of one camera, or of the engine
+            refused = _run_others(self._site, settings)
+        self._computing, self._refused = order.engine, refused
 
-    def _follow_in_part(self, site: Site, settings: SiteSettings, engine: str) -> None:
-        """Run the cameras that can be run. Raises UsageError, which names the others."""
-        running = [one.settings for one in site.running]
-        taken = tuple(one for one in settings.streams if one in running)
+
+def _run_others(site: Site, settings: SiteSettings) -> dict[str, str]:
+    """Run the cameras that can be run; give why others cannot, by name. Raises what is not of a camera."""
+    running = [one.settings for one in site.running]
+    taken = tuple(one for one in settings.streams if one in running)
+    try:
         site.reload(dataclasses.replace(settings, streams=taken))
-        self._computing = engine
-        errors = []
-        for one in settings.streams:
-            if one not in taken:
-                try:
-                    site.reload(dataclasses.replace(settings, streams=(*taken, one)))
-                    taken = (*taken, one)
-                except EdgesegError as error:
-                    errors.append(f"{one.name}: {error}")
-        if errors:
-            raise UsageError("; ".join(errors))
-
-
-def prove(folder: Path) -> None:
-    """Run `edgeseg verify` on an engine, in a process whose end harms nobody here.
-
-    Raises:
-        EngineError: with what it said, if it failed.
-    """
-    command = [sys.executable, "-m", "edgeseg", "verify", str(folder)]
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as process:
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
-        try:
-            _, said = process.communicate(timeout=VERIFY_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise EngineError(f"its proof took longer than {VERIFY_S:g} s") from None
-    if process.returncode < 0:
-        raise EngineError(f"its proof died of signal {-process.returncode}")
-    if process.returncode:
-        last = said.strip().rpartition("\n")[2].removeprefix("error: ")
-        raise EngineError(last or f"its proof ended with status {process.returncode}")
+    except Exception:  # they may be made anew for another engine, which one does not fit
+        taken = ()
+        site.reload(dataclasses.replace(settings, streams=taken))
+    refused = {}
+    for one in settings.streams:
+        if one not in taken:
+            try:
+                site.reload(dataclasses.replace(settings, streams=(*taken, one)))
+                taken = (*taken, one)
+            except Exception as error:  # whatever it is, the driver is to know, and the others to go on
+                refused[one.name] = site.shown(str(error) or type(error).__name__)
+    return refused
 
 
 def _said(action: Callable[[], object]) -> str:

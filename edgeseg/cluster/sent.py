@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import tempfile
 import zipfile
 from pathlib import Path
 
 from edgeseg.errors import EngineError
-from edgeseg.files import Claim
+from edgeseg.files import Claim, unwritable
 from edgeseg.manifest import MANIFEST_NAME, read_manifest
 
 UNPACK_S = 60.0  # that another process of the node may take to unpack the engine
@@ -56,7 +57,9 @@ def folder_of(digest: str, use: str) -> Path:
 
 
 def unpacked(package: bytes, digest: str, use: str) -> Path:
-    """Put an engine into a folder of this node, once for all who want it; opening it compares its hashes.
+    """Put an engine into a folder of this node, once for all who want it.
+
+    One that is there is kept while its files are whole: something may have cleaned the folder.
 
     Args:
         digest, use: as for `folder_of`.
@@ -66,9 +69,21 @@ def unpacked(package: bytes, digest: str, use: str) -> Path:
     """
     folder = folder_of(digest, use)
     with Claim(folder, EngineError, wait_s=UNPACK_S) as claim:
-        if not folder.exists():
+        if not _is_whole(folder):
             staged = claim.staging()
-            with zipfile.ZipFile(io.BytesIO(package)) as archive:
-                archive.extractall(staged)
+            try:
+                with zipfile.ZipFile(io.BytesIO(package)) as archive:
+                    archive.extractall(staged)
+            except OSError as error:
+                shutil.rmtree(staged, ignore_errors=True)
+                raise unwritable(folder, error, EngineError) from error
             claim.put(staged)
     return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        read_manifest(folder, check_files=True)
+    except EngineError:
+        return False
+    return True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,12 +14,13 @@ import pytest
 pytest.importorskip("onnx", reason="needs onnx, which makes the engine")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
 
-from edgeseg.cluster.node import Node, prove
+from edgeseg.cluster.node import Node
 from edgeseg.cluster.order import Order, Report
 from edgeseg.cluster.sent import digest_of, packed
-from edgeseg.errors import EngineError
+from edgeseg.manifest import read_manifest, seal
+from edgeseg.runtime.engine import Engine
 from edgeseg.runtime.settings import SiteSettings, StreamSettings
-from tests.runtime.tiny_models import labels_engine
+from tests.runtime.tiny_models import MODEL_FILE, labels_engine
 
 DEADLINE_S = 30.0
 
@@ -104,15 +107,67 @@ def test_a_camera_that_cannot_run_is_said_and_harms_no_other(node: Node, tmp_pat
     unset = StreamSettings("rtsp://${EDGESEG_NOT_SET}@camera", "two")
     bad = Order(SiteSettings(str(engine), (one, unset, three)), digest_of(engine))
     report = until(node, bad, lambda report: report.error != "")
-    assert report.error == "two: the variable EDGESEG_NOT_SET of the environment is not set"
+    assert report.refused == {"two": "the variable EDGESEG_NOT_SET of the environment is not set"}
+    assert (report.broken, report.error) == ("", f"two: {report.refused['two']}")
     report = until(node, bad, with_results("three"))
     assert [camera.name for camera in report.cameras] == ["one", "three"]
     lines = (tmp_path / "one.jsonl").read_text().splitlines()
     assert [json.loads(line)["index"] for line in lines] == list(range(len(lines)))
 
 
+def test_an_order_is_followed_at_once_though_the_one_before_failed(
+    node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeseg.cluster.node.RETRY_S", 10 * DEADLINE_S)
+    engine = labels_engine(tmp_path / "engine")
+    node.prepare(digest_of(engine), [packed(engine)], proven=False)
+    unset = StreamSettings("rtsp://${EDGESEG_NOT_SET}@camera", "bad")
+    bad = Order(SiteSettings(str(engine), (unset,)), digest_of(engine))
+    until(node, bad, lambda report: bool(report.refused))
+    fresh = order_of(tmp_path, engine, "one")
+    assert (node.turn(fresh).refused, node.turn(fresh).error) == ({}, "")
+    with_both = dataclasses.replace(
+        bad, settings=dataclasses.replace(fresh.settings, streams=(unset, *fresh.settings.streams))
+    )
+    report = until(node, with_both, with_results("one"))
+    assert list(report.refused) == ["bad"]
+
+
+def test_an_engine_that_does_not_run_here_is_refused_before_a_camera_comes(
+    node: Node, tmp_path: Path
+) -> None:
+    engine = labels_engine(tmp_path / "engine")
+    digest, package = digest_of(engine), [packed(engine)]
+    asked = SiteSettings(str(engine), (), threads=10_000)
+    assert "threads must be" in node.prepare(digest, package, asked, proven=False)
+    asked = SiteSettings(str(engine), (), max_memory="1MB")
+    assert "max_memory allows 1 MB" in node.prepare(digest, package, asked, proven=False)
+    (engine / MODEL_FILE).write_bytes(b"no model")
+    seal(engine, read_manifest(engine))
+    assert "cannot open" in node.prepare(digest_of(engine), [packed(engine)], proven=False)
+
+
+def test_an_engine_that_does_not_answer_is_told(
+    node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeseg.cluster.node.HUNG_S", 0.2)
+    monkeypatch.setattr("edgeseg.cluster.node.TIMES", 1.0)
+    engine = labels_engine(tmp_path / "engine")
+    node.prepare(digest_of(engine), [packed(engine)], proven=False)
+    order = order_of(tmp_path, engine, "one")
+    assert until(node, order, with_results("one")).hung == ""
+    go_on = threading.Event()
+    infer = Engine.infer
+    monkeypatch.setattr(Engine, "infer", lambda *given: (go_on.wait(DEADLINE_S), infer(*given))[1])
+    try:
+        report = until(node, order, lambda report: report.hung != "")
+        assert report.hung == "its engine was silent for 0 s"
+    finally:
+        go_on.set()
+    assert until(node, order, lambda report: not report.hung).broken == ""
+
+
 def test_an_engine_that_cannot_be_proven_is_refused(node: Node, tmp_path: Path) -> None:
     engine = labels_engine(tmp_path / "engine")
-    assert "golden" in node.prepare(digest_of(engine), [packed(engine)], proven=True)
-    with pytest.raises(EngineError, match="has no file 'golden"):
-        prove(engine)
+    reason = node.prepare(digest_of(engine), [packed(engine)], proven=True)
+    assert "has no file 'golden" in reason

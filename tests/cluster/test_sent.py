@@ -32,3 +32,16 @@ def test_an_engine_is_known_by_its_content(tmp_path: Path) -> None:
     next(first.glob("*.onnx")).write_bytes(b"")
     with pytest.raises(EngineError, match="is not the file that was built"):
         digest_of(first)
+
+
+def test_what_a_cleaner_left_of_an_engine_is_unpacked_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    engine = labels_engine(tmp_path / "engine")
+    digest = digest_of(engine)
+    there = unpacked(packed(engine), digest, "test")
+    for damaged in sorted(path.name for path in there.iterdir()):
+        (there / damaged).unlink()
+        unpacked(packed(engine), digest, "test")
+        assert digest_of(there) == digest

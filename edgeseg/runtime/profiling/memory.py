@@ -6,7 +6,7 @@ import os
 import re
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +20,7 @@ _UNITS = {"mb": BYTES_PER_MB, "gb": 1000 * BYTES_PER_MB, "mib": 1 << 20, "gib": 
 RSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 KIB = 1024
 PROCESSES = Path("/proc")  # Linux's
+RESET_PEAK = "5"  # for clear_refs, see proc_pid_clear_refs(5)
 _PEAK = re.compile(r"^VmHWM:\s*(\d+) kB$", re.MULTILINE)
 
 
@@ -41,15 +42,24 @@ def in_mb(size_bytes: float) -> str:
     return f"{size_bytes / BYTES_PER_MB:.0f} MB"
 
 
-def peak_bytes() -> int:
+def peak_bytes(*, but: Collection[int] = ()) -> int:
     """Give the most that this process has held so far, and with it each of its children that still run.
 
     A backend may compute in a process of its own, as MNN's does. Children are known on Linux alone.
+
+    Args:
+        but: numbers of children that are left out.
     """
     own = _peak_of("self")
     if own is None:  # elsewhere; on Linux this counts what the process held that started this one, too
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT_BYTES
-    return own + sum(_peak_of(str(child)) or 0 for child in _children())
+    return own + sum(_peak_of(str(child)) or 0 for child in _children() if child not in but)
+
+
+def forget_peak() -> None:
+    """Have the peak begin anew with what this process holds now; without effect but on Linux."""
+    with suppress(OSError):
+        (PROCESSES / "self/clear_refs").write_text(RESET_PEAK)
 
 
 def gpu_bytes(device: str) -> int | None:

@@ -61,7 +61,7 @@ class Shares:
 def read_processor_time(root: Path, cores: Sequence[int]) -> ProcessorTime:
     """Read all counters; `root` is where `proc` and `sys` are."""
     busy, stolen, idle = _ticks(root / "proc/stat", frozenset(cores))
-    family = list(_family(root / "proc"))
+    family = list(_family(root / "proc", "self"))
     return ProcessorTime(
         at_s=time.monotonic(),
         busy_s=busy / TICKS_PER_S,
@@ -71,6 +71,11 @@ def read_processor_time(root: Path, cores: Sequence[int]) -> ProcessorTime:
         threads_s={thread: times for process in family for thread, times in _threads(process)},
         groups={group: throttled for group in control_groups(root) if (throttled := _throttled(group))},
     )
+
+
+def time_of(root: Path, process: int) -> float:
+    """Give the seconds that a process took, its children, and theirs; 0 once it is gone."""
+    return sum(map(_process_ticks, _family(root / "proc", str(process)))) / TICKS_PER_S
 
 
 def quota_cores(root: Path) -> float | None:
@@ -138,9 +143,9 @@ def _ticks(path: Path, cores: frozenset[int]) -> tuple[int, int, int]:
     return busy, stolen, idle
 
 
-def _family(processes: Path) -> Iterator[Path]:
-    """Give the folders of this process and of all that it started."""
-    waiting = [processes / "self"]
+def _family(processes: Path, first: str) -> Iterator[Path]:
+    """Give the folders of a process and of all that it started."""
+    waiting = [processes / first]
     while waiting:
         process = waiting.pop()
         yield process

@@ -60,7 +60,7 @@ class Running:
 class Site:
     """An engine and the streams that share it; a context manager.
 
-    One thread calls it, but for `status`, which any may ask for.
+    One thread calls it, but for `status` and `computing_s`, which any may ask for.
 
     Args:
         settings: that it follows.
@@ -108,6 +108,11 @@ class Site:
         """The streams, in the order in which they were started."""
         return tuple(self._running.values())
 
+    @property
+    def computing_s(self) -> float:
+        """How long the engine has been at the same frames; 0 while it has none."""
+        return self._streams.computing_s
+
     def status(self) -> tuple[StreamStatus, ...]:
         """Say how each stream is doing, without what the environment holds."""
         return tuple(map(self._shown, self._streams.status()))
@@ -154,8 +159,9 @@ class Site:
             self._streams.__enter__()
             self._running = {}
         else:
-            for name in (*todo.removed, *todo.restarted):
-                self._streams.remove(name)
+            leaving = (*todo.removed, *todo.restarted)
+            self._streams.remove(*leaving)
+            for name in leaving:
                 del self._running[name]
             if todo.engine:
                 self._streams.replace(engine, segmenters)

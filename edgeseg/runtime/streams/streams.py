@@ -72,27 +72,33 @@ class Streams:
             stream.crash(self._error)
         self.wake()
 
-    def remove(self, name: str) -> None:
-        """Finish what a stream has begun, close its sinks, and forget it; others go on.
+    def remove(self, *names: str) -> None:
+        """Finish what streams have begun, close their sinks, and forget them, all at once; others go on.
 
         What takes longer than REMOVE_S is cut short.
 
         Raises:
-            UsageError: if there is none of that name.
+            UsageError: if there is none of a name.
         """
         with self._changed:
-            stream = self._streams.get(name)
-        if stream is None:
-            raise UsageError(f"there is no stream named {name!r}; there are {', '.join(self._streams)}")
-        stream.end()
-        stream.feed.stop()
-        if not stream.join(REMOVE_S):
-            stream.stop()
-            stream.join(CLOSE_S)
-        stream.feed.close()
+            streams = [self._streams[name] for name in names if name in self._streams]
+            missing = [name for name in names if name not in self._streams]
+        if missing:
+            raise UsageError(f"there is no stream named {missing[0]!r}; there are {', '.join(self._streams)}")
+        for stream in streams:
+            stream.end()
+            stream.feed.stop()
+        if not _joined(streams, REMOVE_S):
+            for stream in streams:
+                stream.stop()
+            _joined(streams, CLOSE_S)
+        for stream in streams:
+            stream.feed.close()
         with self._changed:
-            self._streams.pop(name, None)
-        self._scheduler.forget(name)
+            for name in names:
+                self._streams.pop(name, None)
+        for name in names:
+            self._scheduler.forget(name)
 
     def replace(self, engine: Engine, segmenters: Mapping[str, Segmenter]) -> None:
         """Have another engine compute the frames from the next on; sources, filters and sinks go on.
@@ -115,6 +121,12 @@ class Streams:
             self._changed.wait_for(lambda: self._is_over or (self._switch is None and not self._leaving))
         if self._engine is not engine:
             raise EngineError("nothing can be computed any more; start anew with the other engine")
+
+    @property
+    def computing_s(self) -> float:
+        """How long the engine has been at one batch; 0 while it is free."""
+        began_s = self._scheduler.began_s
+        return 0.0 if began_s is None else time.monotonic() - began_s
 
     def status(self) -> tuple[StreamStatus, ...]:
         """Say how each stream is doing, in the order they were added."""
@@ -142,8 +154,7 @@ class Streams:
         streams = self._all()
         for stream in streams:
             stream.stop()
-        for stream in streams:
-            stream.join(max(deadline_s - time.monotonic(), 0.0))
+        _joined(streams, CLOSE_S)
         for stream in streams:
             stream.feed.close()
         self._free.put(None)  # wakes the thread that prepares, which wakes the other
@@ -276,3 +287,11 @@ class Streams:
             self._scheduler.began_s = time.monotonic() if self._pending else None
         self._free.put(batch)
         self.wake()
+
+
+def _joined(streams: Sequence[Stream], timeout_s: float) -> bool:
+    """Wait until all streams are done; False if the time is over before."""
+    deadline_s = time.monotonic() + timeout_s
+    for stream in streams:
+        stream.join(max(deadline_s - time.monotonic(), 0.0))
+    return all(stream.join(0.0) for stream in streams)

@@ -50,7 +50,7 @@ def test_a_run_within_it_goes_on_and_ends_when_it_takes_more(
     asked = ["run", engine, "synthetic:64x48", "--frames", "2", "--max-memory", "64GB"]
     assert status_of(asked) == 0
     taken = iter((1, 1, 1 << 50))  # when it opens, at the first look, and then more than there is
-    monkeypatch.setattr(memory, "peak_bytes", lambda: next(taken, 1 << 50))
+    monkeypatch.setattr(memory, "peak_bytes", lambda **_: next(taken, 1 << 50))
     output = tmp_path / "out.jsonl"
     endless = ["run", engine, "synthetic:64x48", "-o", str(output), "--max-memory", "64GB"]
     assert status_of(endless) == 1

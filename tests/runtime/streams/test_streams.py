@@ -159,7 +159,8 @@ def test_names_are_unique_and_segmenters_are_on_the_engine() -> None:
         with pytest.raises(UsageError, match="another engine"):
             streams.add(Stream("b", Numbered(0, 1), other()))
         with pytest.raises(UsageError, match="no stream named 'c'; there are a"):
-            streams.remove("c")
+            streams.remove("a", "c")
+        assert [one.name for one in streams.status()] == ["a"]
 
 
 @pytest.mark.parametrize(("batch", "after"), [(1, 1), (1, 3), (3, 1)])
@@ -415,6 +416,20 @@ def test_closing_takes_two_seconds_whatever_hangs() -> None:
         began_s = time.monotonic()
     assert time.monotonic() - began_s < 4  # 2 s, on a machine that does other things
     for_ever.set()
+
+
+def test_many_that_hang_are_removed_at_once() -> None:
+    make = segmenter(FakeBackend(spec_of(), echo))
+    cameras = {name: Camera() for name in ("one", "two", "three", "four", "five")}
+    with Streams(make().engine) as streams:
+        for name, camera in cameras.items():
+            streams.add(Stream(name, camera, make()))
+            camera.send()
+        until(lambda: all(one.results == 1 for one in streams.status()))
+        began_s = time.monotonic()
+        streams.remove(*cameras)
+        assert time.monotonic() - began_s < 4  # 2 s, one after another it would be 8
+        assert streams.status() == ()
 
 
 def test_no_thread_is_left() -> None:
