@@ -2,8 +2,8 @@
 
 What travels is small: the pieces' descriptions, and what became of them. Frames are read, and results are
 written, where the actor is, so archive and results lie where all nodes see them. The engine is sent along,
-once a node. Ray starts an actor anew that died, gives it its tasks again, TRIES times in all, and holds back
-what nobody can take yet.
+once a node. Ray starts an actor anew that died, gives its tasks to another, and holds back what nobody can
+take yet.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import dataclasses
 import logging
 import pickle
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -22,13 +23,14 @@ from edgeseg.batch.settings import BatchSettings
 from edgeseg.batch.task import TRIES, Lost, Outcome, Task
 from edgeseg.batch.work import Worker, answer
 from edgeseg.cluster.joining import join
-from edgeseg.cluster.sent import packed, unpacked
+from edgeseg.cluster.placed import Placed, Sent, remove_unused, sent
 from edgeseg.errors import EdgesegError, EngineError, one_line
 from edgeseg.extras import require
 
 NUMBER, TASK, SAID = "number", "task", "said"  # columns
 IN_FLIGHT = 2  # tasks of an actor: the next is there when one is done
-USE = "batch"  # of engines that are unpacked
+USE = "batch"  # of engines on nodes
+END_S = 3.0  # that actors take to end, and to let go of their engine
 
 
 class OnRay:
@@ -50,7 +52,7 @@ class OnRay:
         self._settings = settings
         self._parts = parts
         join(self._ray, address)
-        self._engine: Any = None  # Ray's reference to it, packed
+        self._engine: Sent | None = None
         self.workers = workers or max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
     def do(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Outcome]]:
@@ -58,37 +60,33 @@ class OnRay:
         if not tasks:
             return
         if self._engine is None:
-            self._engine = self._ray.put(packed(self._settings.engine))
+            self._engine = sent(self._ray, self._settings.engine)
             self._check()
         rows = [{NUMBER: number, TASK: pickle.dumps(task)} for number, task in enumerate(tasks)]
-        lost = set(range(len(tasks)))
-        with self._ray_data() as data:
-            actors = data.ActorPoolStrategy(
-                size=min(self.workers, len(rows)), max_tasks_in_flight_per_actor=IN_FLIGHT
-            )
-            done = data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-                Actor,
-                batch_size=1,
-                compute=actors,
-                fn_constructor_args=(self._settings, self._parts, [self._engine]),
-                num_cpus=1,
-                max_restarts=-1,
-                max_task_retries=TRIES - 1,
-            )
-            for row in self._told(done.iter_rows()):
-                said = pickle.loads(row[SAID])
-                if isinstance(said, EdgesegError):
-                    raise said
-                lost.discard(row[NUMBER])
-                yield tasks[row[NUMBER]], said
-        for number in sorted(lost):
-            yield tasks[number], Lost(f"the process that segmented it died, {TRIES} times")
+        begun = self._ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Begun).remote()
+        self._data.DataContext.get_current().enable_progress_bars = False  # whoever runs a batch shows one
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        actors = self._data.ActorPoolStrategy(
+            size=min(self.workers, len(rows)), max_tasks_in_flight_per_actor=IN_FLIGHT
+        )
+        done = self._data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+            Actor,
+            batch_size=1,
+            compute=actors,
+            fn_constructor_args=(self._settings, self._parts, self._engine, begun),
+            num_cpus=1,
+        )
+        for row in self._told(done.iter_rows()):
+            said = pickle.loads(row[SAID])
+            if isinstance(said, EdgesegError):
+                raise said
+            yield tasks[row[NUMBER]], said
 
     def _check(self) -> None:
         """Open the engine on some node, and run it once. Raises EngineError, or what opening it raises."""
         check = self._ray.remote(num_cpus=1, max_retries=TRIES - 1)(checked)
         try:
-            error = self._ray.get(check.remote(self._settings, self._parts, [self._engine]))
+            error = self._ray.get(check.remote(self._settings, self._parts, self._engine))
         except self._ray.exceptions.RayError as failure:
             raise EngineError(
                 f"no process of Ray's is ready to segment: one that opened the engine died, {TRIES} times; "
@@ -96,19 +94,6 @@ class OnRay:
             ) from failure
         if error is not None:
             raise error
-
-    @contextmanager
-    def _ray_data(self) -> Iterator[Any]:
-        """Give Ray Data, quiet, and so that it goes on where a task is lost."""
-        context = self._data.DataContext.get_current()
-        before = context.enable_progress_bars, context.max_errored_blocks
-        context.enable_progress_bars = False  # whoever runs a batch shows one
-        context.max_errored_blocks = -1
-        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-        try:
-            yield self._data
-        finally:
-            context.enable_progress_bars, context.max_errored_blocks = before
 
     def _told(self, rows: Iterator[Any]) -> Iterator[Any]:
         """Say of Ray's own errors in a line that the run cannot go on. Raises EngineError."""
@@ -125,48 +110,84 @@ class OnRay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the cluster; its actors of this run end."""
+        """Remove the engine from the nodes, and leave the cluster; its actors of this run end."""
+        if kind is None and self._engine is not None:
+            with suppress(self._ray.exceptions.RayError):
+                self._remove(self._engine.digest)
         self._ray.shutdown()
+
+    def _remove(self, digest: str) -> None:
+        """Remove an engine from all nodes, where nobody else has it."""
+        on_node = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+        nodes = [node["NodeID"] for node in self._ray.nodes() if node["Alive"]]
+        removals = [
+            self._ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=on_node(node, soft=False))(
+                remove_unused
+            ).remote(digest, USE, END_S)
+            for node in nodes
+        ]
+        self._ray.wait(removals, num_returns=len(removals), timeout=2 * END_S)
+
+
+class Begun:
+    """Counts how often each task was begun: Ray itself gives one that kills to actors for ever."""
+
+    def __init__(self) -> None:
+        self._times: Counter[int] = Counter()
+
+    def count(self, number: int) -> int:
+        """Count the beginning of a task; gives how many it has had."""
+        self._times[number] += 1
+        return self._times[number]
 
 
 class Actor:
     """A worker in a process of Ray's, which opens the engine at its first piece.
 
     Args:
-        engine: Ray's reference to the packed folder, in a list, which Ray passes on as it is.
+        engine: as it was sent.
+        begun: the actor that is told of each task that is begun.
     """
 
-    def __init__(self, settings: BatchSettings, parts: Parts, engine: Sequence[Any]) -> None:
+    def __init__(self, settings: BatchSettings, parts: Parts, engine: Sent, begun: Any) -> None:
         self._settings = settings
         self._parts = parts
-        (self._engine,) = engine
-        self._worker: Worker | None = None
+        self._engine = engine
+        self._begun = begun
+        self._opened: tuple[Worker, Placed] | None = None
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Do the one task of a batch."""
         said: Outcome | EdgesegError
+        number = int(batch[NUMBER][0])
         try:
-            self._worker = self._worker or _opened(self._settings, self._parts, self._engine)
-            said = answer(self._worker, pickle.loads(batch[TASK][0]))
+            if require("ray", EXTRA).get(self._begun.count.remote(number)) > TRIES:
+                lost = Lost(f"the process that segmented it died, {TRIES} times")
+                return {NUMBER: [number], SAID: [pickle.dumps(lost)]}
+            self._opened = self._opened or _opened(self._settings, self._parts, self._engine)
+            said = answer(self._opened[0], pickle.loads(batch[TASK][0]))
         except EdgesegError as error:
             said = error
-        return {NUMBER: [batch[NUMBER][0]], SAID: [pickle.dumps(said)]}
+        return {NUMBER: [number], SAID: [pickle.dumps(said)]}
 
 
-def checked(settings: BatchSettings, parts: Parts, engine: Sequence[Any]) -> EdgesegError | None:
+def checked(settings: BatchSettings, parts: Parts, engine: Sent) -> EdgesegError | None:
     """Open the engine on this node and run it once; gives what is wrong with it."""
     try:
-        with _opened(settings, parts, engine[0]) as worker:
+        worker, placed = _opened(settings, parts, engine)
+        with worker:
             worker.check()
+        placed.let_go()  # to an actor
     except EdgesegError as error:
         return error
     return None
 
 
-def _opened(settings: BatchSettings, parts: Parts, engine: Any) -> Worker:
-    package = require("ray", EXTRA).get(engine)
-    here = unpacked(package, parts.digest, USE)
-    return Worker(dataclasses.replace(settings, engine=here), parts)
+def _opened(settings: BatchSettings, parts: Parts, engine: Sent) -> tuple[Worker, Placed]:
+    """Open the engine on this node; it stays there as long as somebody has it."""
+    (reference,) = engine.reference
+    placed = Placed(engine.digest, lambda: require("ray", EXTRA).get(reference), USE)
+    return Worker(dataclasses.replace(settings, engine=placed.folder), parts), placed
 
 
 def _first_line(error: BaseException) -> str:

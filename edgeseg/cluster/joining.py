@@ -16,7 +16,8 @@ EXTRA = "scale"
 HERE = "local"  # in place of an address: a cluster of this machine alone, for this run
 NICENESS = 0  # of processes of HERE, above this one; Ray's own choice is 15
 ANSWER_S = 5.0  # that a cluster has to answer in
-LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"  # variable: of what Ray's own library prints, a driver's to its terminal
+LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"  # variable: of what Ray's library prints to standard error
+STANDARD_ERROR = 2
 
 
 def join(ray: Any, address: str) -> None:
@@ -57,11 +58,24 @@ def join(ray: Any, address: str) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Let Ray's library print only what ends it; what else there is to know, its Python side raises."""
-    before = os.environ.get(LOG_LEVEL)
-    os.environ.setdefault(LOG_LEVEL, "fatal")
+    """Keep Ray's library from printing, at once and later; what there is to know, its Python side raises.
+
+    That it will print less it would print, too.
+    """
+    told = LOG_LEVEL in os.environ
+    try:
+        kept = None if told else os.dup(STANDARD_ERROR)
+    except OSError:  # closed
+        kept = None
+    if kept is not None:
+        os.environ[LOG_LEVEL] = "fatal"
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, STANDARD_ERROR)
+        os.close(nowhere)
     try:
         yield
     finally:
-        if before is None:
+        if kept is not None:
+            os.dup2(kept, STANDARD_ERROR)
+            os.close(kept)
             del os.environ[LOG_LEVEL]

@@ -17,13 +17,13 @@ from types import TracebackType
 from typing import Any
 
 from edgeseg.cluster.joining import EXTRA, HERE, join
+from edgeseg.cluster.placed import Placed, Sent, sent
 from edgeseg.errors import EdgesegError, EngineError, UsageError
 from edgeseg.extras import require
 from edgeseg.limits import Limits, adopt, current
 from edgeseg.manifest import read_manifest
 from edgeseg.serving.door import NETWORK, Door, running_replicas
 from edgeseg.serving.fitting import Needs, needs_of, refuse_unfit, telling
-from edgeseg.serving.placed import Placed, Sent, sent
 from edgeseg.serving.replica import Answer, Body, EngineSettings, Replica
 from edgeseg.spec import ModelSpec
 
@@ -34,6 +34,7 @@ DRAIN_S = 30.0  # that a replica has to end what it has begun
 STARTS = 2  # that a replica may fail at: what does not open twice will not
 DOORS = 2  # processes that speak HTTP: one that dies takes what it had along, the other goes on
 DOORS_REQUESTS = 10_000  # of each at once: they wait there for replicas
+USE = "serve"  # of engines on nodes
 MARK = "edgeseg-serve"  # the actor of Ray's that only one server of a cluster has
 
 
@@ -176,7 +177,7 @@ def batching(serve: Any, batch: int) -> type[Any]:
             self._placed = None
             if engine is not None:
                 (reference,) = engine.reference
-                self._placed = Placed(engine.digest, lambda: require("ray", EXTRA).get(reference))
+                self._placed = Placed(engine.digest, lambda: require("ray", EXTRA).get(reference), USE)
                 settings = dataclasses.replace(settings, engine=self._placed.folder)
             self._replica = Replica(name, settings)
 

@@ -1,9 +1,10 @@
-"""Send an engine to the nodes of a cluster, and keep on each of them only those that a replica has open."""
+"""Send an engine to the nodes of a cluster, and keep on each of them only those that a process has open."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +17,8 @@ try:
 except ModuleNotFoundError:  # Windows: nothing is removed
     fcntl = None  # type: ignore[assignment]
 
-USE = "serve"  # names the folder of a node's engines
-_USED = ".used"  # ends the name of a file that replicas lock, beside their engine's folder
+POLL_S = 0.05
+_USED = ".used"  # ends the name of a file that processes lock, beside their engine's folder
 
 
 class Sent(NamedTuple):
@@ -37,27 +38,27 @@ def sent(ray: Any, folder: Path) -> Sent:
 
 
 class Placed:
-    """An engine in a folder of this node, until it is closed; others that no replica has open are removed.
+    """An engine in a folder of this node, until it is closed; others that no process has open are removed.
 
     Args:
-        digest: of the engine.
+        digest, use: as for `sent.folder_of`.
         load: gives it, packed.
 
     Attributes:
-        folder: which several replicas of the node share.
+        folder: which several processes of the node share.
 
     Raises:
         EngineError: if the folder is another user's, or cannot be written.
     """
 
-    def __init__(self, digest: str, load: Callable[[], bytes]) -> None:
-        self.folder = folder_of(digest, USE)
+    def __init__(self, digest: str, load: Callable[[], bytes], use: str) -> None:
+        self.folder = folder_of(digest, use)
         self._lock: int | None = None
         if fcntl is not None:
-            _remove_unused(self.folder.parent, but=self.folder.name)
+            _remove(self.folder.parent, but=self.folder.name)
             self._lock = os.open(_lock_path(self.folder), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_SH)
-        unpacked(load(), digest, USE)
+        unpacked(load(), digest, use)
 
     def let_go(self) -> None:
         """Leave the engine to be removed by the next who looks; the end of the process does so, too."""
@@ -66,13 +67,24 @@ class Placed:
             self._lock = None
 
     def close(self) -> None:
-        """Remove the engine if no other replica of this node has it open; closing twice is allowed."""
+        """Remove the engine if no other process of this node has it open; closing twice is allowed."""
         if self._lock is not None:
             self.let_go()
-            _remove_unused(self.folder.parent)
+            _remove(self.folder.parent)
 
 
-def _remove_unused(parent: Path, but: str = "") -> None:
+def remove_unused(digest: str, use: str, wait_s: float) -> None:
+    """Remove an engine of this node once no process has it open, if that is so within a time."""
+    folder = folder_of(digest, use)
+    end_s = time.monotonic() + wait_s
+    while fcntl is not None:
+        _remove(folder.parent)
+        if not folder.exists() or time.monotonic() >= end_s:
+            return
+        time.sleep(POLL_S)
+
+
+def _remove(parent: Path, but: str = "") -> None:
     """Remove engines that no process has locked."""
     for lock in parent.glob(f"*{_USED}"):
         folder = lock.with_suffix("")
