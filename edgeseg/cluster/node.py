@@ -17,6 +17,7 @@ from edgeseg.cluster.order import Order, Report
 from edgeseg.cluster.proof import Proofs
 from edgeseg.cluster.sent import unpacked
 from edgeseg.cluster.trial import Trial, tried
+from edgeseg.errors import EngineError
 from edgeseg.extras import require
 from edgeseg.runtime.profiling.memory import parse_memory
 from edgeseg.runtime.settings import SiteSettings
@@ -171,18 +172,24 @@ class Node:
 
     def _follow(self, order: Order) -> None:
         """Run what an order asks for; what memory may be taken is looked at here, without the proofs."""
-        settings = dataclasses.replace(
-            order.settings, engine=str(self._engines[order.engine]), serve=None, max_memory=None
-        )
-        if self._site is None:
-            site = Site(dataclasses.replace(settings, streams=()))
-            self._site = site.__enter__()
-        self._site.write_beside(order.written)
+        site, folder = self._site, self._engines.get(order.engine)
+        settings = dataclasses.replace(order.settings, serve=None, max_memory=None)
+        if folder is None and settings.streams:
+            raise EngineError(f"the engine {order.engine[:12]} is not prepared")
+        if folder is None:  # nor needed: what there is goes on without cameras
+            if site is not None:
+                site.reload(dataclasses.replace(site.settings, streams=()))
+            self._refused = {}
+            return
+        settings = dataclasses.replace(settings, engine=str(folder))
+        if site is None:
+            site = self._site = Site(dataclasses.replace(settings, streams=())).__enter__()
+        site.write_beside(order.written)
         try:
-            self._site.reload(settings)
+            site.reload(settings)
             refused = {}
         except Exception:  # of one camera, or of the engine
-            refused = _run_others(self._site, settings)
+            refused = _run_others(site, settings)
         self._computing, self._refused = order.engine, refused
 
 

@@ -147,6 +147,18 @@ def test_an_engine_that_does_not_run_here_is_refused_before_a_camera_comes(
     assert "cannot open" in node.prepare(digest_of(engine), [packed(engine)], proven=False)
 
 
+def test_a_node_without_the_engine_ends_its_cameras_and_runs_none(node: Node, tmp_path: Path) -> None:
+    engine, other = labels_engine(tmp_path / "engine"), labels_engine(tmp_path / "other", (64, 96))
+    empty = order_of(tmp_path, other)
+    assert until(node, empty, lambda report: report.settled).broken == ""
+    node.prepare(digest_of(engine), [packed(engine)], proven=False)
+    until(node, order_of(tmp_path, engine, "one"), with_results("one"))
+    report = until(node, empty, lambda report: report.settled)
+    assert (report.cameras, report.broken) == ((), "")
+    report = until(node, order_of(tmp_path, other, "one"), lambda report: report.settled)
+    assert report.broken == f"the engine {digest_of(other)[:12]} is not prepared"
+
+
 def test_an_engine_that_does_not_answer_is_told(
     node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
