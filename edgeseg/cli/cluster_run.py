@@ -65,10 +65,18 @@ def for_nodes(settings: SiteSettings) -> SiteSettings:
     if settings.serve is not None:
         raise UsageError("the page is of one machine; leave out --serve, or [serve], and take --status")
     for stream in settings.streams:
-        if stream.source.isdecimal() or stream.source.startswith(DEVICE_FOLDER):
+        if _is_device(stream.source):
             raise UsageError(f"{stream.source} is a device of one machine; give cameras that all nodes reach")
     named = with_names(settings)
     return from_folder(named, Path.cwd())
+
+
+def _is_device(source: str) -> bool:
+    """Whether a source is a device of one machine, also where GStreamer reads it."""
+    from edgeseg.runtime.sources.address import GSTREAMER_PREFIX
+
+    of_gstreamer = source.startswith(GSTREAMER_PREFIX) and DEVICE_FOLDER in source
+    return source.isdecimal() or source.startswith(DEVICE_FOLDER) or of_gstreamer
 
 
 def _watch(cameras: Cameras, file: SettingsFile | None, status_path: Path | None) -> None:
@@ -117,7 +125,7 @@ def _faults(settings: SiteSettings, file: SettingsFile | None) -> tuple[str, ...
     from edgeseg.runtime.site.check import check
     from edgeseg.runtime.site.environment import Environment
 
-    faults = check(settings, Environment(), files=False)
+    faults = check(settings, Environment(), files=False, here=False)
     return file.placed(faults) if file is not None else tuple(map(str, faults))
 
 

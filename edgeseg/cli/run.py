@@ -110,7 +110,7 @@ def command(
 
         settings = for_nodes(settings)
     if check:
-        check_site(settings, file, frames)
+        check_site(settings, file, frames, here=ray is None)
         return
     if engine is not None and not (asked["outputs"] or asked["serve"] or show or frames):
         _refuse_endless(engine, sources)

@@ -29,11 +29,17 @@ HUNG_S = 60.0  # frames wait for so long, and none has a result: the engine hang
 USAGE = 2  # exit status
 
 
-def check_site(settings: SiteSettings, file: SettingsFile | None, frames: int | None) -> None:
-    """Say what is wrong with settings, one line each, and exit; or that nothing is."""
+def check_site(
+    settings: SiteSettings, file: SettingsFile | None, frames: int | None, *, here: bool = True
+) -> None:
+    """Say what is wrong with settings, one line each, and exit; or that nothing is.
+
+    Args:
+        here: it is to run on this machine.
+    """
     from edgeseg.runtime.site.environment import Environment
 
-    if lines := _faults(settings, file, Environment(), files=True, frames=frames):
+    if lines := _faults(settings, file, Environment(), files=True, frames=frames, here=here):
         _say_faults(lines)
         raise click.exceptions.Exit(USAGE)
     count = len(settings.streams)
@@ -186,11 +192,12 @@ def _faults(
     *,
     files: bool,
     frames: int | None = None,
+    here: bool = True,
 ) -> tuple[str, ...]:
     from edgeseg.runtime.site.check import check
     from edgeseg.runtime.site.names import with_names
 
-    faults = check(with_names(settings), environment, files=files, frames=frames)
+    faults = check(with_names(settings), environment, files=files, frames=frames, here=here)
     return file.placed(faults) if file is not None else tuple(map(str, faults))
 
 

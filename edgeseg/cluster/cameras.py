@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from edgeseg.cluster.discovery import Discovery, living
 from edgeseg.cluster.joining import EXTRA, join
-from edgeseg.cluster.link import Link, living
+from edgeseg.cluster.link import NODE_GONE, START_S, Link
 from edgeseg.cluster.order import CameraStatus, ClusterStatus, NodeStatus, Order
 from edgeseg.cluster.placement import move, place
+from edgeseg.cluster.replacement import Replacement
 from edgeseg.cluster.roster import Roster
 from edgeseg.cluster.sent import digest_of, packed
 from edgeseg.errors import EngineError
 from edgeseg.extras import require
 from edgeseg.runtime.settings import SiteSettings
 
-DISCOVER_S = 2.0  # between two looks for nodes that are new
 SETTLE_S = 30.0  # that the first placement waits for nodes that start
-START_S = 60.0  # that a node may take to be there, with the engine
 AGAIN_S = 20.0  # before a lost node is tried again; a cluster takes as long to find that it is gone
+BROKEN_S = 60.0  # before an engine that does not open on a node is tried there again; twice as long each time
 REBALANCE_S = 30.0  # between two cameras that are moved for the load's sake
 CLOSE_S = 5.0  # for all nodes together to finish what they write
 NO_NODE = "no node of the cluster has a core for cameras; start one with `ray start`"
@@ -50,17 +51,17 @@ class Cameras:
         self._say = say
         self._settings = settings
         self._digest = self._first = digest_of(Path(settings.engine))
-        self._ray = require("ray", EXTRA)
-        join(self._ray, address)
-        self._packages: dict[str, Any] = {}  # references by digest
-        self._send(settings)
-        self._wish: tuple[SiteSettings, str] | None = None  # another engine, while it is proven
+        self._ray = ray = require("ray", EXTRA)
+        join(ray, address)
+        self._package = self._packed(settings)
+        self._replacement: Replacement | None = None  # another engine, while it is proven
         self._links: dict[str, Link] = {}  # by the node's id
+        self._discovery = Discovery(lambda: living(ray), lambda *node: Link(ray, *node))
         self._roster = Roster()
         self._refusals: dict[str, str] = {}  # by name of nodes: what was said of them
         self._again_s: dict[str, float] = {}  # when lost nodes are tried again
+        self._broken: dict[str, tuple[int, float]] = {}  # by process: how often the engine broke, and when
         self._began_s = self._balanced_s = time.monotonic()
-        self._discovered_s = self._began_s - DISCOVER_S
         self._ever_ready = False
 
     def look(self) -> bool:
@@ -70,21 +71,24 @@ class Cameras:
             EngineError: if no node can run the engine.
         """
         now_s = time.monotonic()
-        if now_s - self._discovered_s >= DISCOVER_S:
-            self._discovered_s = now_s
-            self._discover(now_s)
+        self._discover(now_s)
         fresh = [link for link in self._links.values() if link.look()]
         for link in [link for link in self._links.values() if link.lost]:
             self._lose(link, now_s)
+        self._prepare(now_s)
         self._replace_engine()
-        ready = self._ready()
         for link in fresh:
-            for line in self._roster.read(link, now_s):
-                self._say(line)
-            self._tell(link, link.report.error if link.report is not None else "")
+            if link.node in self._links:
+                self._read(link, now_s)
+        ready = self._ready()
         self._place(ready, now_s)
-        for link in ready.values():
-            link.order(self._order(link))
+        for link in self._links.values():
+            if link.name in ready:
+                link.order(self._order(link, self._digest))
+            elif link.report is not None:
+                link.order(self._order(link, link.report.engine or self._digest))  # to leave its cameras
+            else:
+                link.beat()
         return self._roster.all_ended(self._settings)
 
     def reload(self, settings: SiteSettings) -> None:
@@ -93,15 +97,18 @@ class Cameras:
         Raises:
             EngineError: if there is no such engine.
         """
-        digest = digest_of(Path(settings.engine))
-        self._roster.follow(self._settings, settings)
+        digest = digest_of(Path(settings.engine), check_files=False)
         if digest == self._digest:
-            self._settings, self._wish = settings, None
+            self._follow(settings)
             return
-        self._send(settings, digest)
-        self._wish = settings, digest
-        count = len(self._links)
-        self._say(f"engine {digest[:12]} is being proven on {count} node{'s' * (count != 1)}")
+        self._replacement = Replacement(settings, digest, lambda: self._packed(settings, digest))
+        count = len(self._ready())
+        where = (
+            f"is being proven on {count} node{'s' * (count != 1)}"
+            if count
+            else "waits for a node to prove it"
+        )
+        self._say(f"engine {digest[:12]} {where}")
 
     def status(self) -> ClusterStatus:
         """Say how all is going."""
@@ -117,6 +124,7 @@ class Cameras:
 
     def close(self) -> None:
         """End the cameras, let them finish what they write, and leave the cluster."""
+        self._discovery.close()
         ends = [link.end() for link in self._links.values()]
         try:
             if ends:
@@ -134,45 +142,98 @@ class Cameras:
     ) -> None:
         self.close()
 
-    def _send(self, settings: SiteSettings, digest: str = "") -> None:
-        digest = digest or self._digest
-        if digest not in self._packages:
-            self._packages[digest] = self._ray.put(packed(Path(settings.engine)))
+    def _packed(self, settings: SiteSettings, digest: str = "") -> Any:
+        """Give Ray an engine to send; where a digest is given, only the engine of that."""
+        folder = Path(settings.engine)
+        if digest and digest_of(folder) != digest:
+            raise EngineError(f"{folder} was changed meanwhile; read the settings again")
+        return self._ray.put(packed(folder))
+
+    def _answers(self, link: Link) -> dict[str, str]:
+        """Give what a node says of engines: whether they open, or of one that replaced another the proof."""
+        return link.prepared if self._digest == self._first else link.proven
 
     def _ready(self) -> dict[str, Link]:
         """Give the nodes that can run the engine, by name."""
-        return {link.name: link for link in self._links.values() if link.prepared.get(self._digest) == ""}
+        return {
+            link.name: link for link in self._links.values() if self._answers(link).get(self._digest) == ""
+        }
 
     def _discover(self, now_s: float) -> None:
-        for node, (name, cores) in living(self._ray).items():
-            if node not in self._links and now_s >= self._again_s.get(node, 0.0):
-                taken = {link.name for link in self._links.values()}
-                shown = f"{name}/{node[:6]}" if name in taken else name
-                self._links[node] = Link(self._ray, shown, node, cores)
+        """Make links to nodes that are new, or are tried again."""
+        for link in self._discovery.made():
+            self._links[link.node] = link
+        for node, (name, cores) in self._discovery.nodes.items():
+            awaited = self._discovery.awaited
+            if node in self._links or node in awaited or now_s < self._again_s.get(node, 0.0):
+                continue
+            taken = {*awaited.values(), *(link.name for link in self._links.values())}
+            self._discovery.make(f"{name}/{node[:6]}" if name in taken else name, node, cores)
+
+    def _prepare(self, now_s: float) -> None:
+        """Have nodes open the engine that have not; one that replaced another is proven, too."""
         for link in self._links.values():
-            if self._digest not in link.prepared:
-                proven = self._digest != self._first
-                link.prepare(self._digest, self._packages[self._digest], proven=proven)
-                if not proven and now_s - link.made_s > START_S:
-                    link.lost = f"it did not start within {START_S:g} s"
-            elif reason := link.prepared[self._digest]:
+            answers = self._answers(link)
+            if (reason := answers.get(self._digest)) is None:
+                if answers is link.prepared:
+                    link.prepare(self._digest, self._package, self._settings)
+                elif not link.is_proving(self._digest):
+                    link.prove(self._digest, self._package, self._settings)
+            elif reason:
                 self._tell(link, f"cannot run the engine: {reason}")
+                times, since_s = self._broken.setdefault(link.key, (1, now_s))
+                if now_s - since_s > BROKEN_S * 2 ** (times - 1):
+                    self._broken[link.key] = times + 1, now_s
+                    del answers[self._digest]
         self._ever_ready = self._ever_ready or bool(self._ready())
         if not self._ever_ready and now_s - self._began_s > START_S:
             said = [f"{name}: {reason}" for name, reason in self._refusals.items() if reason]
+            late = [link.name for link in self._links.values() if link.name not in self._refusals]
+            late += self._discovery.awaited.values()
+            said += [f"{name}: it did not start within {START_S:g} s" for name in late]
             raise EngineError("; ".join(said) or NO_NODE)
+
+    def _read(self, link: Link, now_s: float) -> None:
+        """Take in a report; a node whose engine broke is given no cameras."""
+        report = link.report
+        assert report is not None
+        for line in self._roster.read(link, now_s):
+            self._say(line)
+        answers = self._answers(link)
+        if report.broken and answers.get(self._digest) == "":
+            answers[self._digest] = report.broken
+            times, _ = self._broken.get(link.key, (0, 0.0))
+            self._broken[link.key] = times + 1, now_s
+            self._tell(
+                link, f"cannot run the engine: {report.broken}{self._elsewhere(self._roster.leave(link))}"
+            )
+        elif not report.refused and not report.broken and answers.get(self._digest) == "":
+            self._tell(link, report.error)
 
     def _lose(self, link: Link, now_s: float) -> None:
         """Give up a node; its cameras are placed anew."""
-        moved = self._roster.lose(link)
-        if moved or link.report is not None:
-            names = f"; {', '.join(moved)} run{'s' * (len(moved) == 1)} elsewhere" if moved else ""
-            self._say(f"{link.name}: lost ({link.lost}){names}")
-        else:
-            self._tell(link, link.lost)
-        link.kill()
         del self._links[link.node]
-        self._again_s[link.node] = now_s + AGAIN_S
+        gone = self._roster.lose(link)
+        if gone or link.report is not None:
+            self._say(f"{link.name}: lost ({link.lost}){self._elsewhere(gone)}")
+            self._refusals.pop(link.name, None)
+        elif link.lost != NODE_GONE:  # which was said when it was lost, or concerns nobody
+            self._tell(link, link.lost)
+        self._discovery.end(link)
+        at_once = link.died and now_s - link.made_s > AGAIN_S  # its node is there, and it was not at fault
+        self._again_s[link.node] = now_s if at_once else now_s + AGAIN_S
+
+    def _elsewhere(self, gone: Sequence[str]) -> str:
+        """Say what becomes of cameras that a node ran."""
+        if not gone:
+            return ""
+        one = len(gone) == 1
+        does = f"go{'es' * one} to another node" if self._ready() else f"wait{'s' * one} for a node"
+        return f"; {', '.join(gone)} {does}"
+
+    def _follow(self, settings: SiteSettings) -> None:
+        self._roster.follow(self._settings, settings)
+        self._settings, self._replacement = settings, None
 
     def _tell(self, link: Link, text: str) -> None:
         """Say what is wrong with a node, once."""
@@ -183,51 +244,47 @@ class Cameras:
 
     def _replace_engine(self) -> None:
         """Take another engine once it was proven wherever cameras can run; or say why not."""
-        if self._wish is None:
+        replacement, ready = self._replacement, self._ready()
+        if replacement is None or (refused := replacement.verdict(ready)) is None:
             return
-        settings, digest = self._wish
-        for link in self._links.values():
-            link.prepare(digest, self._packages[digest], proven=True)
-        if any(link.is_preparing(digest) for link in self._links.values()):
+        self._replacement = None
+        shown = f"engine {replacement.digest[:12]}"
+        if refused:
+            self._say(f"{shown} is refused, the old one goes on: {'; '.join(refused)}")
             return
-        self._wish = None
-        failed = [
-            f"{link.name}: {reason}" for link in self._ready().values() if (reason := link.prepared[digest])
-        ]
-        for link in self._links.values():
-            if link.prepared[digest]:
-                del link.prepared[digest]  # it may be tried again
-        if failed:
-            self._say(f"engine {digest[:12]} is refused, the old one goes on: {'; '.join(failed)}")
-            return
-        self._settings, self._digest = settings, digest
-        self._say(f"engine {digest[:12]} has passed its proof on every node and takes over")
+        self._follow(replacement.settings)
+        self._digest, self._package = replacement.digest, replacement.package
+        count = len(ready)
+        self._say(f"{shown} has passed its proof on {count} node{'s' * (count != 1)} and takes over")
 
     def _place(self, ready: dict[str, Link], now_s: float) -> None:
         """Give cameras that have none a node, and now and then one another for the load's sake."""
-        starting = [link for link in self._links.values() if self._digest not in link.prepared]
+        starting = bool(self._discovery.awaited) or any(
+            self._digest not in self._answers(link) for link in self._links.values()
+        )
         if not self._roster.placed and starting and now_s - self._began_s < SETTLE_S:
             return
+        barred = self._roster.barred(ready, now_s, starting=starting)
         cores = {
             name: max(link.report.load.cores if link.report is not None else link.cores, LEAST_CORES)
             for name, link in ready.items()
         }
         loads = self._roster.loads(self._settings)
-        self._roster.put(place(loads, cores, self._roster.placed))
-        if now_s - self._balanced_s >= REBALANCE_S:
+        self._roster.put(place(loads, cores, self._roster.placed, barred))
+        if now_s - self._balanced_s >= REBALANCE_S and self._replacement is None:  # a proof takes cores, too
             self._balanced_s = now_s
-            if (found := move(loads, cores, self._roster.placed)) is not None:
+            if (found := move(loads, cores, self._roster.placed, barred)) is not None:
                 camera, node = found
                 self._say(f"{camera}: moves from {self._roster.placed[camera]} to {node}, which has room")
                 self._roster.move(camera, node)
 
-    def _order(self, link: Link) -> Order:
+    def _order(self, link: Link, digest: str) -> Order:
         """Give a node its cameras, but those that another one has not left yet."""
         held = {name for other in self._links.values() if other is not link for name in other.held}
-        return self._roster.order(self._settings, self._digest, link, held)
+        return self._roster.order(self._settings, digest, link, held)
 
     def _node_status(self, link: Link) -> NodeStatus:
-        report, refused = link.report, link.prepared.get(self._digest)
+        report, refused = link.report, self._answers(link).get(self._digest)
         state = "starting" if refused is None else "refused" if refused else "running"
         if report is None:
             return NodeStatus(link.name, link.node, state, "", link.cores, 0.0, (), refused or "")

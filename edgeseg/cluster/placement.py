@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 Nodes = Mapping[str, float]
 """Cores that each node has for cameras, above 0."""
@@ -10,14 +11,17 @@ Loads = Mapping[str, float]
 """Cores that each camera takes."""
 Placed = Mapping[str, str]
 """The node of each camera."""
+Barred = Mapping[str, Collection[str]]
+"""The nodes that cannot run a camera, by camera."""
+NONE_BARRED: Barred = MappingProxyType({})
 
 LEAST_LOAD = 0.05  # cores of a camera that seems to take none, such as one that is down: it may come back
 BUSY = 0.7  # share of a node's cores below which nothing is gained by moving a camera away
 GAIN = 0.85  # a move must bring the busier of its two nodes below this share of what it was
 
 
-def place(loads: Loads, nodes: Nodes, placed: Placed) -> dict[str, str]:
-    """Give every camera a node.
+def place(loads: Loads, nodes: Nodes, placed: Placed, barred: Barred = NONE_BARRED) -> dict[str, str]:
+    """Give every camera a node that can run it.
 
     Those on a node that is there stay. The others go, those that take most first, to where the share of the
     cores that is then taken is the least; of equal ones to the first by name.
@@ -27,24 +31,26 @@ def place(loads: Loads, nodes: Nodes, placed: Placed) -> dict[str, str]:
         placed: as they are now; nodes that are gone count for nothing.
 
     Returns:
-        Nothing where there is no node.
+        Nothing of cameras for which there is no node.
     """
     found = {camera: placed[camera] for camera in loads if placed.get(camera) in nodes}
-    if not nodes:
-        return {}
     taken = _taken(loads, nodes, found)
     waiting = sorted(
         (camera for camera in loads if camera not in found), key=lambda one: (-_of(loads, one), one)
     )
     for camera in waiting:
         load = _of(loads, camera)
-        node = min(nodes, key=lambda one: ((taken[one] + load) / nodes[one], one))
-        found[camera] = node
-        taken[node] += load
+        shares = {
+            node: (taken[node] + load) / nodes[node] for node in nodes if node not in barred.get(camera, ())
+        }
+        if shares:
+            node = min(shares, key=lambda one: (shares[one], one))
+            found[camera] = node
+            taken[node] += load
     return found
 
 
-def move(loads: Loads, nodes: Nodes, placed: Placed) -> tuple[str, str] | None:
+def move(loads: Loads, nodes: Nodes, placed: Placed, barred: Barred = NONE_BARRED) -> tuple[str, str] | None:
     """Choose the one camera, and its new node, by which the busiest node gains most; None for none.
 
     The gain must be worth it: nothing moves away from a node below BUSY, and the busier of the two must be
@@ -63,7 +69,7 @@ def move(loads: Loads, nodes: Nodes, placed: Placed) -> tuple[str, str] | None:
     for camera in sorted(camera for camera, node in here.items() if node == busiest):
         load = _of(loads, camera)
         for node in sorted(nodes):
-            if node != busiest:
+            if node != busiest and node not in barred.get(camera, ()):
                 left, then = taken[busiest] - load, taken[node] + load
                 moves[camera, node] = max(left / nodes[busiest], then / nodes[node])
     best = min(moves, key=lambda one: (moves[one], one), default=None)

@@ -12,14 +12,16 @@ from edgeseg.runtime.status import SinkState, SourceState, StreamStatus
 
 GUESS = 0.5  # cores of a camera, while none was measured
 SMOOTHING = 0.1  # weight of a report; some four come from one measurement to the next
+REFUSED_S = 60.0  # before a camera is tried again on a node that could not run it
 
 
 class Reporting(Protocol):
     """A node, as far as the roster knows it."""
 
     name: str
-    node: str
+    key: str  # of its process, another for each
     report: Report | None
+    held: set[str]
 
 
 class Roster:
@@ -30,7 +32,7 @@ class Roster:
         moves: how often each went to another node.
         streams: the last status that its node gave.
         measured: cores that it takes, smoothed.
-        ended: those that have, with their error, empty for none.
+        ended: those that have, with their error, empty for none; or that no node can run.
     """
 
     def __init__(self) -> None:
@@ -39,27 +41,37 @@ class Roster:
         self.streams: dict[str, StreamStatus] = {}
         self.measured: dict[str, float] = {}
         self.ended: dict[str, str] = {}
-        self._hosts: dict[str, set[str]] = {}  # ids of nodes where it had results
+        self._hosts: dict[str, dict[str, bool]] = {}  # processes that ran it, and whether it had results
+        self._refused: dict[str, dict[str, tuple[str, float]]] = {}  # by node: why it cannot run there, since
+        self._given_up: set[str] = set()  # of `ended`: those that every node refuses
+        self._told: set[tuple[str, str, str]] = set()  # cameras, nodes and why they are refused
         self._last_s: dict[str, float] = {}  # when it had a result, as far as was seen
         self._away_s: dict[str, float | None] = {}  # of those that move: when it had its last result
 
     def read(self, link: Reporting, now_s: float) -> list[str]:
-        """Take in a node's report; gives a line for each camera that runs again after it moved."""
+        """Take in a node's report; gives a line for each camera that runs again, or cannot run there."""
         lines: list[str] = []
         if link.report is None:
             return lines
         for stream in link.report.cameras:
+            hosts = self._hosts.setdefault(stream.name, {})
+            hosts[link.key] = hosts.get(link.key, False) or stream.results > 0
             if self.placed.get(stream.name) != link.name:
                 continue  # it is leaving
             before = self.streams.get(stream.name)
             self.streams[stream.name] = stream
             if stream.results and (before is None or before.results != stream.results):
-                self._hosts.setdefault(stream.name, set()).add(link.node)
                 if stream.name in self._away_s:
                     lines.append(self._again(stream.name, now_s))
                 self._last_s[stream.name] = now_s
             if link.report.settled and _has_ended(stream):
-                self.ended[stream.name] = stream.error
+                if stream.error and not stream.results:
+                    lines += self._refuse(link, stream.name, stream.error, now_s)
+                else:
+                    self.ended[stream.name] = stream.error
+        for name, reason in link.report.refused.items():
+            if self.placed.get(name) == link.name:
+                lines += self._refuse(link, name, reason, now_s)
         for name, cores in link.report.load.cameras.items():
             old = self.measured.get(name, cores)
             self.measured[name] = old + SMOOTHING * (cores - old)
@@ -67,10 +79,33 @@ class Roster:
 
     def follow(self, before: SiteSettings, settings: SiteSettings) -> None:
         """Take in other settings: cameras that have ended, and are changed, begin anew."""
-        old = {stream.name: stream for stream in before.streams}
-        for stream in settings.streams:
-            if old.get(stream.name) != stream:
+        new = {stream.name: stream for stream in settings.streams}
+        for stream in before.streams:
+            if new.get(stream.name) != stream:
                 self.ended.pop(stream.name, None)
+                self._refused.pop(stream.name, None)
+                self._given_up.discard(stream.name)
+
+    def barred(self, ready: Collection[str], now_s: float, *, starting: bool) -> dict[str, set[str]]:
+        """Give the nodes that cannot run a camera; those that no node can run have ended, for now.
+
+        Args:
+            ready: the names of all nodes that could run cameras.
+            starting: whether there may be more of them soon.
+        """
+        found = {}
+        for name, reasons in self._refused.items():
+            for node, (_, since_s) in list(reasons.items()):
+                if now_s - since_s > REFUSED_S:
+                    del reasons[node]
+            found[name] = set(reasons)
+            if ready and not starting and found[name].issuperset(ready):
+                self.ended[name] = _together({node: reason for node, (reason, _) in reasons.items()})
+                self._given_up.add(name)
+            elif ready and name in self._given_up:
+                self._given_up.discard(name)
+                del self.ended[name]
+        return found
 
     def loads(self, settings: SiteSettings) -> dict[str, float]:
         """Give what each camera that has not ended takes; of those unknown the mean of the others."""
@@ -91,6 +126,14 @@ class Roster:
 
     def lose(self, link: Reporting) -> list[str]:
         """Forget a node; gives the cameras that are to run elsewhere."""
+        for name in link.held:
+            self._hosts.setdefault(name, {})[link.key] = True  # it may have had results that nobody heard of
+        for reasons in self._refused.values():
+            reasons.pop(link.name, None)
+        return self.leave(link)
+
+    def leave(self, link: Reporting) -> list[str]:
+        """Take all cameras from a node; gives those that are to run elsewhere."""
         gone = [name for name, node in self.placed.items() if node == link.name and name not in self.ended]
         for name in gone:
             del self.placed[name]
@@ -107,13 +150,30 @@ class Roster:
             one for one in settings.streams if self.placed.get(one.name) == link.name and one.name not in held
         ]
         written = [
-            text for one in streams for text in one.outputs if self._hosts.get(one.name, set()) - {link.node}
+            text
+            for one in streams
+            for text in one.outputs
+            if self._hosts.get(one.name, {}).keys() - {link.key}
         ]
         return Order(dataclasses.replace(settings, streams=tuple(streams)), engine, tuple(written))
 
     def all_ended(self, settings: SiteSettings) -> bool:
         """Whether no camera is left to run."""
         return all(stream.name in self.ended for stream in settings.streams)
+
+    def _refuse(self, link: Reporting, camera: str, reason: str, now_s: float) -> list[str]:
+        """Note that a node cannot run a camera, which is to go to another; gives a line, once."""
+        self._refused.setdefault(camera, {})[link.name] = reason, now_s
+        hosts = self._hosts.get(camera, {})
+        if not hosts.get(link.key):
+            hosts.pop(link.key, None)  # outputs are opened with the first result
+        self.placed.pop(camera, None)
+        self._away_s.setdefault(camera, self._last_s.get(camera))
+        told = camera, link.name, reason
+        if told in self._told:
+            return []
+        self._told.add(told)
+        return [f"{camera}: cannot run on {link.name}: {reason}"]
 
     def _leave(self, camera: str) -> None:
         self.moves[camera] = self.moves.get(camera, 0) + 1
@@ -131,3 +191,10 @@ def _has_ended(stream: StreamStatus) -> bool:
     source = stream.source
     closed = all(sink.state is SinkState.CLOSED for sink in stream.sinks)
     return source.state is SourceState.ENDED and not source.waiting and closed
+
+
+def _together(reasons: Mapping[str, str]) -> str:
+    """Give what nodes say in a line: once, if all say the same."""
+    if len(set(reasons.values())) == 1:
+        return next(iter(reasons.values()))
+    return "; ".join(f"{node}: {reason}" for node, reason in sorted(reasons.items()))

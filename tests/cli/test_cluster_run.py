@@ -37,6 +37,9 @@ def test_what_is_of_one_machine_is_refused(
     assert "take --status" in capfd.readouterr().err
     assert status_of(["run", str(engine), "/dev/video0", "-o", "a.jsonl", "--ray", "auto", "--check"]) == 2
     assert "/dev/video0 is a device of one machine" in capfd.readouterr().err
+    pipeline = "gst:v4l2src device=/dev/video0 ! videoconvert ! appsink"
+    assert status_of(["run", str(engine), pipeline, "-o", "a.jsonl", "--ray", "auto", "--check"]) == 2
+    assert "is a device of one machine" in capfd.readouterr().err
     assert status_of(["run", str(engine), "rtsp://camera/1", "--frames", "3", "--ray", "auto"]) == 2
     assert "leave them out with --ray" in capfd.readouterr().err
     assert status_of(["run", str(engine), "rtsp://camera/1", "--status", "a.json"]) == 2
@@ -49,6 +52,10 @@ def test_a_site_is_checked_before_a_cluster_is_joined(
     config = written(tmp_path, TWO)
     assert status_of(["run", "--config", str(config), "--ray", "auto", "--check"]) == 0
     assert "2 streams: nothing is wrong" in capfd.readouterr().out
+    config.write_text(f"threads = 1024\n{TWO}")  # nodes may have as many cores
+    assert status_of(["run", "--config", str(config), "--ray", "auto", "--check"]) == 0
+    assert status_of(["run", "--config", str(config), "--check"]) == 2
+    capfd.readouterr()
     config.write_text(TWO.replace('name = "two"', 'name = "two"\nclasses = ["nobody"]'))
     assert status_of(["run", "--config", str(config), "--ray", "auto"]) == 2
     assert "site.toml:8: streams[1].classes cannot be used" in capfd.readouterr().err

@@ -91,3 +91,12 @@ def test_a_camera_does_not_go_back_for_a_little_noise(
     left, placed[camera] = placed[camera], node
     noisy = {name: max(load, LEAST_LOAD) * data.draw(st.floats(0.93, 1.07)) for name, load in loads.items()}
     assert move(noisy, nodes, placed) != (camera, left)
+
+
+def test_a_camera_goes_to_no_node_that_cannot_run_it() -> None:
+    loads, nodes = {"one": 0.9, "two": 0.9}, {"a": 2.0, "b": 2.0}
+    assert place(loads, nodes, {}, {"one": {"a"}, "two": {"a"}}) == {"one": "b", "two": "b"}
+    assert place(loads, nodes, {}, {"one": {"a", "b"}}) == {"two": "a"}
+    both = {"one": "a", "two": "a"}
+    assert move(loads, nodes, both, {"one": {"b"}}) == ("two", "b")
+    assert move(loads, nodes, both, {"one": {"b"}, "two": {"b"}}) is None

@@ -34,7 +34,12 @@ OF_FILTERS = ("classes", "region", "smooth", "track")
 
 
 def check(
-    settings: SiteSettings, environment: Environment, *, files: bool = True, frames: int | None = None
+    settings: SiteSettings,
+    environment: Environment,
+    *,
+    files: bool = True,
+    frames: int | None = None,
+    here: bool = True,
 ) -> list[Fault]:
     """Look at ranges, names, the engine, what streams ask of it, sources, outputs and extras.
 
@@ -44,8 +49,9 @@ def check(
         files: compare those of the engine with their hashes, read the token, and find out whether outputs can
             be written; all that is done when they are opened, too.
         frames: each stream stops after so many results; None for never.
+        here: it is to run on this machine: its cores, and what is installed for the engine, count.
     """
-    checked = _Check(settings, environment)
+    checked = _Check(settings, environment, here=here)
     spec = checked.engine(files=files)
     checked.amounts()
     if settings.serve is not None:
@@ -70,10 +76,11 @@ def check(
 class _Check:
     """Collects what goes wrong."""
 
-    def __init__(self, settings: SiteSettings, environment: Environment) -> None:
+    def __init__(self, settings: SiteSettings, environment: Environment, *, here: bool) -> None:
         self.faults = [*out_of_range(settings), *bad_names(settings)]
         self._settings = settings
         self._environment = environment
+        self._here = here
 
     def engine(self, *, files: bool) -> ModelSpec | None:
         """Look at the engine; give what its network is, if that can be read."""
@@ -88,7 +95,8 @@ class _Check:
             self.faults.append(Fault(("engine",), f"is for {manifest.backend}; this edgeseg runs {known}"))
             return manifest.spec
         facts = facts_of(manifest.backend)
-        self.needs(facts.modules, facts.extra, "engine")
+        if self._here:
+            self.needs(facts.modules, facts.extra, "engine")
         device = self._settings.device
         if device is not None and device not in facts.devices:
             wanted = " or ".join(facts.devices)
@@ -150,7 +158,7 @@ class _Check:
 
     def _at_most_cores(self, threads: int | None, *path: str | int) -> None:
         cores = usable_cores()
-        if threads is not None and threads > cores:
+        if self._here and threads is not None and threads > cores:
             self.faults.append(
                 Fault(path, f"must be 1 to {cores}, the cores that may be used, got {threads}")
             )
