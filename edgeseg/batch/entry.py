@@ -96,11 +96,12 @@ def run_batch(
             write(parts.folder / kind / CLASSES_NAME, legend(manifest.spec))
         on_plan(planned)
         began_s = time.monotonic()
-        frames = errors = noted = 0
+        frames = errors = again = noted = 0
         notes: list[str] = []
         with _crew(settings, parts, workers, ray) as crew:
             for piece, done in Survivors(crew, parts).do(planned.missing):
                 frames, errors = frames + done.frames, errors + done.errors
+                again += done.passing
                 noted += len(done.notes)
                 notes.extend(done.notes[: MOST_NOTES - len(notes)])
                 on_piece(piece.frames)
@@ -116,6 +117,7 @@ def run_batch(
         seconds=time.monotonic() - began_s,
         workers=min(crew.workers, max(1, len(planned.missing))),
         left_out=planned.archive.left_out,
+        again=again,
         kept=len(stale.kept),
         undated=planned.undated,
         unlisted=planned.archive.unlisted,

@@ -23,6 +23,7 @@ class BatchReport:
             seen.
         frames: segmented in this run.
         errors: rows of this run that say why a file, or a frame, has no result.
+        again: parts of this run that the next does again: an error blames what is not in the file.
         seconds: this run took.
         workers: processes.
         left_out: files that are neither pictures nor videos nor shards by their names.
@@ -40,6 +41,7 @@ class BatchReport:
     seconds: float
     workers: int
     left_out: int
+    again: int = 0
     kept: int = 0
     undated: int = 0
     unlisted: Sequence[str] = ()

@@ -162,6 +162,10 @@ def _done(report: BatchReport, output: Path | str) -> list[str]:
     ]
     if report.errors:
         lines.append(f"{report.errors} rows have an error in place of a result")
+    if report.again:
+        lines.append(
+            f"{report.again} parts are done again by the next run: an error blames what is not in the file"
+        )
     if report.removed:
         lines.append(f"{report.removed} parts held earlier results of these files, which were removed")
     if report.noted:

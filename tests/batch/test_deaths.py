@@ -101,7 +101,7 @@ def test_what_kills_is_a_row_and_all_beside_it_has_results(
     with monkeypatch.context() as patch:
         have_a_fault(tmp_path / "fault", patch)
         report = run_batch(settings, [str(tmp_path / "in")], tmp_path / "out", workers=2)
-    assert (report.frames, report.errors) == (38, 2)
+    assert (report.frames, report.errors, report.again) == (38, 2, 2)
     expected = rows_of(tmp_path / "calm")
     for row in expected:
         if (row["source"], row["index"]) in (("4.png", 0), ("a.tar", 17)):
@@ -210,7 +210,8 @@ def test_a_right_or_a_limit_that_is_granted_later_is_enough(
     command = [sys.executable, "-m", "edgeseg", "batch", str(settings.engine), str(tmp_path / "in")]
     command += ["-o", str(tmp_path / "out"), "--workers", "1"]
     drop = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
-    subprocess.run([*drop, *command], check=True, capture_output=True)
+    run = subprocess.run([*drop, *command], check=True, capture_output=True, text=True)
+    assert "1 parts are done again by the next run" in run.stdout
     denied, _, broken = rows_of(tmp_path / "out")
     assert denied["error"] == "cannot read 0.png: Permission denied"
     assert broken["error"]
