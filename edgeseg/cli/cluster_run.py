@@ -112,7 +112,7 @@ def _reload(cameras: Cameras, file: SettingsFile) -> SettingsFile:
         if lines := _faults(settings, read):
             raise SettingsError(lines)
         cameras.reload(settings)
-    except EdgesegError as error:
+    except (EdgesegError, OSError) as error:  # such as of a file system that is away
         for line in getattr(error, "lines", (str(error),)):
             _say(f"error: {line}")
         _say(f"{file.path} is not followed; all goes on as before")

@@ -23,7 +23,8 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
 import onnx
 from onnx import numpy_helper
 
-from edgeseg.cluster.cameras import Cameras
+from edgeseg.cluster.cameras import AGAIN_S, Cameras
+from edgeseg.cluster.node import LEASE_S
 from edgeseg.cluster.order import ClusterStatus
 from edgeseg.cluster.sent import digest_of
 from edgeseg.engines import build
@@ -39,6 +40,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # Ray's own, of its libraries and sockets
 ]
 DEADLINE_S = 180.0
+HEAD_HANGS_S = 8.0
 ELSEWHERE_S = 10.0  # from the death of a node to results of its cameras on others
 NAMES = ("north", "east", "south", "west")
 
@@ -144,7 +146,9 @@ def test_another_engine_takes_over_once_it_is_proven_on_the_nodes(
         status = look_until(cameras, lambda _: any("refused" in line for line in said))
         assert "does not compute what PyTorch computes" in said[-1]
         assert {one.engine for one in status.nodes} == {digest_of(engine)}
-        cameras.reload(SiteSettings(str(second), settings.streams))
+        cameras.reload(SiteSettings(str(broken), settings.streams))
+        look_until(cameras, lambda _: True)
+        cameras.reload(SiteSettings(str(second), settings.streams))  # the newest counts
         new = digest_of(second)
         status = look_until(cameras, lambda status: {one.engine for one in status.nodes} == {new})
         before = results_of(status)
@@ -152,6 +156,11 @@ def test_another_engine_takes_over_once_it_is_proven_on_the_nodes(
             cameras, lambda status: all(results_of(status)[name] > before[name] + 10 for name in NAMES)
         )
         assert [one.moves for one in status.cameras] == [0] * len(NAMES)
+        cameras.reload(settings)  # back, with a proof
+        first = digest_of(engine)
+        look_until(cameras, lambda status: {one.engine for one in status.nodes} == {first})
+        assert f"engine {first[:12]} has passed its proof on " in said[-1]
+        assert sum("refused" in line for line in said) == 1
         print("\n" + "\n".join(said))
     for name in NAMES:
         lines = [json.loads(line) for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()]
@@ -159,6 +168,27 @@ def test_another_engine_takes_over_once_it_is_proven_on_the_nodes(
         times = [line["time_s"] for line in lines]
         pauses = sorted(later - earlier for earlier, later in itertools.pairwise(times))
         print(f"{name}: {len(lines)} frames, none lost, {pauses[-1]:.2f} s apart at most")
+
+
+def test_a_camera_that_one_node_cannot_run_goes_to_another(
+    settings: SiteSettings, cluster: Any, server: RtspServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    node = cluster.add_node(num_cpus=1, env_vars={"EDGESEG_TEST_PATH": "/north"})
+    cluster.wait_for_nodes()
+    monkeypatch.setenv("EDGESEG_TEST_PATH", "")
+    address = server.url("${EDGESEG_TEST_PATH}")
+    north = StreamSettings(address, "north", "every", outputs=(str(tmp_path / "north.jsonl"),))
+    said: list[str] = []
+    try:
+        with Cameras(SiteSettings(settings.engine, (north,)), cluster.address, say=said.append) as cameras:
+            status = look_until(cameras, have_results())
+            names = {one.node: one.name for one in status.nodes}
+            assert [one.node for one in status.cameras] == [names[node.node_id]]
+        assert any("cannot run on" in line and "EDGESEG_TEST_PATH" in line for line in said)
+        assert indices(tmp_path / "north.jsonl")[:3] == [0, 1, 2]
+    finally:
+        cluster.remove_node(node)
+        print("\n".join(said))
 
 
 def test_the_command_line_runs_a_site_to_its_end(engine: Path, tmp_path: Path) -> None:
@@ -204,6 +234,63 @@ def test_a_command_that_is_stopped_leaves_whole_outputs(engine: Path, tmp_path: 
     assert process.returncode == 130, err
     assert "synthetic: " in out, err
     assert indices(output) == list(range(len(indices(output))))
+
+
+def test_a_head_that_hangs_and_a_process_that_dies_lose_no_results(engine: Path, tmp_path: Path) -> None:
+    output = tmp_path / "gate.jsonl"
+    command = [sys.executable, "-m", "edgeseg", "run", str(engine), "synthetic:64x48", "-o", str(output)]
+    with subprocess.Popen(
+        [*command, "--ray", "local"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_until(lambda: output.exists() and lines_of(output) > 0)
+        begun_s = time.monotonic()
+        head = named(process.pid, "gcs_server")
+        os.kill(head, signal.SIGSTOP)
+        pauses = watched(output, HEAD_HANGS_S)
+        os.kill(head, signal.SIGCONT)
+        print(f"\nno result for {pauses:.1f} s while the head hung for {HEAD_HANGS_S:g} s")
+        assert pauses < LEASE_S
+        time.sleep(max(begun_s + AGAIN_S + 5 - time.monotonic(), 0.0))
+        os.kill(named(process.pid, "ray::Node"), signal.SIGKILL)
+        killed_s, before = time.monotonic(), output.read_bytes()
+        wait_until(lambda: len(list(tmp_path.glob("gate-*.jsonl"))) == 1)
+        print(f"results {time.monotonic() - killed_s:.1f} s after the process died")
+        process.terminate()
+        _, err = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 130, err
+    assert output.read_bytes() == before
+    assert "synthetic waits for a node" in err
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+
+
+def lines_of(path: Path) -> int:
+    return path.read_bytes().count(b"\n")
+
+
+def watched(output: Path, seconds: float) -> float:
+    """Give the longest time within which an output did not grow."""
+    end_s = grown_s = time.monotonic()
+    end_s += seconds
+    longest_s, size = 0.0, output.stat().st_size
+    while (now_s := time.monotonic()) < end_s:
+        if (new := output.stat().st_size) != size:
+            size, grown_s = new, now_s
+        longest_s = max(longest_s, now_s - grown_s)
+        time.sleep(0.02)
+    return longest_s
+
+
+def named(process: int, name: str) -> int:
+    """Give the process of a family whose command begins so, or whose program is called so."""
+    commands = {one: Path(f"/proc/{one}/cmdline").read_bytes().decode() for one in family(process)}
+    (found,) = [one for one, said in commands.items() if name in said.partition("\0")[0]]
+    return found
 
 
 def family(process: int) -> list[int]:
