@@ -1,4 +1,4 @@
-"""Pictures that really kill whoever decodes them, as a decoder with a fault would."""
+"""Pictures that really kill whoever decodes them, or fail in no known way, as decoders with a fault would."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.batch.archives import image_of
 
-MARK = 77  # the first value of a deadly picture
+DEADLY, FAILING = 77, 78  # the first value of such a picture
 
 # Python imports it when it starts: in the processes that a batch starts, not in the test's own.
 FAULT = f"""
@@ -21,8 +21,10 @@ decode = cv2.imdecode
 
 def imdecode(data, flags):
     image = decode(data, flags)
-    if image is not None and image.flat[0] == {MARK}:
+    if image is not None and image.flat[0] == {DEADLY}:
         os.kill(os.getpid(), signal.SIGSEGV)
+    if image is not None and image.flat[0] == {FAILING}:
+        raise RuntimeError("a fault")
     return image
 
 cv2.imdecode = imdecode
@@ -36,8 +38,8 @@ def have_a_fault(folder: Path, patch: pytest.MonkeyPatch, code: str = FAULT) -> 
     patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH")))))
 
 
-def deadly_picture(number: int) -> bytes:
-    """Give the file of a picture that kills where `have_a_fault`."""
+def deadly_picture(number: int, mark: int = DEADLY) -> bytes:
+    """Give the file of a picture that kills, or fails, after `have_a_fault`."""
     image = image_of(number)
-    image[0, 0] = MARK
+    image[0, 0] = mark
     return cv2.imencode(".png", image)[1].tobytes()

@@ -23,7 +23,7 @@ from edgeseg.batch.entry import plan_batch
 from edgeseg.batch.parts import PARTS
 from edgeseg.errors import EngineError
 from tests.batch.archives import bytes_of, rows_of, samples, write_pictures, write_tar, write_video
-from tests.batch.deadly import deadly_picture, have_a_fault
+from tests.batch.deadly import FAILING, deadly_picture, have_a_fault
 from tests.runtime.tiny_models import labels_engine
 
 STORM_S = 0.8  # in which some ten processes are born and die
@@ -97,20 +97,23 @@ def test_what_kills_is_a_row_and_all_beside_it_has_results(
     write_tar(tmp_path / "in" / "a.tar", members)
     run_batch(settings, [str(tmp_path / "in")], tmp_path / "calm", workers=2)
     (tmp_path / "in" / "4.png").write_bytes(deadly_picture(4))
+    (tmp_path / "in" / "5.png").write_bytes(deadly_picture(5, FAILING))
     write_tar(tmp_path / "in" / "a.tar", {**members, "000017.png": deadly_picture(17)})
     with monkeypatch.context() as patch:
         have_a_fault(tmp_path / "fault", patch)
         report = run_batch(settings, [str(tmp_path / "in")], tmp_path / "out", workers=2)
-    assert (report.frames, report.errors, report.again) == (38, 2, 2)
+    assert (report.frames, report.errors) == (37, 3)
     expected = rows_of(tmp_path / "calm")
     for row in expected:
-        if (row["source"], row["index"]) in (("4.png", 0), ("a.tar", 17)):
-            row.update(error="the process that segmented it was killed (SIGSEGV), 1 times", objects=[])
+        if (row["source"], row["index"]) in (("4.png", 0), ("5.png", 0), ("a.tar", 17)):
+            killed = "the process that segmented it was killed (SIGSEGV), 1 times"
+            failed = "segmenting it failed: RuntimeError: a fault"
+            row.update(error=failed if row["source"] == "5.png" else killed, objects=[])
             row.update(dict.fromkeys(("height", "width")), index=row["index"] or None)
     assert rows_of(tmp_path / "out") == expected
     mended = run_batch(settings, [str(tmp_path / "in")], tmp_path / "out", workers=1)
     assert mended.errors == 0
-    assert mended.done_before == mended.pieces - 2
+    assert mended.done_before == mended.pieces - report.again
     assert not list((tmp_path / "out" / "retry").iterdir())
     assert [row["error"] for row in rows_of(tmp_path / "out")] == [None] * 40
 

@@ -16,7 +16,7 @@ pytest.importorskip("ray")
 from edgeseg.batch import BatchSettings, run_batch
 from edgeseg.errors import EngineError, UsageError
 from tests.batch.archives import bytes_of, rows_of, samples, write_pictures, write_tar, write_video
-from tests.batch.deadly import deadly_picture, have_a_fault
+from tests.batch.deadly import FAILING, deadly_picture, have_a_fault
 from tests.runtime.tiny_models import labels_engine
 
 FAULT_AT_OPENING = """
@@ -97,15 +97,20 @@ def test_what_kills_an_actor_is_a_row_and_all_beside_it_has_results(
     members = samples(20)
     write_tar(tmp_path / "in" / "a.tar", members)
     (tmp_path / "in" / "4.png").write_bytes(deadly_picture(4))
+    (tmp_path / "in" / "5.png").write_bytes(deadly_picture(5, FAILING))
     write_tar(tmp_path / "in" / "a.tar", {**members, "000017.png": deadly_picture(17)})
     output = tmp_path / "out"
     with monkeypatch.context() as patch:
         have_a_fault(tmp_path / "fault", patch)
         report = run_batch(settings, [str(tmp_path / "in")], output, workers=2, ray="local")
-    assert (report.frames, report.errors) == (38, 2)
+    assert (report.frames, report.errors) == (37, 3)
     failed = [row for row in rows_of(output) if row["error"]]
-    assert [(row["source"], row["index"]) for row in failed] == [("4.png", None), ("a.tar", 17)]
-    assert {row["error"] for row in failed} == {"the process that segmented it died, 3 times"}
+    died = "the process that segmented it died, 3 times"
+    assert [(row["source"], row["index"], row["error"]) for row in failed] == [
+        ("4.png", None, died),
+        ("5.png", None, "segmenting it failed: RuntimeError: a fault"),
+        ("a.tar", 17, died),
+    ]
     assert run_batch(settings, [str(tmp_path / "in")], output, workers=1).errors == 0
     run_batch(settings, [str(tmp_path / "in")], tmp_path / "calm", workers=1)
     assert bytes_of(output) == bytes_of(tmp_path / "calm")

@@ -13,6 +13,8 @@ pytest.importorskip("pyarrow")
 from edgeseg.batch import BatchSettings, excerpts, places, run_batch, spans, tars
 from edgeseg.batch.entry import plan_batch
 from edgeseg.batch.found import find
+from edgeseg.batch.parts import Parts
+from edgeseg.batch.piece import File, Piece
 from edgeseg.batch.places import Place, Stored, listed, names_in, opened, place_of, remove, write
 from edgeseg.batch.work import Worker
 from edgeseg.errors import SourceDownError, UsageError
@@ -179,3 +181,15 @@ def test_what_a_store_does_not_give_is_asked_for_again(
             down["answers"] = 1
             assert worker.do(piece).errors == 0
     assert sorted_rows(download(root / "out")) == local_rows(settings, tmp_path / "in", tmp_path / "out")
+
+
+def test_a_part_of_a_store_is_done_again_until_it_is_settled(store: str) -> None:
+    parts = Parts(place_of(f"{store}/out"), "engine")
+    parts.make_folders()
+    piece = Piece((File(Path("a.png"), "a.png", 1, 1),))
+    assert parts.to_retry() == frozenset()
+    parts.put_error(piece, "no room")
+    assert parts.to_retry() == parts.there() != frozenset()
+    for _ in range(2):
+        parts.settle(piece)
+        assert parts.to_retry() == frozenset()
