@@ -17,6 +17,7 @@ WITHOUT_A_PACKAGE = {
     "tools": "tools/",
 }
 OF_SEVERAL_MODULES = {
+    "batch/test_deaths.py": "what kills workers, in every way that a batch meets it",
     "batch/test_on_s3.py": "archives and results in S3, from a real server",
     "cli/test_cli.py": "what all commands have in common",
     "cli/test_export_crf.py": "the CRF's flags of export",
@@ -53,6 +54,7 @@ OF_SEVERAL_MODULES = {
     "runtime/test_forks.py": "engines and threads in a forked process",
     "runtime/test_refinement.py": "segmenters with a CRF",
     "runtime/test_threads.py": "threads that share a segmenter",
+    "serving/test_hostile.py": "hostile clients, at the whole server",
     "serving/test_on_clusters.py": "the server on Ray, on clusters of several nodes",
     "serving/triton/test_real_server.py": "repositories, on a real Triton",
     "test_imports.py": "the layers",
