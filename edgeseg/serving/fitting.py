@@ -71,11 +71,12 @@ def telling(
         if ended.wait(PATIENCE_S):
             return
         with suppress(Exception):  # Ray's own, where it ends meanwhile
-            free = ray.available_resources()
-            tell(
-                f"{running()} of {replicas} replicas run so far; each takes {needs}, the cluster has "
-                f"{_amounts(free.get('CPU', 0.0), free.get('GPU', 0.0))} free"
-            )
+            free, there = ray.available_resources(), running()
+            if there < replicas:
+                tell(
+                    f"{there} of {replicas} replicas run so far; each takes {needs}, the cluster has "
+                    f"{_amounts(free.get('CPU', 0.0), free.get('GPU', 0.0))} free"
+                )
 
     ended = threading.Event()
     saying = threading.Thread(target=say, name="edgeseg-serve-waiting", daemon=True)

@@ -60,4 +60,7 @@ def test_a_stop_ends_the_server_in_order(tmp_path: Path) -> None:
             assert answer.status == 200
         serving.send_signal(signal.SIGTERM)
         _, said = serving.communicate()
-    assert (serving.returncode, said) == (130, "interrupted\n")
+    *waited, last = said.splitlines()
+    assert (serving.returncode, last) == (130, "interrupted")
+    slow = "0 of 1 replicas run so far"  # is said on a machine that is slow to start
+    assert [line for line in waited if slow not in line] == []
