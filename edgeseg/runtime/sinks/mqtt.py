@@ -81,7 +81,8 @@ class MqttPublisher:
     """A client of a broker that publishes to one topic, connects again for ever, and never waits for it.
 
     Messages go to `PREFIX/KIND`. `PREFIX/KIND/state` holds, retained, `online`, or `offline`, which the
-    broker sets itself (as last will) when the client is gone.
+    broker sets itself (as last will) when the client is gone. Where another client of the same prefix leaves
+    it `offline`, as one whose connection the broker took for alive until now, this one says `online` again.
 
     Args:
         kind: of the messages, such as `results` or `events`.
@@ -98,6 +99,7 @@ class MqttPublisher:
         self._state_topic = f"{self._topic}/state"
         self._trouble = "no connection yet"
         self._under_way: deque[Any] = deque()
+        self._closing = False
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
         client.connect_timeout = CONNECT_S
         client.reconnect_delay_set(FIRST_RETRY_S, LAST_RETRY_S)
@@ -109,6 +111,7 @@ class MqttPublisher:
             client.tls_set()
         client.on_connect, client.on_disconnect = self._connected, self._disconnected
         client.on_connect_fail = self._not_connected
+        client.on_message = self._heard
         client.connect_async(address.host, address.port, keepalive=KEEPALIVE_S)
         self._client = client
         self._thread = threading.Thread(
@@ -132,6 +135,7 @@ class MqttPublisher:
 
     def close(self) -> None:
         """Say that this client is offline, and leave the broker."""
+        self._closing = True
         if self._client.is_connected():
             with suppress(ValueError, RuntimeError):  # it is gone in the same moment
                 for last in list(self._under_way):
@@ -154,7 +158,13 @@ class MqttPublisher:
             self._trouble = f"the broker refuses: {one_line(str(reason))}; check user and password"
             return
         self._trouble = ""
+        client.subscribe(self._state_topic, qos=1)
         client.publish(self._state_topic, ONLINE, qos=1, retain=True)
+
+    def _heard(self, client: Any, data: Any, message: Any) -> None:
+        """Take the state; what the broker kept from before says nothing of now."""
+        if message.payload == OFFLINE.encode() and not message.retain and not self._closing:
+            client.publish(self._state_topic, ONLINE, qos=1, retain=True)
 
     def _disconnected(self, client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:
         if self._address.qos == 0:  # what was under way is gone; others are sent again by the client

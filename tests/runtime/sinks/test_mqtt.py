@@ -123,6 +123,19 @@ def test_a_broker_that_is_killed_and_comes_back_gets_what_waited(broker: Broker)
     assert slowest_s < 5.0  # it never waits for the broker; this bound is for a busy machine
 
 
+def test_a_client_that_goes_does_not_leave_another_of_its_prefix_offline(broker: Broker) -> None:
+    address = parse_mqtt(f"mqtt://127.0.0.1:{broker.port}/a")
+    with Listener(broker.port) as listener:
+        before, after = MqttPublisher(address, "results"), MqttPublisher(address, "results")
+        until(lambda: listener.of("a/results/state") == [b"online", b"online"])
+        before.close()
+        until(lambda: listener.of("a/results/state") == [b"online", b"online", b"offline", b"online"])
+        after.close()
+        until(lambda: listener.of("a/results/state")[-1] == b"offline")
+        time.sleep(0.1)
+        assert listener.of("a/results/state")[4:] == [b"offline"]
+
+
 def put_state(handed: Delivery, put: Callable[[int], None]) -> bool:
     """Write one more result, and say whether all is well then."""
     put(handed.status()[0].written)
