@@ -22,11 +22,13 @@ class Survivors:
 
     Args:
         parts: of the results.
+        proven: others of the archive's pieces have results by the same engine.
     """
 
-    def __init__(self, doers: Doers, parts: Parts) -> None:
+    def __init__(self, doers: Doers, parts: Parts, *, proven: bool = False) -> None:
         self._doers = doers
         self._parts = parts
+        self._proven = proven
         self._there: frozenset[Piece] = frozenset()
         self._again = parts.to_retry()
         self._any_done = False
@@ -35,7 +37,7 @@ class Survivors:
         """Segment pieces, each once; gives them as they are done, in any order.
 
         Raises:
-            EngineError: if all is lost; then nothing is written of it.
+            EngineError: if all of the archive is lost, or MOST_LOST before any is done; all stays unwritten.
             EdgesegError: as `Doers.do`.
         """
         lost: dict[Piece, str] = {}
@@ -56,17 +58,16 @@ class Survivors:
     def _without_deadly(self, lost: Mapping[Piece, str]) -> Iterator[tuple[Piece, Done]]:
         divisible = {piece: units for piece, units in self._units(lost).items() if len(units) > 1}
         deadly = self._deadly(divisible)
-        self._refuse_if_all_are(lost)
-        if self._any_done:
-            again = [Task(piece, without=deadly[piece]) for piece in divisible]
-            for task, outcome in self._doers.do(again):
-                if isinstance(outcome, Done):
-                    yield self._done(task.piece, outcome)
-                elif isinstance(outcome, Lost):
-                    yield self._given_up(task.piece, outcome.reason)
-        for piece, reason in lost.items():
-            if piece not in divisible or not self._any_done:
-                yield self._given_up(piece, reason)
+        if not self._proven:
+            self._refuse_if_all_are(lost)
+        again = [piece for piece in divisible if self._any_done or not self._is_there(piece)]
+        for task, outcome in self._doers.do([Task(piece, without=deadly[piece]) for piece in again]):
+            if isinstance(outcome, Done):
+                yield self._done(task.piece, outcome)
+            elif isinstance(outcome, Lost):
+                yield self._given_up(task.piece, outcome.reason)
+        for piece in lost.keys() - again:
+            yield self._given_up(piece, lost[piece])
 
     def _units(self, pieces: Mapping[Piece, str]) -> Mapping[Piece, range]:
         """Say which units pieces have; one for those that cannot even be counted."""

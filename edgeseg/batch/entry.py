@@ -99,7 +99,8 @@ def run_batch(
         frames = errors = again = noted = 0
         notes: list[str] = []
         with _crew(settings, parts, workers, ray) as crew:
-            for piece, done in Survivors(crew, parts).do(planned.missing):
+            survivors = Survivors(crew, parts, proven=len(planned.missing) < len(planned.pieces))
+            for piece, done in survivors.do(planned.missing):
                 frames, errors = frames + done.frames, errors + done.errors
                 again += done.passing
                 noted += len(done.notes)
