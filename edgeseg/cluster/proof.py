@@ -21,6 +21,16 @@ VERIFY_S = 900.0  # that a proof may take
 POLL_S = 0.1  # between two looks at whether it has ended
 NICENESS = 10  # of a proof, above that of its node: it must not take the cameras' time
 MOST_NICENESS = 19  # that there is
+VERIFY = """
+import os, runpy, sys, threading
+
+def end():
+    os.read(sys.stdin.fileno(), 1)
+    os._exit(1)
+
+threading.Thread(target=end, daemon=True).start()
+runpy.run_module("edgeseg", run_name="__main__", alter_sys=True)
+"""  # ends with the node, whose end closes its standard input
 GIVEN_UP = "its proof was given up for another engine's"
 
 
@@ -73,10 +83,10 @@ class Proofs:
             self._kill(process)
 
     def _start(self, folder: Path, errors: IO[bytes]) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "edgeseg", "verify", str(folder)]
+        command = [sys.executable, "-c", VERIFY, "verify", str(folder)]
         with self._lock:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors
             )
             older, self._processes = self._processes, [*self._processes, process]
             self._newest = process
@@ -94,6 +104,8 @@ class Proofs:
             if not number:
                 return None
             process.returncode = os.waitstatus_to_exitcode(status)
+            assert process.stdin is not None
+            process.stdin.close()
             self._processes.remove(process)
             self._ended_s += usage.ru_utime + usage.ru_stime
             return process.returncode

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -19,6 +21,19 @@ from edgeseg.runtime.profiling.processor_time import read_processor_time
 from tests.runtime.tiny_models import labels_engine
 
 DEADLINE_S = 30.0
+NODE = """
+import os, sys, threading, time
+from pathlib import Path
+from edgeseg.cluster.proof import Proofs
+os.chdir(sys.argv[1])
+proofs = Proofs()
+threading.Thread(target=proofs.prove, args=(Path("engine"),), daemon=True).start()
+while not proofs.processes:
+    time.sleep(0.01)
+time.sleep(0.5)
+print(*proofs.processes, flush=True)
+os._exit(0)
+"""  # dies while it proves
 
 
 def started(proofs: Proofs, folder: Path) -> tuple[threading.Thread, list[str]]:
@@ -73,3 +88,14 @@ def test_a_newer_proof_ends_the_older(tmp_path: Path) -> None:
     assert of_older == [GIVEN_UP]
     assert "has no file 'golden" in of_newer[0]
     assert proofs.processes == ()
+
+
+def test_a_proof_ends_with_its_node(tmp_path: Path) -> None:
+    (tmp_path / "edgeseg").mkdir()
+    (tmp_path / "edgeseg/__main__.py").write_text(f"import time\ntime.sleep({10 * DEADLINE_S})\n")
+    node = [sys.executable, "-c", NODE, str(tmp_path)]
+    process = int(subprocess.run(node, stdout=subprocess.PIPE, check=True, timeout=DEADLINE_S).stdout)
+    deadline_s = time.monotonic() + DEADLINE_S
+    while Path(f"/proc/{process}/cmdline").exists() and Path(f"/proc/{process}/cmdline").read_bytes():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)

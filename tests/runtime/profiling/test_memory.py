@@ -7,9 +7,10 @@ import subprocess
 import sys
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 
-from edgeseg.runtime.profiling.memory import PROCESSES, gpu_bytes, peak_bytes
+from edgeseg.runtime.profiling.memory import PROCESSES, forget_peak, gpu_bytes, peak_bytes
 
 MIB = 1 << 20
 HELD = 300 * MIB
@@ -62,6 +63,14 @@ class FakeNvml(ModuleType):
         own = SimpleNamespace(pid=os.getpid(), usedGpuMemory=100 * MIB)
         hidden = SimpleNamespace(pid=os.getpid(), usedGpuMemory=None)
         return [own, SimpleNamespace(pid=1, usedGpuMemory=7)] if gpu == 0 else [hidden]
+
+
+@pytest.mark.skipif(not PROCESSES.is_dir(), reason="the peak is forgotten on Linux alone")
+def test_a_peak_is_forgotten() -> None:
+    np.ones(200_000_000, np.uint8)
+    most = peak_bytes()
+    forget_peak()
+    assert peak_bytes() < most - 100_000_000
 
 
 def test_memory_of_a_gpu_is_that_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
