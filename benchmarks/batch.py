@@ -9,9 +9,9 @@ Each way of `batch` must write the same bytes. `--pictures 0` leaves it out.
 
 Memory (`--soak N`): what each worker holds between a tenth and a third of N pictures, and in the last third.
 
-Faults (`--kills N`): workers, drivers and nodes are killed at random until N kills were made, also all workers
-again and again, and in the middle of writing a part; each run is gone on with until the archive is done, and
-the results are compared with those of a run that nobody disturbed.
+Faults (`--kills N`): workers, drivers and nodes are killed at random until N kills were made, also all
+workers again and again, and in the middle of writing a part; each run is gone on with until the archive is
+done, and the results are compared with those of a run that nobody disturbed.
 
     python -m benchmarks.batch [--pictures N] [--few N] [--repeats N] [--ways WAY,WAY] [--soak N] [--kills N]
 """
