@@ -66,21 +66,24 @@ class ShapeError(EdgesegError, ValueError):
 
 
 class MissingExtraError(EdgesegError, ImportError):
-    """An optional dependency is not installed.
+    """An optional dependency is not installed, or not whole.
 
     Args:
         package: the import that failed, such as `onnxruntime`.
         extra: the extra of edgeseg that installs it, such as `cpu`.
+        reason: why it cannot be loaded, though it is there; empty where it is not.
     """
 
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed; run: pip install 'edgeseg[{extra}]'")
+    def __init__(self, package: str, extra: str, reason: str = "") -> None:
+        state = f"is there, but cannot be loaded ({reason})" if reason else "is not installed"
+        super().__init__(f"{package} {state}; run: pip install 'edgeseg[{extra}]'")
         self.package = package
         self.extra = extra
+        self.reason = reason
 
-    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str]]:
         """Let it be raised in one process and told in another."""
-        return type(self), (self.package, self.extra)
+        return type(self), (self.package, self.extra, self.reason)
 
 
 class SpecError(EdgesegError):

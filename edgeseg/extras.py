@@ -8,7 +8,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from edgeseg.errors import MissingExtraError
+from edgeseg.errors import MissingExtraError, one_line
 
 # Read by ONNX Runtime when it is imported, which else reports its use.
 ORT_SWITCH, LEFT_ON = "ORT_DISABLE_TELEMETRY", ("0", "false")  # values with which a user leaves it on
@@ -30,10 +30,16 @@ def require(package: str, extra: str, *, attribute: str | None = None) -> Any:
     try:
         module = _silently(package)
     except (ImportError, OSError) as error:  # OSError: the wheel is there, its shared library is not
-        raise MissingExtraError(package, extra) from error
+        raise MissingExtraError(package, extra, _why(package, error)) from error
     if attribute is not None and not hasattr(module, attribute):
         raise MissingExtraError(package, extra)
     return module
+
+
+def _why(package: str, error: Exception) -> str:
+    """Say why a package that is there cannot be loaded; empty where it is not there."""
+    absent = isinstance(error, ModuleNotFoundError) and package.startswith(error.name or package)
+    return "" if absent else one_line(str(error))
 
 
 def _silently(package: str) -> ModuleType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,17 @@ def test_a_missing_package_comes_with_its_command() -> None:
         MissingExtraError, match=r"nowhere is not installed; run: pip install 'edgeseg\[cpu\]'"
     ):
         require("nowhere", "cpu")
+
+
+def test_a_package_that_is_there_and_broken_is_told_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "half.py").write_text("import of_another_package\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(MissingExtraError, match="half is there, but cannot be loaded") as raised:
+        require("half", "cpu")
+    assert "No module named 'of_another_package'" in str(raised.value)
+    assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)
 
 
 @pytest.mark.parametrize("package", ["onnxruntime", "openvino"])
