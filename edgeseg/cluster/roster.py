@@ -133,10 +133,12 @@ class Roster:
         return self.leave(link)
 
     def leave(self, link: Reporting) -> list[str]:
-        """Take all cameras from a node; gives those that are to run elsewhere."""
-        gone = [name for name, node in self.placed.items() if node == link.name and name not in self.ended]
-        for name in gone:
+        """Take all cameras from a node; gives those that are to run elsewhere: none that has ended."""
+        there = [name for name, node in self.placed.items() if node == link.name]
+        gone = [name for name in there if name not in self.ended]
+        for name in there:
             del self.placed[name]
+        for name in gone:
             self._leave(name)
         return gone
 

@@ -132,6 +132,16 @@ def test_a_camera_that_all_refused_is_tried_again_after_a_while_or_on_a_new_node
     assert roster.ended == {}
 
 
+def test_a_camera_that_has_ended_does_not_begin_again_on_the_process_that_follows() -> None:
+    roster, before, after = Roster(), Node("left", "1"), Node("left", "2")
+    roster.put({"gate": "left", "yard": "left"})
+    roster.read(reporting(before, camera("gate", 3, SourceState.ENDED, "closed"), camera("yard", 1)), 1.0)
+    assert roster.lose(before) == ["yard"]
+    roster.put({"yard": "left"})
+    assert [one.name for one in roster.order(SITE, "digest", after, ()).settings.streams] == ["yard"]
+    assert roster.ended == {"gate": ""}
+
+
 def test_a_camera_that_fails_after_results_has_ended() -> None:
     roster, left = Roster(), Node("left", "1")
     roster.put({"gate": "left"})
