@@ -8,6 +8,7 @@ import uuid
 from contextlib import suppress
 from typing import Any
 
+from edgeseg import __version__
 from edgeseg.cluster.node import Node
 from edgeseg.cluster.order import Order, Report
 from edgeseg.errors import one_line
@@ -70,7 +71,7 @@ class Link:
             runtime_env={"env_vars": ZERO_GPUS},
         )
         self._actor = made(Node).remote(cores)
-        self._born: Any = self._actor.pid.remote()  # what will answer once it is there; None after that
+        self._born: Any = self._actor.version.remote()  # what answers once it is there; None after that
         self._preparing: dict[Any, tuple[str, float]] = {}  # digests and when asked, by what will answer
         self._proving: tuple[Any, str] | None = None  # what will answer the newest proof, and its digest
         self._turn: Any = None  # what will answer the last order
@@ -145,8 +146,9 @@ class Link:
     def _look_at_engines(self, now_s: float) -> None:
         """Take the answers on whether it is there, and what it says of engines."""
         if self._born is not None and self._answered([self._born]):
-            self._get(self._born)
-            self._born = None
+            version, self._born = self._get(self._born), None
+            if version not in (None, __version__):
+                self.lost = self.lost or f"it has edgeseg {version}, the command {__version__}"
         for reference in self._answered(list(self._preparing)):
             digest, _ = self._preparing.pop(reference)
             if (answer := self._get(reference)) is not None:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from edgeseg import __version__
 from edgeseg.cluster.joining import EXTRA
 from edgeseg.cluster.load import Meter
 from edgeseg.cluster.order import Order, Report
@@ -66,6 +67,10 @@ class Node:
     def pid(self) -> int:
         """Name the process."""
         return os.getpid()
+
+    def version(self) -> str:
+        """Name the edgeseg that is installed here."""
+        return __version__
 
     def prepare(
         self, digest: str, package: Sequence[Any], settings: SiteSettings | None = None, *, proven: bool

@@ -23,6 +23,7 @@ pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
 import onnx
 from onnx import numpy_helper
 
+from edgeseg import __version__
 from edgeseg.cluster.cameras import AGAIN_S, Cameras
 from edgeseg.cluster.node import LEASE_S
 from edgeseg.cluster.order import ClusterStatus
@@ -189,6 +190,17 @@ def test_a_camera_that_one_node_cannot_run_goes_to_another(
     finally:
         cluster.remove_node(node)
         print("\n".join(said))
+
+
+def test_nodes_of_another_version_run_nothing(
+    settings: SiteSettings, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeseg.cluster.link.__version__", "0.0.1")
+    said: list[str] = []
+    with Cameras(settings, cluster.address, say=said.append) as cameras:
+        status = look_until(cameras, lambda _: bool(said))
+    assert all(f"it has edgeseg {__version__}, the command 0.0.1" in line for line in said)
+    assert not any(one.stream for one in status.cameras)
 
 
 def test_the_command_line_runs_a_site_to_its_end(engine: Path, tmp_path: Path) -> None:
