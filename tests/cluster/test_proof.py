@@ -92,6 +92,7 @@ def test_a_newer_proof_ends_the_older(tmp_path: Path) -> None:
 
 def test_a_proof_ends_with_its_node(tmp_path: Path) -> None:
     (tmp_path / "edgeseg").mkdir()
+    (tmp_path / "edgeseg/__init__.py").touch()  # else the one that is installed would come first
     (tmp_path / "edgeseg/__main__.py").write_text(f"import time\ntime.sleep({10 * DEADLINE_S})\n")
     node = [sys.executable, "-c", NODE, str(tmp_path)]
     process = int(subprocess.run(node, stdout=subprocess.PIPE, check=True, timeout=DEADLINE_S).stdout)
