@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,19 @@ def write_pictures(folder: Path, count: int, first: int = 0) -> None:
         (folder / f"{number}.png").write_bytes(picture(number))
 
 
+@contextmanager
+def _policy_kept() -> Iterator[None]:
+    """Give this thread back how it is scheduled: SVT-AV1 makes it a real-time one, where it may."""
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, *before)
+
+
 def write_video(
     path: Path,
     frames: int,
@@ -37,7 +52,7 @@ def write_video(
 ) -> None:
     """Write a video in which a bright bar grows, with pictures that are shown before others they need."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w", options=dict(container_options or {})) as container:
+    with _policy_kept(), av.open(str(path), "w", options=dict(container_options or {})) as container:
         stream = container.add_stream(codec, rate=FPS)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.gop_size = key_every

@@ -143,7 +143,8 @@ def test_processes_that_die_before_they_are_ready_end_the_run(
     settings: BatchSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crew, "FIRST_WAIT_S", 0.0)
-    have_a_fault(tmp_path / "fault", monkeypatch, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    dies = 'import os, sys\nif "--multiprocessing-fork" in sys.orig_argv:\n    os.kill(os.getpid(), 9)'
+    have_a_fault(tmp_path / "fault", monkeypatch, dies)
     write_pictures(tmp_path / "in", 2)
     with pytest.raises(EngineError, match=r"no process is ready to segment: one was killed \(SIGKILL\)"):
         run_batch(settings, [str(tmp_path / "in")], tmp_path / "out", workers=2)
