@@ -17,6 +17,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
+from edgeseg.batch.groups import groups
 from edgeseg.batch.parts import Parts
 from edgeseg.batch.rows import EXTRA
 from edgeseg.batch.settings import BatchSettings
@@ -28,7 +29,7 @@ from edgeseg.errors import EdgesegError, EngineError, one_line
 from edgeseg.extras import require
 
 NUMBER, TASK, SAID = "number", "task", "said"  # columns
-IN_FLIGHT = 2  # tasks of an actor: the next is there when one is done
+IN_FLIGHT = 2  # groups of an actor: the next is there when one is done
 USE = "batch"  # of engines on nodes
 END_S = 3.0  # that actors take to end, and to let go of their engine
 
@@ -62,14 +63,12 @@ class OnRay:
         if self._engine is None:
             self._engine = sent(self._ray, self._settings.engine)
             self._check()
-        rows = [{NUMBER: number, TASK: pickle.dumps(task)} for number, task in enumerate(tasks)]
+        workers = min(self.workers, len(tasks))
         begun = self._ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Begun).remote()
         self._data.DataContext.get_current().enable_progress_bars = False  # whoever runs a batch shows one
         logging.getLogger("ray.data").setLevel(logging.ERROR)
-        actors = self._data.ActorPoolStrategy(
-            size=min(self.workers, len(rows)), max_tasks_in_flight_per_actor=IN_FLIGHT
-        )
-        done = self._data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+        actors = self._data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=IN_FLIGHT)
+        done = self._data.from_arrow([_table(group, tasks) for group in groups(tasks, workers)]).map_batches(
             Actor,
             batch_size=1,
             compute=actors,
@@ -129,14 +128,27 @@ class OnRay:
         self._ray.wait(removals, num_returns=len(removals), timeout=2 * END_S)
 
 
+def _table(group: range, tasks: Sequence[Task]) -> Any:
+    return require("pyarrow", EXTRA).table(
+        {NUMBER: list(group), TASK: [pickle.dumps(tasks[number]) for number in group]}
+    )
+
+
 class Begun:
     """Counts how often each task was begun: Ray itself gives one that kills to actors for ever."""
 
     def __init__(self) -> None:
         self._times: Counter[int] = Counter()
 
-    def count(self, number: int) -> int:
-        """Count the beginning of a task; gives how many it has had."""
+    def count(self, number: int, done: int | None) -> int:
+        """Count the beginning of a task; gives how many it has had.
+
+        Args:
+            done: the task that the actor has done before; Ray gives it out again, with all of its group,
+                where another of the group kills.
+        """
+        if done is not None:
+            del self._times[done]
         self._times[number] += 1
         return self._times[number]
 
@@ -155,17 +167,22 @@ class Actor:
         self._engine = engine
         self._begun = begun
         self._opened: tuple[Worker, Placed] | None = None
+        self._done: int | None = None
+        context = require("ray", EXTRA).get_runtime_context()
+        self._is_successor = context.was_current_actor_reconstructed  # only these get what has killed
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Do the one task of a batch."""
         said: Outcome | EdgesegError
         number = int(batch[NUMBER][0])
         try:
-            if require("ray", EXTRA).get(self._begun.count.remote(number)) > TRIES:
+            times = self._begun.count.remote(number, self._done)
+            if self._is_successor and require("ray", EXTRA).get(times) > TRIES:
                 lost = Lost(f"the process that segmented it died, {TRIES} times")
                 return {NUMBER: [number], SAID: [pickle.dumps(lost)]}
             self._opened = self._opened or _opened(self._settings, self._parts, self._engine)
             said = answer(self._opened[0], pickle.loads(batch[TASK][0]))
+            self._done = number
         except EdgesegError as error:
             said = error
         return {NUMBER: [number], SAID: [pickle.dumps(said)]}

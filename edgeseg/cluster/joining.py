@@ -14,7 +14,10 @@ from edgeseg.errors import EngineError, UsageError
 
 EXTRA = "scale"
 HERE = "local"  # in place of an address: a cluster of this machine alone, for this run
-NICENESS = 0  # of processes of HERE, above this one; Ray's own choice is 15
+OF_HERE = {
+    "worker_niceness": 0,  # of processes, above this one; Ray's own choice is 15
+    "metrics_report_interval_ms": 60_000,  # that nobody reads; six times Ray's own choice
+}
 ANSWER_S = 5.0  # that a cluster has to answer in
 LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"  # variable: of what Ray's library prints to standard error
 STANDARD_ERROR = 2
@@ -40,7 +43,7 @@ def join(ray: Any, address: str) -> None:
             ray.init(
                 address=HERE if here else address,
                 include_dashboard=False if here else None,
-                _system_config={"worker_niceness": NICENESS} if here else None,
+                _system_config=dict(OF_HERE) if here else None,
                 log_to_driver=False,
                 logging_level="ERROR",
             )
