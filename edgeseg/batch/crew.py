@@ -19,6 +19,7 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 
 from edgeseg.batch.parts import Parts
+from edgeseg.batch.scratch import sweep
 from edgeseg.batch.settings import BatchSettings
 from edgeseg.batch.task import TRIES, Lost, Outcome, Task
 from edgeseg.batch.work import Worker, answer
@@ -154,7 +155,10 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End all processes, those that are at nothing by themselves; what others are at is not written."""
+        """End all processes, those that are at nothing by themselves; what others are at is not written.
+
+        Temporary folders of those that were killed are removed.
+        """
         for hand in self._hands:
             hand.pipe.close()
             if hand.task is not None or not hand.ready:
@@ -163,6 +167,7 @@ class Crew:
             hand.process.join(END_S)
             if hand.process.is_alive():
                 hand.process.terminate()
+        sweep()
 
 
 def refuse_within() -> None:

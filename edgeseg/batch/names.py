@@ -6,10 +6,11 @@ What is not UTF-8 becomes `\\xHH`, a byte in hexadecimal; so does a backslash th
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from edgeseg.batch.scratch import scratch
 
 _NOT_TEXT = re.compile(r"[\ud800-\udfff]|\\(?=x[0-9a-f]{2})")  # Python's stand-ins for such bytes
 _BYTE = re.compile(rb"\\x([0-9a-f]{2})")
@@ -26,17 +27,17 @@ def bytes_of_name(text: str) -> bytes:
 
 
 @contextmanager
-def spelt_in_text(path: Path, prefix: str) -> Iterator[Path]:
+def spelt_in_text(path: Path) -> Iterator[Path]:
     """Give a file's path, or that of a link to it where its own is no UTF-8, which FFmpeg asks for.
 
-    Args:
-        prefix: of the folder that the link is in.
+    Raises:
+        OSError: if the link cannot be made.
     """
     if as_text(str(path)) == str(path):
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix=prefix) as folder:
-        link = Path(folder, f"link{as_text(path.suffix)}")
+    with scratch() as folder:
+        link = folder / f"link{as_text(path.suffix)}"
         link.symlink_to(path.absolute())
         yield link
 

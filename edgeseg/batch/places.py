@@ -36,7 +36,6 @@ OBJECT_STORES = frozenset(("abfs", "abfss", "az", "gcs", "gs", "memory", "oci", 
 STAGED = ".part"
 AT_ONCE = "allow_delayed_open=true"  # a small object is one request, of which nothing is left if it fails
 COPIED_BYTES = 1 << 22  # at a time
-COPIES = "edgeseg-batch-"  # temporary folders of copies begin with it
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from types import MappingProxyType, TracebackType
 from edgeseg.batch.excerpts import copy_part
 from edgeseg.batch.names import spelt_in_text
 from edgeseg.batch.piece import File, Sample, Samples, Span
-from edgeseg.batch.places import COPIES, Stored, copied, no_room
+from edgeseg.batch.places import Stored, copied, no_room
+from edgeseg.batch.scratch import scratch, sweep
 from edgeseg.batch.shards import SHARD_SUFFIXES, samples_of
 from edgeseg.errors import SourceError, UsageError, one_line
 from edgeseg.limits import OverLimitError
@@ -89,15 +90,17 @@ class Reader:
 
     def __init__(self, taken: InputSpec) -> None:
         self._taken = taken
-        self._made: tempfile.TemporaryDirectory[str] | None = None
+        self._folders = ExitStack()
+        self._made: Path | None = None
+        sweep()
         self._fetching = ThreadPoolExecutor(AHEAD)  # which starts no thread before it is used
         self._coming: dict[File, Future[Path]] = {}
 
     @property
-    def _copies(self) -> str:
+    def _copies(self) -> Path:
         """The folder of copies, which is made when there is one."""
-        self._made = self._made or tempfile.TemporaryDirectory(prefix=COPIES)
-        return self._made.name
+        self._made = self._made or self._folders.enter_context(scratch())
+        return self._made
 
     def in_turn(self, files: Sequence[File]) -> Iterator[File]:
         """Give files in their order, while those to come are fetched."""
@@ -179,7 +182,7 @@ class Reader:
         suffix = PurePosixPath(sample.name or "").suffix.lower()
         known = IMAGE_SUFFIXES | ARRAY_SUFFIXES
         try:
-            path = Path(self._copies, f"sample{suffix if suffix in known else UNNAMED}")
+            path = self._copies / f"sample{suffix if suffix in known else UNNAMED}"
             path.write_bytes(sample.data)
         except OSError as error:
             reason = f"cannot be copied to a temporary folder: {error.strerror or error}; set TMPDIR"
@@ -206,7 +209,7 @@ class Reader:
         if isinstance(file.path, Path):
             with ExitStack() as held:
                 try:
-                    path = held.enter_context(spelt_in_text(file.path, COPIES))
+                    path = held.enter_context(spelt_in_text(file.path))
                 except OSError as error:
                     raise no_room(file.path, error) from error
                 yield path
@@ -218,7 +221,7 @@ class Reader:
         finally:
             copy.unlink(missing_ok=True)
 
-    def _fetched(self, file: File, folder: str, span: Span | None = None) -> Path:
+    def _fetched(self, file: File, folder: Path, span: Span | None = None) -> Path:
         """Copy a file of a store, or a span of it. Raises SourceError."""
         assert isinstance(file.path, Stored)
         try:
@@ -235,8 +238,7 @@ class Reader:
     def close(self) -> None:
         """Remove the copies."""
         self._fetching.shutdown(cancel_futures=True)
-        if self._made is not None:
-            self._made.cleanup()
+        self._folders.close()
 
     def __enter__(self) -> Reader:
         return self

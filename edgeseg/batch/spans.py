@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import struct
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
@@ -18,8 +17,9 @@ from numpy.typing import NDArray
 from edgeseg.batch.excerpts import copy_tables
 from edgeseg.batch.names import spelt_in_text
 from edgeseg.batch.piece import Span
-from edgeseg.batch.places import COPIES, Place, Stored, opened
+from edgeseg.batch.places import Place, Stored, opened
 from edgeseg.batch.random_access import begins_whole
+from edgeseg.batch.scratch import scratch
 from edgeseg.batch.tables import composition_offsets
 from edgeseg.errors import SourceError
 from edgeseg.extras import require
@@ -57,7 +57,7 @@ def split(path: Place) -> tuple[Sequence[Span | None], Sequence[int]]:
     try:
         with ExitStack() as held:
             if isinstance(path, Path):
-                here: Path | None = held.enter_context(spelt_in_text(path, COPIES))
+                here: Path | None = held.enter_context(spelt_in_text(path))
             else:
                 here = _tables(path, held)
             place = held.enter_context(opened(path)) if here is None else f"file:{here}"
@@ -138,7 +138,7 @@ class Listed:
 
 def _tables(path: Stored, held: ExitStack) -> Path | None:
     """Copy what says where frames are, for as long as `held` is; None where nothing does."""
-    copy = Path(held.enter_context(tempfile.TemporaryDirectory(prefix=COPIES)), f"copy{path.suffix}")
+    copy = held.enter_context(scratch()) / f"copy{path.suffix}"
     return copy if copy_tables(path, copy) else None
 
 

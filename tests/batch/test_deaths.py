@@ -100,10 +100,14 @@ def test_what_kills_is_a_row_and_all_beside_it_has_results(
     (tmp_path / "in" / "4.png").write_bytes(deadly_picture(4))
     (tmp_path / "in" / "5.png").write_bytes(deadly_picture(5, FAILING))
     write_tar(tmp_path / "in" / "a.tar", {**members, "000017.png": deadly_picture(17)})
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     with monkeypatch.context() as patch:
         have_a_fault(tmp_path / "fault", patch)
+        patch.setenv("TMPDIR", str(temporary))
         report = run_batch(settings, [str(tmp_path / "in")], tmp_path / "out", workers=2)
     assert (report.frames, report.errors) == (37, 3)
+    assert list(temporary.iterdir()) == []
     expected = rows_of(tmp_path / "calm")
     for row in expected:
         if (row["source"], row["index"]) in (("4.png", 0), ("5.png", 0), ("a.tar", 17)):
