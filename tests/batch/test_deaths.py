@@ -39,14 +39,6 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def whole(archive: Path, settings: BatchSettings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results of one process."""
-    output = tmp_path_factory.mktemp("whole") / "out"
-    run_batch(settings, [str(archive)], output, workers=1)
-    return output
-
-
 @pytest.mark.slow
 def test_processes_that_are_killed_at_any_time_lose_and_double_nothing(
     archive: Path, settings: BatchSettings, whole: Path, tmp_path: Path

@@ -46,14 +46,6 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(archive: Path, settings: BatchSettings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results of one process of this machine."""
-    output = tmp_path_factory.mktemp("whole") / "out"
-    run_batch(settings, [str(archive)], output, workers=1)
-    return output
-
-
-@pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """Three nodes of one core each, on loopback."""
     from ray.cluster_utils import Cluster

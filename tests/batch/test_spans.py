@@ -21,6 +21,12 @@ from tests.batch.archives import write_video
 TICK = Fraction(1)  # a second
 
 
+@pytest.fixture
+def short_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let parts of a video be a second or longer: a group of pictures of these films."""
+    monkeypatch.setattr(spans, "SPAN_S", 1.0)
+
+
 def cut(stamps: Sequence[int], keys: Sequence[bool]) -> tuple[list[Span | None], list[int]]:
     return spans_of(np.array(stamps, np.int64), np.array(keys, bool), TICK)
 
@@ -70,9 +76,8 @@ def test_spans_have_all_frames(keys: list[bool]) -> None:
     ],
 )
 def test_frames_of_spans_are_those_of_the_video(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str, options: dict[str, str]
+    tmp_path: Path, short_spans: None, codec: str, options: dict[str, str]
 ) -> None:
-    monkeypatch.setattr(spans, "SPAN_S", 2.0)
     path = tmp_path / "film.mp4"
     write_video(path, frames=97, key_every=10, codec=codec, **options)
     found, counts = split(path)
@@ -106,9 +111,8 @@ def test_frames_of_spans_are_those_of_the_video(
     ],
 )
 def test_a_video_whose_key_frames_are_not_whole_is_not_split(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str, options: dict[str, str]
+    tmp_path: Path, short_spans: None, codec: str, options: dict[str, str]
 ) -> None:
-    monkeypatch.setattr(spans, "SPAN_S", 1.0)
     path = tmp_path / "film.mp4"
     write_video(path, frames=30, key_every=10, codec=codec, **options)
     with av.open(str(path)) as container:
@@ -117,8 +121,7 @@ def test_a_video_whose_key_frames_are_not_whole_is_not_split(
     assert split(path) == ([None], [30])
 
 
-def test_frames_themselves_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spans, "SPAN_S", 1.0)
+def test_frames_themselves_are_not_read(tmp_path: Path, short_spans: None) -> None:
     path = tmp_path / "film.mp4"
     write_video(path, frames=60, key_every=10)
     with av.open(str(path)) as container:
@@ -136,11 +139,8 @@ def test_frames_themselves_are_not_read(tmp_path: Path, monkeypatch: pytest.Monk
     assert len(whole[0]) > 1
 
 
-def test_a_short_video_and_one_without_a_table_are_not_split(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_video(tmp_path / "short.mp4", frames=30, key_every=10)
-    assert split(tmp_path / "short.mp4") == ([None], [30])
-    monkeypatch.setattr(spans, "SPAN_S", 1.0)
+def test_a_short_video_and_one_without_a_table_are_not_split(tmp_path: Path, short_spans: None) -> None:
+    write_video(tmp_path / "short.mp4", frames=19, key_every=10)
+    assert split(tmp_path / "short.mp4") == ([None], [19])
     write_video(tmp_path / "film.mkv", frames=30, key_every=10)
     assert split(tmp_path / "film.mkv") == ([None], [30])
