@@ -33,12 +33,12 @@ def copy_tables(place: Stored, target: Path) -> bool:
     try:
         with opened(place) as source:
             boxes = outer_boxes(source)
-            kinds = [kind for kind, _, _ in boxes]
+            kinds = [box.kind for box in boxes]
             if not boxes or kinds[0] != FIRST or MEDIA not in kinds:
                 return False
             with target.open("wb") as copy:
                 copy.truncate(source.seek(0, 2))
-                for kind, begin, end in boxes:
+                for kind, begin, _, end in boxes:
                     _copy(source, copy, begin, min(end, begin + BEGUN_BYTES) if kind == MEDIA else end)
     except (OSError, ValueError, struct.error) as error:
         raise SourceError(f"cannot read {place}: {one_line(str(error))}") from error

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator
 from itertools import islice
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +17,24 @@ SHORT_BOX, LONG_BOX = 8, 16  # bytes of their heads
 MOST_TABLES = 1 << 28  # bytes of a movie box
 TRACK_PATH = (b"mdia", b"minf", b"stbl", b"ctts")
 TABLE_HEAD = 8  # version, flags, count
-Box = tuple[bytes, int, int]  # kind, begin and end, with its head
+
+
+class Box(NamedTuple):
+    """A part of a file: its kind, where its head and its content begin, and where it ends."""
+
+    kind: bytes
+    begin: int
+    content: int
+    end: int
 
 
 def outer_boxes(source: BinaryIO) -> list[Box]:
-    """Give the outermost boxes, none where there are too many. Raises ValueError where they are no boxes."""
-    size = source.seek(0, 2)
-    boxes = list(islice(_outer(source, size), MOST_BOXES + 1))
+    """Give the outermost boxes, none where there are too many.
+
+    Raises:
+        ValueError, struct.error: where they are no boxes.
+    """
+    boxes = list(islice(_boxes(source, 0, source.seek(0, 2)), MOST_BOXES + 1))
     return boxes if len(boxes) <= MOST_BOXES else []
 
 
@@ -40,73 +52,60 @@ def composition_offsets(source: BinaryIO, track: int, samples: int) -> NDArray[n
         ValueError, struct.error: where the boxes are damaged.
     """
     boxes = outer_boxes(source)
-    movies = [box for box in boxes if box[0] == MOVIE]
-    if len(movies) != 1 or any(kind == FRAGMENT for kind, _, _ in boxes):
+    movies = [box for box in boxes if box.kind == MOVIE]
+    if len(movies) != 1 or any(box.kind == FRAGMENT for box in boxes):
         return None
-    ((_, begin, end),) = movies
-    if end - begin > MOST_TABLES:
+    size = movies[0].end - movies[0].content
+    if size > MOST_TABLES:
         return None
-    source.seek(begin)
-    data = source.read(end - begin)
-    for _, first, last in _inner(data, b"trak", *_content(data, 0)):
-        heads = list(_inner(data, b"tkhd", first, last))
-        if heads and _track_number(data, heads[0][1]) == track:
-            return _offsets(data, first, last, samples)
+    source.seek(movies[0].content)
+    movie = source.read(size)
+    for found in _inner(movie, b"trak", 0, size):
+        heads = _inner(movie, b"tkhd", found.content, found.end)
+        if heads and _track_number(movie, heads[0].content) == track:
+            return _offsets(movie, found, samples)
     return None
 
 
-def _offsets(data: bytes, begin: int, end: int, samples: int) -> NDArray[np.int64] | None:
+def _offsets(movie: bytes, track: Box, samples: int) -> NDArray[np.int64] | None:
     """Read the table of a track; where there is none, nothing is shown later."""
+    box = track
     for kind in TRACK_PATH:
-        found = list(_inner(data, kind, begin, end))
+        found = _inner(movie, kind, box.content, box.end)
         if len(found) != 1:
             return np.zeros(samples, np.int64) if kind == TRACK_PATH[-1] and not found else None
-        ((_, begin, end),) = found
-    (count,) = struct.unpack_from(">I", data, begin + 4)
-    table = np.frombuffer(data, ">i4", 2 * count, begin + TABLE_HEAD).reshape(count, 2).astype(np.int64)
+        (box,) = found
+    (count,) = struct.unpack_from(">I", movie, box.content + 4)
+    begin = box.content + TABLE_HEAD
+    table = np.frombuffer(movie, ">i4", 2 * count, begin).reshape(count, 2).astype(np.int64)
     runs = table[:, 0]
-    if begin + TABLE_HEAD + 8 * count > end or (runs < 0).any() or runs.sum() != samples:
+    if begin + 8 * count > box.end or (runs < 0).any() or runs.sum() != samples:
         return None
     return np.repeat(table[:, 1], runs)
 
 
-def _track_number(data: bytes, begin: int) -> int:
-    wide = data[begin] == 1  # times of 64 bits
-    (number,) = struct.unpack_from(">I", data, begin + (20 if wide else 12))
+def _track_number(movie: bytes, head: int) -> int:
+    (version,) = struct.unpack_from("B", movie, head)
+    (number,) = struct.unpack_from(">I", movie, head + (20 if version == 1 else 12))  # behind two times
     return int(number)
 
 
-def _inner(data: bytes, wanted: bytes, at: int, end: int) -> Iterator[Box]:
-    """Give the boxes of a kind: each with begin and end of its content."""
-    while at + SHORT_BOX <= end:
-        _, kind = struct.unpack_from(">I4s", data, at)
-        begin, stop = _content(data, at, end)
-        if stop < begin:
-            raise ValueError("a box ends before it begins")
-        if kind == wanted:
-            yield kind, begin, stop
-        at = stop
+def _inner(movie: bytes, kind: bytes, begin: int, end: int) -> list[Box]:
+    return [box for box in _boxes(io.BytesIO(movie), begin, end) if box.kind == kind]
 
 
-def _content(data: bytes, at: int, end: int | None = None) -> tuple[int, int]:
-    end = len(data) if end is None else end
-    (length,) = struct.unpack_from(">I", data, at)
-    if length == 1:
-        (length,) = struct.unpack_from(">Q", data, at + SHORT_BOX)
-        return at + LONG_BOX, min(end, at + length)
-    return at + SHORT_BOX, min(end, at + length) if length else end
-
-
-def _outer(source: BinaryIO, size: int) -> Iterator[Box]:
-    at = 0
-    while at + SHORT_BOX <= size:
-        source.seek(at)
+def _boxes(source: BinaryIO, begin: int, end: int) -> Iterator[Box]:
+    """Give the boxes between two places, one behind the other."""
+    while begin + SHORT_BOX <= end:
+        source.seek(begin)
         head = source.read(LONG_BOX)
         length, kind = struct.unpack_from(">I4s", head)
+        content = begin + SHORT_BOX
         if length == 1:
             (length,) = struct.unpack_from(">Q", head, SHORT_BOX)
-        end = min(size, at + length) if length else size
-        if end < at + SHORT_BOX:
+            content = begin + LONG_BOX
+        stop = min(end, begin + length) if length else end
+        if stop < content:
             raise ValueError("a box ends before it begins")
-        yield kind, at, end
-        at = end
+        yield Box(kind, begin, content, stop)
+        begin = stop
