@@ -14,7 +14,8 @@ The way through, from `entry.run_batch` down:
 
 Below all of these: `places` reads and writes paths and stores alike (`stamps` tells a store's files from
 earlier ones); `tars` and `columns` read shards; `tables`, `random_access` and `excerpts` tell where a video
-can be cut, and copy parts of it; `names` spells what is no UTF-8; `scratch` has temporary folders.
+can be cut, and copy parts of it; `names` spells what is no UTF-8; `scratch` has temporary folders;
+`at_once` waits for a store.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow
     import pyarrow.parquet
 
-AT_ONCE = 16  # rows that are in memory
+ROWS_AT_ONCE = 16  # in memory
 READ_BYTES = 8 << 20  # of a column at a time: a request of a store
 NONE = "holds no picture"
 BYTES, PATH = "bytes", "path"  # of a struct
@@ -63,7 +63,7 @@ def samples(path: Place, part: Samples) -> Iterator[Sample]:
         field = _column(path, file.schema_arrow, part.field)
         groups = range(part.place, file.num_row_groups)
         index = part.first
-        for batch in file.iter_batches(AT_ONCE, row_groups=groups, columns=[field]):
+        for batch in file.iter_batches(ROWS_AT_ONCE, row_groups=groups, columns=[field]):
             for value in batch.column(0):
                 if index == part.end:
                     return

@@ -41,10 +41,7 @@ class Survivors:
             EdgesegError: as `Doers.do`.
         """
         lost: dict[Piece, str] = {}
-        names = {piece: self._parts.path(piece).name for piece in pieces}
-        there = self._parts.there().intersection(names.values())
-        whole = {name for name in there if self._parts.is_whole(name)}
-        self._there = frozenset(piece for piece, name in names.items() if name in whole)
+        self._there = self._with_results(pieces)
         for task, outcome in self._doers.do([Task(piece) for piece in sorted(pieces, key=self._is_there)]):
             if isinstance(outcome, Done):
                 yield self._done(task.piece, outcome)
@@ -54,6 +51,12 @@ class Survivors:
                     self._refuse_if_all_are(lost)
         if lost:
             yield from self._without_deadly(lost)
+
+    def _with_results(self, pieces: Sequence[Piece]) -> frozenset[Piece]:
+        names = {piece: self._parts.path(piece).name for piece in pieces}
+        there = self._parts.there().intersection(names.values())
+        whole = {name for name in there if self._parts.is_whole(name)}
+        return frozenset(piece for piece, name in names.items() if name in whole)
 
     def _without_deadly(self, lost: Mapping[Piece, str]) -> Iterator[tuple[Piece, Done]]:
         divisible = {piece: units for piece, units in self._units(lost).items() if len(units) > 1}

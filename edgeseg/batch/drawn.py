@@ -1,4 +1,4 @@
-"""Remove label maps and overlays of files whose results are made anew, by what they are called.
+"""Name label maps and overlays, and remove those of files whose results are made anew, by their names.
 
 A picture's is called FILE.png, or FILE-PAGE.png; those of a video or a shard are FILE/INDEX.png, or
 FILE/INDEX-PAGE.png.
@@ -10,20 +10,34 @@ import os
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path, PurePath
 
+from edgeseg.batch.at_once import at_once
 from edgeseg.batch.parts import LABELS, OVERLAYS, Parts
 from edgeseg.batch.piece import Piece
 from edgeseg.batch.places import Place, listed, remove
 from edgeseg.files import is_passing
 from edgeseg.runtime.sinks.images import CLASSES_NAME
 
-AT_ONCE = 32  # files that are removed, which is to wait for a store
 SUFFIX_OF = {LABELS: ".png", OVERLAYS: ".jpg"}
-PAGE = re.compile(r"-\d{6,}$")
-FRAME = re.compile(r"/\d{6,}(-\d{6,})?$")
+DIGITS = 6  # of INDEX and PAGE, or more
+PAGE = re.compile(rf"-\d{{{DIGITS},}}$")
+FRAME = re.compile(rf"/\d{{{DIGITS},}}(-\d{{{DIGITS},}})?$")
+
+
+def drawn_name(kind: str, file: str, index: int | None, page: int | None) -> str:
+    """Name a label map, or an overlay, of a frame, in its folder.
+
+    Args:
+        kind: LABELS or OVERLAYS.
+        file: the name of the frame's file.
+        index: the frame's in a video or a shard; else None.
+        page: the picture's in a file of several; else None.
+    """
+    within = "" if index is None else f"/{index:0{DIGITS}d}"
+    of_several = "" if page is None else f"-{page:0{DIGITS}d}"
+    return f"{file}{within}{of_several}{SUFFIX_OF[kind]}"
 
 
 def files_anew(pieces: Sequence[Piece], missing: Sequence[Piece]) -> frozenset[str]:
@@ -52,8 +66,7 @@ def remove_drawn(parts: Parts, files: Collection[str], kinds: Iterable[str] = (L
             continue
         if gone and names - gone == {CLASSES_NAME}:
             gone.add(CLASSES_NAME)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(remove, [_below(folder, name) for name in gone]))
+        at_once(remove, [folder / name for name in gone])
         if isinstance(folder, Path):
             _remove_empty(folder, gone)
 
@@ -73,12 +86,6 @@ def _names_below(folder: Place) -> Iterator[str]:
         return
     for one, _, _ in listed(folder):
         yield one.path.removeprefix(f"{folder.path}/")
-
-
-def _below(folder: Place, name: str) -> Place:
-    for one in name.split("/"):
-        folder = folder / one
-    return folder
 
 
 def _remove_empty(folder: Path, names: Iterable[str]) -> None:

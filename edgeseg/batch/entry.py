@@ -17,7 +17,7 @@ from edgeseg.batch.outside import check_output, find_outside
 from edgeseg.batch.parts import LABELS, OVERLAYS, Parts
 from edgeseg.batch.places import Place, Stored, make, place_of, write
 from edgeseg.batch.plan import Plan, plan
-from edgeseg.batch.report import MOST_NOTES, BatchReport
+from edgeseg.batch.report import BatchReport, Tally
 from edgeseg.batch.rows import EXTRA
 from edgeseg.batch.settings import BatchSettings
 from edgeseg.batch.stale import Stale, remove_stale
@@ -27,6 +27,7 @@ from edgeseg.extras import require
 from edgeseg.files import Claim
 from edgeseg.manifest import read_manifest
 from edgeseg.runtime.sinks.images import CLASSES_NAME, legend
+from edgeseg.spec import ModelSpec
 
 HERE_ALONE = "memory"  # scheme of fsspec's store
 CLAIM = "batch"  # of a folder of results: one run writes them at a time
@@ -85,26 +86,14 @@ def run_batch(
     _refuse_what_is_here_alone([parts.folder, *(file.path for file in planned.archive.files)])
     make(parts.folder)
     with _claim(parts.folder):
-        parts.make_folders()
-        drawn = {LABELS: settings.label_maps, OVERLAYS: settings.overlays}
-        if planned.has_results:
-            outdated = [kind for kind, wanted in drawn.items() if planned.stale or not wanted]
-            remove_drawn(parts, files_anew(planned.pieces, planned.missing), outdated)
-        stale = remove_stale(parts, planned.pieces, planned.found)
-        for kind in (kind for kind, wanted in drawn.items() if wanted):
-            make(parts.folder / kind)
-            write(parts.folder / kind / CLASSES_NAME, legend(manifest.spec))
+        stale = _make_way(settings, manifest.spec, planned, parts)
         on_plan(planned)
         began_s = time.monotonic()
-        frames = errors = again = noted = 0
-        notes: list[str] = []
+        tally = Tally()
         with _crew(settings, parts, workers, ray) as crew:
             survivors = Survivors(crew, parts, proven=len(planned.missing) < len(planned.pieces))
             for piece, done in survivors.do(planned.missing):
-                frames, errors = frames + done.frames, errors + done.errors
-                again += done.passing
-                noted += len(done.notes)
-                notes.extend(done.notes[: MOST_NOTES - len(notes)])
+                tally.add(done)
                 on_piece(piece.frames)
         # What a killed run's process, which was at it, has written meanwhile.
         remove_stale(parts, planned.pieces, Stale(seen=stale.seen))
@@ -113,18 +102,32 @@ def run_batch(
         pieces=len(planned.pieces),
         done_before=len(planned.pieces) - len(planned.missing),
         removed=len(stale),
-        frames=frames,
-        errors=errors,
+        frames=tally.frames,
+        errors=tally.errors,
         seconds=time.monotonic() - began_s,
         workers=min(crew.workers, max(1, len(planned.missing))),
         left_out=planned.archive.left_out,
-        again=again,
+        again=tally.again,
         kept=len(stale.kept),
         undated=planned.undated,
         unlisted=planned.archive.unlisted,
-        noted=noted,
-        notes=notes,
+        noted=tally.noted,
+        notes=tally.notes,
     )
+
+
+def _make_way(settings: BatchSettings, spec: ModelSpec, planned: Plan, parts: Parts) -> Stale:
+    """Make the folders of results, and take out of them what does not hold any more; gives which parts."""
+    parts.make_folders()
+    drawn = {LABELS: settings.label_maps, OVERLAYS: settings.overlays}
+    if planned.has_results:
+        outdated = [kind for kind, wanted in drawn.items() if planned.stale or not wanted]
+        remove_drawn(parts, files_anew(planned.pieces, planned.missing), outdated)
+    stale = remove_stale(parts, planned.pieces, planned.outdated)
+    for kind in (kind for kind, wanted in drawn.items() if wanted):
+        make(parts.folder / kind)
+        write(parts.folder / kind / CLASSES_NAME, legend(spec))
+    return stale
 
 
 def _crew(settings: BatchSettings, parts: Parts, workers: int | None, ray: str | None) -> Crew | OnRay:

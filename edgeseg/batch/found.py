@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeseg.batch.names import as_text
-from edgeseg.batch.parts import PARTS, TIMES
-from edgeseg.batch.piece import KEY_DIGITS, File
+from edgeseg.batch.parts import PART_NAME, PARTS, TIMES
+from edgeseg.batch.piece import File
 from edgeseg.batch.places import Place, Stored, listed, place_of
 from edgeseg.batch.rows import EXTRA
 from edgeseg.batch.shards import SHARD_SUFFIXES
@@ -33,9 +33,9 @@ VIDEO_SUFFIXES = frozenset(
 )  # fmt: skip
 SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES | SHARD_SUFFIXES
 TYPESCRIPT = ".ts"  # or an MPEG transport stream, which is no text
-LOOKED_AT = 1 << 12  # bytes of such a file
+SEEN_BYTES = 1 << 12  # of such a file, by which it is told
 NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-OWN = re.compile(rf"(.*/)?({PARTS}|{TIMES})/[0-9a-f]{{{KEY_DIGITS}}}\.parquet")  # what a batch writes
+OWN = re.compile(rf"(.*/)?({PARTS}|{TIMES})/{PART_NAME}")  # what a batch writes
 
 
 def suffixes_for(taken: InputSpec) -> frozenset[str]:
@@ -60,7 +60,13 @@ class Archive:
 
 @dataclass(frozen=True)
 class _Found:
-    """A file: where it is, and what it is called; `file` is there where its size and time came with it."""
+    """A file that a pattern finds.
+
+    Attributes:
+        name: what it is called in results.
+        named: the pattern is its own path, so that it is taken whatever its suffix.
+        file: all of it, where its size and time came with its name; else None.
+    """
 
     place: Place
     name: str
@@ -155,7 +161,7 @@ def _is_taken(place: Place, suffixes: frozenset[str]) -> bool:
 def _is_text(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            data = file.read(LOOKED_AT)
+            data = file.read(SEEN_BYTES)
     except OSError:
         return False
     text = codecs.getincrementaldecoder("utf-8")(errors="replace").decode(data)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeseg.batch.piece import Piece
+from edgeseg.batch.piece import KEY_DIGITS, Piece
 from edgeseg.batch.places import Place, ends_with, make, names_in, remove, write
 from edgeseg.batch.rows import EXTRA, SCHEMA_KEY, SOURCES_KEY, Row, error_row, schema, times_schema
 from edgeseg.batch.settings import RESULTS_VERSION
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 PARTS, TIMES, LABELS, OVERLAYS, RETRY = "parts", "times", "labels", "overlays", "retry"
 FOLDERS = (PARTS, TIMES, LABELS, OVERLAYS, RETRY)  # of results, which lie nowhere else
 SUFFIX = ".parquet"
+PART_NAME = rf"[0-9a-f]{{{KEY_DIGITS}}}{re.escape(SUFFIX)}"  # as a pattern
 MAGIC = b"PAR1"  # with which a Parquet file ends
 
 

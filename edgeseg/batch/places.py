@@ -34,7 +34,8 @@ NATIVE = frozenset(("abfs", "abfss", "gcs", "gs", "hdfs", "s3", "viewfs"))  # sc
 # A new object of these is there when it is whole, and not before; elsewhere it is moved to its place.
 OBJECT_STORES = frozenset(("abfs", "abfss", "az", "gcs", "gs", "memory", "oci", "oss", "s3"))
 STAGED = ".part"
-AT_ONCE = "allow_delayed_open=true"  # a small object is one request, of which nothing is left if it fails
+# A small object is one request, of which nothing is left if it fails.
+DELAYED_OPEN = "allow_delayed_open=true"
 COPIED_BYTES = 1 << 22  # at a time
 
 
@@ -284,7 +285,7 @@ def _natively(store: str) -> tuple[pyarrow.fs.FileSystem, str]:
     found: tuple[pyarrow.fs.FileSystem, str]
     if store.startswith("s3:"):
         with suppress(ValueError):  # of pyarrow before 20, which does not know the option
-            found = from_uri(f"{told}{'&' if '?' in told else '?'}{AT_ONCE}")
+            found = from_uri(f"{told}{'&' if '?' in told else '?'}{DELAYED_OPEN}")
             return found
     found = from_uri(told)
     return found

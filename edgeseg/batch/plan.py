@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from edgeseg.batch import shards, spans
+from edgeseg.batch.at_once import at_once
 from edgeseg.batch.found import VIDEO_SUFFIXES, Archive
 from edgeseg.batch.parts import Parts
 from edgeseg.batch.piece import File, Piece, Samples, Span
@@ -17,7 +17,6 @@ from edgeseg.batch.stale import Stale, find_stale
 from edgeseg.errors import SourceError
 
 MOST_PICTURES = 64  # of a piece
-LOOKED_AT = 32  # files of a store that are looked at at once
 ONE_IN = 16  # pictures ends a piece, by its name alone
 
 
@@ -29,13 +28,13 @@ class Plan:
         archive: all files.
         pieces: all of them.
         missing: those without results, and those that are to be done again.
-        found: what of the results a run takes out.
+        outdated: what of the results a run takes out.
     """
 
     archive: Archive
     pieces: Sequence[Piece]
     missing: Sequence[Piece]
-    found: Stale
+    outdated: Stale
 
     @property
     def kinds(self) -> Mapping[str, int]:
@@ -48,12 +47,12 @@ class Plan:
     @property
     def stale(self) -> int:
         """How many parts hold earlier results of these files, of changed ones or of another engine."""
-        return len(self.found)
+        return len(self.outdated)
 
     @property
     def kept(self) -> int:
         """How many files, not of this archive, have results, which stay."""
-        return len(self.found.kept)
+        return len(self.outdated.kept)
 
     @property
     def has_results(self) -> bool:
@@ -94,16 +93,11 @@ def pieces_of(files: Sequence[File], field: str | None = None) -> Iterator[Piece
     that it is in, and no other.
     """
     held: list[File] = []
-    with ThreadPoolExecutor(LOOKED_AT) as pool:  # whose threads begin when they are needed
-        ahead = {
-            file: pool.submit(_parts, file, field)
-            for file in files
-            if isinstance(file.path, Stored) and file.path.suffix.lower() in VIDEO_SUFFIXES | SHARD_SUFFIXES
-        }
+    stored = [file for file in files if isinstance(file.path, Stored) and _is_split(file)]
+    ahead = dict(zip(stored, at_once(lambda file: _parts(file, field), stored), strict=True))
     for file in files:
-        suffix = file.path.suffix.lower()
-        if suffix in VIDEO_SUFFIXES | SHARD_SUFFIXES:
-            yield from ahead[file].result() if file in ahead else _parts(file, field)
+        if _is_split(file):
+            yield from ahead[file] if file in ahead else _parts(file, field)
             continue
         held.append(file)
         if len(held) == MOST_PICTURES or _ends(file):
@@ -111,6 +105,10 @@ def pieces_of(files: Sequence[File], field: str | None = None) -> Iterator[Piece
             held = []
     if held:
         yield Piece(tuple(held), frames=len(held))
+
+
+def _is_split(file: File) -> bool:
+    return file.path.suffix.lower() in VIDEO_SUFFIXES | SHARD_SUFFIXES
 
 
 def _parts(file: File, field: str | None) -> list[Piece]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-AT_ONCE = frozenset("dnxhd ffv1 mjpeg prores".split())  # noqa: SIM905 - what the container says is enough
+ALWAYS = frozenset("dnxhd ffv1 mjpeg prores".split())  # noqa: SIM905 - what the container says is enough
 START = b"\0\0\1"
 ESCAPED, PLAIN = b"\0\0\3", b"\0\0"
 HEAD_BYTES = 64  # of a unit, in which what is asked for stands
@@ -33,7 +33,7 @@ def begins_whole(data: bytes, codec: str, described: bytes) -> bool:
     Returns:
         False where that is not sure, and where the packet is damaged.
     """
-    if codec in AT_ONCE:
+    if codec in ALWAYS:
         return True
     if codec in _UNITS:
         length_at, whole = _UNITS[codec]
@@ -105,11 +105,11 @@ def _hevc(units: list[bytes]) -> bool:
 
 
 def _mpeg2(data: bytes) -> bool:
-    return data[data.index(START + b"\0") + 5] >> 3 & 7 == 1 if START + b"\0" in data else False
+    return START + b"\0" in data and data[data.index(START + b"\0") + 5] >> 3 & 7 == 1
 
 
 def _mpeg4(data: bytes) -> bool:
-    return data[data.index(START + b"\xb6") + 4] >> 6 == 0 if START + b"\xb6" in data else False
+    return START + b"\xb6" in data and data[data.index(START + b"\xb6") + 4] >> 6 == 0
 
 
 def _vp8(data: bytes) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from edgeseg.batch.task import Done
 
 MOST_NOTES = 5  # that are told
 
@@ -52,3 +54,22 @@ class BatchReport:
     def frames_per_s(self) -> float:
         """Frames a second of this run."""
         return self.frames / self.seconds if self.seconds else 0.0
+
+
+@dataclass
+class Tally:
+    """What came of the pieces that are done so far; see `BatchReport`."""
+
+    frames: int = 0
+    errors: int = 0
+    again: int = 0
+    noted: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, done: Done) -> None:
+        """Count one more piece."""
+        self.frames += done.frames
+        self.errors += done.errors
+        self.again += done.passing
+        self.noted += len(done.notes)
+        self.notes += done.notes[: MOST_NOTES - len(self.notes)]

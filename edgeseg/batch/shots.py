@@ -132,16 +132,8 @@ class Reader:
         count = 0
         try:
             with self._opened(path, span) as source:
-                first: int | None = None
-                while (frame := source.read()) is not None:
-                    if span is not None and frame.media_s is not None:
-                        if frame.media_s < span.begin_s:
-                            continue
-                        if span.end_s is not None and frame.media_s >= span.end_s:
-                            break
-                    first = frame.index if first is None else first
+                for index, frame in _frames_of(source, span):
                     count += 1
-                    index = frame.index if span is None else frame.index - first + span.index
                     yield Shot(file, index, frame, in_file=frame.name is None)
                 for line in source.skipped:
                     yield _failure(file, line, path)
@@ -247,6 +239,22 @@ class Reader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _frames_of(source: Source, span: Span | None) -> Iterator[tuple[int, Frame]]:
+    """Give the frames of a span, or all, each with its place in the whole video."""
+    first: int | None = None
+    while (frame := source.read()) is not None:
+        if span is None:
+            yield frame.index, frame
+            continue
+        if frame.media_s is not None:
+            if frame.media_s < span.begin_s:
+                continue
+            if span.end_s is not None and frame.media_s >= span.end_s:
+                return
+        first = frame.index if first is None else first
+        yield frame.index - first + span.index, frame
 
 
 def _failure(file: File, error: str, path: object, raised: BaseException | None = None) -> Failure:

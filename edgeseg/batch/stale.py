@@ -12,10 +12,10 @@ import io
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from edgeseg.batch.parts import PARTS, SUFFIX, TIMES, Parts
+from edgeseg.batch.at_once import at_once
+from edgeseg.batch.parts import PART_NAME, PARTS, SUFFIX, TIMES, Parts
 from edgeseg.batch.piece import KEY_DIGITS, Piece
 from edgeseg.batch.places import Place, opened, remove, write
 from edgeseg.batch.rows import EXTRA, SOURCES_KEY
@@ -23,8 +23,6 @@ from edgeseg.errors import SinkError
 from edgeseg.extras import require
 
 CUT_KEY = b"edgeseg.cut"  # of a table's metadata: the part that it is what is left of
-AT_ONCE = 32  # parts that are read, or removed, which is to wait for a store
-NAME = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}{re.escape(SUFFIX)}")
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,9 @@ class Stale:
 
     def __len__(self) -> int:
         return len(self.removed) + len(self.cut)
+
+
+NOTHING_SEEN = Stale()
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,9 @@ def find_stale(
     """
     planned = {parts.path(piece).name for piece in pieces}
     sources = frozenset(one.name for piece in pieces for one in piece.files)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        heads = list(pool.map(lambda name: _head(parts, name), sorted(set(there).difference(planned, seen))))
+    unknown = sorted(set(there).difference(planned, seen))
     removed, cut, kept = [], {}, set[str]()
-    for head in heads:
+    for head in at_once(lambda name: _head(parts, name), unknown):
         if not head.is_whole or head.cut in there or (head.sources and head.sources <= sources):
             removed.append(head.name)
             continue
@@ -85,7 +85,7 @@ def find_stale(
     return Stale(removed, cut, frozenset(kept), frozenset(there))
 
 
-def remove_stale(parts: Parts, pieces: Collection[Piece], found: Stale | None = None) -> Stale:
+def remove_stale(parts: Parts, pieces: Collection[Piece], found: Stale = NOTHING_SEEN) -> Stale:
     """Take out results that do not hold any more.
 
     Args:
@@ -98,14 +98,12 @@ def remove_stale(parts: Parts, pieces: Collection[Piece], found: Stale | None = 
     Raises:
         SinkError: if a part cannot be read, written or removed, or is no part of a batch.
     """
-    found = found or Stale()
     late = find_stale(parts, pieces, parts.there(), found.seen)
     stale = Stale(
         [*found.removed, *late.removed], {**found.cut, **late.cut}, found.kept | late.kept, late.seen
     )
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda name: _remove(parts, name), stale.removed))
-        list(pool.map(lambda cut: _cut(parts, *cut), stale.cut.items()))
+    at_once(lambda name: _remove(parts, name), stale.removed)
+    at_once(lambda cut: _cut(parts, *cut), stale.cut.items())
     return stale
 
 
@@ -118,7 +116,7 @@ def _head(parts: Parts, name: str) -> _Head:
     except FileNotFoundError:  # a run that goes on meanwhile has removed it
         return _Head(name)
     except (OSError, ValueError) as error:
-        if NAME.fullmatch(name) and not parts.is_whole(name):
+        if re.fullmatch(PART_NAME, name) and not parts.is_whole(name):
             return _Head(name, is_whole=False)
         raise SinkError(f"{path} is no part of a batch's results; choose another folder") from error
     if SOURCES_KEY not in metadata:

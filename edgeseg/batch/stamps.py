@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
-ASKED_AT_ONCE = 32
+from edgeseg.batch.at_once import at_once
+
 NS_PER_S, NS_PER_US, US_PER_S = 1_000_000_000, 1_000, 1_000_000
 STAMP_BYTES = 7  # so that a stamp fits where times are
 # What stores call it, in small letters without - and _, the best first: what is made of contents, then times.
@@ -53,7 +53,6 @@ def files_of(store: Any, path: str) -> Iterator[tuple[str, int, int]]:
     found = {path: itself} if itself.get("type") == "file" else dict(store.find(path, detail=True))
     bare = [name for name, info in found.items() if not stamp_of(info)]
     if bare and bare != [path] and stamp_of(store.info(bare[0])):
-        with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-            found.update(zip(bare, pool.map(store.info, bare), strict=True))
+        found.update(zip(bare, at_once(store.info, bare), strict=True))
     for name, info in found.items():
         yield name, info.get("size") or 0, stamp_of(info)

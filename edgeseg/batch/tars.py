@@ -15,7 +15,7 @@ from edgeseg.batch.places import Place, opened
 from edgeseg.errors import SourceError, one_line
 from edgeseg.runtime.sources.images import IMAGE_SUFFIXES
 
-LOOKED_AT = 1 << 20  # bytes of a shard in a store, by which the number of its samples is estimated
+SEEN_BYTES = 1 << 20  # of a shard in a store, by which the number of its samples is estimated
 SKIPPED_AT_ONCE = 1 << 20  # bytes behind a mark of the end, which is to be the last
 
 
@@ -149,7 +149,7 @@ def _estimated(file: BinaryIO, field: str | None) -> int:
     with suppress(tarfile.TarError):
         for member in _pictures(file, field):
             seen, end = seen + 1, member.offset_data + member.size
-            if end > LOOKED_AT:
+            if end > SEEN_BYTES:
                 return round(seen * size / end)
     return max(1, seen)
 

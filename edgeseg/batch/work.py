@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.batch.drawn import drawn_name
 from edgeseg.batch.parts import LABELS, OVERLAYS, Parts
 from edgeseg.batch.piece import Piece, Samples
 from edgeseg.batch.places import Stored, check_answers, make, write
@@ -29,7 +30,6 @@ from edgeseg.runtime.overlay import draw
 from edgeseg.runtime.sinks.base import encode_image
 from edgeseg.runtime.sinks.images import instance_map
 
-INDEX_DIGITS = 6
 MS_PER_S = 1000
 T = TypeVar("T")
 READINGS = 3  # to read what a store did not give, though it answers
@@ -188,14 +188,13 @@ class Worker:
     def _draw(self, shot: Shot, result: Result) -> None:
         """Write the label map and the overlay of a frame, where they are asked for. Raises _NoResultError."""
         if self._settings.label_maps:
-            self._write(LABELS, shot, ".png", _map_of(result))
+            self._write(LABELS, shot, _map_of(result))
         if self._settings.overlays:
-            self._write(OVERLAYS, shot, ".jpg", draw(shot.frame.image, result, self._segmenter.spec))
+            self._write(OVERLAYS, shot, draw(shot.frame.image, result, self._segmenter.spec))
 
-    def _write(self, kind: str, shot: Shot, suffix: str, image: NDArray[Any]) -> None:
-        page = "" if shot.frame.page is None else f"-{shot.frame.page:0{INDEX_DIGITS}d}"
-        within = f"/{shot.index:0{INDEX_DIGITS}d}" if shot.in_file else ""
-        folder, _, name = f"{kind}/{shot.file.name}{within}{page}{suffix}".rpartition("/")
+    def _write(self, kind: str, shot: Shot, image: NDArray[Any]) -> None:
+        drawn = drawn_name(kind, shot.file.name, shot.index if shot.in_file else None, shot.frame.page)
+        folder, _, name = f"{kind}/{drawn}".rpartition("/")
         try:
             data = encode_image(Path(name), image)
         except SinkError as error:

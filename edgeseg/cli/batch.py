@@ -18,6 +18,7 @@ from edgeseg.cli.tile_options import tile_options
 if TYPE_CHECKING:
     from edgeseg.batch import BatchReport, Plan
     from edgeseg.batch.places import Place
+
 ADDRESS = re.compile("[a-z][a-z0-9+.-]+://")  # of a store
 
 
@@ -98,9 +99,9 @@ def command(
     if check:
         plan, parts = plan_batch(settings, inputs, output)
         if json_path is not None:
-            write_json(json_path, _planned(plan))
+            write_json(json_path, _plan_as_json(plan))
         if str(json_path) != "-":
-            print("\n".join(_told(plan, parts.folder)))
+            print("\n".join(_plan_lines(plan, parts.folder)))
         return
     advance: list[Callable[[int], None]] = []
     with ExitStack() as shown:
@@ -123,10 +124,10 @@ def command(
     if json_path is not None:
         write_json(json_path, {**to_json_value(report), "frames_per_s": round(report.frames_per_s, 3)})
     if str(json_path) != "-":
-        print("\n".join(_done(report, output)))
+        print("\n".join(_report_lines(report, output)))
 
 
-def _planned(plan: Plan) -> dict[str, Any]:
+def _plan_as_json(plan: Plan) -> dict[str, Any]:
     return {
         "files": len(plan.archive.files),
         **plan.kinds,
@@ -141,7 +142,7 @@ def _planned(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _told(plan: Plan, output: Place) -> list[str]:
+def _plan_lines(plan: Plan, output: Place) -> list[str]:
     kinds = [f"{count} {name}" for name, count in plan.kinds.items() if count]
     lines = [
         f"{len(plan.archive.files)} files ({', '.join(kinds)}) in {len(plan.pieces)} pieces; "
@@ -150,11 +151,11 @@ def _told(plan: Plan, output: Place) -> list[str]:
     ]
     if plan.stale:
         lines.append(f"{plan.stale} parts hold earlier results of these files, which would be removed")
-    lines += _others(plan.kept, plan.undated, plan.archive.left_out)
+    lines += _other_lines(plan.kept, plan.undated, plan.archive.left_out)
     return [*lines, *plan.archive.unlisted]
 
 
-def _done(report: BatchReport, output: Path | str) -> list[str]:
+def _report_lines(report: BatchReport, output: Path | str) -> list[str]:
     lines = [
         f"{report.frames} frames in {report.seconds:.1f} s, {report.frames_per_s:.1f} a second by "
         f"{report.workers} process{'es' * (report.workers > 1)}; {output}/parts holds "
@@ -173,11 +174,11 @@ def _done(report: BatchReport, output: Path | str) -> list[str]:
             f"{report.noted} files or pictures were not read as they stand, such as:",
             *report.notes,
         ]
-    lines += _others(report.kept, report.undated, report.left_out)
+    lines += _other_lines(report.kept, report.undated, report.left_out)
     return [*lines, *report.unlisted]
 
 
-def _others(kept: int, undated: int, left_out: int) -> list[str]:
+def _other_lines(kept: int, undated: int, left_out: int) -> list[str]:
     lines = [f"results of {kept} other files stay"] if kept else []
     if undated:
         lines.append(

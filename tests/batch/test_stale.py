@@ -209,3 +209,10 @@ def is_there(place: Any) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def test_parts_that_were_seen_before_are_not_read_again(parts: Parts) -> None:
+    name = put(parts, "a.png")
+    found = find_stale(parts, pieces_of("b.png"), [name])
+    write(parts.folder / PARTS / name, b"changed meanwhile")
+    assert remove_stale(parts, pieces_of("b.png"), found).seen == {name}
