@@ -22,6 +22,7 @@ from typing import Any
 
 from benchmarks.batches.archive import results_of, write_pictures
 from benchmarks.batches.processes import below, is_worker
+from edgeseg.batch.parts import PARTS, RETRY, TIMES
 
 PICTURES = 600
 BETWEEN_S = (0.5, 4.0)  # kills
@@ -61,7 +62,7 @@ def kill_at_random(
             kinds = ["worker", "worker", "driver", "all workers", "part", *(["node"] if ray else [])]
             killed += _kill(chosen.choice(kinds), run, output, cluster, chosen)
         _, errors = run.communicate()
-        if run.returncode == 0 and list(output.glob("retry/*")):
+        if run.returncode == 0 and list(output.glob(f"{RETRY}/*")):
             again += 1  # rows that blame a killed process hold for one run
         elif run.returncode == 0:
             archives += 1
@@ -70,7 +71,7 @@ def kill_at_random(
         elif run.returncode != -signal.SIGKILL:
             raise SystemExit(errors.decode()[-2000:])
     subprocess.run(command, check=True, capture_output=True)
-    assert not list(output.glob("retry/*"))
+    assert not list(output.glob(f"{RETRY}/*"))
     assert results_of(output) == whole, "something was lost, or is there twice"
     shutil.rmtree(output)
     shutil.rmtree(folder / "calm")
@@ -120,19 +121,21 @@ def _kill_writing(
     victims = [*workers, run.pid] if chosen.random() < 1 / 2 else workers
     end_s = time.monotonic() + WRITTEN_S
     while time.monotonic() < end_s and run.poll() is None:
-        if any(PART.fullmatch(name) for kind in ("times", "parts") for name in _names(output / kind)):
+        if _is_written(output):
             _end(victims)
-            left = any(PART.fullmatch(name) for kind in ("times", "parts") for name in _names(output / kind))
+            left = _is_written(output)
             return Counter(["while a part was written" if left else "as a part had been written"])
         time.sleep(LOOK_S)
     return Counter()
 
 
-def _names(folder: Path) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except FileNotFoundError:
-        return []
+def _is_written(output: Path) -> bool:
+    """Tell whether a part is half written."""
+    for kind in (TIMES, PARTS):
+        with suppress(FileNotFoundError):
+            if any(map(PART.fullmatch, os.listdir(output / kind))):
+                return True
+    return False
 
 
 def _end(processes: Iterable[int]) -> int:
