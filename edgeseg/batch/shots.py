@@ -82,7 +82,8 @@ class Reader:
     """Frames of files, whatever these are and wherever they lie; a context manager.
 
     A file of a store, and the picture of a sample, is copied to this machine while it is read; files of a
-    store before their turn, so that the store's latency is not waited for.
+    store before their turn, so that the store's latency is not waited for. Copies that killed processes left
+    are removed first.
 
     Args:
         taken: the network's input.
