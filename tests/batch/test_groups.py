@@ -1,4 +1,4 @@
-"""Tasks are given out in groups: each once, in order, few at a time where they are long or the end is near."""
+"""Groups of tasks hold each once, in order, and few where these are long or the end is near."""
 
 from __future__ import annotations
 
