@@ -7,7 +7,8 @@ The way through, from `entry.run_batch` down:
    tells which pieces have results, by names made of all that these depend on (`settings`).
 2. What goes first. `stale` takes out rows, and `drawn` label maps and overlays, that do not hold any more.
 3. Who does it. `task` is what a process may be asked and may answer; `crew` has processes of this machine,
-   `on_ray` actors of a cluster, by `groups`; `deadly`, above either, finds what kills them and does all the rest.
+   `on_ray` actors of a cluster, by `groups`; `deadly`, above either, finds what kills them and does the
+   rest.
 4. What one of them does. `work` opens the engine and turns a piece into a part: `shots` reads its frames,
    `rows` describes what was found in them, `parts` writes that, whole or not at all.
 5. What is said of it. `forecast` while it runs, `report` at the end.
