@@ -202,8 +202,7 @@ def checked(settings: BatchSettings, parts: Parts, engine: Sent) -> EdgesegError
 
 def _opened(settings: BatchSettings, parts: Parts, engine: Sent) -> tuple[Worker, Placed]:
     """Open the engine on this node; it stays there as long as somebody has it."""
-    (reference,) = engine.reference
-    placed = Placed(engine.digest, lambda: require("ray", EXTRA).get(reference), USE)
+    placed = Placed(engine, USE)
     return Worker(dataclasses.replace(settings, engine=placed.folder), parts), placed
 
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from edgeseg.cluster.discovery import Discovery, living
 from edgeseg.cluster.joining import EXTRA, join
 from edgeseg.cluster.link import NODE_GONE, START_S, Link
-from edgeseg.cluster.order import CameraStatus, ClusterStatus, NodeStatus, Order
+from edgeseg.cluster.order import Order
+from edgeseg.cluster.placed import Sent, sent
 from edgeseg.cluster.placement import move, place
 from edgeseg.cluster.replacement import Replacement
 from edgeseg.cluster.roster import Roster
-from edgeseg.cluster.sent import digest_of, packed
+from edgeseg.cluster.sent import digest_of
+from edgeseg.cluster.status import ClusterStatus, camera_status, node_status
+from edgeseg.cluster.tries import Tries
 from edgeseg.errors import EngineError
 from edgeseg.extras import require
+from edgeseg.manifest import read_manifest
 from edgeseg.runtime.settings import SiteSettings
 
 SETTLE_S = 30.0  # that the first placement waits for nodes that start
@@ -50,17 +54,18 @@ class Cameras:
     ) -> None:
         self._say = say
         self._settings = settings
-        self._digest = self._first = digest_of(Path(settings.engine))
+        read_manifest(Path(settings.engine), check_files=True)  # before a cluster is joined, or started
         self._ray = ray = require("ray", EXTRA)
         join(ray, address)
-        self._package = self._packed(settings)
+        self._engine = sent(ray, Path(settings.engine))
+        self._first = self._engine.digest
         self._replacement: Replacement | None = None  # another engine, while it is proven
         self._links: dict[str, Link] = {}  # by the node's id
         self._discovery = Discovery(lambda: living(ray), lambda *node: Link(ray, *node))
         self._roster = Roster()
         self._refusals: dict[str, str] = {}  # by name of nodes: what was said of them
         self._again_s: dict[str, float] = {}  # when lost nodes are tried again
-        self._broken: dict[str, tuple[int, float]] = {}  # by process: how often the engine broke, and when
+        self._tries = Tries(BROKEN_S)  # of the engine, by process
         self._began_s = self._balanced_s = time.monotonic()
         self._ever_ready = False
 
@@ -76,6 +81,7 @@ class Cameras:
         for link in [link for link in self._links.values() if link.lost]:
             self._lose(link, now_s)
         self._prepare(now_s)
+        self._refuse_none(now_s)
         self._replace_engine()
         for link in fresh:
             if link.node in self._links:
@@ -97,11 +103,12 @@ class Cameras:
         Raises:
             EngineError: if there is no such engine.
         """
-        digest = digest_of(Path(settings.engine), check_files=False)
+        folder = Path(settings.engine)
+        digest = digest_of(folder, check_files=False)
         if digest == self._digest:
             self._follow(settings)
             return
-        self._replacement = Replacement(settings, digest, lambda: self._packed(settings, digest))
+        self._replacement = Replacement(settings, digest, partial(self._send, folder, digest))
         count = len(self._ready())
         where = (
             f"is being proven on {count} node{'s' * (count != 1)}"
@@ -114,8 +121,8 @@ class Cameras:
         """Say how all is going."""
         return ClusterStatus(
             self._digest,
-            tuple(map(self._node_status, self._links.values())),
-            tuple(self._camera_status(stream.name) for stream in self._settings.streams),
+            tuple(node_status(one, self._answers(one).get(self._digest)) for one in self._links.values()),
+            tuple(camera_status(self._roster, stream.name) for stream in self._settings.streams),
         )
 
     def errors(self) -> dict[str, str]:
@@ -142,12 +149,17 @@ class Cameras:
     ) -> None:
         self.close()
 
-    def _packed(self, settings: SiteSettings, digest: str = "") -> Any:
-        """Give Ray an engine to send; where a digest is given, only the engine of that."""
-        folder = Path(settings.engine)
-        if digest and digest_of(folder) != digest:
+    @property
+    def _digest(self) -> str:
+        """Of the engine that cameras are to have."""
+        return self._engine.digest
+
+    def _send(self, folder: Path, digest: str) -> Sent:
+        """Send another engine. Raises EngineError if it is not the one of the digest any more."""
+        engine = sent(self._ray, folder)
+        if engine.digest != digest:
             raise EngineError(f"{folder} was changed meanwhile; read the settings again")
-        return self._ray.put(packed(folder))
+        return engine
 
     def _answers(self, link: Link) -> dict[str, str]:
         """Give what a node says of engines: whether they open, or of one that replaced another the proof."""
@@ -176,15 +188,16 @@ class Cameras:
             answers = self._answers(link)
             if (reason := answers.get(self._digest)) is None:
                 if answers is link.prepared:
-                    link.prepare(self._digest, self._package, self._settings)
+                    link.prepare(self._engine, self._settings)
                 elif not link.is_proving(self._digest):
-                    link.prove(self._digest, self._package, self._settings)
+                    link.prove(self._engine, self._settings)
             elif reason:
                 self._tell(link, f"cannot run the engine: {reason}")
-                times, since_s = self._broken.setdefault(link.key, (1, now_s))
-                if now_s - since_s > BROKEN_S * 2 ** (times - 1):
-                    self._broken[link.key] = times + 1, now_s
+                if self._tries.again(link.key, now_s):
                     del answers[self._digest]
+
+    def _refuse_none(self, now_s: float) -> None:
+        """Raise EngineError if no node could run the engine for as long as one may take to start."""
         self._ever_ready = self._ever_ready or bool(self._ready())
         if not self._ever_ready and now_s - self._began_s > START_S:
             said = [f"{name}: {reason}" for name, reason in self._refusals.items() if reason]
@@ -202,11 +215,9 @@ class Cameras:
         answers = self._answers(link)
         if report.broken and answers.get(self._digest) == "":
             answers[self._digest] = report.broken
-            times, _ = self._broken.get(link.key, (0, 0.0))
-            self._broken[link.key] = times + 1, now_s
-            self._tell(
-                link, f"cannot run the engine: {report.broken}{self._elsewhere(self._roster.leave(link))}"
-            )
+            self._tries.failed(link.key, now_s)
+            gone = self._roster.leave(link)
+            self._tell(link, f"cannot run the engine: {report.broken}{self._elsewhere(gone)}")
         elif not report.refused and not report.broken and answers.get(self._digest) == "":
             self._tell(link, report.error)
 
@@ -253,7 +264,8 @@ class Cameras:
             self._say(f"{shown} is refused, the old one goes on: {'; '.join(refused)}")
             return
         self._follow(replacement.settings)
-        self._digest, self._package = replacement.digest, replacement.package
+        assert replacement.engine is not None  # which was proven
+        self._engine = replacement.engine
         count = len(ready)
         self._say(f"{shown} has passed its proof on {count} node{'s' * (count != 1)} and takes over")
 
@@ -282,26 +294,3 @@ class Cameras:
         """Give a node its cameras, but those that another one has not left yet."""
         held = {name for other in self._links.values() if other is not link for name in other.held}
         return self._roster.order(self._settings, digest, link, held)
-
-    def _node_status(self, link: Link) -> NodeStatus:
-        report, refused = link.report, self._answers(link).get(self._digest)
-        state = "starting" if refused is None else "refused" if refused else "running"
-        if report is None:
-            return NodeStatus(link.name, link.node, state, "", link.cores, 0.0, (), refused or "")
-        return NodeStatus(
-            link.name,
-            link.node,
-            state,
-            report.engine,
-            round(report.load.cores, 2),
-            round(report.load.used, 2),
-            tuple(camera.name for camera in report.cameras),
-            refused or report.error,
-        )
-
-    def _camera_status(self, name: str) -> CameraStatus:
-        roster = self._roster
-        cores = round(roster.measured.get(name, 0.0), 3)
-        return CameraStatus(
-            name, roster.placed.get(name, ""), cores, roster.moves.get(name, 0), roster.streams.get(name)
-        )

@@ -11,6 +11,7 @@ from typing import Any
 from edgeseg import __version__
 from edgeseg.cluster.node import Node
 from edgeseg.cluster.order import Order, Report
+from edgeseg.cluster.placed import Sent
 from edgeseg.errors import one_line
 from edgeseg.runtime.settings import SiteSettings
 
@@ -80,17 +81,18 @@ class Link:
         self._silent_s = 0.0
         self.made_s = self._looked_s = time.monotonic()
 
-    def prepare(self, digest: str, package: Any, settings: SiteSettings) -> None:
+    def prepare(self, engine: Sent, settings: SiteSettings) -> None:
         """Have the node fetch an engine, and run it once by settings; `prepared` says how it went."""
+        digest = engine.digest
         if digest not in self.prepared and all(digest != one for one, _ in self._preparing.values()):
-            asked = self._actor.prepare.remote(digest, [package], _without_streams(settings), proven=False)
+            asked = self._actor.prepare.remote(engine, _without_streams(settings), proven=False)
             self._preparing[asked] = digest, time.monotonic()
 
-    def prove(self, digest: str, package: Any, settings: SiteSettings) -> None:
+    def prove(self, engine: Sent, settings: SiteSettings) -> None:
         """Have the node prove an engine anew, in place of what it proves; `proven` says how it went."""
-        self.proven.pop(digest, None)
+        self.proven.pop(engine.digest, None)
         prove = self._actor.prepare.options(concurrency_group=PROOF)
-        self._proving = prove.remote(digest, [package], _without_streams(settings), proven=True), digest
+        self._proving = prove.remote(engine, _without_streams(settings), proven=True), engine.digest
 
     def is_proving(self, digest: str) -> bool:
         """Whether the answer is not there yet."""
@@ -122,12 +124,12 @@ class Link:
             report = self._get(reference)
             if isinstance(report, Report) and self._ordered is not None:
                 self.report = report
-                self.lost = self.lost or report.hung
+                self._give_up(report.hung)
                 running = {camera.name for camera in report.cameras}
                 self.held = running | {stream.name for stream in self._ordered.settings.streams}
                 return True
         elif self._silent_s > SILENT_S:
-            self.lost = f"no answer for {SILENT_S:g} s"
+            self._give_up(f"no answer for {SILENT_S:g} s")
         return False
 
     def end(self) -> Any:
@@ -143,12 +145,16 @@ class Link:
         self._turn, self._ordered = turn, order
         self._asked_s, self._silent_s = time.monotonic(), 0.0
 
+    def _give_up(self, reason: str) -> None:
+        """Note why it is lost, unless that is known; nothing where there is no reason."""
+        self.lost = self.lost or reason
+
     def _look_at_engines(self, now_s: float) -> None:
-        """Take the answers on whether it is there, and what it says of engines."""
+        """Take the answers on whether it is there, and on engines; what takes too long is lost."""
         if self._born is not None and self._answered([self._born]):
             version, self._born = self._get(self._born), None
             if version not in (None, __version__):
-                self.lost = self.lost or f"it has edgeseg {version}, the command {__version__}"
+                self._give_up(f"it has edgeseg {version}, the command {__version__}")
         for reference in self._answered(list(self._preparing)):
             digest, _ = self._preparing.pop(reference)
             if (answer := self._get(reference)) is not None:
@@ -161,7 +167,7 @@ class Link:
                     self.prepared[digest] = ""
         asked_s = [since_s for _, since_s in self._preparing.values()]
         if min([*asked_s, now_s if self._born is None else self.made_s]) < now_s - START_S:
-            self.lost = self.lost or f"it did not start within {START_S:g} s"
+            self._give_up(f"it did not start within {START_S:g} s")
 
     def _answered(self, references: list[Any]) -> list[Any]:
         if not references:
@@ -174,12 +180,12 @@ class Link:
         try:
             return self._ray.get(reference)
         except self._ray.exceptions.RayActorError as error:
-            self.lost = self.lost or why_gone(str(error))
+            self._give_up(why_gone(str(error)))
             self.died = self.died or PROCESS_DIED in str(error)
             return None
         except Exception as error:  # Ray's own, or what the actor raised
             cause = getattr(error, "cause", None) or error
-            self.lost = self.lost or one_line(str(cause).strip().partition("\n")[0] or type(cause).__name__)
+            self._give_up(one_line(str(cause).strip().partition("\n")[0] or type(cause).__name__))
             return None
 
 

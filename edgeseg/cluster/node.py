@@ -6,26 +6,22 @@ import dataclasses
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from edgeseg import __version__
-from edgeseg.cluster.joining import EXTRA
 from edgeseg.cluster.load import Meter
 from edgeseg.cluster.order import Order, Report
+from edgeseg.cluster.placed import Placed, Sent
 from edgeseg.cluster.proof import Proofs
-from edgeseg.cluster.sent import unpacked
 from edgeseg.cluster.trial import Trial, tried
 from edgeseg.errors import EngineError
-from edgeseg.extras import require
 from edgeseg.runtime.profiling.memory import parse_memory
 from edgeseg.runtime.settings import SiteSettings
 from edgeseg.runtime.site.memory import check_taken
 from edgeseg.runtime.site.site import Site
 
-USE = "cameras"  # of engines that are unpacked
+USE = "cameras"  # of engines on nodes
 LEASE_S = 2.5  # without an order for so long, its cameras end: the driver may have given them to others
 TICK_S = 0.25  # between two looks at the time
 RETRY_S = 5.0  # before an order that failed is tried again; any other is followed at once
@@ -47,7 +43,7 @@ class Node:
 
     def __init__(self, cores: float, lease_s: float = LEASE_S) -> None:
         self._lease_s = lease_s
-        self._engines: dict[str, Path] = {}
+        self._engines: dict[str, Placed] = {}  # by digest: those that open and run here
         self._trials: dict[str, Trial] = {}
         self._proofs = Proofs()
         self._meter = Meter(cores, self._proofs)
@@ -72,22 +68,17 @@ class Node:
         """Name the edgeseg that is installed here."""
         return __version__
 
-    def prepare(
-        self, digest: str, package: Sequence[Any], settings: SiteSettings | None = None, *, proven: bool
-    ) -> str:
+    def prepare(self, engine: Sent, settings: SiteSettings | None = None, *, proven: bool) -> str:
         """Fetch an engine, prove it where asked, in a process of its own, and then open it and run it once.
 
         Args:
-            package: Ray's reference to the packed folder, in a list, which Ray passes on as it is.
             settings: by which cameras are to run, without them; None for what the engine was built for.
             proven: whether it must pass `edgeseg verify` here. A newer proof ends one that still runs.
 
         Returns:
             Why it cannot be used; empty where it can.
         """
-        (reference,) = package
-        data = reference if isinstance(reference, bytes) else require("ray", EXTRA).get(reference)
-        return _said(partial(self._prepare, digest, data, settings, proven))
+        return _said(partial(self._prepare, engine, settings, proven))
 
     def turn(self, order: Order) -> Report:
         """Take an order, which prolongs the lease, and say how things are; does not wait.
@@ -109,19 +100,35 @@ class Node:
         return Report(engine, cameras, self._meter.load, settled, error, refused, broken, self._hung())
 
     def close(self) -> None:
-        """End all cameras, and finish what they wrote."""
+        """End all cameras, finish what they wrote, and remove the engines that no other process has."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         self._proofs.close()
         self._thread.join()
+        for placed in self._engines.values():
+            placed.close()
 
-    def _prepare(self, digest: str, data: bytes, settings: SiteSettings | None, proven: bool) -> None:
-        folder = unpacked(data, digest, USE)
-        if proven:
-            self._proofs.prove(folder)
-        self._trials[digest] = tried(folder, settings, but=self._proofs.processes)
-        self._engines[digest] = folder
+    def _prepare(self, engine: Sent, settings: SiteSettings | None, proven: bool) -> None:
+        placed = Placed(engine, USE)
+        try:
+            if proven:
+                self._proofs.prove(placed.folder)
+            trial = tried(placed.folder, settings, but=self._proofs.processes)
+            self._keep(engine.digest, placed, trial)
+        except BaseException:
+            placed.close()
+            raise
+
+    def _keep(self, digest: str, placed: Placed, trial: Trial) -> None:
+        """Have an engine here until the end."""
+        with self._changed:
+            if self._closed:
+                raise EngineError("its node has ended")
+            before = self._engines.get(digest)
+            self._engines[digest], self._trials[digest] = placed, trial
+        if before is not None:
+            before.let_go()  # the same folder, which stays
 
     def _run(self) -> None:
         """Follow the newest order until the end."""
@@ -177,16 +184,16 @@ class Node:
 
     def _follow(self, order: Order) -> None:
         """Run what an order asks for; what memory may be taken is looked at here, without the proofs."""
-        site, folder = self._site, self._engines.get(order.engine)
+        site, placed = self._site, self._engines.get(order.engine)
         settings = dataclasses.replace(order.settings, serve=None, max_memory=None)
-        if folder is None and settings.streams:
+        if placed is None and settings.streams:
             raise EngineError(f"the engine {order.engine[:12]} is not prepared")
-        if folder is None:  # nor needed: what there is goes on without cameras
+        if placed is None:  # nor needed: what there is goes on without cameras
             if site is not None:
                 site.reload(dataclasses.replace(site.settings, streams=()))
             self._refused = {}
             return
-        settings = dataclasses.replace(settings, engine=str(folder))
+        settings = dataclasses.replace(settings, engine=str(placed.folder))
         if site is None:
             site = self._site = Site(dataclasses.replace(settings, streams=())).__enter__()
         site.write_beside(order.written)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from edgeseg.cluster.joining import EXTRA
 from edgeseg.cluster.sent import digest_of, folder_of, packed, unpacked
+from edgeseg.extras import require
 
 try:
     import fcntl
@@ -22,27 +25,26 @@ _USED = ".used"  # ends the name of a file that processes lock, beside their eng
 
 
 class Sent(NamedTuple):
-    """An engine for other nodes: its digest, and Ray's reference to the packed folder, in a list."""
+    """An engine for other nodes: its digest, and what fetches it to a node, packed."""
 
     digest: str
-    reference: Sequence[Any]
+    fetch: Callable[[], bytes]
 
 
 def sent(ray: Any, folder: Path) -> Sent:
-    """Put an engine where all nodes can take it from.
+    """Put an engine where all nodes can fetch it from, for as long as somebody has what is given.
 
     Raises:
         EngineError: if there is no engine, or a file of it was changed.
     """
-    return Sent(digest_of(folder), [ray.put(packed(folder))])
+    return Sent(digest_of(folder), partial(_fetched, ray.put(packed(folder))))
 
 
 class Placed:
     """An engine in a folder of this node, until it is closed; others that no process has open are removed.
 
     Args:
-        digest, use: as for `sent.folder_of`.
-        load: gives it, packed.
+        use: as for `folder_of`.
 
     Attributes:
         folder: which several processes of the node share.
@@ -51,14 +53,18 @@ class Placed:
         EngineError: if the folder is another user's, or cannot be written.
     """
 
-    def __init__(self, digest: str, load: Callable[[], bytes], use: str) -> None:
-        self.folder = folder_of(digest, use)
+    def __init__(self, engine: Sent, use: str) -> None:
+        self.folder = folder_of(engine.digest, use)
         self._lock: int | None = None
         if fcntl is not None:
             _remove(self.folder.parent, but=self.folder.name)
             self._lock = os.open(_lock_path(self.folder), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_SH)
-        unpacked(load(), digest, use)
+        try:
+            unpacked(engine.fetch(), engine.digest, use)
+        except BaseException:
+            self.let_go()
+            raise
 
     def let_go(self) -> None:
         """Leave the engine to be removed by the next who looks; the end of the process does so, too."""
@@ -82,6 +88,11 @@ def remove_unused(digest: str, use: str, wait_s: float) -> None:
         if not folder.exists() or time.monotonic() >= end_s:
             return
         time.sleep(POLL_S)
+
+
+def _fetched(reference: Any) -> bytes:
+    data: bytes = require("ray", EXTRA).get(reference)
+    return data
 
 
 def _remove(parent: Path, but: str = "") -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
+from edgeseg.cluster.placed import Sent
 from edgeseg.errors import EdgesegError
 from edgeseg.runtime.settings import SiteSettings
 
@@ -16,35 +17,35 @@ class Proving(Protocol):
     lost: str
     proven: dict[str, str]
 
-    def prove(self, digest: str, package: Any, settings: SiteSettings) -> None:
+    def prove(self, engine: Sent, settings: SiteSettings) -> None:
         """Begin a proof; `proven` says how it went."""
 
 
 class Replacement:
-    """Another engine on its way: packed beside all else, then proven on every node that is ready.
+    """Another engine on its way: sent beside all else, then proven on every node that is ready.
 
     Args:
         settings: that hold with it.
         digest: of the engine.
-        pack: gives what nodes fetch; is called in a thread, as it may take seconds.
+        send: gives what nodes fetch; is called in a thread, as it may take seconds.
 
     Attributes:
-        package: what `pack` gave; None before.
+        engine: what `send` gave; None before.
     """
 
-    def __init__(self, settings: SiteSettings, digest: str, pack: Callable[[], Any]) -> None:
+    def __init__(self, settings: SiteSettings, digest: str, send: Callable[[], Sent]) -> None:
         self.settings = settings
         self.digest = digest
-        self.package: Any = None
-        self._pack = pack
+        self.engine: Sent | None = None
+        self._send = send
         self._error = ""
         self._asked: dict[str, Proving] = {}  # by name
-        self._thread = threading.Thread(target=self._run, name="edgeseg-packing", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="edgeseg-sending", daemon=True)
         self._thread.start()
 
     @property
-    def is_packing(self) -> bool:
-        """Whether the engine is still packed."""
+    def is_sending(self) -> bool:
+        """Whether nodes cannot fetch the engine yet."""
         return self._thread.is_alive()
 
     def verdict(self, ready: Mapping[str, Proving]) -> tuple[str, ...] | None:
@@ -57,14 +58,14 @@ class Replacement:
             None while a proof is missing, or no node is ready; why the engine is refused; or nothing, where
             every node that is ready, one at least, has proven it.
         """
-        if self.is_packing:
+        if self.is_sending:
             return None
-        if self._error:
+        if self.engine is None:
             return (self._error,)
         for name, node in ready.items():
             if self._asked.get(name) is not node:
                 self._asked[name] = node
-                node.prove(self.digest, self.package, self.settings)
+                node.prove(self.engine, self.settings)
         if not ready:
             return (
                 tuple(
@@ -82,7 +83,7 @@ class Replacement:
 
     def _run(self) -> None:
         try:
-            self.package = self._pack()
+            self.engine = self._send()
         except EdgesegError as error:
             self._error = str(error)
         except Exception as error:  # of the disk, or Ray's own: the old engine goes on

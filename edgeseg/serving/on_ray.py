@@ -176,8 +176,7 @@ def batching(serve: Any, batch: int) -> type[Any]:
             adopt(limits)
             self._placed = None
             if engine is not None:
-                (reference,) = engine.reference
-                self._placed = Placed(engine.digest, lambda: require("ray", EXTRA).get(reference), USE)
+                self._placed = Placed(engine, USE)
                 settings = dataclasses.replace(settings, engine=self._placed.folder)
             self._replica = Replica(name, settings)
 

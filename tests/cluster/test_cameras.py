@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +26,19 @@ from onnx import numpy_helper
 from edgeseg import __version__
 from edgeseg.cluster.cameras import AGAIN_S, Cameras
 from edgeseg.cluster.node import LEASE_S
-from edgeseg.cluster.order import ClusterStatus
 from edgeseg.cluster.sent import digest_of
+from edgeseg.cluster.status import ClusterStatus
 from edgeseg.engines import build
 from edgeseg.manifest import read_manifest, seal
 from edgeseg.runtime.settings import SiteSettings, StreamSettings
+from tests.cluster.waiting import DEADLINE_S, have_results, look_until, until
 from tests.export.small_networks import unet
 from tests.exported_models import ExportedModels
 from tests.runtime.fakes import write_video
+from tests.servers.ray_cluster import ON_RAY, ray_cluster
 from tests.servers.rtsp import Camera, RtspServer
 
-pytestmark = [
-    pytest.mark.minutes,
-    pytest.mark.filterwarnings("ignore"),  # Ray's own, of its libraries and sockets
-]
-DEADLINE_S = 180.0
+pytestmark = ON_RAY
 HEAD_HANGS_S = 8.0
 ELSEWHERE_S = 10.0  # from the death of a node to results of its cameras on others
 NAMES = ("north", "east", "south", "west")
@@ -49,17 +47,8 @@ NAMES = ("north", "east", "south", "west")
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Three nodes on loopback."""
-    from ray.cluster_utils import Cluster
-
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("TMPDIR", str(tmp_path_factory.mktemp("nodes")))  # engines go with the tests
-        environment.setenv("RAY_TMPDIR", "/tmp")  # Ray's sockets take short paths
-        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-        for _ in range(2):
-            nodes.add_node(num_cpus=1)
-        nodes.wait_for_nodes()
+    with ray_cluster(1, 1, 1, engines=tmp_path_factory.mktemp("nodes")) as nodes:
         yield nodes
-        nodes.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -84,21 +73,6 @@ def settings(server: RtspServer, engine: Path, tmp_path: Path) -> SiteSettings:
     return SiteSettings(str(engine), tuple(streams))
 
 
-def look_until(cameras: Cameras, condition: Callable[[ClusterStatus], bool]) -> ClusterStatus:
-    """Look at the cluster until it is so."""
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not (cameras.look() or condition(cameras.status())):
-        assert time.monotonic() < deadline_s, cameras.status()
-        time.sleep(0.05)
-    return cameras.status()
-
-
-def have_results(more_than: int = 5) -> Callable[[ClusterStatus], bool]:
-    return lambda status: all(
-        one.stream is not None and one.stream.results > more_than for one in status.cameras
-    )
-
-
 def results_of(status: ClusterStatus) -> dict[str, int]:
     return {one.name: one.stream.results for one in status.cameras if one.stream is not None}
 
@@ -112,7 +86,7 @@ def test_cameras_of_a_node_that_is_killed_run_elsewhere(
 ) -> None:
     said: list[str] = []
     with Cameras(settings, cluster.address, say=said.append) as cameras:
-        status = look_until(cameras, have_results())
+        status = look_until(cameras, have_results)
         nodes = {one.node: one for one in status.nodes}
         assert len({one.node for one in status.cameras}) > 1
         lost = next(node for node in cluster.worker_nodes if nodes[node.node_id].cameras)
@@ -125,7 +99,7 @@ def test_cameras_of_a_node_that_is_killed_run_elsewhere(
         print(f"\n{len(gone)} of {len(NAMES)} cameras had results elsewhere {took_s:.1f} s after the kill")
         print("\n".join(said))
         assert took_s < ELSEWHERE_S
-        status = look_until(cameras, have_results())
+        status = look_until(cameras, have_results)
         assert all(one.node != nodes[lost.node_id].name for one in status.cameras)
         assert {one.name for one in status.cameras if one.moves} == set(gone)
     for name in gone:
@@ -142,7 +116,7 @@ def test_another_engine_takes_over_once_it_is_proven_on_the_nodes(
     build(exported(unet, batch=2).path, second, backend="onnxruntime", threads=1)
     said: list[str] = []
     with Cameras(settings, cluster.address, say=said.append) as cameras:
-        look_until(cameras, have_results())
+        look_until(cameras, have_results)
         cameras.reload(SiteSettings(str(broken), settings.streams))
         status = look_until(cameras, lambda _: any("refused" in line for line in said))
         assert "does not compute what PyTorch computes" in said[-1]
@@ -175,14 +149,13 @@ def test_a_camera_that_one_node_cannot_run_goes_to_another(
     settings: SiteSettings, cluster: Any, server: RtspServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     node = cluster.add_node(num_cpus=1, env_vars={"EDGESEG_TEST_PATH": "/north"})
-    cluster.wait_for_nodes()
     monkeypatch.setenv("EDGESEG_TEST_PATH", "")
     address = server.url("${EDGESEG_TEST_PATH}")
     north = StreamSettings(address, "north", "every", outputs=(str(tmp_path / "north.jsonl"),))
     said: list[str] = []
     try:
         with Cameras(SiteSettings(settings.engine, (north,)), cluster.address, say=said.append) as cameras:
-            status = look_until(cameras, have_results())
+            status = look_until(cameras, have_results)
             names = {one.node: one.name for one in status.nodes}
             assert [one.node for one in status.cameras] == [names[node.node_id]]
         assert any("cannot run on" in line and "EDGESEG_TEST_PATH" in line for line in said)
@@ -209,9 +182,11 @@ def test_the_command_line_runs_a_site_to_its_end(engine: Path, tmp_path: Path) -
         f'engine = "{engine}"\n[[streams]]\nname = "gate"\nsource = "street.mp4"\noutputs = ["gate.jsonl"]\n'
     )
     command = [sys.executable, "-m", "edgeseg", "run", "--config", "site.toml", "--ray", "local"]
+    (tmp_path / "node").mkdir()
     done = subprocess.run(
         [*command, "--status", "status.json"],
         cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(tmp_path / "node"), "RAY_TMPDIR": "/tmp"},
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,
@@ -223,6 +198,8 @@ def test_the_command_line_runs_a_site_to_its_end(engine: Path, tmp_path: Path) -
     status = json.loads((tmp_path / "status.json").read_text())
     assert status["cameras"][0]["stream"]["results"] == 30
     assert status["nodes"][0]["engine"] == digest_of(engine)
+    (engines,) = (tmp_path / "node").glob("edgeseg-cameras-*")
+    assert not any(left.is_dir() for left in engines.iterdir())
 
 
 def test_a_command_that_is_stopped_leaves_whole_outputs(engine: Path, tmp_path: Path) -> None:
@@ -235,12 +212,13 @@ def test_a_command_that_is_stopped_leaves_whole_outputs(engine: Path, tmp_path: 
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        deadline_s = time.monotonic() + DEADLINE_S
-        while not status.exists() or not any(
-            one["stream"] and one["stream"]["results"] for one in json.loads(status.read_text())["cameras"]
-        ):
-            assert time.monotonic() < deadline_s
-            time.sleep(0.1)
+        until(status.exists)  # it is written whole
+        until(
+            lambda: any(
+                one["stream"] and one["stream"]["results"]
+                for one in json.loads(status.read_text())["cameras"]
+            )
+        )
         process.terminate()
         out, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130, err
@@ -254,7 +232,7 @@ def test_a_head_that_hangs_and_a_process_that_dies_lose_no_results(engine: Path,
     with subprocess.Popen(
         [*command, "--ray", "local"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        wait_until(lambda: output.exists() and lines_of(output) > 0)
+        until(lambda: output.exists() and b"\n" in output.read_bytes())
         begun_s = time.monotonic()
         head = named(process.pid, "gcs_server")
         os.kill(head, signal.SIGSTOP)
@@ -263,26 +241,17 @@ def test_a_head_that_hangs_and_a_process_that_dies_lose_no_results(engine: Path,
         print(f"\nno result for {pauses:.1f} s while the head hung for {HEAD_HANGS_S:g} s")
         assert pauses < LEASE_S
         time.sleep(max(begun_s + AGAIN_S + 5 - time.monotonic(), 0.0))
-        os.kill(named(process.pid, "ray::Node"), signal.SIGKILL)
-        killed_s, before = time.monotonic(), output.read_bytes()
-        wait_until(lambda: len(list(tmp_path.glob("gate-*.jsonl"))) == 1)
+        killed, killed_s = named(process.pid, "ray::Node"), time.monotonic()
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: not Path(f"/proc/{killed}").exists())  # and it writes no more
+        before = output.read_bytes()
+        until(lambda: len(list(tmp_path.glob("gate-*.jsonl"))) == 1)
         print(f"results {time.monotonic() - killed_s:.1f} s after the process died")
         process.terminate()
         _, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130, err
     assert output.read_bytes() == before
     assert "synthetic waits for a node" in err
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
-
-
-def lines_of(path: Path) -> int:
-    return path.read_bytes().count(b"\n")
 
 
 def watched(output: Path, seconds: float) -> float:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,15 +12,7 @@ pytest.importorskip("ray")
 
 from edgeseg.cluster.discovery import Discovery
 from edgeseg.cluster.link import GONE, why_gone
-
-DEADLINE_S = 10.0
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.005)
+from tests.cluster.waiting import DEADLINE_S, until
 
 
 class Made:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,12 @@ pytest.importorskip("onnx", reason="needs onnx, which makes the engine")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
 
 from edgeseg.cluster.cameras import Cameras
-from edgeseg.cluster.order import ClusterStatus
 from edgeseg.runtime.settings import SiteSettings, StreamSettings
+from tests.cluster.waiting import have_results, look_until
 from tests.runtime.tiny_models import labels_engine
+from tests.servers.ray_cluster import ON_RAY, ray_cluster
 
-pytestmark = [
-    pytest.mark.minutes,
-    pytest.mark.filterwarnings("ignore"),  # Ray's own, of its libraries and sockets
-]
-DEADLINE_S = 120.0
+pytestmark = ON_RAY
 GIVEN_UP_S = 20.0  # 8 s until an engine counts as hung; the rest is a busy machine's
 HANGING = """
 import os, time
@@ -36,8 +33,6 @@ def hanging(*given, **named):
 
 onnxruntime.InferenceSession.run = hanging
 """
-
-
 BROKEN = 'raise ImportError("libother.so.1: cannot open shared object file")'
 
 
@@ -50,16 +45,10 @@ def hang(tmp_path: Path) -> Path:
 @pytest.fixture
 def cluster(tmp_path: Path, hang: Path) -> Iterator[Any]:
     """One node for cameras, where the engine may hang, and a variable is set."""
-    from ray.cluster_utils import Cluster
-
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("TMPDIR", str(tmp_path))  # engines go with the test
-        environment.setenv("RAY_TMPDIR", "/tmp")  # Ray's sockets take short paths
-        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    with ray_cluster(0, engines=tmp_path) as nodes:
         there = {"EDGESEG_TEST_HANG": str(hang), "EDGESEG_TEST_SIZE": "64x48"}
         add(nodes, "hanging", tmp_path, {"sitecustomize": HANGING}, **there)
         yield nodes
-        nodes.shutdown()
 
 
 def add(nodes: Any, name: str, tmp_path: Path, modules: Mapping[str, str], **variables: str) -> None:
@@ -68,16 +57,6 @@ def add(nodes: Any, name: str, tmp_path: Path, modules: Mapping[str, str], **var
     for module, text in modules.items():
         (tmp_path / name / f"{module}.py").write_text(text)
     nodes.add_node(num_cpus=1, node_name=name, env_vars={"PYTHONPATH": str(tmp_path / name), **variables})
-    nodes.wait_for_nodes()
-
-
-def look_until(cameras: Cameras, condition: Callable[[ClusterStatus], object]) -> ClusterStatus:
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not condition(cameras.status()):
-        cameras.look()
-        assert time.monotonic() < deadline_s, "\n".join(map(str, cameras.status().nodes))
-        time.sleep(0.05)
-    return cameras.status()
 
 
 def test_cameras_of_a_node_that_hangs_run_elsewhere(cluster: Any, tmp_path: Path, hang: Path) -> None:
@@ -87,9 +66,7 @@ def test_cameras_of_a_node_that_hangs_run_elsewhere(cluster: Any, tmp_path: Path
     settings = SiteSettings(str(labels_engine(tmp_path / "engine")), (only_there, *streams))
     said: list[str] = []
     with Cameras(settings, cluster.address, say=said.append) as cameras:
-        look_until(
-            cameras, lambda status: all(one.stream and one.stream.results > 5 for one in status.cameras)
-        )
+        look_until(cameras, have_results)
         add(cluster, "other", tmp_path, {})
         add(cluster, "broken", tmp_path, {"onnxruntime": BROKEN})
         states = {"hanging": "running", "other": "running", "broken": "refused"}

@@ -14,9 +14,10 @@ import pytest
 pytest.importorskip("onnx", reason="needs onnx, which makes the engine")
 pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
 
-from edgeseg.cluster.node import Node
+from edgeseg.cluster.node import USE, Node
 from edgeseg.cluster.order import Order, Report
-from edgeseg.cluster.sent import digest_of, packed
+from edgeseg.cluster.placed import Sent
+from edgeseg.cluster.sent import digest_of, folder_of, packed
 from edgeseg.manifest import read_manifest, seal
 from edgeseg.runtime.engine import Engine
 from edgeseg.runtime.settings import SiteSettings, StreamSettings
@@ -37,6 +38,10 @@ def node() -> Iterator[Node]:
     node = Node(2.0, lease_s=DEADLINE_S)
     yield node
     node.close()
+
+
+def sent_of(engine: Path) -> Sent:
+    return Sent(digest_of(engine), lambda: packed(engine))
 
 
 def order_of(tmp_path: Path, engine: Path, *names: str, written: tuple[str, ...] = ()) -> Order:
@@ -61,7 +66,7 @@ def with_results(name: str, more_than: int = 2) -> Callable[[Report], bool]:
 def test_cameras_come_and_go_and_another_engine_takes_over_without_a_gap(node: Node, tmp_path: Path) -> None:
     first, second = labels_engine(tmp_path / "first"), labels_engine(tmp_path / "second", (64, 96))
     for engine in (first, second):
-        assert node.prepare(digest_of(engine), [packed(engine)], proven=False) == ""
+        assert node.prepare(sent_of(engine), proven=False) == ""
     report = until(node, order_of(tmp_path, first, "one"), with_results("one"))
     assert (report.engine, report.error) == (digest_of(first), "")
     until(node, order_of(tmp_path, first, "one", "two"), with_results("two"))
@@ -78,7 +83,7 @@ def test_cameras_come_and_go_and_another_engine_takes_over_without_a_gap(node: N
 
 def test_what_another_node_wrote_is_left(node: Node, tmp_path: Path) -> None:
     engine = labels_engine(tmp_path / "engine")
-    node.prepare(digest_of(engine), [packed(engine)], proven=False)
+    node.prepare(sent_of(engine), proven=False)
     output = tmp_path / "one.jsonl"
     output.write_text("of another node\n")
     order = order_of(tmp_path, engine, "one", written=(str(output),))
@@ -90,7 +95,7 @@ def test_cameras_end_without_orders_and_begin_again_with_the_next(tmp_path: Path
     engine = labels_engine(tmp_path / "engine")
     node = Node(2.0, lease_s=1.0)
     try:
-        node.prepare(digest_of(engine), [packed(engine)], proven=False)
+        node.prepare(sent_of(engine), proven=False)
         order = order_of(tmp_path, engine, "one")
         until(node, order, with_results("one"))
         time.sleep(2.0)
@@ -101,7 +106,7 @@ def test_cameras_end_without_orders_and_begin_again_with_the_next(tmp_path: Path
 
 def test_a_camera_that_cannot_run_is_said_and_harms_no_other(node: Node, tmp_path: Path) -> None:
     engine = labels_engine(tmp_path / "engine")
-    node.prepare(digest_of(engine), [packed(engine)], proven=False)
+    node.prepare(sent_of(engine), proven=False)
     until(node, order_of(tmp_path, engine, "one"), with_results("one"))
     one, three = order_of(tmp_path, engine, "one", "three").settings.streams
     unset = StreamSettings("rtsp://${EDGESEG_NOT_SET}@camera", "two")
@@ -120,7 +125,7 @@ def test_an_order_is_followed_at_once_though_the_one_before_failed(
 ) -> None:
     monkeypatch.setattr("edgeseg.cluster.node.RETRY_S", 10 * DEADLINE_S)
     engine = labels_engine(tmp_path / "engine")
-    node.prepare(digest_of(engine), [packed(engine)], proven=False)
+    node.prepare(sent_of(engine), proven=False)
     unset = StreamSettings("rtsp://${EDGESEG_NOT_SET}@camera", "bad")
     bad = Order(SiteSettings(str(engine), (unset,)), digest_of(engine))
     until(node, bad, lambda report: bool(report.refused))
@@ -137,21 +142,21 @@ def test_an_engine_that_does_not_run_here_is_refused_before_a_camera_comes(
     node: Node, tmp_path: Path
 ) -> None:
     engine = labels_engine(tmp_path / "engine")
-    digest, package = digest_of(engine), [packed(engine)]
+    sent = sent_of(engine)
     asked = SiteSettings(str(engine), (), threads=10_000)
-    assert "threads must be" in node.prepare(digest, package, asked, proven=False)
+    assert "threads must be" in node.prepare(sent, asked, proven=False)
     asked = SiteSettings(str(engine), (), max_memory="1MB")
-    assert "max_memory allows 1 MB" in node.prepare(digest, package, asked, proven=False)
+    assert "max_memory allows 1 MB" in node.prepare(sent, asked, proven=False)
     (engine / MODEL_FILE).write_bytes(b"no model")
     seal(engine, read_manifest(engine))
-    assert "cannot open" in node.prepare(digest_of(engine), [packed(engine)], proven=False)
+    assert "cannot open" in node.prepare(sent_of(engine), proven=False)
 
 
 def test_a_node_without_the_engine_ends_its_cameras_and_runs_none(node: Node, tmp_path: Path) -> None:
     engine, other = labels_engine(tmp_path / "engine"), labels_engine(tmp_path / "other", (64, 96))
     empty = order_of(tmp_path, other)
     assert until(node, empty, lambda report: report.settled).broken == ""
-    node.prepare(digest_of(engine), [packed(engine)], proven=False)
+    node.prepare(sent_of(engine), proven=False)
     until(node, order_of(tmp_path, engine, "one"), with_results("one"))
     report = until(node, empty, lambda report: report.settled)
     assert (report.cameras, report.broken) == ((), "")
@@ -165,7 +170,7 @@ def test_an_engine_that_does_not_answer_is_told(
     monkeypatch.setattr("edgeseg.cluster.node.HUNG_S", 0.2)
     monkeypatch.setattr("edgeseg.cluster.node.TIMES", 1.0)
     engine = labels_engine(tmp_path / "engine")
-    node.prepare(digest_of(engine), [packed(engine)], proven=False)
+    node.prepare(sent_of(engine), proven=False)
     order = order_of(tmp_path, engine, "one")
     assert until(node, order, with_results("one")).hung == ""
     go_on = threading.Event()
@@ -181,5 +186,25 @@ def test_an_engine_that_does_not_answer_is_told(
 
 def test_an_engine_that_cannot_be_proven_is_refused(node: Node, tmp_path: Path) -> None:
     engine = labels_engine(tmp_path / "engine")
-    reason = node.prepare(digest_of(engine), [packed(engine)], proven=True)
+    reason = node.prepare(sent_of(engine), proven=True)
     assert "has no file 'golden" in reason
+
+
+def test_an_engine_goes_from_the_machine_with_the_last_node_that_has_it(node: Node, tmp_path: Path) -> None:
+    engine, other = labels_engine(tmp_path / "engine"), Node(2.0, lease_s=DEADLINE_S)
+    folder = folder_of(digest_of(engine), USE)
+    for _ in range(2):  # as a proof prepares it anew
+        assert node.prepare(sent_of(engine), proven=False) == ""
+    assert other.prepare(sent_of(engine), proven=False) == ""
+    other.close()
+    until(node, order_of(tmp_path, engine, "one"), with_results("one"))
+    node.close()
+    assert not folder.exists()
+    assert "its node has ended" in node.prepare(sent_of(engine), proven=False)
+    assert not folder.exists()
+
+
+def test_an_engine_that_is_refused_does_not_stay(node: Node, tmp_path: Path) -> None:
+    engine = labels_engine(tmp_path / "engine")
+    assert node.prepare(sent_of(engine), proven=True) != ""
+    assert not folder_of(digest_of(engine), USE).exists()

@@ -6,23 +6,27 @@ from pathlib import Path
 
 import pytest
 
-from edgeseg.cluster.placed import Placed, remove_unused
+from edgeseg.cluster.placed import Placed, Sent, remove_unused
 from edgeseg.cluster.sent import digest_of, packed
 from edgeseg.runtime import Segmenter
 from tests.runtime.tiny_models import labels_engine
 
 
+def placed(engine: Path) -> Placed:
+    return Placed(Sent(digest_of(engine), lambda: packed(engine)), "test")
+
+
 def test_an_engine_goes_with_the_last_that_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     engine = labels_engine(tmp_path / "engine")
-    first, second = (Placed(digest_of(engine), lambda: packed(engine), "test") for _ in range(2))
+    first, second = (placed(engine) for _ in range(2))
     assert first.folder == second.folder
     first.close()
     first.close()
     Segmenter.open(second.folder).close()
     second.close()
     assert not second.folder.exists()
-    again = Placed(digest_of(engine), lambda: packed(engine), "test")
+    again = placed(engine)
     Segmenter.open(again.folder).close()
     again.close()
 
@@ -32,10 +36,10 @@ def test_what_killed_processes_left_goes_with_the_next_engine(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     old, used, new = (labels_engine(tmp_path / str(size), (size, size)) for size in (32, 64, 96))
-    left = Placed(digest_of(old), lambda: packed(old), "test")
-    other = Placed(digest_of(used), lambda: packed(used), "test")
+    left = placed(old)
+    other = placed(used)
     left.let_go()  # as the end of its process does
-    opened = Placed(digest_of(new), lambda: packed(new), "test")
+    opened = placed(new)
     assert not left.folder.exists()
     assert other.folder.exists()
     assert opened.folder.exists()

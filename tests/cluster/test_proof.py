@@ -18,9 +18,9 @@ from edgeseg.cluster.proof import GIVEN_UP, MOST_NICENESS, NICENESS, Proofs
 from edgeseg.errors import EngineError
 from edgeseg.runtime.profiling.memory import peak_bytes
 from edgeseg.runtime.profiling.processor_time import read_processor_time
+from tests.cluster.waiting import DEADLINE_S, until
 from tests.runtime.tiny_models import labels_engine
 
-DEADLINE_S = 30.0
 NODE = """
 import os, sys, threading, time
 from pathlib import Path
@@ -49,9 +49,7 @@ def started(proofs: Proofs, folder: Path) -> tuple[threading.Thread, list[str]]:
     before = proofs.processes
     thread = threading.Thread(target=prove)
     thread.start()
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not set(proofs.processes) - set(before) and thread.is_alive():
-        assert time.monotonic() < deadline_s
+    until(lambda: set(proofs.processes) - set(before) or not thread.is_alive())
     return thread, said
 
 
@@ -96,7 +94,5 @@ def test_a_proof_ends_with_its_node(tmp_path: Path) -> None:
     (tmp_path / "edgeseg/__main__.py").write_text(f"import time\ntime.sleep({10 * DEADLINE_S})\n")
     node = [sys.executable, "-c", NODE, str(tmp_path)]
     process = int(subprocess.run(node, stdout=subprocess.PIPE, check=True, timeout=DEADLINE_S).stdout)
-    deadline_s = time.monotonic() + DEADLINE_S
-    while Path(f"/proc/{process}/cmdline").exists() and Path(f"/proc/{process}/cmdline").read_bytes():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
+    command = Path(f"/proc/{process}/cmdline")
+    until(lambda: not command.exists() or not command.read_bytes())  # nobody may take its status
