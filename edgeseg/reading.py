@@ -128,7 +128,7 @@ def read_text(path: Path, error: type[EdgesegError], *, follow: bool = True) -> 
 
 
 def parse_json(
-    text: str | bytes, error: type[EdgesegError], what: str, *, limit: limits.Name = "text"
+    text: str | bytes | bytearray, error: type[EdgesegError], what: str, *, limit: limits.Name = "text"
 ) -> Any:
     """Read JSON as the standard has it: without NaN and infinities.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 
 from edgeseg.errors import UsageError, shown
@@ -9,10 +10,11 @@ from edgeseg.limits import current, refuse_above
 
 PLAIN = "identity"
 _WINDOWS = {"gzip": 31, "deflate": 15}  # of zlib: 16 more stand for gzip's frame
+_REFUSED = re.compile(r"q=0(\.0{0,3})?")  # the weight of a coding that a client does not take
 _LEVEL = 1  # label maps become a hundredth by the quickest level already
 
 
-def unpacked(data: bytes, coding: str) -> bytes:
+def unpacked(data: bytes | bytearray, coding: str) -> bytes | bytearray:
     """Undo the coding that a header names.
 
     Raises:
@@ -45,11 +47,6 @@ def taken(header: str) -> str:
     """Choose a coding of those that a client takes, by its header Accept-Encoding; PLAIN if there is none."""
     for entry in header.lower().split(","):
         coding, _, weight = entry.partition(";")
-        if coding.strip() in _WINDOWS and weight.replace(" ", "") not in {
-            "q=0",
-            "q=0.0",
-            "q=0.00",
-            "q=0.000",
-        }:
+        if coding.strip() in _WINDOWS and not _REFUSED.fullmatch(weight.replace(" ", "")):
             return coding.strip()
     return PLAIN

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Any
 
 from edgeseg import __version__
@@ -18,7 +17,7 @@ from edgeseg.serving.together import told_as
 from edgeseg.serving.v2 import HEADER_LENGTH, VERSION, metadata
 from edgeseg.spec import ModelSpec
 
-NETWORK = "edgeseg-network"  # the application of Ray's whose replicas compute
+NETWORK, REPLICAS = "edgeseg-network", "network"  # the application of Ray's that computes, and its deployment
 LOOK_S = 1.0  # between looks at whether the network's replicas are well
 TRIES = 2  # of a request whose replica ended meanwhile: what ends two may be the request's own doing
 HELD = 2  # times the limit of bytes that all requests of a door may take together
@@ -81,9 +80,10 @@ class Door:
 
     async def _inferred(self, request: Any) -> Answer:
         """Read a request, whose header may not say how large it is, and let a replica answer it."""
+        header = request.headers.get
         data = bytearray()
         try:
-            declared = int(request.headers.get("content-length") or 0)
+            declared = int(header("content-length") or 0)
             refuse_above("bytes", declared, "the request", UsageError)
             async for part in request.stream():
                 data += part
@@ -91,15 +91,14 @@ class Door:
                 refuse_above("bytes", len(data), "the request", UsageError)
                 if self._held > HELD * current().bytes:
                     return told(UNAVAILABLE, {"error": OVERLOADED})
-            return await self._computed(request.headers.get, bytes(data))
+            coding, accepted = header("content-encoding", PLAIN), header("accept-encoding", "")
+            return await self._computed(Body(data, header(HEADER_LENGTH), coding, accepted))
         except UsageError as error:
             return told(TOO_LARGE, {"error": str(error)})
         finally:
             self._held -= len(data)
 
-    async def _computed(self, header: Callable[..., Any], data: bytes) -> Answer:
-        coding, accepted = header("content-encoding", PLAIN), header("accept-encoding", "")
-        body = Body(data, header(HEADER_LENGTH), coding, accepted)
+    async def _computed(self, body: Body) -> Answer:
         for _ in range(TRIES):
             answer = await self._tried(body)
             if answer is not None:
@@ -131,5 +130,5 @@ class Door:
 def running_replicas() -> int:
     """Count the replicas of the network that run."""
     applications = require("ray.serve", EXTRA).status().applications
-    network = applications[NETWORK].deployments.get("network") if NETWORK in applications else None
+    network = applications[NETWORK].deployments.get(REPLICAS) if NETWORK in applications else None
     return 0 if network is None else int(network.replica_states.get("RUNNING", 0))

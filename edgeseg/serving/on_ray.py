@@ -22,7 +22,7 @@ from edgeseg.errors import EdgesegError, EngineError, UsageError
 from edgeseg.extras import require
 from edgeseg.limits import Limits, adopt, current
 from edgeseg.manifest import read_manifest
-from edgeseg.serving.door import NETWORK, Door, running_replicas
+from edgeseg.serving.door import NETWORK, REPLICAS, Door, running_replicas
 from edgeseg.serving.fitting import Needs, needs_of, refuse_unfit, telling
 from edgeseg.serving.replica import Answer, Body, EngineSettings, Replica
 from edgeseg.spec import ModelSpec
@@ -35,6 +35,7 @@ STARTS = 2  # that a replica may fail at: what does not open twice will not
 DOORS = 2  # processes that speak HTTP: one that dies takes what it had along, the other goes on
 DOORS_REQUESTS = 10_000  # of each at once: they wait there for replicas
 USE = "serve"  # of engines on nodes
+QUIET = {"enable_access_log": False, "log_level": "ERROR"}  # of Serve's own log
 MARK = "edgeseg-serve"  # the actor of Ray's that only one server of a cluster has
 
 
@@ -123,13 +124,22 @@ class RayServer:
         self.close()
 
     def _deploy(self, spec: ModelSpec, needs: Needs, address: str) -> None:
-        serve, settings = self._serve, self.settings
-        quiet = {"enable_access_log": False, "log_level": "ERROR"}
+        """Have Serve listen, unless it does already, and run replicas, then doors before them."""
+        settings = self.settings
         http = {"host": settings.host, "port": settings.port}
-        serve.start(proxy_location="EveryNode", http_options=http, logging_config=quiet)
+        self._serve.start(proxy_location="EveryNode", http_options=http, logging_config=QUIET)
         self._http = require("ray.serve.context", EXTRA)._get_global_client().http_config
-        least, most = settings.replicas
-        batch, limits = spec.input.batch, current()
+        engine = None if address == HERE else sent(self._ray, settings.engine.engine)
+        network = self._network(spec.input.batch, needs).bind(
+            settings.name, settings.engine, engine, current()
+        )
+        replicas = self._serve.run(network, name=NETWORK, route_prefix=None, logging_config=QUIET)
+        door = self._door().bind(settings.name, spec, replicas, current())
+        self._serve.run(door, name=DOOR, route_prefix="/", logging_config=QUIET)
+
+    def _network(self, batch: int, needs: Needs) -> Any:
+        """Say how Serve is to run replicas whose requests fill batches of so many."""
+        least, most = self.settings.replicas
         scaled: dict[str, Any] = (
             {"num_replicas": least}
             if least == most
@@ -141,31 +151,27 @@ class RayServer:
                 }
             }
         )
-        network = serve.deployment(
-            batching(serve, batch),
-            name="network",
+        return self._serve.deployment(
+            batching(self._serve, batch),
+            name=REPLICAS,
             ray_actor_options={"num_cpus": needs.cores, "num_gpus": needs.gpus},
             max_ongoing_requests=2 * batch,  # the next batch is there when one is done
-            max_queued_requests=-(-settings.queue // DOORS),
+            max_queued_requests=-(-self.settings.queue // DOORS),
             graceful_shutdown_timeout_s=DRAIN_S,
             max_constructor_retry_count=STARTS,
             **scaled,
-        ).bind(
-            settings.name,
-            settings.engine,
-            None if address == HERE else sent(self._ray, settings.engine.engine),
-            limits,
         )
-        replicas = serve.run(network, name=NETWORK, route_prefix=None, logging_config=quiet)
-        door = serve.deployment(
+
+    def _door(self) -> Any:
+        """Say how Serve is to run doors."""
+        return self._serve.deployment(
             Door,
             name="door",
             num_replicas=DOORS,
             ray_actor_options={"num_cpus": 0},
             max_ongoing_requests=DOORS_REQUESTS,
             graceful_shutdown_timeout_s=DRAIN_S,
-        ).bind(settings.name, spec, replicas, limits)
-        serve.run(door, name=DOOR, route_prefix="/", logging_config=quiet)
+        )
 
 
 def batching(serve: Any, batch: int) -> type[Any]:

@@ -44,7 +44,7 @@ class EngineSettings:
 class Body(NamedTuple):
     """The body of a request, and what its headers say: how much is JSON, its coding, the answer's codings."""
 
-    data: bytes
+    data: bytes | bytearray
     header_length: str | None = None
     coding: str = PLAIN
     accepted: str = ""

@@ -34,12 +34,11 @@ def answered(segmenter: Segmenter, requests: Sequence[Sequence[NDArray[Any]]]) -
 
     A frame that fails takes its own request's results with it, and no other's.
     """
-    outcomes: list[Outcome] = [[] for _ in requests]
-    batch: list[_Prepared] = []
+    work = _Work(segmenter, len(requests))
     for number, frames in enumerate(requests):
-        _add(segmenter, number, frames, batch, outcomes)
-    _finish(segmenter, batch, outcomes)
-    return outcomes
+        work.add(number, frames)
+    work.finish()
+    return work.outcomes
 
 
 def told_as(error: Exception) -> EdgesegError:
@@ -50,55 +49,64 @@ def told_as(error: Exception) -> EdgesegError:
     return EngineError(f"the server failed at this request: {type(error).__name__}: {error}")
 
 
-def _add(
-    segmenter: Segmenter,
-    number: int,
-    frames: Sequence[NDArray[Any]],
-    batch: list[_Prepared],
-    outcomes: list[Outcome],
-) -> None:
-    """Prepare a request's frames for batches, and compute those that are full."""
-    most = segmenter.engine.batch_shape[0]
-    try:
-        _check_overlapping(frames, segmenter.spec)
-        for frame in frames:
-            images, placement = segmenter.preprocess(frame)
-            if most > 1:
-                images = images.copy()  # what was prepared is overwritten by the next
-            batch.append(_Prepared(number, frame, images, placement))
-            if len(batch) >= most:
-                _finish(segmenter, batch, outcomes)
-                batch.clear()
-            if isinstance(outcomes[number], EdgesegError):
-                return
-    except Exception as error:
-        outcomes[number] = told_as(error)
-        batch[:] = [one for one in batch if one.request != number]
+class _Work:
+    """Frames on their way through the network, a batch at a time, and what has become of requests.
 
+    Attributes:
+        outcomes: of the requests, by their numbers.
+    """
 
-def _finish(segmenter: Segmenter, batch: Sequence[_Prepared], outcomes: list[Outcome]) -> None:
-    """Compute a batch, and put each frame's result to those of its request."""
-    if not batch:
-        return
-    images = [one.images for one in batch]
-    try:
-        outputs = segmenter.engine.infer(images[0] if len(images) == 1 else np.concatenate(images))
-    except Exception as error:
-        for one in batch:
-            outcomes[one.request] = told_as(error)
-        return
-    first = 0
-    for one in batch:
-        own = {name: values[first : first + len(one.images)] for name, values in outputs.items()}
-        first += len(one.images)
-        found = outcomes[one.request]
-        if isinstance(found, EdgesegError):
-            continue
+    def __init__(self, segmenter: Segmenter, requests: int) -> None:
+        self.outcomes: list[Outcome] = [[] for _ in range(requests)]
+        self._segmenter = segmenter
+        self._batch: list[_Prepared] = []
+
+    def add(self, request: int, frames: Sequence[NDArray[Any]]) -> None:
+        """Prepare a request's frames, and compute the batches that they fill; stop where one fails."""
+        most = self._segmenter.engine.batch_shape[0]
         try:
-            found.append(segmenter.finish(own, one.placement, one.frame))
+            _check_overlapping(frames, self._segmenter.spec)
+            for frame in frames:
+                images, placement = self._segmenter.preprocess(frame)
+                if most > 1:
+                    images = images.copy()  # what was prepared is overwritten by the next
+                self._batch.append(_Prepared(request, frame, images, placement))
+                if len(self._batch) >= most:
+                    self.finish()
+                if isinstance(self.outcomes[request], EdgesegError):
+                    return
+        except Exception as error:
+            self.outcomes[request] = told_as(error)
+            self._batch = [one for one in self._batch if one.request != request]
+
+    def finish(self) -> None:
+        """Compute what is in the batch, and put each frame's result to those of its request."""
+        batch, self._batch = self._batch, []
+        if not batch:
+            return
+        images = [one.images for one in batch]
+        try:
+            outputs = self._segmenter.engine.infer(images[0] if len(images) == 1 else np.concatenate(images))
+        except Exception as error:
+            for one in batch:
+                self.outcomes[one.request] = told_as(error)
+            return
+        first = 0
+        for one in batch:
+            own = {name: values[first : first + len(one.images)] for name, values in outputs.items()}
+            first += len(one.images)
+            self._keep(one, own)
+
+    def _keep(self, one: _Prepared, outputs: dict[str, NDArray[Any]]) -> None:
+        """Make a frame's result, unless its request has failed."""
+        found = self.outcomes[one.request]
+        if isinstance(found, EdgesegError):
+            return
+        try:
+            found.append(self._segmenter.finish(outputs, one.placement, one.frame))
             refuse_above("bytes", sum(map(_mask_bytes, found)), "what is found in the request", UsageError)
         except Exception as error:
-            outcomes[one.request] = told_as(error)
+            self.outcomes[one.request] = told_as(error)
 
 
 def _check_overlapping(frames: Sequence[NDArray[Any]], spec: ModelSpec) -> None:

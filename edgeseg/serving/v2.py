@@ -53,7 +53,7 @@ class InferRequest:
     as_bytes: Mapping[str, bool]
 
 
-def read_request(body: bytes, header_length: str | None) -> InferRequest:
+def read_request(body: bytes | bytearray, header_length: str | None) -> InferRequest:
     """Read the body of an inference request.
 
     Args:

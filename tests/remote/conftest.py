@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.ports import free_port
+
 SERVER = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 CLIENT = shutil.which("ssh")
 SEPARATION = Path("/run/sshd")  # where a server that root starts locks up what it has not let in yet
@@ -81,7 +83,7 @@ def _running(keys: Path, folder: Path) -> Iterator[Server]:
     for name in ("bin", "tmp"):
         (folder / name).mkdir(parents=True)
     (folder / "authorized").write_text((keys / "user.pub").read_text())
-    port = _free_port()
+    port = free_port()
     _write_settings(folder, keys, port)
     if os.geteuid() == 0:
         SEPARATION.mkdir(mode=0o755, exist_ok=True)
@@ -116,12 +118,6 @@ def _write_settings(folder: Path, keys: Path, port: int) -> None:
         f"  UserKnownHostsFile {folder / 'known'}\n  GlobalKnownHostsFile /dev/null\n"
         "  StrictHostKeyChecking yes\n"
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def _await(port: int, process: subprocess.Popen[str], log: Path) -> None:

@@ -1,11 +1,11 @@
-"""Clients of a server, each with a connection of its own, and the processes that serve them."""
+"""Servers of a tiny engine, clients of them, each with a connection of its own, and what these are to get."""
 
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,17 +17,22 @@ pytest.importorskip("tritonclient.http")
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
+from edgeseg.cluster.joining import HERE
+from edgeseg.runtime import Segmenter
 from edgeseg.scenes.pictures import picture
-from edgeseg.serving.on_ray import RayServer
+from edgeseg.serving.on_ray import RayServer, ServerSettings
+from edgeseg.serving.replica import EngineSettings
+from tests.servers.ports import free_port
 
 WAIT_S = 90.0
+LARGE_HW = (480, 640)  # of frames whose CRF takes some tenths of a second
 
 
-def free_port() -> int:
-    with contextlib.closing(socket.socket()) as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+def serving(engine: Path, address: str = HERE, *, crf: bool = False, **settings: Any) -> RayServer:
+    """Serve an engine as `tiny` at a free port; settings are those of ServerSettings."""
+    return RayServer(
+        ServerSettings(EngineSettings(engine, crf=crf), "tiny", port=free_port(), **settings), address
+    )
 
 
 def frames(count: int) -> list[NDArray[np.uint8]]:
@@ -50,6 +55,21 @@ def outcome(server: RayServer, frame: NDArray[np.uint8]) -> NDArray[Any] | str:
         return infer(server, frame)
     except InferenceServerException as error:
         return str(error.status())
+
+
+def check_labels(
+    engine: Path,
+    sent: Sequence[NDArray[np.uint8]],
+    found: Sequence[NDArray[Any] | str],
+    *,
+    crf: bool = False,
+) -> list[str]:
+    """Assert that labels are those of the runtime; gives the statuses of what was refused."""
+    with Segmenter.open(engine, threads=1, crf=crf) as segment:
+        for frame, labels in zip(sent, found, strict=True):
+            if not isinstance(labels, str):
+                np.testing.assert_array_equal(labels, segment(frame).labels)
+    return [one for one in found if isinstance(one, str)]
 
 
 def until(holds: Callable[[], bool]) -> None:

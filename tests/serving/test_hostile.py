@@ -22,15 +22,12 @@ from tritonclient.utils import InferenceServerException
 from edgeseg.limits import VARIABLE
 from edgeseg.scenes.pictures import picture
 from edgeseg.serving.door import ENDED, running_replicas
-from edgeseg.serving.on_ray import RayServer, ServerSettings
-from edgeseg.serving.replica import EngineSettings
+from edgeseg.serving.on_ray import RayServer
 from tests.runtime.tiny_models import labels_engine, logits_engine
-from tests.serving.clients import frames, free_port, infer, processes_of, until
+from tests.servers.ray_cluster import ON_RAY
+from tests.serving.clients import frames, infer, processes_of, serving, until
 
-pytestmark = [
-    pytest.mark.minutes,
-    pytest.mark.filterwarnings("ignore"),  # Ray's own, of its libraries and sockets
-]
+pytestmark = ON_RAY
 
 
 def test_bodies_that_do_not_end_are_bounded_all_together(
@@ -38,7 +35,7 @@ def test_bodies_that_do_not_end_are_bounded_all_together(
 ) -> None:
     monkeypatch.setenv(VARIABLE, "bytes=1m")
     engine, (frame,) = labels_engine(tmp_path / "engine"), frames(1)
-    with RayServer(ServerSettings(EngineSettings(engine), "tiny", port=free_port())) as server:
+    with serving(engine) as server:
         host, _, port = server.address.rpartition(":")
         with contextlib.ExitStack() as stack:
             sent = [http.client.HTTPConnection(host, int(port), timeout=10) for _ in range(16)]
@@ -66,8 +63,7 @@ def test_bodies_that_do_not_end_are_bounded_all_together(
 def test_a_request_that_ends_two_replicas_is_not_given_a_third(tmp_path: Path) -> None:
     engine = logits_engine(tmp_path / "engine")
     large = np.stack([picture(0, (900, 1000), 3)] * 64)  # of which the CRF takes many seconds
-    settings = EngineSettings(engine, crf=True)
-    with RayServer(ServerSettings(settings, "tiny", port=free_port())) as server:
+    with serving(engine, crf=True) as server:
         with ThreadPoolExecutor(1) as pool:
             asked = pool.submit(long_request, server, large)
             ended: set[int] = set()

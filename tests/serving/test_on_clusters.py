@@ -30,13 +30,20 @@ from edgeseg.serving.door import running_replicas
 from edgeseg.serving.on_ray import RayServer, ServerSettings
 from edgeseg.serving.replica import EngineSettings
 from tests.runtime.tiny_models import crowd_engine, labels_engine, logits_engine
-from tests.serving.clients import frames, free_port, infer, outcome, processes_of, until
+from tests.servers.ports import free_port
+from tests.servers.ray_cluster import ON_RAY, ray_cluster
+from tests.serving.clients import (
+    LARGE_HW,
+    check_labels,
+    frames,
+    infer,
+    outcome,
+    processes_of,
+    serving,
+    until,
+)
 
-pytestmark = [
-    pytest.mark.minutes,
-    pytest.mark.filterwarnings("ignore"),  # Ray's own, of its libraries and sockets
-]
-LARGE_HW = (480, 640)  # of frames whose CRF takes some tenths of a second
+pytestmark = ON_RAY
 HOLD = """
 import sys, time, ray
 from ray import serve
@@ -51,24 +58,19 @@ time.sleep(600)
 @pytest.fixture
 def cluster() -> Iterator[str]:
     """Give the address of a cluster with two cores."""
-    from ray.cluster_utils import Cluster
-
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
-    yield nodes.address
-    nodes.shutdown()
+    with ray_cluster(2) as nodes:
+        yield nodes.address
 
 
 def test_another_server_leaves_the_first_alone_and_nothing_stays(cluster: str, tmp_path: Path) -> None:
     engine = labels_engine(tmp_path / "engine", (64, 80))
     sent = folder_of(digest_of(engine), "serve")
-    with RayServer(ServerSettings(EngineSettings(engine), "tiny", port=free_port()), cluster) as server:
+    with serving(engine, cluster) as server:
         command = [sys.executable, "-m", "edgeseg", "serve", str(engine), "--ray", cluster]
         other = subprocess.run(command, capture_output=True, text=True, check=False)
         assert other.returncode == 2
         assert "edgeseg serve serves tiny on this cluster already; end that first" in other.stderr
-        (frame,) = frames(1)
-        with Segmenter.open(engine) as segment:
-            np.testing.assert_array_equal(infer(server, frame), segment(frame).labels)
+        check_labels(engine, frames(1), [infer(server, frames(1)[0])])
         assert sent.exists()
     assert not sent.exists()
 
@@ -82,18 +84,15 @@ def test_a_server_that_was_killed_gives_way_to_the_next(cluster: str, tmp_path: 
         assert killed.stdout is not None
         assert f"http://127.0.0.1:{port}/v2" in killed.stdout.readline()
         killed.kill()
-    (frame,) = frames(1)
-    with RayServer(ServerSettings(EngineSettings(second), "tiny", port=free_port()), cluster) as server:
+    with serving(second, cluster) as server:
         assert server.address == f"127.0.0.1:{port}"
-        with Segmenter.open(second) as segment:
-            np.testing.assert_array_equal(infer(server, frame), segment(frame).labels)
+        check_labels(second, frames(1), [infer(server, frames(1)[0])])
 
 
 def test_what_does_not_fit_is_refused(cluster: str, tmp_path: Path) -> None:
     engine = labels_engine(tmp_path / "engine")
-    four = ServerSettings(EngineSettings(engine), "tiny", replicas=(4, 4))
     with pytest.raises(UsageError, match="do not fit: the cluster has 2 cores; give --replicas 2"):
-        RayServer(four, cluster)
+        serving(engine, cluster, replicas=(4, 4))
     on_gpu = ServerSettings(EngineSettings(engine, device="cuda"), "tiny")
     with pytest.raises(UsageError, match=r"1 replica of 1 core and 1 GPU each do not fit.*--device cpu"):
         RayServer(on_gpu, cluster)
@@ -117,9 +116,7 @@ def test_what_a_server_waits_for_is_said_and_where_it_serves(
         settings = ServerSettings(EngineSettings(engine), "tiny", port=free_port(), replicas=(2, 2))
         with RayServer(settings, cluster, tell) as server:
             assert server.address == f"127.0.0.1:{port}"
-            (frame,) = frames(1)
-            with Segmenter.open(engine) as segment:
-                np.testing.assert_array_equal(infer(server, frame), segment(frame).labels)
+            check_labels(engine, frames(1), [infer(server, frames(1)[0])])
     (line,) = told
     assert re.fullmatch("[01] of 2 replicas run so far; each takes 1 core, the cluster has .* free", line)
 
@@ -127,7 +124,7 @@ def test_what_a_server_waits_for_is_said_and_where_it_serves(
 def test_requests_that_come_together_fill_batches(tmp_path: Path) -> None:
     engine = crowd_engine(tmp_path / "engine", 4)
     bright = np.full((32, 48, 3), 255, np.uint8)
-    with RayServer(ServerSettings(EngineSettings(engine), "tiny", port=free_port())) as server:
+    with serving(engine) as server:
         alone = infer(server, bright)
         with ThreadPoolExecutor(16) as pool:
             found = list(pool.map(lambda _: int(infer(server, bright).max()), range(200)))
@@ -139,10 +136,7 @@ def test_requests_that_come_together_fill_batches(tmp_path: Path) -> None:
 def test_replicas_are_added_while_requests_wait(tmp_path: Path) -> None:
     engine = logits_engine(tmp_path / "engine")
     sent = [picture(index, LARGE_HW, 3) for index in range(4)]
-    settings = ServerSettings(
-        EngineSettings(engine, crf=True), "tiny", port=free_port(), replicas=(1, 2), queue=64
-    )
-    with RayServer(settings) as server:
+    with serving(engine, crf=True, replicas=(1, 2), queue=64) as server:
         assert running_replicas() == 1
         ended = threading.Event()
 
@@ -167,7 +161,7 @@ def test_replicas_are_added_while_requests_wait(tmp_path: Path) -> None:
 def test_a_door_that_is_killed_takes_along_only_what_it_had(tmp_path: Path) -> None:
     engine, clients = labels_engine(tmp_path / "engine"), 4
     sent = frames(200)
-    with RayServer(ServerSettings(EngineSettings(engine), "tiny", port=free_port())) as server:
+    with serving(engine) as server:
         doors = processes_of("door")
         assert len(doors) == 2
         killing = threading.Timer(0.2, os.kill, (doors[0], signal.SIGKILL))
@@ -175,8 +169,4 @@ def test_a_door_that_is_killed_takes_along_only_what_it_had(tmp_path: Path) -> N
         with ThreadPoolExecutor(clients) as pool:
             found = list(pool.map(lambda frame: outcome(server, frame), sent))
         killing.join()
-    lost = [one for one in found if isinstance(one, str)]
-    assert len(lost) <= clients
-    with Segmenter.open(engine) as segment:
-        for frame, labels in zip(sent, found, strict=True):
-            assert isinstance(labels, str) or np.array_equal(labels, segment(frame).labels)
+    assert len(check_labels(engine, sent, found)) <= clients

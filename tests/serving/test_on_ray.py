@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,18 +26,13 @@ from tritonclient.utils import InferenceServerException
 
 from edgeseg.errors import EngineError, UsageError
 from edgeseg.limits import VARIABLE
-from edgeseg.runtime import Segmenter
 from edgeseg.scenes.pictures import picture
-from edgeseg.serving.on_ray import RayServer, ServerSettings
-from edgeseg.serving.replica import EngineSettings
+from edgeseg.serving.on_ray import RayServer
 from tests.runtime.tiny_models import labels_engine, logits_engine
-from tests.serving.clients import frames, free_port, infer, outcome, processes_of
+from tests.servers.ray_cluster import ON_RAY, ray_cluster
+from tests.serving.clients import LARGE_HW, check_labels, frames, infer, outcome, processes_of, serving
 
-pytestmark = [
-    pytest.mark.minutes,
-    pytest.mark.filterwarnings("ignore"),  # Ray's own, of its libraries and sockets
-]
-LARGE_HW = (480, 640)  # of frames whose CRF takes some tenths of a second
+pytestmark = ON_RAY
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +48,10 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="class")
 def server(engine: Path) -> Iterator[RayServer]:
     """Serve on a cluster that was there before, as those of several machines are."""
-    from ray.cluster_utils import Cluster
-
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
-    settings = ServerSettings(EngineSettings(engine), "tiny", port=free_port(), replicas=(2, 2))
-    with pytest.MonkeyPatch.context() as changed:
+    with ray_cluster(2) as nodes, pytest.MonkeyPatch.context() as changed:
         changed.setenv(VARIABLE, "bytes=64m")  # which the nodes have not
-        with RayServer(settings, nodes.address) as running:
+        with serving(engine, nodes.address, replicas=(2, 2)) as running:
             yield running
-    nodes.shutdown()
 
 
 class TestOneServer:
@@ -87,9 +76,7 @@ class TestOneServer:
         sent = frames(2 * clients)
         with ThreadPoolExecutor(clients) as pool:
             found = list(pool.map(lambda frame: infer(server, frame), sent))
-        with Segmenter.open(engine) as segment:
-            for frame, labels in zip(sent, found, strict=True):
-                np.testing.assert_array_equal(labels, segment(frame).labels)
+        check_labels(engine, sent, found)
 
     def test_pictures_and_requests_that_are_wrong(self, server: RayServer, engine: Path) -> None:
         (frame,) = frames(1)
@@ -138,29 +125,22 @@ class TestOneServer:
         with ThreadPoolExecutor(8) as pool:
             labels = list(pool.map(lambda frame: infer(server, frame), sent))
         killing.join()
-        with Segmenter.open(engine) as segment:
-            assert all((segment(frame).labels == one).all() for frame, one in zip(sent, labels, strict=True))
+        check_labels(engine, sent, labels)
 
 
 def test_what_is_too_much_is_refused_at_once_and_the_rest_is_right(slow: Path) -> None:
-    settings = EngineSettings(slow, crf=True)
     sent = [picture(index, LARGE_HW, 3) for index in range(24)]
-    with RayServer(ServerSettings(settings, "tiny", port=free_port(), queue=2)) as running:
+    with serving(slow, crf=True, queue=2) as running:
         with ThreadPoolExecutor(len(sent)) as pool:
             found = list(pool.map(lambda frame: outcome(running, frame), sent))
         after = outcome(running, sent[0])
-    with Segmenter.open(slow, threads=1, crf=True) as segment:
-        for frame, labels in zip((*sent, sent[0]), (*found, after), strict=True):
-            if not isinstance(labels, str):
-                np.testing.assert_array_equal(labels, segment(frame).labels)
-    refused = Counter(one for one in found if isinstance(one, str))
+    refused = check_labels(slow, sent, found, crf=True)
     assert set(refused) == {"503"}
-    assert 0 < refused["503"] < len(sent)
-    assert not isinstance(after, str)
+    assert len(refused) < len(sent)
+    assert check_labels(slow, sent[:1], [after], crf=True) == []
 
 
 def test_what_has_begun_ends_before_the_server_does(slow: Path) -> None:
-    settings = EngineSettings(slow, crf=True)
     sent = [picture(index, LARGE_HW, 3) for index in range(6)]
     begun = threading.Barrier(len(sent) + 1)
 
@@ -168,7 +148,7 @@ def test_what_has_begun_ends_before_the_server_does(slow: Path) -> None:
         begun.wait()
         return outcome(running, frame)
 
-    running = RayServer(ServerSettings(settings, "tiny", port=free_port()))
+    running = serving(slow, crf=True)
     with ThreadPoolExecutor(len(sent)) as pool:
         asked = [pool.submit(ask, frame) for frame in sent]
         begun.wait()
@@ -177,13 +157,11 @@ def test_what_has_begun_ends_before_the_server_does(slow: Path) -> None:
         running.close()
         running.close()
         found = [one.result() for one in asked]
-    with Segmenter.open(slow, threads=1, crf=True) as segment:
-        for frame, labels in zip(sent, found, strict=True):
-            np.testing.assert_array_equal(labels, segment(frame).labels)
+    assert check_labels(slow, sent, found, crf=True) == []
 
 
 def test_what_cannot_be_served_is_one_line(engine: Path, tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="does not exist; give an engine's folder"):
-        RayServer(ServerSettings(EngineSettings(tmp_path / "none"), "tiny"))
+        serving(tmp_path / "none")
     with pytest.raises(UsageError, match=r"there is no Ray cluster at '127\.0\.0\.1:1'"):
-        RayServer(ServerSettings(EngineSettings(engine), "tiny"), "127.0.0.1:1")
+        serving(engine, "127.0.0.1:1")

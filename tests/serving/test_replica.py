@@ -37,7 +37,7 @@ def body_of(frames: np.ndarray) -> Body:  # type: ignore[type-arg]
     tensor = client.InferInput("frame", frames.shape, np_to_triton_dtype(frames.dtype))
     tensor.set_data_from_numpy(frames)
     data, length = client.InferenceServerClient.generate_request_body([tensor])
-    return Body(bytes(data), str(length))
+    return Body(bytearray(data), str(length))  # as a door reads it
 
 
 def test_requests_that_come_together_get_their_own_results(engine: Path, replica: Replica) -> None:
@@ -64,7 +64,7 @@ def test_a_request_that_is_wrong_is_refused_alone(replica: Replica) -> None:
 def test_frames_and_labels_may_travel_compressed(replica: Replica, coding: str) -> None:
     plain = body_of(np.zeros((1, 40, 50, 3), np.uint8))
     (expected,) = replica.answer([plain])
-    (answer,) = replica.answer([Body(packed(plain.data, coding), plain.header_length, coding, coding)])
+    (answer,) = replica.answer([Body(packed(bytes(plain.data), coding), plain.header_length, coding, coding)])
     assert answer.headers["Content-Encoding"] == coding
     assert unpacked(answer.data, coding) == expected.data
     assert len(answer.data) < len(expected.data) / 4

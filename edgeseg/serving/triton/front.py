@@ -25,7 +25,8 @@ from edgeseg.serving.tensors import BYTES, TensorSpec, frames_of, tensors_in, te
 from edgeseg.serving.together import Outcome, answered, told_as
 from edgeseg.spec import ModelSpec
 
-SPEC_NAME = "spec.json"  # beside model.py
+VERSION = "1"  # of a model's folder, as a build writes it
+MODULE_NAME, SPEC_NAME = "model.py", "spec.json"  # in the folder of a version
 NETWORK = "network"  # the parameter that names Triton's model of the network
 NO_BYTES = (
     "this Triton's Python backend was compiled before numpy 2, and takes and gives no {}; use frame, and "
@@ -157,9 +158,8 @@ def to_triton(pb_utils: Any, name: str, values: NDArray[Any]) -> Any:
     if values.dtype == np.object_ or not values.size:  # what is empty, is found so
         return pb_utils.Tensor(name, values)
     flat = np.require(values.ravel(), requirements="W")
-    capsule = flat.reshape(
-        values.shape
-    ).__dlpack__()  # with the strides that Triton expects of axes of 1, too
+    own = flat.reshape(values.shape)  # with the strides that Triton expects of axes of 1, too
+    capsule = own.__dlpack__()
     tensor = pb_utils.Tensor.from_dlpack(name, capsule)
     # Triton names what it took otherwise than DLPack has it, of which numpy would complain for every tensor.
     ctypes.pythonapi.PyCapsule_SetName(ctypes.py_object(capsule), _TAKEN)

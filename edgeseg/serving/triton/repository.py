@@ -35,13 +35,12 @@ from edgeseg.proof.tolerances import TOLERANCES
 from edgeseg.reading import read_text
 from edgeseg.serving.tensors import FRAME, tensors_out
 from edgeseg.serving.triton.config import front_config, is_signed, network_config, refuse_device, signed
-from edgeseg.serving.triton.front import SPEC_NAME
+from edgeseg.serving.triton.front import MODULE_NAME, SPEC_NAME, VERSION
 from edgeseg.serving.triton.stand_in import StandIn
 from edgeseg.spec import ModelSpec
 
 CONFIG_NAME = "config.pbtxt"
 MODEL_NAME = "model.onnx"  # as Triton's ONNX Runtime backend looks for it
-VERSION = "1"
 NETWORK_SUFFIX = "_network"  # of the network's model; the other is what clients call
 WARMUPS = 2  # golden frames that the network computes before it is ready
 ON_ONNXRUNTIME = Request()
@@ -142,8 +141,8 @@ def _write(folder: Path, name: str, request: Request, comparison: Comparison) ->
         path.mkdir(parents=True)
     (front / CONFIG_NAME).write_text(signed(front_config(name, network, spec)))
     (front / VERSION / SPEC_NAME).write_text(spec.to_json() + "\n")
-    own = files("edgeseg.serving.triton").joinpath("assets/model.py")
-    (front / VERSION / "model.py").write_bytes(own.read_bytes())
+    own = files("edgeseg.serving.triton").joinpath(f"assets/{MODULE_NAME}")
+    (front / VERSION / MODULE_NAME).write_bytes(own.read_bytes())
     config = network_config(
         network,
         spec,

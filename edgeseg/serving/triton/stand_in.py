@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.graph.running import Run
+from edgeseg.serving.triton.front import MODULE_NAME, NETWORK, VERSION
 
 MODULE = "triton_python_backend_utils"
 CPU_DEVICE = (1, 0)  # in DLPack's numbers
@@ -128,15 +129,15 @@ class StandIn:
         before = sys.modules.get(MODULE)
         sys.modules[MODULE] = self._utils  # type: ignore[assignment]  # as the backend's own is there for it
         try:
-            loaded = runpy.run_path(str(folder / "1" / "model.py"))
+            loaded = runpy.run_path(str(folder / VERSION / MODULE_NAME))
         finally:
             sys.modules.pop(MODULE)
             if before is not None:
                 sys.modules[MODULE] = before
         self._model = loaded["TritonPythonModel"]()
-        config = {"parameters": {"network": {"string_value": network}}}
+        config = {"parameters": {NETWORK: {"string_value": network}}}
         self._model.initialize(
-            {"model_repository": str(folder), "model_version": "1", "model_config": json.dumps(config)}
+            {"model_repository": str(folder), "model_version": VERSION, "model_config": json.dumps(config)}
         )
 
     def execute(

@@ -11,7 +11,6 @@ import re
 import shutil
 import signal
 import site
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.error import URLError
 from urllib.request import urlopen
+
+from tests.servers.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 UNPACKED = Path(os.environ.get("EDGESEG_TRITON", ROOT / "build" / "triton"))
@@ -90,7 +91,7 @@ def served(repository: Path, work: Path, *, before: Sequence[Path] = ()) -> Iter
         work: an empty folder; the server's words are in `work/log`.
         before: folders of Python packages that go before the others.
     """
-    ports = [_free_port() for _ in range(3)]
+    ports = [free_port() for _ in range(3)]
     command = [
         str(UNPACKED / "pytriton/tritonserver/bin/tritonserver"),
         f"--model-repository={repository}",
@@ -149,9 +150,3 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) ->
 def _told(log: Path) -> str:
     lines = log.read_text().splitlines()
     return "\n".join(line for line in lines if not re.match(r"I\d", line))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return int(probe.getsockname()[1])

@@ -50,9 +50,7 @@ class Served(NamedTuple):
     addresses: Addresses
     repository: Path
     models: dict[str, Path]
-    warmed_by: dict[
-        str, bytes
-    ]  # by model: the images that its network had computed when the server was ready
+    warmed_by: dict[str, bytes]  # by model: images that its network had computed when the server was ready
 
 
 @pytest.fixture(scope="module")
