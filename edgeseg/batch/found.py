@@ -98,9 +98,10 @@ def find(
     left_out = 0
     unlisted: dict[str, None] = {}
     for pattern in patterns:
-        there = False
+        there = any_file = False
         tree = Tree()
         for found in _matches(pattern, tree):
+            any_file = True
             if is_own(found.place):
                 there = True
                 continue
@@ -116,10 +117,11 @@ def find(
                 )
         unlisted.update(dict.fromkeys(tree.unlisted))
         if not there:
+            sought = f"picture, no video and no shard (by their names: {name_a_few(sorted(suffixes))})"
             reason = f" ({tree.unlisted[0]})" if tree.unlisted else ""
             raise SourceError(
-                f"{_shown(pattern)} finds no picture, no video and no shard{reason} (by their names: "
-                f"{name_a_few(sorted(suffixes))}); is it in quotes, and right from this folder?"
+                f"{_shown(pattern)} finds no {sought if any_file else 'file'}{reason}; is it in quotes, and "
+                "right from this folder?"
             )
     return Archive(sorted(files.values(), key=_order), left_out, tuple(unlisted))
 

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+from edgeseg.batch import fsspec_stores
 from edgeseg.batch.rows import EXTRA
-from edgeseg.batch.stamps import files_of
 from edgeseg.errors import SinkError, SourceDownError, SourceError, UsageError, one_line
 from edgeseg.extras import require
 from edgeseg.files import is_passing, make_folder, unwritable, write_whole
@@ -34,6 +34,7 @@ NATIVE = frozenset(("abfs", "abfss", "gcs", "gs", "hdfs", "s3", "viewfs"))  # sc
 # A new object of these is there when it is whole, and not before; elsewhere it is moved to its place.
 OBJECT_STORES = frozenset(("abfs", "abfss", "az", "gcs", "gs", "memory", "oci", "oss", "s3"))
 STAGED = ".part"
+NO_FILE = ".none"  # whose name ends so
 # A small object is one request, of which nothing is left if it fails.
 DELAYED_OPEN = "allow_delayed_open=true"
 COPIED_BYTES = 1 << 22  # at a time
@@ -113,10 +114,7 @@ def _listed(folder: Stored) -> Iterator[tuple[str, int, int]]:
     fs = require("pyarrow.fs", EXTRA)
     store, _ = _opened(folder.store)
     if isinstance(store, fs.PyFileSystem):
-        try:
-            yield from files_of(store.handler.fs, folder.path)
-        except Exception as error:  # the libraries of stores have errors of their own
-            raise OSError(str(error)) from error
+        yield from fsspec_stores.files_of(store.handler.fs, folder.path)
         return
     (itself,) = store.get_file_info([folder.path])
     if itself.type == fs.FileType.File:
@@ -133,21 +131,35 @@ def opened(place: Place) -> BinaryIO:
     if isinstance(place, Path):
         return place.open("rb")
     store, _ = _opened(place.store)
-    file: BinaryIO = store.open_input_file(place.path)
-    return file
+    if isinstance(store, require("pyarrow.fs", EXTRA).PyFileSystem):
+        return cast(BinaryIO, fsspec_stores.opened(store.handler.fs, place.path))
+    return cast(BinaryIO, store.open_input_file(place.path))
 
 
 def check_answers(place: Stored) -> None:
-    """Raise SourceDownError if a store does not give a file's first byte now."""
+    """Raise SourceDownError if a store gives no first byte of a file now, and is not there itself."""
     try:
         with opened(place) as file:
             file.read(1)
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:
-        raise SourceDownError(
-            f"{place} cannot be read now: {one_line(str(error))}; run again later"
-        ) from error
+        if not _tells_what_is_not_there(place):
+            raise SourceDownError(
+                f"{place} cannot be read now: {one_line(str(error))}; run again later"
+            ) from error
+
+
+def _tells_what_is_not_there(place: Stored) -> bool:
+    """Whether a store answers at all, though it does not give a file: says of another that there is none."""
+    try:
+        with opened(replace(place, path=f"{place.path}{NO_FILE}")) as file:
+            file.read(1)
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def copied(place: Stored, target: Path) -> None:

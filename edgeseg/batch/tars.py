@@ -160,6 +160,9 @@ def _reading(path: Place) -> Iterator[BinaryIO]:
     try:
         with opened(path) as file:
             yield file
-    except (tarfile.TarError, OSError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SourceError(f"{path} is damaged or no tar file, from here on: {one_line(reason)}") from error
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {one_line(error.strerror or str(error))}") from error
+    except (tarfile.TarError, ValueError, EOFError) as error:
+        raise SourceError(
+            f"{path} is damaged or no tar file, from here on: {one_line(str(error))}"
+        ) from error

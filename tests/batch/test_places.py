@@ -163,7 +163,7 @@ def test_what_a_store_does_not_give_is_asked_for_again(
     assert isinstance(root, Stored)
     upload(tmp_path / "in", root / "in")
     planned, parts = plan_batch(settings, [f"{store}/in"], f"{store}/out")
-    down = {"answers": 2}  # that fail
+    down = {"answers": 3}  # that fail: of the file, twice, and of whether there is another
 
     def failing(place: Place) -> BinaryIO:
         if down["answers"]:

@@ -13,8 +13,9 @@ import pytest
 pytest.importorskip("pyarrow")
 
 from edgeseg.batch import BatchSettings, plan_batch
+from edgeseg.batch.fsspec_stores import files_of
 from edgeseg.batch.places import Stored, listed, place_of, write
-from edgeseg.batch.stamps import files_of, stamp_of
+from edgeseg.batch.stamps import stamp_of
 from edgeseg.errors import SourceError
 
 

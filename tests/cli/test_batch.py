@@ -76,4 +76,4 @@ def test_what_was_done_is_said_and_is_json(arguments: list[str], tmp_path: Path,
 
 def test_a_pattern_that_finds_nothing_is_one_line(arguments: list[str], tmp_path: Path, capsys: Any) -> None:
     assert status_of(["batch", arguments[1], str(tmp_path / "no/**"), "-o", str(tmp_path / "out")]) == 1
-    assert "finds no picture, no video and no shard" in error_line(capsys)
+    assert "no/** finds no file" in error_line(capsys)
