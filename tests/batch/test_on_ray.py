@@ -18,6 +18,7 @@ from edgeseg.errors import EngineError, UsageError
 from tests.batch.archives import bytes_of, rows_of, samples, write_pictures, write_tar, write_video
 from tests.batch.deadly import FAILING, deadly_picture, have_a_fault
 from tests.runtime.tiny_models import labels_engine
+from tests.servers.ray_cluster import ON_RAY, ray_cluster
 
 FAULT_AT_OPENING = """
 import os, signal, sys
@@ -30,10 +31,7 @@ class Fault:
 sys.meta_path.insert(0, Fault())
 """
 
-pytestmark = [
-    pytest.mark.minutes,
-    pytest.mark.filterwarnings("ignore"),  # Ray's own, of its libraries and sockets
-]
+pytestmark = ON_RAY
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +46,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """Three nodes of one core each, on loopback."""
-    from ray.cluster_utils import Cluster
-
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    for _ in range(2):
-        nodes.add_node(num_cpus=1)
-    nodes.wait_for_nodes()
-    yield nodes
-    nodes.shutdown()
+    with ray_cluster(1, 1, 1) as nodes:
+        yield nodes
 
 
 def test_a_cluster_of_this_machine_writes_the_same_bytes(
