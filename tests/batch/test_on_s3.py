@@ -21,7 +21,7 @@ from edgeseg.batch import BatchSettings, run_batch
 from edgeseg.batch.parts import PARTS
 from edgeseg.batch.places import Stored, names_in, place_of
 from edgeseg.errors import SinkError
-from tests.batch.archives import write_pictures
+from tests.batch.archives import rows_of, write_pictures
 from tests.batch.stores import archive, download, local_rows, sorted_rows, upload
 
 pytestmark = pytest.mark.minutes
@@ -111,3 +111,20 @@ def test_a_bucket_that_is_not_there_is_one_line(bucket: str, settings: BatchSett
     write_pictures(tmp_path, 1)
     with pytest.raises(SinkError, match="cannot write s3://nobodys/out/"):
         run_batch(settings, [str(tmp_path)], "s3://nobodys/out", workers=1)
+
+
+def test_an_object_that_is_archived_is_a_row_until_it_is_given(
+    bucket: str, settings: BatchSettings, tmp_path: Path
+) -> None:
+    write_pictures(tmp_path / "in", 3)
+    for path in (tmp_path / "in").iterdir():
+        headers = {"Content-Type": "image/png"}
+        if path.name == "1.png":
+            headers["x-amz-storage-class"] = "GLACIER"
+        address = f"{os.environ['AWS_ENDPOINT_URL']}/archive/cold/{path.name}"
+        urlopen(Request(address, path.read_bytes(), headers, method="PUT"), timeout=10).close()
+    for _ in range(2):
+        report = run_batch(settings, [f"{bucket}/cold"], tmp_path / "out", workers=1)
+        assert (report.frames, report.errors, report.done_before) == (2, 1, 0)
+    (error,) = (row["error"] for row in rows_of(tmp_path / "out") if row["error"])
+    assert error.startswith("cannot read 1.png: ")
