@@ -18,6 +18,7 @@ from pathlib import Path
 from benchmarks.batches.archive import unet_engine, write_pictures
 from benchmarks.batches.cluster import Load, Outcome, Store, simulate
 from benchmarks.batches.costs import Costs, measure
+from edgeseg.batch.groups import MOST_FRAMES
 from edgeseg.batch.piece import LEAST, MOST
 from edgeseg.batch.plan import ONE_IN
 from edgeseg.charts.axis import axis_of
@@ -62,12 +63,13 @@ def main() -> None:
 
 def loads(costs: Costs) -> Sequence[Load]:
     """Say what is simulated: pictures one by one, and shards of up to 1,024 and from 8,192 samples on."""
-    driver_ms = costs.ray_ms or costs.crew_ms
-    about = (costs.picture_ms, costs.picture_kb, costs.part_kb, driver_ms)
+    about = (costs.picture_ms, costs.picture_kb, costs.part_kb)
+    group_ms = costs.ray_ms or costs.crew_ms
+    piece_ms = group_ms * (ONE_IN / MOST_FRAMES if costs.ray_ms else 1)  # of few pictures, given out together
     return (
-        Load("a file a picture", ONE_IN, None, False, *about),
-        Load(f"short shards, {LEAST} a piece", LEAST, SHARD_READS, True, *about),
-        Load(f"long shards, {MOST} a piece", MOST, SHARD_READS + MOST // LEAST - 1, True, *about),
+        Load("a file a picture", ONE_IN, None, False, *about, piece_ms),
+        Load(f"short shards, {LEAST} a piece", LEAST, SHARD_READS, True, *about, group_ms),
+        Load(f"long shards, {MOST} a piece", MOST, SHARD_READS + MOST // LEAST - 1, True, *about, group_ms),
     )
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgeseg.batch import BatchSettings, parts, plan_batch
 from edgeseg.batch.crew import Crew
+from edgeseg.batch.groups import MOST_FRAMES
 from edgeseg.batch.on_ray import OnRay
 from edgeseg.batch.rows import row_of, schema, times_schema
 from edgeseg.batch.shots import Reader, Shot
@@ -22,7 +23,7 @@ from edgeseg.runtime import Segmenter
 BYTES_PER_KB = 1000
 MS_PER_S = 1000
 TOGETHER = 64  # pictures of the part that is written
-ACTORS = 16  # of Ray, which the driver gives pieces; from 1 to 24 what a piece costs hardly changes
+ACTORS = 16  # of Ray, which the driver gives pieces; from 1 to 24 what a group costs hardly changes
 PIECES = (200, 800)  # of the archives of nothing, whose difference tells what a piece costs the driver
 
 
@@ -34,7 +35,8 @@ class Costs:
         decode_ms, preprocess_ms, infer_ms, postprocess_ms, row_ms: of a picture, on one core.
         part_ms: of turning the rows of TOGETHER pictures into Parquet.
         plan_ms: of a file, to find it and to split the archive.
-        crew_ms, ray_ms: processor time of the driver for a piece; `ray_ms` is 0 where Ray was left out.
+        crew_ms, ray_ms: processor time of the driver for a piece, Ray's for a group of pieces that are given
+            out together; `ray_ms` is 0 where Ray was left out.
         open_s: until the first piece is done, the start of a process included.
         picture_kb, part_kb: of a picture's file, and of the tables of TOGETHER pictures.
     """
@@ -123,7 +125,7 @@ def _segmented(segmenter: Segmenter, shot: Shot) -> tuple[object, dict[str, floa
 
 
 def _of_rays_driver(settings: BatchSettings, folder: Path) -> float:
-    """Give ms of the driver's processor a piece, on a cluster of more actors than this machine has cores."""
+    """Give ms of the driver's processor a group, on a cluster of more actors than this machine has cores."""
     from ray.cluster_utils import Cluster
 
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": ACTORS})
@@ -149,7 +151,8 @@ def _of_driver(settings: BatchSettings, folder: Path, crew: Callable[..., Crew |
         written.make_folders()
         with crew(settings, written) as workers:
             began_s, before_s = time.perf_counter(), time.process_time()
-            for number, _ in enumerate(workers.do([Task(piece) for piece in planned.missing])):
+            pieces = [replace(piece, frames=MOST_FRAMES) for piece in planned.missing]  # each a group
+            for number, _ in enumerate(workers.do([Task(piece) for piece in pieces])):
                 if not number:
                     first_s = time.perf_counter() - began_s
             spent.append(time.process_time() - before_s)
