@@ -34,6 +34,19 @@ if TYPE_CHECKING:
 TRITON = "triton"  # beside the backends: a server, which has its own
 
 
+def _one_of(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> str | None:
+    """Take what --backend and --target say, of which click would take the last alone."""
+    named = set(given)
+    if named == {TRITON, DEFAULT}:  # a repository's network runs in that backend
+        return TRITON
+    if len(named) > 1:
+        raise UsageError(
+            f"--backend and --target are two names of one option, got {' and '.join(dict.fromkeys(given))}; "
+            f"give one (the network of a --target {TRITON} runs in {DEFAULT})"
+        )
+    return next(iter(named), None)
+
+
 @click.command()
 @click.argument("model", type=PATH)
 @click.option(
@@ -41,6 +54,8 @@ TRITON = "triton"  # beside the backends: a server, which has its own
     "--target",
     "backend",
     type=click.Choice((*backends(), AUTO, TRITON)),
+    multiple=True,
+    callback=_one_of,
     help=f"{DEFAULT} by default; {AUTO} takes the fastest of those for this processor; {TRITON} writes a "
     "model repository for that server.",
 )
