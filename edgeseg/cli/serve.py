@@ -35,7 +35,10 @@ _REPLICAS = re.compile(r"([1-9][0-9]{0,3})(?::([1-9][0-9]{0,3}))?")
     show_default=True,
     help="The Ray cluster to serve on; auto: the one here; local: one of this machine, for this run.",
 )
-@click.option("--name", help="Of the model, by which clients call it; the folder's name by default.")
+@click.option(
+    "--name",
+    help="Of the model, by which clients call it: letters, digits, dots, - and _; the folder's by default.",
+)
 @click.option(
     "--replicas",
     metavar="MIN[:MAX]",
@@ -81,7 +84,7 @@ def command(
     host, port = _address(at)
     settings = ServerSettings(
         EngineSettings(engine.resolve(), device, threads, score_threshold, crf),
-        name or engine.resolve().name,
+        engine.resolve().name if name is None else name,
         host,
         port,
         _replicas(replicas),

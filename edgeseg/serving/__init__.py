@@ -1,9 +1,9 @@
 """Serve networks to clients of other machines: repositories for Triton, and a server on Ray.
 
-What both share: `tensors` says what clients send and get, `pictures` decodes what they send, and `together`
-segments frames of several requests in the network's batches. `triton/` is the repositories. The server on
-Ray is `on_ray`; `fitting` finds out whether it has room; its `door` speaks HTTP, in the words of `v2` and the
-`codings`, and asks `replica`s, which have the engines.
+What both share: `names` says how models may be called, `tensors` what clients send and get, `pictures`
+decodes what they send, and `together` segments frames of several requests in the network's batches. `triton/`
+is the repositories. The server on Ray is `on_ray`; `fitting` finds out whether it has room; its `door` speaks
+HTTP, in the words of `v2` and the `codings`, and asks `replica`s, which have the engines.
 """
 
 from __future__ import annotations

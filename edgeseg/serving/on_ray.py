@@ -24,6 +24,7 @@ from edgeseg.limits import Limits, adopt, current
 from edgeseg.manifest import read_manifest
 from edgeseg.serving.door import NETWORK, REPLICAS, Door, running_replicas
 from edgeseg.serving.fitting import Needs, needs_of, refuse_unfit, telling
+from edgeseg.serving.names import check_name
 from edgeseg.serving.replica import Answer, Body, EngineSettings, Replica
 from edgeseg.spec import ModelSpec
 
@@ -49,6 +50,9 @@ class ServerSettings:
         host, port: of HTTP, on every node that has a replica.
         replicas: at least and at most so many; Ray chooses between by the requests that wait.
         queue: requests that may wait, beyond those that replicas have; each door has its part.
+
+    Raises:
+        UsageError: if no client could call the name.
     """
 
     engine: EngineSettings
@@ -57,6 +61,9 @@ class ServerSettings:
     port: int = 8000
     replicas: tuple[int, int] = (1, 1)
     queue: int = 64
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
 
 
 class RayServer:

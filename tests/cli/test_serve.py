@@ -31,6 +31,18 @@ def test_numbers_that_are_none_are_refused(
     assert why in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["a/b", "a?b", "a#b", "a%2Fb", "a b", "", ".", "..", "straße"])
+def test_a_name_that_no_client_can_call_is_refused(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = f"no client can call a model {name!r}; give a --name of letters, digits, dots, - and _"
+    assert status_of(["serve", "engine", "--name", name]) == 2
+    assert said in capsys.readouterr().err
+    if name.strip(".") and "/" not in name:  # the folder of an engine may be called so
+        assert status_of(["serve", str(tmp_path / name)]) == 2
+        assert said in capsys.readouterr().err
+
+
 def test_an_engine_must_be_there_and_the_port_free(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

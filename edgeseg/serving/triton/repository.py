@@ -33,6 +33,7 @@ from edgeseg.manifest import PARITY_NAME, Manifest
 from edgeseg.proof.report import ParityReport
 from edgeseg.proof.tolerances import TOLERANCES
 from edgeseg.reading import read_text
+from edgeseg.serving.names import check_name
 from edgeseg.serving.tensors import FRAME, tensors_out
 from edgeseg.serving.triton.config import front_config, is_signed, network_config, refuse_device, signed
 from edgeseg.serving.triton.front import MODULE_NAME, SPEC_NAME, VERSION
@@ -88,8 +89,9 @@ def build_repository(
         ParityError: if `model` was changed since its export, or the repository does not compute the same.
         EngineError: if the repository cannot be written, or its place holds something else.
         UsageError: if int8 is asked for without a calibration, or of another backend, or for a device that
-            Triton's ONNX Runtime lacks.
+            Triton's ONNX Runtime lacks; or if no client could call the name.
     """
+    check_name(name)
     if request.backend != DEFAULT:
         raise UsageError(f"a repository's network runs in {DEFAULT}, not in {request.backend}")
     if request.precision == "int8" and calibration is None:

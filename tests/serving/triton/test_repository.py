@@ -174,6 +174,8 @@ def test_what_was_not_built_here_is_not_replaced(exported: ExportedModels, tmp_p
     assert [path.name for path in other.parent.iterdir()] == ["somebody-elses"]
     with pytest.raises(UsageError, match="runs in onnxruntime, not in openvino"):
         build_repository(model, tmp_path / "models2", name="streets", request=Request("openvino"))
+    with pytest.raises(UsageError, match=r"no client can call a model '\.\./streets'"):
+        build_repository(model, tmp_path / "models2", name="../streets")
 
 
 def test_what_was_added_to_a_repository_is_not_lost(exported: ExportedModels, tmp_path: Path) -> None:
