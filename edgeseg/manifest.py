@@ -153,6 +153,11 @@ def read_manifest(folder: Path, *, check_files: bool = False) -> Manifest:
                 raise EngineError(
                     f"{folder} does not exist; give an engine's folder, which edgeseg build makes"
                 ) from None
+            if folder.suffix == ".onnx" and not folder.is_dir():
+                raise EngineError(
+                    f"{folder} is a portable model, not an engine; make one: "
+                    f"edgeseg build {folder} --precision fp32 -o {folder.with_suffix('')}"
+                ) from None
             raise EngineError(
                 f"{folder} is not an engine: it has no {MANIFEST_NAME}; make one with edgeseg build"
             ) from None

@@ -121,6 +121,15 @@ def test_a_pipe_for_a_manifest_is_refused_at_once(tmp_path: Path) -> None:
         read_manifest(tmp_path)
 
 
+def test_a_model_is_told_how_to_become_an_engine(tmp_path: Path) -> None:
+    model = tmp_path / "model.onnx"
+    with pytest.raises(EngineError, match="does not exist; give an engine's folder"):
+        read_manifest(model)
+    model.write_bytes(b"a model")
+    with pytest.raises(EngineError, match=r"make one: edgeseg build \S+/model\.onnx .* -o \S+"):
+        read_manifest(model)
+
+
 def test_files_are_read_by_their_names_and_hashes_alone(tmp_path: Path) -> None:
     folder = tmp_path / "engine"
     manifest = write_engine(folder, _fill)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeseg.errors import EngineError
-from edgeseg.manifest import MANIFEST_NAME
+from edgeseg.manifest import MANIFEST_NAME, read_manifest
 from edgeseg.reading import read_text
 from edgeseg.records import to_json_value
 from edgeseg.runtime.segmenter import Segmenter
@@ -64,6 +64,7 @@ class BatchSettings:
         Raises:
             EngineError: if there is no engine.
         """
+        read_manifest(self.engine)  # which says what is wrong with what is no engine
         how = {
             "version": RESULTS_VERSION,
             "engine": read_text(self.engine / MANIFEST_NAME, EngineError),

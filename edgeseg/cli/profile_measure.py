@@ -86,11 +86,9 @@ def measure_one(engine: Path, asked: Asked, check: CheckFiles) -> Profile:
 
 def _measure_cameras(engine: Path, asked: Asked, check: CheckFiles) -> Profile:
     from edgeseg.manifest import read_manifest
-    from edgeseg.runtime.engine import refuse_model
     from edgeseg.runtime.profiling.profile import offline_streams, profile_cameras
     from edgeseg.runtime.sources import open_source
 
-    refuse_model(engine)
     taken = read_manifest(engine).spec.input
     count = asked.streams if asked.scenario == "multi-stream" else offline_streams(taken.batch)
     with ExitStack() as closing:

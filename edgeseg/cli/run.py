@@ -186,10 +186,8 @@ def _refuse_show(show: bool, sources: tuple[str, ...]) -> None:
 def _refuse_endless(engine: Path, sources: tuple[str, ...]) -> None:
     """Raise UsageError if a source never ends, and nothing would be kept of it; EngineError comes first."""
     from edgeseg.manifest import read_manifest
-    from edgeseg.runtime.engine import refuse_model
     from edgeseg.runtime.sources import open_source
 
-    refuse_model(engine)
     taken = read_manifest(engine).spec.input
     for source in sources:
         try:

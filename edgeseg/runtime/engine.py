@@ -67,7 +67,6 @@ class Engine:
             UsageError: if an argument does not fit the engine.
         """
         folder = Path(engine)
-        refuse_model(folder)
         cores = usable_cores()
         if threads is not None and not 1 <= threads <= cores:
             raise UsageError(f"threads must be 1 to {cores}, the cores that may be used here, got {threads}")
@@ -184,15 +183,6 @@ def _joined(parts: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[An
             outputs[name][start : start + len(value), : value.shape[1]] = value
             start += len(value)
     return outputs
-
-
-def refuse_model(engine: Path) -> None:
-    """Raise EngineError for a portable model, with the command that makes an engine of it."""
-    if engine.suffix == ".onnx":
-        raise EngineError(
-            f"{engine} is a portable model, not an engine; make one: "
-            f"edgeseg build {engine} --precision fp32 -o {engine.with_suffix('')}"
-        )
 
 
 def _check_graph(spec: ModelSpec, backend: Backend) -> None:

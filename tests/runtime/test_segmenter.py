@@ -181,6 +181,7 @@ def test_a_score_threshold_is_a_probability() -> None:
 
 
 def test_a_portable_model_is_sent_to_build(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"a model")
     with pytest.raises(EngineError, match=r"edgeseg build .*model\.onnx"):
         Segmenter.open(tmp_path / "model.onnx")
 
