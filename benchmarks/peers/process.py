@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import select
-import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
+
+from edgeseg.signals import signal_name
 
 ROOT = Path(__file__).parents[2]
 OPENING_TIMEOUT_S = 240.0
@@ -78,7 +79,7 @@ class Process:
 
     def _ending(self) -> str:
         status = self.child.wait()
-        return f"ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        return f"ended by {signal_name(-status)}" if status < 0 else f"ended with status {status}"
 
 
 def start(

@@ -24,6 +24,7 @@ from edgeseg.batch.settings import BatchSettings
 from edgeseg.batch.task import TRIES, Lost, Outcome, Task
 from edgeseg.batch.work import Worker, answer
 from edgeseg.errors import EdgesegError, EngineError, UsageError
+from edgeseg.signals import signal_name
 
 END_S = 5.0  # that a process has to end in when it is told to
 BEGINNINGS = 7  # of processes that end before they are ready, one after another: then none will be
@@ -135,7 +136,7 @@ class Crew:
                 'call run_batch under `if __name__ == "__main__":`'
             )
         signalled = code is not None and code < 0
-        ended = f"was killed ({signal.Signals(-code).name})" if signalled else f"ended (status {code})"  # type: ignore[operator]
+        ended = f"was killed ({signal_name(-code)})" if signalled else f"ended (status {code})"  # type: ignore[operator]
         if not hand.ready:
             self._unready += 1
             if self._unready == BEGINNINGS:

@@ -51,7 +51,8 @@ def test_processes_that_are_killed_at_any_time_lose_and_double_nothing(
         for piece, _ in Survivors(workers, parts).do(planned.missing):
             done.append(piece)
             if len(done) % 2:
-                os.kill(chosen.choice(workers.process_ids), signal.SIGKILL)
+                how = chosen.choice((signal.SIGKILL, signal.SIGRTMIN + 6))
+                os.kill(chosen.choice(workers.process_ids), how)
     assert len(done) == len(set(done)) == len(planned.missing)
     assert bytes_of(tmp_path / "out") == bytes_of(whole)
 

@@ -7,7 +7,6 @@ signal where a graph holds what it does not know.
 from __future__ import annotations
 
 import pickle
-import signal
 import subprocess
 import weakref
 from contextlib import suppress
@@ -21,6 +20,7 @@ from edgeseg.engines.apart.shared import SharedArrays
 from edgeseg.engines.command import command_of
 from edgeseg.engines.facts import Facts
 from edgeseg.errors import EngineError, MissingExtraError
+from edgeseg.signals import signal_name
 
 Loaded = TypeVar("Loaded")
 
@@ -142,9 +142,4 @@ def _end(popen: subprocess.Popen[bytes], memory: SharedArrays | None) -> None:
 
 def _signal_of(status: int | None) -> str:
     """Name the signal that ended a process, if one did."""
-    if status is None or status >= 0:
-        return ""
-    try:
-        return f" by {signal.Signals(-status).name}"
-    except ValueError:
-        return f" by signal {-status}"
+    return "" if status is None or status >= 0 else f" by {signal_name(-status)}"
