@@ -110,27 +110,32 @@ def _column(path: Place, schema: pyarrow.Schema, field: str | None) -> str:
     """Find the column of pictures: as told, or as Hugging Face's features say, or the only one that can be.
 
     Raises:
-        SourceError: if there is none, or several.
+        SourceError: if there is none, or several, also of one name.
     """
-    able = [one.name for one in schema if _holds_bytes(one.type)]
+    able = [one for one in schema if _holds_bytes(one.type)]
     if field is not None:
-        if field not in able:
+        found = [one for one in able if one.name == field]
+        if not found:
             raise SourceError(
                 f"{path} has no column {field} of pictures (bytes, or structs with {BYTES}); it has "
                 f"{name_a_few(schema.names)}"
             )
-        return field
-    told = [name for name in _told(schema) if name in able]
-    single = [name for name in able if not _is_list(schema.field(name).type)]
-    structs = [name for name in single if not _is_binary(_innermost(schema.field(name).type))]
-    of_any_size = [name for name in single if not _is_any(schema.field(name).type, "fixed_size_binary")]
-    found = told or structs or of_any_size or able  # a fixed size is a hash's, most often
-    if len(found) == 1:
-        return found[0]
-    if not found:
+    else:
+        told = [one for one in able if one.name in _told(schema)]
+        single = [one for one in able if not _is_list(one.type)]
+        structs = [one for one in single if not _is_binary(_innermost(one.type))]
+        of_any_size = [one for one in single if not _is_any(one.type, "fixed_size_binary")]
+        found = told or structs or of_any_size or able  # a fixed size is a hash's, most often
+    names: list[str] = list(dict.fromkeys(one.name for one in found))
+    if not names:
         raise SourceError(f"{path} has no column of pictures; it has {name_a_few(schema.names)}")
-    names = ", ".join(found)
-    raise SourceError(f"{path} has several columns that may be pictures; choose one by --image: {names}")
+    if len(names) > 1:
+        raise SourceError(
+            f"{path} has several columns that may be pictures; choose one by --image: {', '.join(names)}"
+        )
+    if schema.names.count(names[0]) > 1:
+        raise SourceError(f"{path} has several columns called {names[0]}; give each a name of its own")
+    return names[0]
 
 
 def _told(schema: pyarrow.Schema) -> list[str]:

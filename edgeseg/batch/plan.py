@@ -14,7 +14,6 @@ from edgeseg.batch.piece import File, Piece, Samples, Span
 from edgeseg.batch.places import Stored
 from edgeseg.batch.shards import SHARD_SUFFIXES
 from edgeseg.batch.stale import Stale, find_stale
-from edgeseg.errors import SourceError
 
 MOST_PICTURES = 64  # of a piece
 ONE_IN = 16  # pictures ends a piece, by its name alone
@@ -117,7 +116,7 @@ def _parts(file: File, field: str | None) -> list[Piece]:
     found: Sequence[Span | Samples | None]
     try:
         found, frames = shards.split(file.path, field) if is_shard else spans.split(file.path)
-    except SourceError:
+    except Exception:  # of whatever library; the worker that reads it says why
         found, frames = [Samples(field=field) if is_shard else None], [1]
     return [Piece((file,), part, count) for part, count in zip(found, frames, strict=True)]
 

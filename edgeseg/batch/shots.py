@@ -129,7 +129,10 @@ class Reader:
         except SourceError as error:
             yield _failure(file, str(error), file.path, error)
 
-    def _of_file(self, file: File, path: Path, span: Span | None) -> Iterator[Shot | Failure | Note]:
+    def _of_file(
+        self, file: File, path: Path, span: Span | None, called: str | None = None
+    ) -> Iterator[Shot | Failure | Note]:
+        """Give what is in a file at a path; errors call it by its name, or as told."""
         count = 0
         try:
             with self._opened(path, span) as source:
@@ -137,14 +140,14 @@ class Reader:
                     count += 1
                     yield Shot(file, index, frame, in_file=frame.name is None)
                 for line in source.skipped:
-                    yield _failure(file, line, path)
+                    yield _failure(file, line, path, called=called)
                 for line in source.notes:
                     yield Note(file, one_line(line.replace(str(path), file.name)))
         except (SourceError, UsageError) as error:
-            yield _failure(file, str(error), path, error)
+            yield _failure(file, str(error), path, error, called)
         else:
             if not count and not source.skipped:
-                yield _failure(file, f"{path} has no picture that can be read", path)
+                yield _failure(file, f"{path} has no picture that can be read", path, called=called)
 
     def _of_shard(
         self, file: File, part: Samples, without: Mapping[int, str]
@@ -181,7 +184,7 @@ class Reader:
             reason = f"cannot be copied to a temporary folder: {error.strerror or error}; set TMPDIR"
             yield Failure(file, f"{within}{reason}", sample.index, sample.name, passing=True)
             return
-        for one in self._of_file(file, path, None):
+        for one in self._of_file(file, path, None, sample.name or f"sample {sample.index}"):
             if isinstance(one, Note):
                 yield replace(one, text=f"{one.text}, of sample {sample.name or sample.index}")
             elif isinstance(one, Failure):
@@ -258,11 +261,13 @@ def _frames_of(source: Source, span: Span | None) -> Iterator[tuple[int, Frame]]
         yield frame.index - first + span.index, frame
 
 
-def _failure(file: File, error: str, path: object, raised: BaseException | None = None) -> Failure:
+def _failure(
+    file: File, error: str, path: object, raised: BaseException | None = None, called: str | None = None
+) -> Failure:
     cause = raised.__cause__ if raised is not None else None
     lost = isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
     doubtful = lost and isinstance(file.path, Stored)
-    text = one_line(error.replace(str(path), file.name))
+    text = one_line(error.replace(str(path), called or file.name))
     return Failure(file, text, doubtful=doubtful, passing=doubtful or _is_passing(raised))
 
 

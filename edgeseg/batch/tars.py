@@ -12,7 +12,8 @@ from typing import BinaryIO
 from edgeseg.batch.names import as_text
 from edgeseg.batch.piece import Sample, Samples, together
 from edgeseg.batch.places import Place, opened
-from edgeseg.errors import SourceError, one_line
+from edgeseg.batch.tree import HIDDEN
+from edgeseg.errors import SourceError, name_a_few, one_line
 from edgeseg.runtime.sources.images import IMAGE_SUFFIXES
 
 SEEN_BYTES = 1 << 20  # of a shard in a store, by which the number of its samples is estimated
@@ -36,7 +37,7 @@ def split(path: Place, field: str | None) -> tuple[Sequence[Samples], Sequence[i
 
 
 def samples(path: Place, part: Samples) -> Iterator[Sample]:
-    """Give the samples of a part; see `shards.samples_of`."""
+    """Give the samples of a part; see `shards.samples_of`. Raises SourceError if none has the field, too."""
     with _reading(path) as file:
         links = _Links(file)
         index = part.first
@@ -52,6 +53,8 @@ def samples(path: Place, part: Samples) -> Iterator[Sample]:
                 data = _content(file, linked)
             yield Sample(index, as_text(member.name), data, error)
             index += 1
+        if index == 0 and part.field is not None and (others := _extensions(file)):
+            raise SourceError(f"{path} has no picture {part.field}; its samples have {name_a_few(others)}")
 
 
 class _Links:
@@ -135,11 +138,22 @@ def _behind_zeros(file: BinaryIO) -> int | None:
 
 
 def _is_picture(name: PurePosixPath, field: str | None) -> bool:
-    if name.name.startswith("."):
-        return False
-    if field is None:
-        return name.suffix.lower() in IMAGE_SUFFIXES
-    return name.name.partition(".")[2].lower() == field.lower().lstrip(".")  # behind the first dot
+    if field is not None:
+        return _extension(name) == field.lower().lstrip(".")
+    return not name.name.startswith(HIDDEN) and name.suffix.lower() in IMAGE_SUFFIXES
+
+
+def _extensions(file: BinaryIO) -> list[str]:
+    """Name what samples have, each once."""
+    found: dict[str, None] = {}
+    with suppress(tarfile.TarError):
+        found.update((_extension(PurePosixPath(one.name)), None) for one in _members(file) if not one.isdir())
+    return [as_text(extension) for extension in found if extension]
+
+
+def _extension(name: PurePosixPath) -> str:
+    """Give what is behind the first dot, empty of what is hidden."""
+    return "" if name.name.startswith(HIDDEN) else name.name.partition(".")[2].lower()
 
 
 def _estimated(file: BinaryIO, field: str | None) -> int:

@@ -107,6 +107,15 @@ def write_parquet(path: Path, cells: Sequence[Any], rows_a_group: int = 10, **co
     parquet.write_table(table, path, row_group_size=rows_a_group)
 
 
+def write_columns(path: Path, *columns: tuple[str, Sequence[Any]]) -> None:
+    """Write a Parquet file of columns, whose names may be the same."""
+    import pyarrow
+    from pyarrow import parquet
+
+    cells = [pyarrow.array(values) for _, values in columns]
+    parquet.write_table(pyarrow.table(cells, names=[name for name, _ in columns]), path)
+
+
 def rows_of(output: Path) -> list[dict[str, Any]]:
     """Read the table of results, by source and frame."""
     import pyarrow.dataset

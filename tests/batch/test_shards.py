@@ -6,12 +6,14 @@ import tarfile
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 pytest.importorskip("pyarrow")
 
-from edgeseg.batch import BatchSettings, run_batch
+from edgeseg.batch import BatchSettings, run_batch, shards
+from edgeseg.batch.places import Place
 from edgeseg.batch.shards import Sample, samples_of, split
 from edgeseg.errors import SourceError
 from tests.batch.archives import (
@@ -19,6 +21,7 @@ from tests.batch.archives import (
     picture,
     rows_of,
     samples,
+    write_columns,
     write_parquet,
     write_pictures,
     write_tar,
@@ -57,6 +60,37 @@ def test_extensions_choose_among_the_pictures_of_a_sample(tmp_path: Path) -> Non
     write_tar(tmp_path / "a.tar", pictures)
     assert len(read(tmp_path / "a.tar")) == 6
     assert [one.name for one in read(tmp_path / "a.tar", "right.png")] == [f"{n}.right.png" for n in range(3)]
+
+
+def test_an_extension_that_no_sample_has_is_told_with_those_there_are(tmp_path: Path) -> None:
+    write_tar(tmp_path / "a.tar", {**samples(2), "2.left.png": picture(0), ".hidden.jpg": b""})
+    with pytest.raises(SourceError, match=r"has no picture nope\.jpg; its samples have png, cls, left\.png"):
+        read(tmp_path / "a.tar", "nope.jpg")
+    write_tar(tmp_path / "a.tar", {**samples(100), "last.left.png": picture(0)})
+    assert [one.name for one in read(tmp_path / "a.tar", "left.png")] == ["last.left.png"]
+
+
+def test_what_a_library_raises_while_a_shard_is_split_is_left_to_who_reads_it(
+    settings: BatchSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Place, field: str | None) -> NoReturn:
+        raise KeyError("a fault")
+
+    write_tar(tmp_path / "in" / "a.tar", samples(3))
+    write_pictures(tmp_path / "in", 2)
+    monkeypatch.setattr(shards, "split", fail)
+    report = run_batch(settings, [str(tmp_path / "in")], tmp_path / "out", workers=1)
+    assert (report.frames, report.errors) == (5, 0)
+
+
+def test_a_column_whose_name_others_have_is_refused_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    write_columns(path, ("label", [1]), ("image", [b"1"]), ("label", [2]))
+    assert [one.data for one in read(path)] == [b"1"]
+    write_columns(path, ("image", [1]), ("image", [b"1"]))
+    for field in (None, "image"):
+        with pytest.raises(SourceError, match="several columns called image; give each a name of its own"):
+            read(path, field)
 
 
 def test_a_parquet_file_is_shared_by_its_groups_of_rows(tmp_path: Path) -> None:
@@ -114,18 +148,19 @@ def test_what_is_broken_is_a_row_and_the_rest_has_results(settings: BatchSetting
     cells = [{"bytes": None, "path": "elsewhere.png"}, {"bytes": picture(1), "path": None}]
     write_parquet(archive / "b.parquet", cells)
     (archive / "broken.parquet").write_bytes(b"no table")
+    write_columns(archive / "twins.parquet", ("image", [picture(0)]), ("image", [picture(1)]))
     drawn = BatchSettings(settings.engine, label_maps=True)
     report = run_batch(drawn, [str(archive)], tmp_path / "out", workers=1)
-    assert (report.frames, report.errors) == (3 + 3 + 1, 5)
+    assert (report.frames, report.errors) == (3 + 3 + 1, 6)
     errors = {
         (row["source"], row["index"]): row["error"] for row in rows_of(tmp_path / "out") if row["error"]
     }
-    assert "2.png" not in errors["a.tar", 2]  # its column is another
-    assert "is damaged or not an image" in errors["a.tar", 2]
+    assert errors["a.tar", 2].startswith("2.png is damaged or not an image")
     assert "is damaged" in errors["ends.tar", None]
     assert errors["empty.tar", None] == "empty.tar holds no picture"
     assert errors["b.parquet", 0] == "holds no picture, only the path elsewhere.png"
     assert "broken.parquet is damaged or no Parquet file" in errors["broken.parquet", None]
+    assert errors["twins.parquet", None].startswith("twins.parquet has several columns called image; give")
     assert not any(str(tmp_path) in error for error in errors.values())
     maps = [path.name for path in (tmp_path / "out" / "labels" / "a.tar").iterdir()]
     assert sorted(maps) == ["000000.png", "000001.png", "000003.png"]
@@ -216,7 +251,7 @@ def test_a_row_may_be_a_list_of_pictures(settings: BatchSettings, tmp_path: Path
         (2, None, "3.png"),
         (2, 1, "4.png"),
     ]
-    assert rows[3]["error"].startswith("picture 0 of the list: a.parquet is damaged")
+    assert rows[3]["error"].startswith("picture 0 of the list: 3.png is damaged")
     maps = [path.name for path in (tmp_path / "out" / "labels" / "a.parquet").iterdir()]
     assert sorted(maps) == ["000000-000000.png", "000000-000001.png", "000002-000001.png"]
 
