@@ -44,6 +44,15 @@ def make_folder(folder: Path, kind: Kind = SinkError) -> None:
         raise unwritable(folder, error, kind) from error
 
 
+def check_folder(folder: Path, kind: Kind = SinkError) -> None:
+    """Find out whether a folder can be written, or made, without doing so. Raises `kind`."""
+    there = next(one for one in (folder, *folder.absolute().parents) if os.path.lexists(one))
+    if not os.path.isdir(there):
+        raise kind(f"cannot write {folder}: {there} is no folder; choose another path")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise kind(f"cannot write {folder}: no right to write in {there}; choose another path")
+
+
 def check_writable(path: Path, kind: Kind = SinkError) -> None:
     """Find out whether a file can be written, without changing it or leaving one. Raises `kind`."""
     if _is_special(path):

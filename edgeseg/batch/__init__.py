@@ -13,10 +13,10 @@ The way through, from `entry.run_batch` down:
    `rows` describes what was found in them, `parts` writes that, whole or not at all.
 5. What is said of it. `forecast` while it runs, `report` at the end.
 
-Below all of these: `places` reads and writes paths and stores alike (`fsspec_stores` those of fsspec,
-whose files `stamps` tells from earlier ones); `tars` and `columns` read shards; `tables`,
-`random_access` and `excerpts` tell where a video can be cut, and copy parts of it; `names` spells what is
-no UTF-8; `scratch` has temporary folders; `at_once` waits for a store.
+Below all of these: `places` reads and writes paths and stores alike (told apart by `addresses`; opened by
+`native_stores` and `fsspec_stores`, whose files `stamps` tells from earlier ones); `tars` and `columns` read
+shards; `tables`, `random_access` and `excerpts` tell where a video can be cut, and copy parts of it; `names`
+spells what is no UTF-8; `scratch` has temporary folders; `at_once` waits for a store.
 """
 
 from __future__ import annotations

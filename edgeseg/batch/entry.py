@@ -41,6 +41,7 @@ def plan_batch(settings: BatchSettings, patterns: Sequence[str], output: Path | 
 
     Raises:
         EngineError: if there is no engine.
+        SinkError: if the output is no folder that can be written.
         SourceError: if a pattern finds nothing.
         UsageError: if two files would have the same name in the results, nothing but results is found, the
             output lies within an engine, or a store cannot be opened.

@@ -35,6 +35,7 @@ SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES | SHARD_SUFFIXES
 TYPESCRIPT = ".ts"  # or an MPEG transport stream, which is no text
 SEEN_BYTES = 1 << 12  # of such a file, by which it is told
 NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+HOST = re.compile(r"[a-z0-9+.-]+://[^/]*")  # of paths that begin so; one such as [::1] is no pattern
 OWN = re.compile(rf"(.*/)?({PARTS}|{TIMES})/{PART_NAME}")  # what a batch writes
 
 
@@ -172,18 +173,21 @@ def _is_text(path: Path) -> bool:
 
 def _in_store(place: Stored) -> Iterator[_Found]:
     """Give the files of a store that a file, a folder or a pattern names; a folder stands for all below."""
+    host = found[0] if (found := HOST.match(place.path)) else ""
+    pattern = place.path.removeprefix(host)
     fixed = place.path
-    if glob.has_magic(fixed):
-        fixed = "/".join(itertools.takewhile(lambda part: not glob.has_magic(part), fixed.split("/")))
-    translated = require("fsspec.utils", EXTRA).glob_translate(place.path)
+    if glob.has_magic(pattern):
+        plain = itertools.takewhile(lambda part: not glob.has_magic(part), pattern.split("/"))
+        fixed = host + "/".join(plain)
+    translated = require("fsspec.utils", EXTRA).glob_translate(pattern)
     wanted = re.compile(translated.removesuffix(r"\Z").removesuffix(r"\z") + r"(/.*)?\Z")
-    for found, size, modified_ns in listed(Stored(place.store, fixed)):
-        named = found == place
-        name = found.name if named else found.path.removeprefix(fixed).lstrip("/")
+    for one, size, modified_ns in listed(Stored(place.store, fixed)):
+        named = one == place
+        name = one.name if named else one.path.removeprefix(fixed).lstrip("/")
         hidden = any(part.startswith(".") for part in name.split("/"))
-        if named or (not hidden and (fixed == place.path or wanted.match(found.path))):
-            file = File(found, as_text(name), size, modified_ns)
-            yield _Found(found, file.name, named, file)
+        if named or (not hidden and (fixed == place.path or wanted.match(one.path.removeprefix(host)))):
+            file = File(one, as_text(name), size, modified_ns)
+            yield _Found(one, file.name, named, file)
 
 
 def _same(one: Place, other: Place) -> bool:

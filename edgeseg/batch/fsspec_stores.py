@@ -8,7 +8,9 @@ from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 from edgeseg.batch.at_once import at_once
+from edgeseg.batch.rows import EXTRA
 from edgeseg.batch.stamps import stamp_of
+from edgeseg.extras import require
 
 GONE = (404, 410)  # statuses of HTTP
 PAGE = "text/html"  # which HTTP servers give for a folder, with a link to each file
@@ -16,6 +18,19 @@ PAGE = "text/html"  # which HTTP servers give for a folder, with a link to each 
 
 class NotGivenError(OSError):
     """A store does not give a file that is there, or does not say whether it is."""
+
+
+def opened_store(address: str) -> tuple[Any, str]:
+    """Open a store; gives the path of what the address names, too.
+
+    Not by `url_to_fs`, which takes the `::` of `http://[::1]:8000` for the end of an address.
+
+    Raises:
+        ValueError, ImportError: if fsspec does not know it, or lacks a package.
+        OSError: if it cannot be opened.
+    """
+    kind = require("fsspec", EXTRA).get_filesystem_class(address.partition("://")[0])
+    return kind(**kind._get_kwargs_from_urls(address)), kind._strip_protocol(address)
 
 
 def files_of(store: Any, path: str) -> Iterator[tuple[str, int, int]]:

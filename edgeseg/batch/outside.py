@@ -11,14 +11,20 @@ from pathlib import Path, PurePath, PurePosixPath
 from edgeseg.batch.found import SUFFIXES, Archive, find
 from edgeseg.batch.parts import FOLDERS
 from edgeseg.batch.piece import File
-from edgeseg.batch.places import Place, Stored
+from edgeseg.batch.places import Place, Stored, check_can_hold
 from edgeseg.errors import UsageError
 
 
 def check_output(output: Place, engine: Path) -> None:
-    """Raise UsageError if results would be written into the engine."""
+    """Look at where results are to go, and change nothing.
+
+    Raises:
+        UsageError: if it lies within the engine.
+        SinkError: if it cannot be written.
+    """
     if isinstance(output, Path) and engine.resolve() in (output.resolve(), *output.resolve().parents):
         raise UsageError(f"-o {output} lies within the engine, which stays as built; write elsewhere")
+    check_can_hold(output)
 
 
 def find_outside(patterns: Sequence[str], output: Place, suffixes: frozenset[str] = SUFFIXES) -> Archive:

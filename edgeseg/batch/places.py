@@ -14,29 +14,24 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, cast
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import unquote, urlsplit
 
-from edgeseg.batch import fsspec_stores
+from edgeseg.batch import fsspec_stores, native_stores
+from edgeseg.batch.addresses import address_in
 from edgeseg.batch.rows import EXTRA
-from edgeseg.errors import SinkError, SourceDownError, SourceError, UsageError, one_line
+from edgeseg.errors import EdgesegError, SinkError, SourceDownError, SourceError, UsageError, one_line
 from edgeseg.extras import require
-from edgeseg.files import is_passing, make_folder, unwritable, write_whole
+from edgeseg.files import check_folder, is_passing, make_folder, unwritable, write_whole
 
 if TYPE_CHECKING:
     import pyarrow.fs
 
-# Options are such as ?region=eu-west-1&scheme=http; another question mark is a pattern's.
-ADDRESS = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.-]+)://(?P<root>[^/?]*)(?P<path>[^\0]*?)(?P<options>\?\w+=[^?]*)?"
-)
 LOCAL = "file"
-NATIVE = frozenset(("abfs", "abfss", "gcs", "gs", "hdfs", "s3", "viewfs"))  # schemes that pyarrow opens
 # A new object of these is there when it is whole, and not before; elsewhere it is moved to its place.
 OBJECT_STORES = frozenset(("abfs", "abfss", "az", "gcs", "gs", "memory", "oci", "oss", "s3"))
+ONLY_READ = frozenset(("data", "gist", "git", "github", "http", "https", "jlab"))  # of fsspec's
 STAGED = ".part"
 NO_FILE = ".none"  # whose name ends so
-# A small object is one request, of which nothing is left if it fails.
-DELAYED_OPEN = "allow_delayed_open=true"
 COPIED_BYTES = 1 << 22  # at a time
 
 
@@ -82,16 +77,15 @@ def place_of(text: str | Path | Stored) -> Place:
     """Turn what a user gives into a path of this machine, or a place in a store.
 
     Raises:
-        UsageError: if it is the address of a store that cannot be opened.
+        UsageError: if it is the address of a store that cannot be opened, or one within another.
         MissingExtraError: if pyarrow is not installed.
     """
-    if not isinstance(text, str) or (found := ADDRESS.fullmatch(text)) is None:
+    if not isinstance(text, str) or (address := address_in(text)) is None:
         return text if isinstance(text, Stored) else Path(text)
-    if found["scheme"] == LOCAL:
+    if address.scheme == LOCAL:
         return Path(unquote(urlsplit(text).path))
-    store = f"{found['scheme']}://{found['root']}{found['options'] or ''}"
-    _, root = _opened(store)
-    return Stored(store, root.rstrip("/") + found["path"].rstrip("/"))
+    _, root = _opened(address.store)
+    return Stored(address.store, root.rstrip("/") + address.path.rstrip("/"))
 
 
 def listed(folder: Stored) -> Iterator[tuple[Stored, int, int]]:
@@ -219,6 +213,20 @@ def ends_with(path: Path, end: bytes) -> bool:
         os.close(file)
 
 
+def check_can_hold(folder: Place) -> None:
+    """Find out, and change nothing, whether files may be written into a folder, which need not be there.
+
+    What rights there are in a store, writing alone tells.
+
+    Raises:
+        SinkError: if not.
+    """
+    if isinstance(folder, Path):
+        check_folder(folder)
+    elif folder.scheme in ONLY_READ:
+        raise SinkError(f"cannot write {folder}: {folder.scheme}:// is only read; give a folder, or a store")
+
+
 def make(folder: Place) -> None:
     """Make a folder with its parents, where files need one. Raises SinkError."""
     if isinstance(folder, Path):
@@ -270,8 +278,10 @@ def _writing(place: Stored) -> Iterator[None]:
     """Say of what goes wrong that a place of a store cannot be written."""
     try:
         yield
-    except (OSError, ValueError) as error:
-        raise SinkError(f"cannot write {place}: {one_line(str(error))}") from error
+    except EdgesegError:
+        raise
+    except Exception as error:  # of whatever class the store's library has
+        raise SinkError(f"cannot write {place}: {one_line(str(error) or repr(error))}") from error
 
 
 @functools.lru_cache(maxsize=16)
@@ -281,37 +291,11 @@ def _opened(store: str) -> tuple[pyarrow.fs.FileSystem, str]:
     scheme = store.partition("://")[0]
     shown = re.sub("//[^/]*@", "//", store.partition("?")[0])
     try:
-        if scheme in NATIVE:
-            return _natively(store)
-        opened, root = require("fsspec", EXTRA).core.url_to_fs(store)
+        if scheme in native_stores.SCHEMES:
+            return native_stores.opened_store(store)
+        opened, root = fsspec_stores.opened_store(store)
         return fs.PyFileSystem(fs.FSSpecHandler(opened)), root
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot open {shown}: {one_line(str(error))}") from error
     except ImportError as error:  # fsspec says what is to be installed
         raise UsageError(f"{shown} needs another package: {one_line(str(error))}") from error
-
-
-def _natively(store: str) -> tuple[pyarrow.fs.FileSystem, str]:
-    from_uri = require("pyarrow.fs", EXTRA).FileSystem.from_uri
-    told = _as_told(store)
-    found: tuple[pyarrow.fs.FileSystem, str]
-    if store.startswith("s3:"):
-        with suppress(ValueError):  # of pyarrow before 20, which does not know the option
-            found = from_uri(f"{told}{'&' if '?' in told else '?'}{DELAYED_OPEN}")
-            return found
-    found = from_uri(told)
-    return found
-
-
-def _as_told(store: str) -> str:
-    """Add to an address of S3 the endpoint and region of AWS's own variables, which pyarrow does not read."""
-    if not store.startswith("s3:"):
-        return store
-    options = dict(parse_qsl(store.partition("?")[2]))
-    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "")
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    if endpoint.netloc:
-        options = {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme, **options}
-    if region:
-        options.setdefault("region", region)
-    return f"{store.partition('?')[0]}?{urlencode(options)}" if options else store

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgeseg.batch.addresses import is_address
 from edgeseg.cli.batch_progress import frames_progress
 from edgeseg.cli.options import COUNT, DEVICES, PATH, PROBABILITY, THREADS, NamedPath, write_json
 from edgeseg.cli.outputs import check_reports
@@ -19,15 +19,13 @@ if TYPE_CHECKING:
     from edgeseg.batch import BatchReport, Plan
     from edgeseg.batch.places import Place
 
-ADDRESS = re.compile("[a-z][a-z0-9+.-]+://")  # of a store
-
 
 class PathOrAddress(NamedPath):
     """A path, or the address of a store, such as s3://bucket/results."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return a path, or the address as a text."""
-        if isinstance(value, str) and ADDRESS.match(value):
+        if isinstance(value, str) and is_address(value):
             return value
         return super().convert(value, param, ctx)
 
@@ -92,7 +90,7 @@ def command(
     from edgeseg.records import to_json_value
     from edgeseg.runtime.tiles.tiling import tiling_of
 
-    reads = [Path(one) for one in inputs if not ADDRESS.match(one)]
+    reads = [Path(one) for one in inputs if not is_address(one)]
     beside = {"-o": [output]} if isinstance(output, Path) else {}
     check_reports({"--json": json_path}, engines=[engine], reads=reads, beside=beside)
     settings = BatchSettings(engine, tiles=tiling_of(tiles, tile_overlap), **how)

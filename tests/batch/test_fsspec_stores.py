@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -15,6 +16,7 @@ pytest.importorskip("pyarrow")
 pytest.importorskip("aiohttp")
 
 from edgeseg.batch import BatchSettings, plan_batch, run_batch
+from edgeseg.batch.found import find
 from edgeseg.batch.work import Worker
 from edgeseg.errors import SourceDownError, SourceError
 from tests.batch.archives import rows_of, samples, write_pictures, write_tar
@@ -30,12 +32,13 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
         self.refused: tuple[str, ...] = ()
-        super().__init__(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, 0), partial(Handler, directory=str(folder)))
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
-        self.address = f"http://127.0.0.1:{self.server_port}"
+        self.address = f"http://{f'[{host}]' if ':' in host else host}:{self.server_port}"
 
     def end(self) -> None:
         """Answer no more."""
@@ -126,3 +129,14 @@ def test_what_cannot_be_asked_for_is_told_from_what_is_not_there(
     server.end()
     with pytest.raises(SourceError, match=r"cannot list http://127.0.0.1:\d+/b\.png: Cannot connect to host"):
         plan_batch(settings, [f"{server.address}/b.png"], tmp_path / "out")
+
+
+def test_a_host_in_brackets_is_no_pattern(folder: Path) -> None:
+    try:
+        server = Server(folder.parent, "::1")
+    except OSError:
+        pytest.skip("the machine has no IPv6")
+    pictures = [f"{number}.png" for number in range(3)]
+    for pattern, names in (("pictures", pictures), ("pictures/[01].png", pictures[:2]), ("b.png", ["b.png"])):
+        assert [file.name for file in find([f"{server.address}/in/{pattern}"]).files] == names
+    server.end()

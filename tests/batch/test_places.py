@@ -17,7 +17,7 @@ from edgeseg.batch.parts import Parts
 from edgeseg.batch.piece import File, Piece
 from edgeseg.batch.places import Place, Stored, listed, names_in, opened, place_of, remove, write
 from edgeseg.batch.work import Worker
-from edgeseg.errors import SourceDownError, UsageError
+from edgeseg.errors import SinkError, SourceDownError, UsageError
 from tests.batch.archives import bytes_of, samples, write_pictures, write_tar, write_video
 from tests.batch.stores import archive, download, local_rows, sorted_rows, upload
 
@@ -33,8 +33,30 @@ def test_addresses_are_told_from_paths(tmp_path: Path) -> None:
     assert place_of("C:/videos") == Path("C:/videos")
     assert place_of(f"file://{tmp_path}/a%20b") == tmp_path / "a b"
     assert place_of("memory://bucket/a/*?.png") == Stored("memory://bucket", "/bucket/a/*?.png")
+    assert place_of("MEMORY://Bucket/A.png") == Stored("memory://Bucket", "/Bucket/A.png")
+    assert place_of("http://[::1]:8000/a::b.png") == Stored("http://[::1]:8000", "http://[::1]:8000/a::b.png")
     with pytest.raises(UsageError, match="cannot open nowhere://host"):
         place_of("nowhere://user:secret@host/a")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "zip://*.png::/tmp/a.zip",
+        "tar://a::s3://key:secret@b/a.tar",
+        "SimpleCache::s3://key:secret@b/a",
+        "zip://a",
+    ],
+)
+def test_addresses_within_others_are_refused(address: str) -> None:
+    with pytest.raises(UsageError, match="give that of the files themselves, unpacked") as raised:
+        place_of(address)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_store_that_is_only_read_says_so_when_it_is_written() -> None:
+    with pytest.raises(SinkError, match="NotImplementedError"):
+        write(place_of("http://127.0.0.1:9/out/a.parquet"), b"1")
 
 
 def test_secrets_and_options_of_an_address_are_never_shown() -> None:

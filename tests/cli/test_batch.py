@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +66,59 @@ def test_a_store_that_cannot_be_opened_is_one_line(arguments: list[str], capsys:
     arguments[arguments.index("-o") + 1] = "nowhere://bucket/out"
     assert status_of(arguments) == 2
     assert "cannot open nowhere://bucket" in error_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("in/0.png", "in/0.png is no folder; choose another path"),
+        ("in/0.png/out", "in/0.png is no folder; choose another path"),
+        ("http://127.0.0.1:9/out", "http:// is only read; give a folder, or a store"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_done(
+    arguments: list[str], tmp_path: Path, capsys: Any, *, output: str, said: str
+) -> None:
+    arguments[arguments.index("-o") + 1] = output if "://" in output else str(tmp_path / output)
+    for check in (["--check"], []):
+        assert status_of([*arguments, *check]) == 1
+        assert said in error_line(capsys)
+
+
+def test_an_output_that_others_own_is_told_by_check(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir(0o555)
+    arguments[arguments.index("-o") + 1] = str(tmp_path / "theirs" / "out")
+    drop: list[str] = []
+    if os.geteuid() == 0:  # who may write everything
+        drop = ["setpriv", "--bounding-set", "-dac_override"]
+        if shutil.which("setpriv") is None:
+            pytest.skip("setpriv (of util-linux) is not installed")
+    command = [*drop, sys.executable, "-m", "edgeseg", *arguments, "--check"]
+    run = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert run.returncode == 1
+    assert "no right to write in" in run.stderr
+
+
+def test_addresses_in_capitals_or_within_others_make_no_folder_here(
+    arguments: list[str], tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    for output, said in (("MEMORY://bucket/out", "lies in the memory"), ("zip::s3://b/x", "unpacked")):
+        arguments[arguments.index("-o") + 1] = output
+        assert status_of(arguments) == 2
+        assert said in error_line(capsys)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_model_in_place_of_an_engine_is_told_how_to_become_one(
+    arguments: list[str], tmp_path: Path, capsys: Any
+) -> None:
+    arguments[1] = str(tmp_path / "model.onnx")
+    (tmp_path / "model.onnx").write_bytes(b"a model")
+    for check in (["--check"], []):
+        assert status_of([*arguments, *check]) == 1
+        assert f"make one: edgeseg build {arguments[1]}" in error_line(capsys)
 
 
 def test_what_was_done_is_said_and_is_json(arguments: list[str], tmp_path: Path, capsys: Any) -> None:
