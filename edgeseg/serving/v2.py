@@ -12,7 +12,7 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,10 @@ _SIZE = "binary_data_size"
 _MOST_AXES = 8
 _MOST_ELEMENTS = 1 << 16  # of BYTES, an object each
 _NUMBER_BYTES = 64  # that a number takes on its way to JSON, at most
+_MOST_DIGITS = 18  # of a number of bytes
+_REQUEST = "the request"  # in messages
+_KINDS = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
+T = TypeVar("T")
 _NOT_DONE = ("classification", "shared_memory_region")
 
 
@@ -63,25 +67,23 @@ def read_request(body: bytes | bytearray, header_length: str | None) -> InferReq
         UsageError, ShapeError: if it is no such request, with the reason.
     """
     try:
-        length = len(body) if header_length is None else int(header_length)
-        if not 0 <= length <= len(body):
-            raise ValueError(f"{HEADER_LENGTH} is {length}, the body has {len(body)} bytes")
-        parsed = parse_json(body[:length], UsageError, "the request's JSON")
-        tensors = _inputs(parsed["inputs"], memoryview(body)[length:])
-        binary = bool(parsed.get("parameters", {}).get("binary_data_output", False))
+        length = _json_length(body, header_length)
+        parsed = _checked(parse_json(body[:length], UsageError, "the request's JSON"), dict, _REQUEST)
+        tensors = _inputs(_entries(parsed, "inputs"), memoryview(body)[length:])
+        parameters = _held(parsed, "parameters", dict, _REQUEST, {})
+        binary = _held(parameters, "binary_data_output", bool, _REQUEST, False)
         as_bytes = {
-            str(entry["name"]): bool(_parameters(entry, "an output").get("binary_data", binary))
-            for entry in parsed.get("outputs") or ()
+            _held(entry, "name", str, "an output"): _held(
+                _parameters(entry, "an output"), "binary_data", bool, "an output", binary
+            )
+            for entry in _entries(parsed, "outputs", [])
         }
-        own = parsed.get("id")
-        if not isinstance(own, str | None):
-            raise ValueError(f"the id {shown(own)} is no text")
-        return InferRequest(own or "", tensors, tuple(as_bytes), binary, as_bytes)
+        own = _held(parsed, "id", str, _REQUEST, "")
+        return InferRequest(own, tensors, tuple(as_bytes), binary, as_bytes)
     except EdgesegError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, struct.error) as error:
-        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise UsageError(f"no inference request of the KServe protocol, version 2: {reason}") from error
+    except ValueError as error:
+        raise UsageError(f"no inference request of the KServe protocol, version 2: {error}") from error
 
 
 def write_answer(
@@ -131,16 +133,51 @@ def _described(tensor: TensorSpec) -> dict[str, Any]:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
 
 
+def _json_length(body: bytes | bytearray, header_length: str | None) -> int:
+    """Give how many bytes of a body are JSON."""
+    if header_length is None:
+        return len(body)
+    if header_length.isdecimal() and len(header_length) <= _MOST_DIGITS and int(header_length) <= len(body):
+        return int(header_length)
+    raise ValueError(f"{HEADER_LENGTH} is {shown(header_length)}, the body has {len(body)} bytes")
+
+
+def _held(entry: Mapping[str, Any], key: str, kind: type[T], what: str, default: T | None = None) -> T:
+    """Give what an object of JSON has under a key; null is as if it was not there.
+
+    Raises:
+        ValueError: if it is not of that type, or is not there and has no default.
+    """
+    value = entry.get(key)
+    if value is not None:
+        return _checked(value, kind, f"{key!r} of {what}")
+    if default is None:
+        raise ValueError(f"{what} lacks {key!r}")
+    return default
+
+
+def _entries(parsed: Mapping[str, Any], key: str, default: list[Any] | None = None) -> list[dict[str, Any]]:
+    """Give the tensors that a request lists."""
+    listed = _held(parsed, key, list, _REQUEST, default)
+    return [_checked(one, dict, f"{key}[{index}] of {_REQUEST}") for index, one in enumerate(listed)]
+
+
+def _checked(value: object, kind: type[T], what: str) -> T:
+    if not isinstance(value, kind):
+        raise ValueError(f"{what} is to be {_KINDS[kind]}, got {shown(value)}")
+    return value
+
+
 def _inputs(entries: Sequence[Mapping[str, Any]], rest: memoryview) -> dict[str, NDArray[Any]]:
     """Read the inputs, of which those with a size lie in the bytes behind the JSON, one after another."""
     tensors: dict[str, NDArray[Any]] = {}
     for entry in entries:
-        name = str(entry["name"])
+        name = _held(entry, "name", str, "an input")
         if name in tensors:
             raise UsageError(f"the input {shown(name)} comes twice")
         size = _parameters(entry, "an input").get(_SIZE)
         if size is None:
-            tensors[name] = _tensor(entry, entry["data"])
+            tensors[name] = _tensor(entry, _held(entry, "data", list, f"the input {shown(name)}"))
             continue
         if not _is_size(size) or size > len(rest):
             raise ShapeError(f"{shown(name)} has a {_SIZE} of {shown(size)}, {len(rest)} bytes are there")
@@ -153,7 +190,7 @@ def _inputs(entries: Sequence[Mapping[str, Any]], rest: memoryview) -> dict[str,
 
 def _parameters(entry: Mapping[str, Any], what: str) -> Mapping[str, Any]:
     """Give what a client says of a tensor, if it is done here."""
-    found: Mapping[str, Any] = entry.get("parameters") or {}
+    found: Mapping[str, Any] = _held(entry, "parameters", dict, what, {})
     for name in _NOT_DONE:
         if name in found:
             raise UsageError(f"{what} has the parameter {name}, which is not served; send and take tensors")
@@ -166,11 +203,12 @@ def _is_size(value: object) -> bool:
 
 def _tensor(entry: Mapping[str, Any], data: Any) -> NDArray[Any]:
     """Read one input: a memoryview of bytes, or a list of JSON, flat or nested."""
-    shape, datatype = entry["shape"], entry["datatype"]
+    what = f"the input {shown(entry['name'])}"
+    shape, datatype = entry.get("shape"), _held(entry, "datatype", str, what)
     if datatype not in _DTYPES:
         raise UsageError(f"the type {shown(datatype)} is not one of {', '.join(_DTYPES)}")
     if not isinstance(shape, list) or len(shape) > _MOST_AXES or not all(map(_is_size, shape)):
-        raise ShapeError(f"{shown(entry['name'])} has the shape {shown(shape)}")
+        raise ShapeError(f"{what} has the shape {shown(shape)}")
     dtype = _DTYPES[datatype]
     count = math.prod(shape)
     refuse_above("bytes", count * dtype.itemsize, "a tensor of the request", UsageError)
@@ -185,13 +223,13 @@ def _tensor(entry: Mapping[str, Any], data: Any) -> NDArray[Any]:
     else:
         values = _numbers(data, dtype)
     if values.size != count:
-        raise ShapeError(f"{shown(entry['name'])} has {values.size} elements, its shape {shape} {count}")
+        raise ShapeError(f"{what} has {values.size} elements, its shape {shape} {count}")
     return values.reshape(shape)
 
 
 def _numbers(data: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Read numbers of JSON; one that the type does not hold exactly, but for rounded floats, is refused."""
-    found = np.asarray(data).ravel()
+    found = _flat(data, None)
     kinds = {"b": "b", "u": "iu", "i": "iu"}.get(dtype.kind, "iuf")
     if found.size and found.dtype.kind not in kinds:
         raise ValueError(f"its data are not all of the type {DATATYPES[dtype.name]}")
@@ -204,15 +242,25 @@ def _numbers(data: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def _texts(data: Any) -> NDArray[np.object_]:
-    flat = np.asarray(data, np.object_).ravel()
-    if not all(isinstance(one, str) for one in flat):
-        raise ValueError(f"elements of {BYTES} in JSON are texts")
-    return _objects([one.encode() for one in flat])
+    flat = _flat(data, np.dtype(np.object_))
+    try:
+        return _objects([_checked(one, str, "an element").encode() for one in flat])
+    except ValueError as error:  # half a character has no bytes
+        raise ValueError(f"elements of {BYTES} in JSON are texts of whole characters") from error
+
+
+def _flat(data: Any, dtype: np.dtype[Any] | None) -> NDArray[Any]:
+    try:
+        return np.asarray(data, dtype).ravel()
+    except ValueError as error:
+        raise ValueError("its data are lists of unequal lengths") from error
 
 
 def _elements(data: memoryview, count: int) -> NDArray[np.object_]:
     found: list[bytes] = []
     while len(data) and len(found) <= count:
+        if len(data) < _LENGTH.size:
+            raise ShapeError(f"{len(data)} bytes at the request's end are no length of an element")
         (length,) = _LENGTH.unpack_from(data)
         end = _LENGTH.size + length
         if end > len(data):

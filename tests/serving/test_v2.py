@@ -76,6 +76,10 @@ def entry(**changes: Any) -> bytes:
     return json.dumps({"inputs": [{**ENTRY, **changes}]}).encode()
 
 
+def sent(**beside: Any) -> bytes:
+    return json.dumps({"inputs": [ENTRY], **beside}).encode()
+
+
 CLASSES = {"name": "labels", "parameters": {"classification": 2}}
 BINARY = entry(parameters={"binary_data_size": 2})
 
@@ -84,9 +88,23 @@ BINARY = entry(parameters={"binary_data_size": 2})
     ("body", "length", "why"),
     [
         (b"", None, "no inference request"),
-        (b"[]", None, "no inference request"),
         (b"{}", None, "lacks 'inputs'"),
-        (entry(), "many", "no inference request"),
+        (b'{"inputs": null}', None, "the request lacks 'inputs'"),
+        (b'{"inputs": {"name": "frame"}}', None, "'inputs' of the request is to be a list, got {'name'"),
+        (b'{"inputs": ["frame"]}', None, r"inputs\[0\] of the request is to be an object, got 'frame'"),
+        (b"[]", None, r"the request is to be an object, got \[\]"),
+        (sent(parameters=[]), None, r"'parameters' of the request is to be an object, got \[\]"),
+        (sent(parameters={"binary_data_output": "no"}), None, "is to be true or false, got 'no'"),
+        (sent(outputs="labels"), None, "'outputs' of the request is to be a list, got 'labels'"),
+        (sent(outputs=["labels"]), None, r"outputs\[0\] of the request is to be an object, got 'labels'"),
+        (sent(outputs=[{}]), None, "an output lacks 'name'"),
+        (entry(name=3), None, "'name' of an input is to be a text, got 3"),
+        (entry(datatype=["UINT8"]), None, "'datatype' of the input 'frame' is to be a text"),
+        (entry(shape=None), None, "the input 'frame' has the shape None"),
+        (entry(data=5), None, "'data' of the input 'frame' is to be a list, got 5"),
+        (entry(data=[[1], [2, 3]]), None, "lists of unequal lengths"),
+        (entry(datatype="BYTES", shape=[1], data=["\ud800"]), None, "texts of whole characters"),
+        (entry(), "many", "Content-Length is 'many', the body has"),
         (entry(datatype="STRING"), None, "'STRING' is not one of BOOL"),
         (entry(shape=[3]), None, "2 elements, its shape"),
         (entry(shape=[-1, -2]), None, "has the shape"),
@@ -106,8 +124,8 @@ BINARY = entry(parameters={"binary_data_size": 2})
         (entry(datatype="BYTES", shape=[1 << 20]), None, "at most 65536 elements"),
         (entry(parameters={"shared_memory_region": "r"}), None, "shared_memory_region, which is not served"),
         (json.dumps({"inputs": [ENTRY, ENTRY]}).encode(), None, "the input 'frame' comes twice"),
-        (json.dumps({"inputs": [ENTRY], "id": 7}).encode(), None, "the id 7 is no text"),
-        (json.dumps({"inputs": [ENTRY], "outputs": [CLASSES]}).encode(), None, "classification, which is"),
+        (sent(id=7), None, "'id' of the request is to be a text, got 7"),
+        (sent(outputs=[CLASSES]), None, "classification, which is"),
         (entry(parameters=3), None, "no inference request"),
         (b"[" * 100_000, None, "nested too deep"),
     ],
@@ -118,7 +136,7 @@ def test_what_is_no_request_is_refused_with_a_reason(body: bytes, length: str | 
 
 
 def test_a_request_may_lack_a_name_of_its_own() -> None:
-    for told in ({}, {"id": None}):
+    for told in ({}, {"id": None, "parameters": None, "outputs": None}):
         request = read_request(json.dumps({"inputs": [ENTRY], **told}).encode(), None)
         body, _ = write_answer("tiny", request, {})
         assert "id" not in json.loads(body)
