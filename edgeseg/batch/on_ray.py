@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import pickle
+import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -23,7 +24,7 @@ from edgeseg.batch.rows import EXTRA
 from edgeseg.batch.settings import BatchSettings
 from edgeseg.batch.task import TRIES, Lost, Outcome, Task
 from edgeseg.batch.work import Worker, answer
-from edgeseg.cluster.joining import join
+from edgeseg.cluster.joining import HERE, join
 from edgeseg.cluster.placed import Placed, Sent, remove_unused, sent
 from edgeseg.errors import EdgesegError, EngineError, one_line
 from edgeseg.extras import require
@@ -53,6 +54,7 @@ class OnRay:
         self._settings = settings
         self._parts = parts
         join(self._ray, address)
+        self._is_here = address == HERE
         self._engine: Sent | None = None
         self.workers = workers or max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
@@ -85,14 +87,14 @@ class OnRay:
         """Open the engine on some node, and run it once. Raises EngineError, or what opening it raises."""
         check = self._ray.remote(num_cpus=1, max_retries=TRIES - 1)(checked)
         try:
-            error = self._ray.get(check.remote(self._settings, self._parts, self._engine))
+            node, error = self._ray.get(check.remote(self._settings, self._parts, self._engine))
         except self._ray.exceptions.RayError as failure:
             raise EngineError(
                 f"no process of Ray's is ready to segment: one that opened the engine died, {TRIES} times; "
                 f"does `edgeseg run` work with it on the nodes? ({_first_line(failure)})"
             ) from failure
         if error is not None:
-            raise error
+            raise error if self._is_here else EngineError(f"node {node}: {error}")
 
     def _told(self, rows: Iterator[Any]) -> Iterator[Any]:
         """Say of Ray's own errors in a line that the run cannot go on. Raises EngineError."""
@@ -188,16 +190,16 @@ class Actor:
         return {NUMBER: [number], SAID: [pickle.dumps(said)]}
 
 
-def checked(settings: BatchSettings, parts: Parts, engine: Sent) -> EdgesegError | None:
-    """Open the engine on this node and run it once; gives what is wrong with it."""
+def checked(settings: BatchSettings, parts: Parts, engine: Sent) -> tuple[str, EdgesegError | None]:
+    """Open the engine on this node and run it once; gives the node's name, and what is wrong."""
     try:
         worker, placed = _opened(settings, parts, engine)
         with worker:
             worker.check()
         placed.let_go()  # to an actor
     except EdgesegError as error:
-        return error
-    return None
+        return platform.node(), error
+    return platform.node(), None
 
 
 def _opened(settings: BatchSettings, parts: Parts, engine: Sent) -> tuple[Worker, Placed]:

@@ -47,6 +47,8 @@ def join(ray: Any, address: str) -> None:
                 log_to_driver=False,
                 logging_level="ERROR",
             )
+        # Else it prints what it has to say of nodes and processes that ended, which whoever uses them says.
+        ray._private.worker._worker_logs_enabled = False
     except Exception as error:  # Ray raises bare ones, too
         if here:
             raise EngineError(

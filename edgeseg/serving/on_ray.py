@@ -20,6 +20,7 @@ from edgeseg.cluster.joining import EXTRA, HERE, join
 from edgeseg.cluster.placed import Placed, Sent, sent
 from edgeseg.errors import EdgesegError, EngineError, UsageError
 from edgeseg.extras import require
+from edgeseg.hosts import with_port
 from edgeseg.limits import Limits, adopt, current
 from edgeseg.manifest import read_manifest
 from edgeseg.serving.door import NETWORK, REPLICAS, Door, running_replicas
@@ -111,7 +112,7 @@ class RayServer:
     @property
     def address(self) -> str:
         """Where clients connect, HOST:PORT: what was asked, or where Serve listened before."""
-        return f"{self._http.host}:{self._http.port}"
+        return with_port(self._http.host, self._http.port)
 
     def close(self) -> None:
         """Take no more requests, let those that have begun end, and stop; closing twice is allowed."""
@@ -242,9 +243,8 @@ def _refuse_taken(settings: ServerSettings) -> None:
         try:
             tried.bind((settings.host, settings.port))
         except OSError as error:
-            raise UsageError(
-                f"cannot serve at {settings.host}:{settings.port} ({error.strerror}); give another --at"
-            ) from error
+            at = with_port(settings.host, settings.port)
+            raise UsageError(f"cannot serve at {at} ({error.strerror}); give another --at") from error
 
 
 def _last_line(error: BaseException) -> str:

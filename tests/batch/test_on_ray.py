@@ -75,7 +75,10 @@ def test_a_node_that_is_lost_loses_and_doubles_nothing(
 
 
 def test_what_kills_an_actor_is_a_row_and_all_beside_it_has_results(
-    settings: BatchSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: BatchSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     write_pictures(tmp_path / "in", 400)  # enough that an actor gets several pieces at once
     members = samples(20)
@@ -87,6 +90,7 @@ def test_what_kills_an_actor_is_a_row_and_all_beside_it_has_results(
     with monkeypatch.context() as patch:
         have_a_fault(tmp_path / "fault", patch)
         report = run_batch(settings, [str(tmp_path / "in")], output, workers=1, ray="local")
+    assert capfd.readouterr() == ("", "")  # all is in the rows
     assert (report.frames, report.errors) == (417, 3)
     failed = [row for row in rows_of(output) if row["error"]]
     died = "the process that segmented it died, 3 times"

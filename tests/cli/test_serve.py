@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -70,6 +70,8 @@ def test_a_stop_ends_the_server_in_order(tmp_path: Path) -> None:
         assert f"tiny is served at http://127.0.0.1:{port}/v2 by 1 replica" in serving.stdout.readline()
         with urlopen(f"http://127.0.0.1:{port}/v2/models/tiny/ready") as answer:
             assert answer.status == 200
+        with urlopen(Request(f"http://127.0.0.1:{port}/v2/health/live", method="HEAD")) as answer:
+            assert (answer.status, answer.read()) == (200, b"")
         serving.send_signal(signal.SIGTERM)
         _, said = serving.communicate()
     *waited, last = said.splitlines()

@@ -15,6 +15,7 @@ from typing import Any
 
 from edgeseg.errors import UsageError
 from edgeseg.extras import require
+from edgeseg.hosts import with_port
 from edgeseg.runtime.serve.app import Served, application
 from edgeseg.runtime.serve.connection import bounded_protocol
 from edgeseg.runtime.serve.guard import Guard, check_host, names_of_this_machine
@@ -67,7 +68,7 @@ class Server:
         self._site = site
         app = application(site)
         self._socket = _listen(host, port)
-        self.address = _address(host, self._socket)
+        self.address = f"http://{with_port(host, self._socket.getsockname()[1])}/"
         guard = Guard(
             app,
             hosts=(*names_of_this_machine(host), *hosts),
@@ -163,11 +164,6 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=MOST_CONNECTIONS)
     except OSError as error:
         raise UsageError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; "
+            f"cannot listen on {with_port(host, port)}: {error.strerror or error}; "
             "choose another with --serve [HOST:]PORT"
         ) from error
-
-
-def _address(host: str, bound: socket.socket) -> str:
-    shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{bound.getsockname()[1]}/"
